@@ -1,0 +1,115 @@
+"""A small client for the AWS APIs that speak JSON: EventBridge, SQS, Step Functions.
+
+urllib3 for the calls and botocore's signer for the signatures. A client of boto3 or botocore costs 250 ms of
+a cold start and three times the CPU for a call (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from urllib3.exceptions import HTTPError
+
+from message_sender.errors import AwsCallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from message_sender.credentials import Credentials
+
+_CONNECT_TIMEOUT: Final = 1.0
+_READ_TIMEOUT: Final = 2.0
+
+LONGEST_CALL: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
+"""Seconds that one call takes at most."""
+
+
+class AwsApi(Protocol):
+    """Calls one service."""
+
+    def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an operation once and return what it answers.
+
+        Raises:
+            AwsCallError: The call failed.
+        """
+        ...
+
+
+class JsonApi:
+    """One service, over a signed HTTP request with a JSON body.
+
+    Args:
+        pools: Must not retry by itself.
+        endpoint: The service's URL.
+        target: What stands before the operation in `X-Amz-Target`, such as `AWSEvents`.
+        content_type: `application/x-amz-json-1.1` or `-1.0`, as the service's model says.
+    """
+
+    def __init__(  # noqa: PLR0913  # what makes one service differ from another, all named
+        self,
+        *,
+        pools: urllib3.PoolManager,
+        endpoint: str,
+        region: str,
+        signing_name: str,
+        target: str,
+        content_type: str,
+        credentials: Callable[[], Credentials],
+    ) -> None:
+        self._pools = pools
+        self._url = f"{endpoint}/"
+        self._region = region
+        self._signing_name = signing_name
+        self._target = target
+        self._content_type = content_type
+        self._credentials = credentials
+
+    def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an operation once and return what it answers. It takes `LONGEST_CALL` seconds at most.
+
+        Raises:
+            AwsCallError: The call failed. The text holds the service's name for the error, and nothing of
+                the parameters.
+        """
+        body = json.dumps(parameters).encode()
+        try:
+            response = self._pools.request(
+                "POST",
+                self._url,
+                body=body,
+                headers=self._signed_headers(operation, body),
+                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT),
+                retries=False,
+                redirect=False,
+            )
+        except HTTPError as error:
+            raise AwsCallError(operation, name=type(error).__name__, http_status=None) from None
+        try:
+            answer = json.loads(response.data or b"{}")
+        except ValueError:
+            answer = None
+        if response.status == 200 and isinstance(answer, dict):  # noqa: PLR2004
+            return answer
+        name = response.headers.get("x-amzn-errortype") or (
+            answer.get("__type", "") if isinstance(answer, dict) else ""
+        )
+        name = str(name).split(":")[0].rpartition("#")[2] or "UnreadableResponse"
+        raise AwsCallError(operation, name=name, http_status=response.status)
+
+    def _signed_headers(self, operation: str, body: bytes) -> dict[str, str]:
+        request = AWSRequest(
+            "POST",
+            self._url,
+            data=body,
+            headers={
+                "Content-Type": self._content_type,
+                "X-Amz-Target": f"{self._target}.{operation}",
+            },
+        )
+        SigV4Auth(self._credentials(), self._signing_name, self._region).add_auth(request)
+        return dict(request.headers.items())

@@ -1,0 +1,160 @@
+"""The one use case: a request in, what became of it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from message_sender.errors import (
+    DeadlineExceededError,
+    ExpiredError,
+    InvalidRequestError,
+    RejectedError,
+    RetryableError,
+    ThrottledError,
+)
+from message_sender.outcome import MessageResult, Rejected, Sent, Undelivered
+from message_sender.request import correlate, parse_request
+from message_sender.retry import delay_before_retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from message_sender.clock import Clock
+    from message_sender.outcome import Origin, Outcome
+    from message_sender.request import ContentLimits, Correlation, SendMessageRequest
+    from message_sender.retry import TimeBudget
+
+_CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+"""How far the producer's clock may be from ours before a message counts as expired."""
+
+DeliveryOutcome: TypeAlias = Sent | Rejected | Undelivered
+
+
+class Participant(Protocol):
+    """Sends a message once."""
+
+    def send_message(self, request: SendMessageRequest, *, timeout: float) -> Sent:
+        """Send a message, or raise a `DeliveryError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What became of one request in this invocation.
+
+    Attributes:
+        attempts: Calls of SendMessage.
+        throttles: How many of these were answered with 429.
+        send_seconds: What the last call took, None if there was none.
+    """
+
+    outcome: DeliveryOutcome
+    correlation: Correlation
+    completed_at: datetime
+    attempts: int = 0
+    throttles: int = 0
+    send_seconds: float | None = None
+
+    def result(self, outcome: Outcome, origin: Origin) -> MessageResult:
+        """Return the result for the outcome that the event source decided on."""
+        return MessageResult(
+            outcome=outcome,
+            origin=origin,
+            correlation=self.correlation,
+            completed_at=self.completed_at,
+            attempts=self.attempts,
+        )
+
+
+class MessageSender:
+    """Validates requests and sends them, with retries inside a time budget.
+
+    Args:
+        participant: Must not retry by itself.
+        random: Returns a number from 0 to 1, for jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        participant: Participant,
+        content_limits: ContentLimits,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self._participant = participant
+        self._content_limits = content_limits
+        self._clock = clock
+        self._random = random
+
+    def deliver(
+        self, text: str, *, client_token: str | None, budget: TimeBudget, task_token_allowed: bool = True
+    ) -> Delivery:
+        """Send the message of a request. Never raises a `DeliveryError`: it is the outcome.
+
+        Args:
+            text: The JSON text of the request.
+            client_token: See `parse_request`.
+            budget: Of this message, or shared by the messages of one chat.
+            task_token_allowed: See `parse_request`.
+        """
+        try:
+            request = parse_request(
+                text,
+                client_token=client_token,
+                content_limits=self._content_limits,
+                task_token_allowed=task_token_allowed,
+            )
+        except InvalidRequestError as error:
+            return Delivery(
+                outcome=Rejected(error),
+                correlation=correlate(text, client_token=client_token),
+                completed_at=self._clock.now(),
+            )
+        return self._send(request, budget)
+
+    def _send(self, request: SendMessageRequest, budget: TimeBudget) -> Delivery:
+        attempts = throttles = 0
+        send_seconds: float | None = None
+        maybe_delivered = False
+
+        def ended(outcome: DeliveryOutcome) -> Delivery:
+            return Delivery(
+                outcome=outcome,
+                correlation=request.correlation,
+                completed_at=self._clock.now(),
+                attempts=attempts,
+                throttles=throttles,
+                send_seconds=send_seconds,
+            )
+
+        while True:
+            if request.expires_at is not None and self._clock.now() - _CLOCK_TOLERANCE > request.expires_at:
+                return ended(Rejected(ExpiredError("ExpiresAt is past"), maybe_delivered))
+            started = self._clock.monotonic()
+            timeout = budget.attempt_timeout(started)
+            if timeout is None:
+                error = DeadlineExceededError("There is not enough time left in this invocation for a try")
+                return ended(Undelivered(error, maybe_delivered))
+            attempts += 1
+            try:
+                sent = self._participant.send_message(request, timeout=timeout)
+            except RejectedError as rejection:
+                send_seconds = self._clock.monotonic() - started
+                return ended(Rejected(rejection, maybe_delivered or rejection.maybe_delivered))
+            except RetryableError as failure:
+                now = self._clock.monotonic()
+                send_seconds = now - started
+                maybe_delivered = maybe_delivered or failure.maybe_delivered
+                throttles += isinstance(failure, ThrottledError)
+                budget.note_failure(now)
+                delay = delay_before_retry(failure, attempts, random=self._random)
+                if delay is None or not budget.allows_retry_at(now + delay):
+                    return ended(Undelivered(failure, maybe_delivered))
+                self._clock.sleep(delay)
+            else:
+                send_seconds = self._clock.monotonic() - started
+                return ended(sent)

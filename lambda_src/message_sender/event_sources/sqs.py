@@ -1,0 +1,220 @@
+"""The queue: chats side by side, each chat in order, and a partial batch response."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from message_sender.errors import (
+    AwsCallError,
+    HeldBackError,
+    InternalError,
+    MessageSenderError,
+    ResultNotPublishedError,
+    RetryableError,
+)
+from message_sender.outcome import Origin, Rejected, Undelivered
+from message_sender.request import contact_id_of, derive_client_token
+from message_sender.retry import TimeBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from message_sender.clock import Clock
+    from message_sender.delivery import Delivery, MessageSender
+    from message_sender.observability import Telemetry
+    from message_sender.outcome import Outcome
+    from message_sender.publisher import Publisher
+    from message_sender.queues import Queues
+
+RETRY_WINDOW: Final = 5.0
+"""Seconds after a chat's first failure in which it is tried again. Longer waits are the queue's."""
+_RESERVE: Final = 7.0
+"""Seconds kept free for a copy and for publishing."""
+_MARGIN: Final = 0.5
+"""Seconds kept free for the answer."""
+
+
+@dataclass(slots=True)
+class HandledRecord:
+    """What became of one record of a batch.
+
+    Attributes:
+        delivery: None if it was not tried.
+        outcome: None while there is none.
+        error: Why the record comes back, None if it is done.
+    """
+
+    record: SQSRecord
+    origin: Origin
+    delivery: Delivery | None = None
+    outcome: Outcome | None = None
+    error: Exception | None = None
+
+
+class ChatBatchProcessor(BatchProcessor):
+    """A batch processor that runs chats side by side.
+
+    Its record handler takes the records of one chat, and must not raise.
+
+    Args:
+        workers: Where the chats run.
+        finish: Called once, in the main thread, with all that was handled; may still set errors.
+    """
+
+    def __init__(self, *, workers: Executor, finish: Callable[[Sequence[HandledRecord]], None]) -> None:
+        super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
+        self._workers = workers
+        self._finish = finish
+
+    def process(self) -> list[tuple[Any, ...]]:
+        """Handle the batch and report each record as done or failed."""
+        chats = _by_chat(map(SQSRecord, self.records))
+        handled = [record for chat in self._workers.map(self.handler, chats) for record in chat]
+        self._finish(handled)
+        return [
+            self.success_handler(item.record, item.delivery)
+            if item.error is None
+            else self.failure_handler(item.record, (type(item.error), item.error, None))
+            for item in handled
+        ]
+
+
+class SqsSource:
+    """Works off batches of the queue.
+
+    Args:
+        workers: Has a thread for each chat of a batch.
+    """
+
+    def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
+        self,
+        *,
+        sender: MessageSender,
+        queues: Queues,
+        publisher: Publisher,
+        telemetry: Telemetry,
+        clock: Clock,
+        workers: Executor,
+    ) -> None:
+        self._sender = sender
+        self._queues = queues
+        self._publisher = publisher
+        self._telemetry = telemetry
+        self._clock = clock
+        self._workers = workers
+
+    def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Work off a batch. Return which of its records come back."""
+        end = self._clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _MARGIN
+        processor = ChatBatchProcessor(workers=self._workers, finish=partial(self._finish, end=end))
+        deliver_chat = self._telemetry.in_this_trace(partial(self._deliver_chat, end=end))
+        with processor(event["Records"], deliver_chat):
+            processor.process()
+        return dict(processor.response())
+
+    def _deliver_chat(self, records: Sequence[SQSRecord], *, end: float) -> list[HandledRecord]:
+        """Send the messages of one chat in order. After the first that is not done, hold the others back."""
+        budget = TimeBudget(deadline=end - _RESERVE, retry_window=RETRY_WINDOW)
+        handled: list[HandledRecord] = []
+        for record in records:
+            item = HandledRecord(record, _origin(record))
+            if handled and handled[-1].error is not None:
+                item.error = HeldBackError("An earlier message of this chat is not done yet")
+            else:
+                self._deliver(item, budget, end)
+            handled.append(item)
+        return handled
+
+    def _deliver(self, item: HandledRecord, budget: TimeBudget, end: float) -> None:
+        record = item.record
+        client_token = derive_client_token(record.event_source_arn, record.message_id)
+        try:
+            item.delivery = self._sender.deliver(record.body, client_token=client_token, budget=budget)
+            outcome = item.delivery.outcome
+            if isinstance(outcome, Undelivered):
+                item.error = outcome.error
+                return
+            if isinstance(outcome, Rejected):
+                self._queues.copy_to_rejected(
+                    record.body,
+                    code=outcome.error.code,
+                    client_token=item.delivery.correlation.client_token or client_token,
+                    source_id=record.message_id,
+                    message_group=record.raw_event["attributes"].get("MessageGroupId"),
+                    until=end,
+                )
+            item.outcome = outcome
+        except MessageSenderError as error:
+            item.error = error
+        except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
+            item.error = InternalError.caused_by(defect)
+
+    def _finish(self, handled: Sequence[HandledRecord], *, end: float) -> None:
+        """Publish the outcomes and tell of everything.
+
+        A record whose result is safe nowhere comes back, and is sent again under the same ClientToken.
+        """
+        ended = [
+            (item, item.delivery, item.delivery.result(item.outcome, item.origin))
+            for item in handled
+            if item.delivery is not None and item.outcome is not None
+        ]
+        try:
+            safe = self._publisher.publish([result for _, _, result in ended], until=end)
+            for (item, delivery, result), is_safe in zip(ended, safe, strict=True):
+                self._telemetry.ended(result, delivery)
+                if not is_safe:
+                    item.error = ResultNotPublishedError("The result is neither on the bus nor in the queue")
+            for item in handled:
+                self._tell_of_error(item)
+        except Exception as defect:  # noqa: BLE001  # the answer must still name the records that failed
+            self._telemetry.unhandled(defect)
+            for item, _, _ in ended:
+                item.error = item.error or InternalError.caused_by(defect)
+
+    def _tell_of_error(self, item: HandledRecord) -> None:
+        match item.error:
+            case RetryableError() if item.delivery is not None:
+                self._telemetry.not_delivered_yet(item.origin, item.delivery, item.error)
+            case AwsCallError():
+                self._telemetry.copy_failed(item.origin, item.error)
+            case ResultNotPublishedError():
+                self._telemetry.publish_failed(item.origin)
+            case InternalError():
+                self._telemetry.unhandled(item.error)
+
+
+def _by_chat(records: Iterable[SQSRecord]) -> list[list[SQSRecord]]:
+    """Group records by what keeps its order: the message group; without one the contact; else each alone."""
+    chats: dict[tuple[str, str], list[SQSRecord]] = defaultdict(list)
+    for record in records:
+        chats[_chat_of(record)].append(record)
+    return list(chats.values())
+
+
+def _chat_of(record: SQSRecord) -> tuple[str, str]:
+    if group := record.raw_event["attributes"].get("MessageGroupId"):
+        return "group", group
+    if contact := contact_id_of(record.body):
+        return "contact", contact
+    return "message", record.message_id
+
+
+def _origin(record: SQSRecord) -> Origin:
+    attributes = record.raw_event["attributes"]
+    return Origin(
+        event_source="sqs",
+        source_id=record.message_id,
+        accepted_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+    )

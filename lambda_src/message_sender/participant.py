@@ -1,0 +1,235 @@
+"""SendMessage of the Amazon Connect Participant Service, one try at a time, over one urllib3 pool.
+
+The call is not signed: the connection token is its only authentication. Source: the Participant Service's
+API reference, "SendMessage".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
+
+from message_sender import __version__
+from message_sender.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    ProcessingRejectedError,
+    RejectedError,
+    RetryableError,
+    ServiceUnavailableError,
+    ServiceValidationError,
+    ThrottledError,
+    UnexpectedResponseError,
+)
+from message_sender.outcome import Sent
+from message_sender.retry import CONNECT_TIMEOUT, READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from message_sender.request import SendMessageRequest
+
+_PATH: Final = "/participant/message"
+_HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "User-Agent": f"connect-message-sender/{__version__}",
+}
+_NOT_DELIVERED: Final = frozenset({"REJECTED", "FAILED"})
+
+_ACCESS_DENIED: Final = (
+    "The connection token was refused. Possible causes: the chat has ended; the token is older than a day; "
+    "it is a participant token; the participant never connected or has disconnected; the chat lives in "
+    "another Region. Remedy: make a new connection with the participant token; if that fails too, the chat "
+    "is over"
+)
+_SERVICE_VALIDATION: Final = (
+    "The service found the request invalid. A common cause: the content type is not among the "
+    "SupportedMessagingContentTypes that the chat was started with"
+)
+
+_ERROR_NAME: Final = re.compile(r"[A-Za-z0-9.]{1,80}")
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+
+# How much of the service's own words may pass, and how long a piece of the request must be to be found
+# in them.
+_LONGEST_MESSAGE: Final = 300
+_SHINGLE: Final = 8
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any] | None
+
+    @property
+    def request_id(self) -> str | None:
+        return self.headers.get("x-amzn-requestid")
+
+    @property
+    def error_name(self) -> str:
+        """The error's name: `AccessDeniedException` also from `com.example#AccessDeniedException:http://...`."""
+        name = self.headers.get("x-amzn-errortype") or str((self.body or {}).get("__type", ""))
+        return name.split(":")[0].rpartition("#")[2]
+
+    @property
+    def message(self) -> str:
+        body = self.body or {}
+        return str(body.get("Message") or body.get("message") or "")
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that the service asks to wait: `x-amz-retry-after` has milliseconds."""
+        for header, unit in (("x-amz-retry-after", 0.001), ("Retry-After", 1.0)):
+            value = self.headers.get(header, "").strip()
+            if _WHOLE_NUMBER.fullmatch(value):
+                return int(value) * unit
+        return None
+
+
+class ParticipantClient:
+    """Sends messages to one Participant Service.
+
+    Args:
+        pools: Has a connection for each thread that sends. It must not retry by itself.
+        endpoint: The service's URL without a trailing slash.
+    """
+
+    def __init__(self, *, pools: urllib3.PoolManager, endpoint: str) -> None:
+        self._pool = pools.connection_from_url(endpoint)
+        self._path = f"{urllib3.util.parse_url(endpoint).path or ''}{_PATH}"
+
+    def send_message(self, request: SendMessageRequest, *, timeout: float) -> Sent:
+        """Send a message once, and follow no redirect.
+
+        Args:
+            request: The message. Its ClientToken makes a repeat of the call harmless.
+            timeout: Seconds in all. Of these at most 1 to connect, and 5 to wait for the answer.
+
+        Raises:
+            RejectedError: The message cannot be sent as it is.
+            RetryableError: The message may be sent later.
+        """
+        return _read_outcome(self._call(request, timeout), request)
+
+    def _call(self, request: SendMessageRequest, timeout: float) -> _Answer:
+        body = {
+            "ContentType": request.content_type,
+            "Content": request.content.reveal(),
+            "ClientToken": request.client_token,
+        }
+        try:
+            response = self._pool.urlopen(
+                "POST",
+                self._path,
+                body=json.dumps(body).encode(),
+                headers={**_HEADERS, "X-Amz-Bearer": request.connection_token.reveal()},
+                timeout=urllib3.Timeout(total=timeout, connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                retries=False,
+                redirect=False,
+            )
+        except HTTPError as error:
+            raise _connection_failed(error) from None
+        return _Answer(response.status, response.headers, _json_object(response.data))
+
+
+def _json_object(data: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _connection_failed(error: HTTPError) -> ConnectionFailedError:
+    cause = type(error).__name__
+    if isinstance(error, NewConnectionError | ConnectTimeoutError):
+        return ConnectionFailedError(f"No connection to the service: {cause}")
+    if isinstance(error, ReadTimeoutError):
+        return ConnectionFailedError("The service did not answer in time", maybe_delivered=True)
+    return ConnectionFailedError(
+        f"The connection broke before there was a whole answer: {cause}",
+        maybe_delivered=True,
+        connection_lost=isinstance(error, ProtocolError),
+    )
+
+
+def _read_outcome(answer: _Answer, request: SendMessageRequest) -> Sent:
+    if not 200 <= answer.status < 300:  # noqa: PLR2004  # the HTTP class of success
+        raise _error(answer, request)
+    message_id = (answer.body or {}).get("Id")
+    if answer.body is None or not isinstance(message_id, str) or not message_id:
+        raise ServiceUnavailableError(
+            "The service answered without a valid body",
+            http_status=answer.status,
+            request_id=answer.request_id,
+            maybe_delivered=True,
+        )
+    metadata = answer.body.get("MessageMetadata")
+    status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else None
+    if status in _NOT_DELIVERED:
+        raise ProcessingRejectedError(
+            f"The service took the message and did not deliver it: MessageProcessingStatus is {status}",
+            http_status=answer.status,
+            request_id=answer.request_id,
+        )
+    absolute_time = answer.body.get("AbsoluteTime")
+    return Sent(
+        message_id=message_id,
+        absolute_time=absolute_time if isinstance(absolute_time, str) else None,
+        processing_status=status if isinstance(status, str) else None,
+    )
+
+
+def _error(answer: _Answer, request: SendMessageRequest) -> RejectedError | RetryableError:
+    status, name = answer.status, answer.error_name
+    facts: dict[str, Any] = {"http_status": status, "request_id": answer.request_id}
+    words = _service_words(answer, request)
+    if status == 429 or "Throttl" in name:  # noqa: PLR2004
+        return ThrottledError(
+            f"The quota of SendMessage is used up for now{words}", retry_after=answer.retry_after, **facts
+        )
+    if status >= 500 or status in {408, 425}:  # noqa: PLR2004
+        return ServiceUnavailableError(
+            f"The service failed with status {status}{words}",
+            retry_after=answer.retry_after,
+            maybe_delivered=True,
+            **facts,
+        )
+    if status == 403 or (status == 400 and name == "AccessDeniedException"):  # noqa: PLR2004
+        return AccessDeniedError(f"{_ACCESS_DENIED}{words}", **facts)
+    if status == 400:  # noqa: PLR2004
+        return ServiceValidationError(f"{_SERVICE_VALIDATION}{words}", **facts)
+    return UnexpectedResponseError(f"The service answered with status {status}{words}", **facts)
+
+
+def _service_words(answer: _Answer, request: SendMessageRequest) -> str:
+    """Return the service's name for the error and its message, fit to be put behind a reason.
+
+    Services like to repeat the value that they refuse. A message that holds any piece of the text or of the
+    token is therefore left out.
+    """
+    name = answer.error_name if _ERROR_NAME.fullmatch(answer.error_name) else ""
+    message = answer.message[:_LONGEST_MESSAGE]
+    if _repeats(message, request.content.reveal()) or _repeats(message, request.connection_token.reveal()):
+        message = "(message left out: it repeats part of the request)"
+    words = ": ".join(part for part in (name, message) if part)
+    return f" ({words})" if words else ""
+
+
+def _repeats(message: str, secret: str) -> bool:
+    message, secret = message.lower(), secret.lower()
+    if len(secret) < _SHINGLE:
+        return re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", message) is not None
+    starts = range(len(message) - _SHINGLE + 1)
+    return any(message[start : start + _SHINGLE] in secret for start in starts)

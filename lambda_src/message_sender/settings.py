@@ -1,0 +1,84 @@
+"""Every environment variable that the function reads, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, get_args
+
+from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, endpoint_url
+from message_sender.request import ContentLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CONTENT_LIMITS: Final[tuple[ContentLimits, ...]] = get_args(ContentLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the function is set up.
+
+    Attributes:
+        region: Of the function, its bus and its queues.
+        participant_url: Of the Participant Service. It may be in another Region: `CONNECT_REGION`.
+        event_bus_name: The bus that results are published on: name or ARN.
+        rejected_queue_url: Where copies of rejected messages go.
+        unpublished_results_queue_url: Where results go that EventBridge did not take.
+        content_limits: Which lengths the contract allows.
+        tracing: Whether X-Ray tracing is active.
+        service: The service's name in logs, metrics and traces.
+        metrics_namespace: Of the metrics in CloudWatch.
+        ca_bundle: A file of trusted certificates in place of the system's: `AWS_CA_BUNDLE`.
+    """
+
+    region: str
+    participant_url: str
+    eventbridge_url: str
+    sqs_url: str
+    event_bus_name: str
+    rejected_queue_url: str
+    unpublished_results_queue_url: str
+    content_limits: ContentLimits
+    tracing: bool
+    service: str
+    metrics_namespace: str
+    ca_bundle: str | None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises:
+            ValueError: A variable is missing or wrong. The text names it.
+        """
+        region = _required(environ, "AWS_REGION")
+        return cls(
+            region=region,
+            participant_url=endpoint_url(
+                CONNECT_PARTICIPANT, region=environ.get("CONNECT_REGION") or region, environ=environ
+            ),
+            eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
+            sqs_url=endpoint_url(SQS, region=region, environ=environ),
+            event_bus_name=_required(environ, "EVENT_BUS_NAME"),
+            rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
+            unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
+            content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
+            tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
+            service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
+            metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
+            ca_bundle=environ.get("AWS_CA_BUNDLE") or None,
+        )
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name)
+    if not value:
+        raise ValueError(f"the environment variable {name} is not set")
+    return value
+
+
+def _content_limits(value: str) -> ContentLimits:
+    for known in _CONTENT_LIMITS:
+        if value == known:
+            return known
+    raise ValueError(f"the environment variable CONTENT_LIMITS must be one of {', '.join(_CONTENT_LIMITS)}")
