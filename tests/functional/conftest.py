@@ -1,0 +1,79 @@
+"""The handler, with a Participant Service and an AWS endpoint on loopback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from message_sender.application import create_handler
+from sandbox.participant_service.server import running_participant_service
+from tests.support.aws_endpoint import AwsEndpoint, running_aws_endpoint
+from tests.support.lambda_events import FakeLambdaContext, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.participant_service.server import RunningParticipantService
+
+
+@dataclass
+class Chat:
+    """A chat with a connection, as a producer has it."""
+
+    service: RunningParticipantService
+    contact_id: str
+    connection_token: str
+
+    @property
+    def texts(self) -> list[str]:
+        """The contents of the chat's messages, in the order of the transcript."""
+        return [str(item.content) for item in self.service.service.messages(self.contact_id)]
+
+    def request(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401  # wrong types are among what tests need
+        return request(**{"ConnectionToken": self.connection_token} | fields)
+
+
+@dataclass
+class Function:
+    """The function as deployed, and what it talks to."""
+
+    participant: RunningParticipantService
+    aws: AwsEndpoint
+    handler: Any
+
+    def __call__(self, event: object, context: FakeLambdaContext | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = self.handler(event, context or FakeLambdaContext())
+        return answer
+
+    def batch(self, *records: dict[str, Any], context: FakeLambdaContext | None = None) -> list[str]:
+        """Handle an SQS event and return the ids of the records that come back."""
+        answer = self({"Records": list(records)}, context)
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def start_chat(self, **options: Any) -> Chat:  # noqa: ANN401  # handed on
+        service = self.participant.service
+        chat = service.start_chat(**options)
+        connection = service.create_connection(chat.participant_token)
+        return Chat(self.participant, chat.contact_id, connection.connection_token)
+
+
+def function_environ(participant_url: str, aws_url: str, **more: str) -> dict[str, str]:
+    return {
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "000000000000",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url,
+        "EVENT_BUS_NAME": "bus",
+        "REJECTED_QUEUE_URL": f"{aws_url}/000000000000/rejected",
+        "UNPUBLISHED_RESULTS_QUEUE_URL": f"{aws_url}/000000000000/unpublished",
+        "POWERTOOLS_TRACE_DISABLED": "true",
+    } | more
+
+
+@pytest.fixture
+def function() -> Iterator[Function]:
+    with running_participant_service() as participant, running_aws_endpoint() as aws:
+        yield Function(participant, aws, create_handler(function_environ(participant.url, aws.url)))

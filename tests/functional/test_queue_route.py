@@ -1,0 +1,310 @@
+"""The handler on SQS events: outcomes, order, partial batch responses, effects."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from message_sender.request import derive_client_token
+from sandbox.participant_service.faults import (
+    AcceptedThenCut,
+    BadBody,
+    BodyCutShort,
+    Processing,
+    ResetBeforeAcceptance,
+    Status,
+)
+from sandbox.participant_service.transcript import ProcessingStatus
+from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, FakeLambdaContext, record, request
+from tests.support.schemas import RESULT_SCHEMA
+
+if TYPE_CHECKING:
+    from sandbox.participant_service.faults import Fault
+    from tests.functional.conftest import Function
+
+
+def outcomes(function: Function) -> dict[str, str]:
+    """Return code or outcome of each published result, by source id."""
+    return {
+        result["SourceId"]: result["Error"]["Code"] if result["Error"] else result["Outcome"]
+        for result in function.aws.results
+    }
+
+
+def test_a_message_reaches_its_chat_and_its_result_is_published(function: Function) -> None:
+    chat = function.start_chat()
+    message = record(chat.request(ContactId=chat.contact_id, Metadata={"order": "4711"}))
+
+    failed = function.batch(message)
+
+    assert failed == []
+    assert chat.texts == [TEXT]
+    [event] = function.aws.events
+    assert event["Source"] == "connect-message-sender"
+    assert event["DetailType"] == "Message Sent"
+    assert event["EventBusName"] == "bus"
+    [result] = function.aws.results
+    [item] = function.participant.service.messages(chat.contact_id)
+    assert result["Message"]["Id"] == item.id
+    assert result["ClientToken"] == derive_client_token(QUEUE_ARN, message["messageId"])
+    assert result["AcceptedAt"] == "2026-01-31T12:00:00.000Z"
+    assert result["Metadata"] == {"order": "4711"}
+    assert result["Attempts"] == 1
+
+
+def test_a_redelivered_message_appears_once(function: Function) -> None:
+    chat = function.start_chat()
+    message = record(chat.request())
+
+    function.batch(message)
+    function.batch(message)
+
+    assert chat.texts == [TEXT]
+    first, second = function.aws.results
+    assert first["Message"] == second["Message"]
+
+
+def test_two_equal_texts_are_two_messages(function: Function) -> None:
+    chat = function.start_chat()
+
+    function.batch(record(chat.request(Content="ok")), record(chat.request(Content="ok")))
+
+    assert chat.texts == ["ok", "ok"]
+
+
+def test_two_requests_under_one_client_token_are_one_message(function: Function) -> None:
+    chat = function.start_chat()
+
+    function.batch(record(chat.request(ClientToken="same")), record(chat.request(ClientToken="same")))
+
+    assert chat.texts == [TEXT]
+
+
+def test_each_chat_keeps_its_order(function: Function) -> None:
+    chats = [function.start_chat() for _ in range(5)]
+    batch = [
+        record(chat.request(Content=f"{place}"), group=chat.contact_id)
+        for place in range(2)
+        for chat in chats
+    ]
+
+    failed = function.batch(*batch)
+
+    assert failed == []
+    assert [chat.texts for chat in chats] == [["0", "1"]] * 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"Content": "x" * 1025}, "InvalidRequest"),
+        ({"ConnectionToken": "unknown"}, "AccessDenied"),
+        ({"ExpiresAt": "2020-01-01T00:00:00Z"}, "Expired"),
+    ],
+)
+def test_a_rejected_message_is_copied_and_its_chat_goes_on(
+    function: Function, fields: dict[str, Any], code: str
+) -> None:
+    chat = function.start_chat()
+    bad = record(chat.request(**fields), group="chat-7")
+    good = record(chat.request(Content="next"), group="chat-7")
+
+    failed = function.batch(bad, good)
+
+    assert failed == []
+    assert chat.texts == ["next"]
+    assert outcomes(function) == {bad["messageId"]: code, good["messageId"]: "SENT"}
+    [copy] = function.aws.messages
+    client_token = derive_client_token(QUEUE_ARN, bad["messageId"])
+    assert copy["QueueUrl"].endswith("/rejected")
+    assert json.loads(copy["MessageBody"]) == json.loads(bad["body"]) | {"ClientToken": client_token}
+    assert {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()} == {
+        "Code": code,
+        "ClientToken": client_token,
+        "SourceId": bad["messageId"],
+        "MessageGroupId": "chat-7",
+    }
+
+
+def test_a_body_that_is_not_json_is_copied_as_it_is(function: Function) -> None:
+    bad = record("no JSON at all")
+
+    failed = function.batch(bad)
+
+    assert failed == []
+    assert outcomes(function) == {bad["messageId"]: "InvalidRequest"}
+    assert function.aws.messages[0]["MessageBody"] == "no JSON at all"
+
+
+def test_a_rejected_message_that_cannot_be_copied_comes_back_with_its_followers(function: Function) -> None:
+    chat = function.start_chat()
+    bad = record(chat.request(Content=""))
+    follower = record(chat.request())
+    function.aws.failures["SendMessage"] = [400]
+
+    failed = function.batch(bad, follower)
+
+    assert failed == [bad["messageId"], follower["messageId"]]
+    assert chat.texts == []
+    assert function.aws.events == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Status(status=429), Status(status=500), Status(status=503), ResetBeforeAcceptance()],
+    ids=["throttled", "failed", "unavailable", "reset"],
+)
+def test_a_message_that_cannot_be_sent_now_comes_back_with_its_followers_and_no_others(
+    function: Function, fault: Fault
+) -> None:
+    held, free = function.start_chat(), function.start_chat()
+    batch = [
+        record(held.request(Content="1"), group="held"),
+        record(free.request(Content="2"), group="free"),
+        record(held.request(Content="3"), group="held"),
+    ]
+    function.participant.faults.add(fault, contact_id=held.contact_id, times=None)
+
+    failed = function.batch(*batch)
+
+    assert sorted(failed) == sorted([batch[0]["messageId"], batch[2]["messageId"]])
+    assert held.texts == []
+    assert free.texts == ["2"]
+    assert outcomes(function) == {batch[1]["messageId"]: "SENT"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Status(status=429),
+        Status(status=500),
+        ResetBeforeAcceptance(),
+        AcceptedThenCut(),
+        BodyCutShort(),
+        BadBody(),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_passing_fault_is_overcome_within_the_invocation(function: Function, fault: Fault) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(fault, times=1)
+
+    failed = function.batch(record(chat.request(Content="1")), record(chat.request(Content="2")))
+
+    assert failed == []
+    assert chat.texts == ["1", "2"]
+    assert [result["Attempts"] for result in function.aws.results] == [2, 1]
+
+
+def test_a_message_that_the_service_does_not_deliver_is_rejected(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Processing(status=ProcessingStatus.REJECTED))
+    message = record(chat.request())
+
+    failed = function.batch(message)
+
+    assert failed == []
+    assert outcomes(function) == {message["messageId"]: "ProcessingRejected"}
+
+
+def test_a_result_that_the_bus_refuses_is_published_again_without_a_second_send(function: Function) -> None:
+    chat = function.start_chat()
+    function.aws.failures["PutEvents"] = [500, {0}]
+
+    failed = function.batch(record(chat.request(Content="1")), record(chat.request(Content="2")))
+
+    assert failed == []
+    assert len(function.aws.events) == 2
+    assert function.aws.calls.count("PutEvents") == 3
+    assert chat.texts == ["1", "2"]
+
+
+def test_a_result_that_the_bus_never_takes_is_kept_in_the_queue(function: Function) -> None:
+    chat = function.start_chat()
+    function.aws.failures["PutEvents"] = [500, 500, 500]
+
+    failed = function.batch(record(chat.request()))
+
+    assert failed == []
+    [kept] = function.aws.messages
+    assert kept["QueueUrl"].endswith("/unpublished")
+    assert json.loads(json.loads(kept["MessageBody"])["Detail"])["Outcome"] == "SENT"
+
+
+def test_a_record_whose_result_is_safe_nowhere_comes_back(function: Function) -> None:
+    chat = function.start_chat()
+    function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
+    message = record(chat.request())
+
+    failed = function.batch(message)
+    failed_again = function.batch(message)
+
+    assert failed == [message["messageId"]]
+    assert failed_again == []
+    assert chat.texts == [TEXT]
+
+
+def test_nothing_is_sent_when_no_time_is_left(function: Function) -> None:
+    chat = function.start_chat()
+    message = record(chat.request())
+
+    failed = function.batch(message, context=FakeLambdaContext(seconds_left=3))
+
+    assert failed == [message["messageId"]]
+    assert chat.texts == []
+
+
+def test_records_without_a_group_keep_the_order_of_their_contact(function: Function) -> None:
+    chat = function.start_chat()
+    batch = [
+        record(chat.request(Content=f"{place}", ContactId=chat.contact_id), group=None) for place in range(10)
+    ]
+
+    function.batch(*batch)
+
+    assert chat.texts == [f"{place}" for place in range(10)]
+
+
+def test_every_result_keeps_the_schema(function: Function) -> None:
+    chat = function.start_chat()
+    ended = function.start_chat()
+    function.participant.service.end_chat(ended.contact_id)
+    batch = [
+        record(chat.request()),
+        record("{", receive_count=3),
+        record({}),
+        record(chat.request(ContentType="x", ContactId="c1", Metadata={"a": "b"})),
+        record(ended.request(), group="ended", receive_count=2),
+    ]
+
+    failed = function.batch(*batch)
+
+    assert failed == []
+    assert len(function.aws.results) == 5
+    for result in function.aws.results:
+        Draft7Validator(RESULT_SCHEMA).validate(result)
+
+
+def test_no_secret_reaches_a_log_or_a_result(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+    chat = function.start_chat()
+    task_token = "AQCEAAAAKgAAAAMAAAAAAAAAAd-task-token"
+    batch = [
+        record(chat.request(TaskToken=task_token)),
+        record(chat.request(TaskToken=task_token, Unknown=TEXT)),
+        record(request(TaskToken=task_token), group="denied"),
+        record(chat.request(TaskToken=task_token, Content="throttled"), group="throttled"),
+    ]
+    function.participant.faults.add(
+        Status(status=429), client_token=derive_client_token(QUEUE_ARN, batch[3]["messageId"]), times=None
+    )
+
+    function.batch(*batch)
+
+    captured = capsys.readouterr()
+    seen = captured.out + captured.err + json.dumps(function.aws.events)
+    assert "AccessDenied" in seen
+    for secret in (TEXT, chat.connection_token, TOKEN, task_token):
+        assert secret not in seen

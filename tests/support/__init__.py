@@ -1,0 +1,1 @@
+"""Fakes that speak, for the tests."""

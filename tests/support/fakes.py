@@ -1,0 +1,85 @@
+"""Stand-ins for what the function talks to, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from message_sender.outcome import Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from message_sender.errors import AwsCallError, DeliveryError
+    from message_sender.request import SendMessageRequest
+
+START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=timezone.utc)
+
+
+class FakeClock:
+    """A clock that stands still until somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.elapsed)
+
+    def monotonic(self) -> float:
+        return 1000.0 + self.elapsed
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.elapsed += seconds
+
+
+@dataclass
+class FakeParticipant:
+    """Answers each call with the next of `answers`, then with success."""
+
+    answers: list[DeliveryError | Callable[[], Sent]] = field(default_factory=list)
+    requests: list[SendMessageRequest] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+    _ids: count[int] = field(default_factory=lambda: count(1))
+
+    def send_message(self, request: SendMessageRequest, *, timeout: float) -> Sent:
+        self.requests.append(request)
+        self.timeouts.append(timeout)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer()
+        return Sent(message_id=f"id-{next(self._ids)}", absolute_time=None, processing_status=None)
+
+
+@dataclass
+class FakeAwsApi:
+    """Records calls, and answers each with the next of `answers`, then with `usual`."""
+
+    usual: Callable[[Mapping[str, Any]], dict[str, Any]]
+    answers: list[AwsCallError | dict[str, Any]] = field(default_factory=list)
+    calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls.append((operation, parameters))
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return self.usual(parameters)
+
+
+def accepting_bus(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer PutEvents as a bus does that takes everything."""
+    return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in parameters["Entries"]]}
+
+
+def accepting_queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer SendMessage and SendMessageBatch as a queue does that takes everything."""
+    entries = parameters.get("Entries", [])
+    return {"MessageId": "m", "Successful": [{"Id": entry["Id"]} for entry in entries]}

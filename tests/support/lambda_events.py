@@ -1,0 +1,67 @@
+"""Events as Lambda delivers them, and the context that comes with them."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from typing import Any
+
+QUEUE_ARN = "arn:aws:sqs:eu-central-1:000000000000:messages.fifo"
+TOKEN = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu"  # noqa: S105  # made up
+TEXT = "Where is my parcel, please?"
+
+_ids = count(1)
+
+
+class FakeLambdaContext:
+    """What a handler reads of its context. The time left is settable."""
+
+    function_name = "sender"
+    function_version = "1"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:sender:live"
+    aws_request_id = "4a1b0c1e-7d34-4a3f-9b55-0f6f2c2d9f10"
+
+    def __init__(self, *, seconds_left: float = 28.0) -> None:
+        self.seconds_left = seconds_left
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds_left * 1000)
+
+
+def request(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  # wrong types are among what tests need
+    """Return a valid request, changed by `fields`. A field of `...` is left out."""
+    valid: dict[str, Any] = {"ConnectionToken": TOKEN, "ContentType": "text/plain", "Content": TEXT}
+    return {name: value for name, value in (valid | fields).items() if value is not ...}
+
+
+def record(
+    body: str | dict[str, Any],
+    *,
+    group: str | None = "chat-1",
+    message_id: str | None = None,
+    receive_count: int = 1,
+) -> dict[str, Any]:
+    """Return a record as the event source mapping of a FIFO queue delivers it."""
+    number = next(_ids)
+    attributes = {
+        "ApproximateReceiveCount": str(receive_count),
+        "SentTimestamp": "1769860800000",
+        "SequenceNumber": f"{number:020d}",
+        "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+        "MessageDeduplicationId": f"dedup-{number}",
+        "ApproximateFirstReceiveTimestamp": "1769860800100",
+    }
+    if group is not None:
+        attributes["MessageGroupId"] = group
+    return {
+        "messageId": message_id or f"00000000-0000-4000-8000-{number:012d}",
+        "receiptHandle": f"handle-{number}",
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": attributes,
+        "messageAttributes": {},
+        "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": QUEUE_ARN,
+        "awsRegion": "eu-central-1",
+    }

@@ -1,0 +1,188 @@
+"""The one use case: a request in, what became of it out. In virtual time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_sender.delivery import Delivery, MessageSender
+from message_sender.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    DeliveryError,
+    ServiceUnavailableError,
+    ThrottledError,
+)
+from message_sender.outcome import Rejected, Sent, Undelivered
+from message_sender.retry import TimeBudget
+from tests.support.fakes import FakeClock, FakeParticipant
+from tests.support.lambda_events import request
+
+PLENTY = 1e6
+
+
+def deliver(
+    participant: FakeParticipant,
+    *,
+    clock: FakeClock | None = None,
+    seconds: float = PLENTY,
+    retry_window: float | None = None,
+    **fields: Any,  # noqa: ANN401  # wrong types are among what tests need
+) -> Delivery:
+    clock = clock or FakeClock()
+    sender = MessageSender(
+        participant=participant, content_limits="specification", clock=clock, random=lambda: 1.0
+    )
+    budget = TimeBudget(deadline=clock.monotonic() + seconds, retry_window=retry_window)
+    return sender.deliver(json.dumps(request(**fields)), client_token="derived", budget=budget)
+
+
+def test_a_message_that_is_taken_is_sent() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert delivery.attempts == 1
+    assert delivery.correlation.client_token == "derived"
+
+
+def test_an_invalid_request_is_rejected_without_a_call() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, Content="")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "InvalidRequest"
+    assert participant.requests == []
+
+
+def test_an_expired_message_is_rejected_without_a_call() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, ExpiresAt="2026-01-31T11:59:54Z")  # six seconds ago
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "Expired"
+    assert participant.requests == []
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-01-31T11:59:56Z", "2026-01-31T13:00:00+01:00", "9999-12-31T23:59:59Z"]
+)
+def test_a_message_is_not_expired_within_the_tolerance_for_clocks(time: str) -> None:
+    assert isinstance(deliver(FakeParticipant(), ExpiresAt=time).outcome, Sent)
+
+
+def test_a_message_that_expires_between_two_tries_is_not_tried_again() -> None:
+    participant = FakeParticipant([ThrottledError("slow down", retry_after=60)])
+
+    delivery = deliver(participant, ExpiresAt="2026-01-31T12:00:30Z")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "Expired"
+    assert len(participant.requests) == 1
+
+
+def test_a_rejection_is_not_tried_again() -> None:
+    participant = FakeParticipant([AccessDeniedError("refused")])
+
+    delivery = deliver(participant)
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.attempts == 1
+
+
+def test_every_try_is_the_same_message_under_the_same_client_token() -> None:
+    participant = FakeParticipant([ServiceUnavailableError("down"), ThrottledError("slow down")])
+
+    delivery = deliver(participant)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert delivery.attempts == 3
+    assert delivery.throttles == 1
+    assert {item.client_token for item in participant.requests} == {"derived"}
+
+
+def test_after_three_tries_the_message_is_left_for_later() -> None:
+    participant = FakeParticipant([ServiceUnavailableError("down")] * 9)
+
+    delivery = deliver(participant)
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "ServiceUnavailable"
+    assert len(participant.requests) == 3
+
+
+def test_retries_end_with_the_window_of_the_chat() -> None:
+    clock = FakeClock()
+    participant = FakeParticipant([ThrottledError("slow down", retry_after=6)])
+
+    delivery = deliver(participant, clock=clock, retry_window=5.0)
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "Throttled"
+    assert clock.slept == []
+
+
+def test_without_time_for_a_try_there_is_none() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, seconds=0.9)
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "DeadlineExceeded"
+    assert delivery.attempts == 0
+
+
+def test_a_try_gets_only_the_time_that_is_left() -> None:
+    participant = FakeParticipant()
+
+    deliver(participant, seconds=2.5)
+
+    assert participant.timeouts == [2.5]
+
+
+def test_a_message_that_may_have_arrived_in_an_earlier_try_says_so() -> None:
+    lost = ConnectionFailedError("cut", maybe_delivered=True, connection_lost=True)
+
+    rejected = deliver(FakeParticipant([lost, AccessDeniedError("refused")])).outcome
+    undelivered = deliver(FakeParticipant([lost, ThrottledError("a"), ThrottledError("b")])).outcome
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.maybe_delivered
+    assert isinstance(undelivered, Undelivered)
+    assert undelivered.maybe_delivered
+
+
+def test_a_message_that_never_arrived_says_so() -> None:
+    outcome = deliver(FakeParticipant([ThrottledError("a"), AccessDeniedError("refused")])).outcome
+
+    assert isinstance(outcome, Rejected)
+    assert not outcome.maybe_delivered
+
+
+FAULTS: list[DeliveryError] = [
+    ThrottledError("a"),
+    ThrottledError("b", retry_after=7.0),
+    ServiceUnavailableError("c", maybe_delivered=True),
+    ConnectionFailedError("d", connection_lost=True, maybe_delivered=True),
+    AccessDeniedError("e"),
+]
+
+
+@given(st.lists(st.sampled_from(FAULTS), max_size=5), st.floats(0, 30), st.none() | st.floats(0, 10))
+def test_no_delivery_outlives_its_budget(
+    answers: list[DeliveryError], seconds: float, retry_window: float | None
+) -> None:
+    clock = FakeClock()
+    participant = FakeParticipant(list(answers))
+
+    delivery = deliver(participant, clock=clock, seconds=seconds, retry_window=retry_window)
+
+    assert clock.elapsed <= max(0.0, seconds - 1.0)
+    assert delivery.attempts == len(participant.requests) <= 3

@@ -1,0 +1,345 @@
+"""The contract: what is a request, and what is said of what is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from message_sender.errors import InvalidRequestError
+from message_sender.request import (
+    SCHEMA,
+    Correlation,
+    Secret,
+    correlate,
+    derive_client_token,
+    parse_request,
+    with_client_token,
+)
+from tests.support.lambda_events import TEXT, TOKEN, request
+
+MARKDOWN = "text/markdown"
+JSON = "application/json"
+INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive.response"
+
+
+def parse(body: object, **options: Any) -> Any:  # noqa: ANN401  # handed on
+    text = body if isinstance(body, str) else json.dumps(body)
+    return parse_request(text, **{"client_token": "derived"} | options)
+
+
+def reason_of(body: object, **options: Any) -> str:  # noqa: ANN401  # handed on
+    with pytest.raises(InvalidRequestError) as raised:
+        parse(body, **options)
+    return raised.value.reason
+
+
+def test_a_request_with_every_field_is_read() -> None:
+    body = request(
+        ClientToken="t-1",
+        ContactId="c-1",
+        ExpiresAt="2026-01-31T13:00:00+01:00",
+        TaskToken="task",
+        Metadata={"order": "4711"},
+    )
+
+    parsed = parse(body)
+
+    assert parsed.connection_token.reveal() == TOKEN
+    assert parsed.content_type == "text/plain"
+    assert parsed.content.reveal() == TEXT
+    assert parsed.client_token == "t-1"
+    assert parsed.contact_id == "c-1"
+    assert parsed.expires_at.isoformat() == "2026-01-31T13:00:00+01:00"
+    assert parsed.task_token.reveal() == "task"
+    assert parsed.metadata == {"order": "4711"}
+
+
+def test_a_missing_client_token_is_the_derived_one() -> None:
+    assert parse(request()).client_token == "derived"
+
+
+def test_a_derived_client_token_depends_on_queue_and_message_alone() -> None:
+    token = derive_client_token("arn:aws:sqs:eu-central-1:0:q", "id-1")
+
+    assert token == derive_client_token("arn:aws:sqs:eu-central-1:0:q", "id-1")
+    assert token != derive_client_token("arn:aws:sqs:eu-central-1:0:q", "id-2")
+    assert token != derive_client_token("arn:aws:sqs:eu-central-1:0:r", "id-1")
+
+
+def test_the_derivation_of_client_tokens_never_changes() -> None:
+    # A message in flight while the function is upgraded must keep its identity.
+    assert derive_client_token("arn", "id") == "2b0e6434-ef44-52cd-9cfa-4c5c6577405b"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "most"), [("text/plain", 1024), (MARKDOWN, 1024), (JSON, 12000), (INTERACTIVE, 12288)]
+)
+def test_each_content_type_has_its_length_in_the_specification(content_type: str, most: int) -> None:
+    longest = json.dumps("x" * (most - 2)) if content_type == JSON else "x" * most
+
+    assert parse(request(ContentType=content_type, Content=longest))
+    assert reason_of(request(ContentType=content_type, Content=f"{longest} ")) == (
+        f"Content is longer than {most} characters for {content_type} (content_limits=specification)"
+    )
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", MARKDOWN, INTERACTIVE])
+def test_the_service_profile_allows_what_the_service_takes(content_type: str) -> None:
+    longest = "x" * 16384
+
+    assert parse(request(ContentType=content_type, Content=longest), content_limits="service")
+    assert reason_of(request(ContentType=content_type, Content=longest + "x"), content_limits="service") == (
+        "Content is longer than 16384 bytes of UTF-8 (content_limits=service)"
+    )
+
+
+def test_length_counts_code_points_and_bytes_count_too() -> None:
+    assert parse(request(Content="😀" * 1024))
+    assert "16384 bytes" in reason_of(request(ContentType=INTERACTIVE, Content="😀" * 4097))
+
+
+@pytest.mark.parametrize("content", ['{"a": [1, 2.5, null]}', '"text"', "17", "1" * 5000, " true "])
+def test_application_json_may_hold_any_json_text(content: str) -> None:
+    assert parse(request(ContentType=JSON, Content=content))
+
+
+@pytest.mark.parametrize("content", ["{", "{'a': 1}", "NaN", "[1,]", "-Infinity", "nothing"])
+def test_application_json_must_hold_json_text(content: str) -> None:
+    assert reason_of(request(ContentType=JSON, Content=content)) == (
+        "Content must hold JSON text for application/json"
+    )
+
+
+def test_json_content_that_is_nested_too_deeply_is_refused() -> None:
+    assert reason_of(request(ContentType=JSON, Content="[" * 5900 + "]" * 5900)) == (
+        "Content is nested too deeply for application/json"
+    )
+
+
+TOO_MANY = {f"key-{number}": "x" for number in range(11)}
+
+BROKEN_RULES: list[tuple[dict[str, Any], str]] = [
+    ({"ConnectionToken": ...}, "ConnectionToken is required"),
+    ({"ContentType": ...}, "ContentType is required"),
+    ({"Content": ...}, "Content is required"),
+    ({"ConnectionToken": ""}, "ConnectionToken must not be empty"),
+    ({"ConnectionToken": "t" * 1001}, "ConnectionToken is longer than 1000 characters"),
+    ({"ConnectionToken": "a b"}, "ConnectionToken must be visible ASCII characters only"),
+    ({"ConnectionToken": "a\r\nX-Evil: 1"}, "ConnectionToken must be visible ASCII characters only"),
+    ({"ConnectionToken": "a\n"}, "ConnectionToken must be visible ASCII characters only"),
+    ({"ConnectionToken": "tökén"}, "ConnectionToken must be visible ASCII characters only"),
+    ({"ConnectionToken": 7}, "ConnectionToken must be a string"),
+    ({"ConnectionToken": None}, "ConnectionToken must be a string"),
+    (
+        {"ContentType": "text/html"},
+        f"ContentType must be one of text/plain, {MARKDOWN}, {JSON}, {INTERACTIVE}",
+    ),
+    ({"ContentType": ["text/plain"]}, "ContentType must be a string"),
+    ({"Content": ""}, "Content must not be empty"),
+    ({"Content": {"text": "hi"}}, "Content must be a string"),
+    ({"Content": None}, "Content must be a string"),
+    ({"Content": True}, "Content must be a string"),
+    ({"ClientToken": ""}, "ClientToken must not be empty"),
+    ({"ClientToken": "t" * 501}, "ClientToken is longer than 500 characters"),
+    ({"ClientToken": None}, "ClientToken must be a string"),
+    ({"ContactId": ""}, "ContactId must not be empty"),
+    ({"ContactId": "c" * 129}, "ContactId is longer than 128 characters"),
+    ({"ContactId": "a/b"}, "ContactId must be letters, digits and hyphens only"),
+    (
+        {"ExpiresAt": "2026-01-31 12:00"},
+        "ExpiresAt must be an RFC 3339 time with offset, such as 2026-01-31T12:00:00Z",
+    ),
+    (
+        {"ExpiresAt": "2026-01-31T12:00:00"},
+        "ExpiresAt must be an RFC 3339 time with offset, such as 2026-01-31T12:00:00Z",
+    ),
+    ({"ExpiresAt": "2026-02-30T12:00:00Z"}, "ExpiresAt is not a time that exists"),
+    ({"ExpiresAt": "2026-01-31T12:61:00Z"}, "ExpiresAt is not a time that exists"),
+    ({"ExpiresAt": 1769860800}, "ExpiresAt must be a string"),
+    ({"ExpiresAt": "2" * 65}, "ExpiresAt is longer than 64 characters"),
+    ({"TaskToken": ""}, "TaskToken must not be empty"),
+    ({"TaskToken": "t" * 2049}, "TaskToken is longer than 2048 characters"),
+    ({"Metadata": []}, "Metadata must be an object"),
+    ({"Metadata": TOO_MANY}, "Metadata has more than 10 entries"),
+    ({"Metadata": {"": "x"}}, "A key of Metadata must be 1 to 64 characters long"),
+    ({"Metadata": {"k" * 65: "x"}}, "A key of Metadata must be 1 to 64 characters long"),
+    ({"Metadata": {"a": 7}}, "A value of Metadata must be a string"),
+    ({"Metadata": {"a": "x" * 257}}, "A value of Metadata is longer than 256 characters"),
+    (
+        {"Metadata": {f"{n}": "ü" * 256 for n in range(5)}},
+        "Metadata is longer than 2048 bytes of UTF-8 in all",
+    ),
+    ({"Text": "hi"}, "Text is not a field of the request"),
+    ({"content": "hi"}, "content is not a field of the request"),
+    ({f"{TOKEN}=": "x"}, "A field is not a field of the request"),
+]
+
+
+@pytest.mark.parametrize(("fields", "reason"), BROKEN_RULES)
+def test_a_broken_rule_is_named_with_its_field(fields: dict[str, Any], reason: str) -> None:
+    assert reason_of(request(**fields)) == reason
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "7", "null", "true"])
+def test_json_that_is_no_object_is_refused(body: str) -> None:
+    assert reason_of(body) == "The request must be a JSON object"
+
+
+@pytest.mark.parametrize(
+    "body", ["", " ", "{", "junk", "{'a': 1}", '{"a": NaN}', "\x00", "x" * 1_000_000, "1" * 5000, "\ufeff{}"]
+)
+def test_what_is_no_json_is_refused(body: str) -> None:
+    assert reason_of(body) == "The request is not valid JSON"
+
+
+@pytest.mark.parametrize(
+    "body", ["[" * 200_000, '{"a":' * 200_000, json.dumps(request())[:-1] + ',"M":' + "[" * 99_999]
+)
+def test_deep_nesting_is_refused(body: str) -> None:
+    assert reason_of(body) in {"The request is nested too deeply", "The request is not valid JSON"}
+
+
+def test_a_repeated_field_is_refused() -> None:
+    body = json.dumps(request())[:-1] + ', "Content": "other"}'
+
+    assert reason_of(body) == "Content is given more than once"
+
+
+@pytest.mark.parametrize("name", ["ClientToken", "Content"])
+def test_half_of_a_surrogate_pair_is_refused(name: str) -> None:
+    assert reason_of(request(**{name: "a\ud83d"})) == (
+        f"{name} is not valid Unicode: it holds half of a surrogate pair"
+    )
+
+
+@pytest.mark.parametrize("metadata", [{"a": "\ud83d"}, {"\ude00": "a"}])
+def test_half_of_a_surrogate_pair_in_metadata_is_refused(metadata: dict[str, str]) -> None:
+    assert "Metadata is not valid Unicode" in reason_of(request(Metadata=metadata))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-01-31T12:00:00Z",
+        "2026-01-31t12:00:00.123456789z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
+def test_any_rfc_3339_time_is_read(time: str) -> None:
+    assert parse(request(ExpiresAt=time)).expires_at.tzinfo is not None
+
+
+def test_a_task_token_is_refused_where_nobody_answers_it() -> None:
+    reason = reason_of(request(TaskToken="task"), task_token_allowed=False)
+
+    assert reason.startswith("TaskToken is not answered here")
+
+
+def test_a_client_token_is_required_where_only_the_caller_can_give_one() -> None:
+    reason = reason_of(request(), client_token=None)
+
+    assert reason.startswith("ClientToken is required here: each retry of a synchronous call")
+
+
+def test_the_schema_has_no_rule_without_words() -> None:
+    # A new keyword needs a sentence in `_reason` and a line in BROKEN_RULES.
+    keywords = {keyword for field in SCHEMA["properties"].values() for keyword in field}
+
+    rules = {keyword for keyword in keywords if not keyword.startswith("x-")} - {"description"}
+
+    assert rules == {
+        "type", "minLength", "maxLength", "pattern", "enum",
+        "maxProperties", "propertyNames", "additionalProperties",
+    }  # fmt: skip
+
+
+def test_secrets_do_not_show_themselves() -> None:
+    parsed = parse(request(TaskToken="my-task-token"))
+
+    shown = f"{parsed} {parsed!r} {Secret('x')} {[parsed.content]}"
+
+    for secret in (TEXT, TOKEN, "my-task-token"):
+        assert secret not in shown
+
+
+def test_a_result_of_an_invalid_request_repeats_only_valid_fields() -> None:
+    body = request(
+        Content="", ClientToken="t-1", ContactId="not valid!", ContentType="x", Metadata={"order": "4711"}
+    )
+
+    correlation = correlate(json.dumps(body), client_token="derived")
+
+    assert correlation == Correlation(client_token="t-1", metadata={"order": "4711"})
+
+
+@pytest.mark.parametrize("body", ["junk", "[]", "{}", '{"ClientToken": 7}', '{"ClientToken": "\\ud83d"}'])
+def test_without_a_valid_client_token_the_derived_one_is_repeated(body: str) -> None:
+    assert correlate(body, client_token="derived") == Correlation(client_token="derived")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"Content": "hi"}', '{"Content": "hi", "ClientToken": "t-1"}'),
+        ('{"Content": "hi"} \n', '{"Content": "hi", "ClientToken": "t-1"}'),
+        ("{}", '{"ClientToken": "t-1"}'),
+        ("{ }", '{ "ClientToken": "t-1"}'),
+        ('{"ClientToken": "own"}', '{"ClientToken": "own"}'),
+        ('{"ClientToken": 7}', '{"ClientToken": 7}'),
+        ("junk", "junk"),
+        ("[]", "[]"),
+    ],
+)
+def test_a_copy_has_the_client_token_written_in(body: str, expected: str) -> None:
+    assert with_client_token(body, "t-1") == expected
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none(), max_size=5), st.text(min_size=1))
+def test_a_copy_is_the_request_and_its_client_token(fields: dict[str, Any], token: str) -> None:
+    copy = json.loads(with_client_token(json.dumps(fields), token))
+
+    assert copy == {"ClientToken": token} | fields
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+ANY_REQUEST = st.fixed_dictionaries(
+    {},
+    optional={name: ANY_JSON | st.just(value) for name, value in SCHEMA["examples"][0].items()},
+)
+
+
+@given(st.text() | ANY_JSON.map(json.dumps) | ANY_REQUEST.map(json.dumps))
+def test_anything_is_a_request_or_an_invalid_one(text: str) -> None:
+    try:
+        parsed = parse_request(text, client_token="derived")
+    except InvalidRequestError as error:
+        assert error.reason
+        assert len(error.reason) < 200
+    else:
+        assert 1 <= len(parsed.client_token) <= 500
+
+
+@given(ANY_REQUEST)
+def test_what_the_schema_refuses_the_function_refuses(fields: dict[str, Any]) -> None:
+    validator = Draft7Validator(SCHEMA)
+
+    try:
+        parse(fields)
+    except InvalidRequestError:
+        return
+    assert validator.is_valid(fields)
+
+
+def test_the_examples_of_the_schema_are_valid() -> None:
+    for example in SCHEMA["examples"]:
+        assert parse(example)

@@ -1,0 +1,99 @@
+"""When a try is repeated, and how long a chat may go on trying."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_sender.errors import (
+    ConnectionFailedError,
+    RetryableError,
+    ServiceUnavailableError,
+    ThrottledError,
+)
+from message_sender.retry import MAX_ATTEMPTS, TimeBudget, delay_before_retry, full_jitter
+
+THROTTLED = ThrottledError("slow down")
+UNAVAILABLE = ServiceUnavailableError("down")
+RANDOM = st.floats(0, 1)
+
+
+@given(st.integers(1, 10), st.floats(0.01, 10), RANDOM)
+def test_full_jitter_is_anything_up_to_the_doubled_base(attempt: int, base: float, random: float) -> None:
+    delay = full_jitter(attempt, base=base, random=lambda: random)
+
+    assert 0 <= delay <= base * 2 ** (attempt - 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "longest"),
+    [(UNAVAILABLE, 1, 0.1), (UNAVAILABLE, 2, 0.2), (THROTTLED, 1, 0.5), (THROTTLED, 2, 1.0)],
+)
+def test_the_longest_delay_is_that_of_the_design(error: RetryableError, attempt: int, longest: float) -> None:
+    assert delay_before_retry(error, attempt, random=lambda: 1.0) == pytest.approx(longest)
+
+
+@pytest.mark.parametrize(
+    "error", [THROTTLED, UNAVAILABLE, ConnectionFailedError("cut", connection_lost=True)]
+)
+def test_after_the_last_attempt_there_is_no_retry(error: RetryableError) -> None:
+    assert delay_before_retry(error, MAX_ATTEMPTS, random=lambda: 0.0) is None
+
+
+@given(st.floats(0, 600), RANDOM)
+def test_what_the_service_asks_for_is_waited_for_at_least(retry_after: float, random: float) -> None:
+    error = ThrottledError("slow down", retry_after=retry_after)
+
+    delay = delay_before_retry(error, 1, random=lambda: random)
+
+    assert delay is not None
+    assert retry_after <= delay <= retry_after + 0.5
+
+
+def test_a_broken_connection_is_replaced_at_once_the_first_time() -> None:
+    error = ConnectionFailedError("cut", connection_lost=True)
+
+    assert delay_before_retry(error, 1, random=lambda: 1.0) == 0.0
+    assert delay_before_retry(error, 2, random=lambda: 1.0) == pytest.approx(0.2)
+
+
+def test_a_try_takes_six_seconds_at_most_and_never_more_than_are_left() -> None:
+    budget = TimeBudget(deadline=100.0)
+
+    assert budget.attempt_timeout(50.0) == 6.0
+    assert budget.attempt_timeout(97.0) == 3.0
+    assert budget.attempt_timeout(99.5) is None
+    assert budget.attempt_timeout(101.0) is None
+
+
+def test_retries_end_a_window_after_the_first_failure() -> None:
+    budget = TimeBudget(deadline=100.0, retry_window=5.0)
+
+    budget.note_failure(10.0)
+    budget.note_failure(14.0)
+
+    assert budget.allows_retry_at(15.0)
+    assert not budget.allows_retry_at(15.1)
+
+
+def test_without_a_window_retries_go_on_to_the_deadline() -> None:
+    budget = TimeBudget(deadline=100.0)
+
+    budget.note_failure(10.0)
+
+    assert budget.allows_retry_at(99.0)
+    assert not budget.allows_retry_at(99.1)
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 200))
+def test_no_retry_is_allowed_that_could_not_end_in_time(
+    deadline: float, failure: float, moment: float
+) -> None:
+    budget = TimeBudget(deadline=deadline, retry_window=5.0)
+    budget.note_failure(failure)
+
+    if budget.allows_retry_at(moment):
+        timeout = budget.attempt_timeout(moment)
+        assert timeout is not None
+        assert moment + timeout <= deadline + 1e-9
