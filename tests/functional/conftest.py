@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +75,21 @@ def function_environ(participant_url: str, aws_url: str, **more: str) -> dict[st
     } | more
 
 
+class CurrentStdout:
+    """Where `print` would write now. Powertools keeps the stream of the first logger for good."""
+
+    def write(self, text: str) -> None:
+        sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 @pytest.fixture
 def function() -> Iterator[Function]:
     with running_participant_service() as participant, running_aws_endpoint() as aws:
-        yield Function(participant, aws, create_handler(function_environ(participant.url, aws.url)))
+        handler = create_handler(function_environ(participant.url, aws.url))
+        for log_handler in logging.getLogger("connect-message-sender").handlers:
+            assert isinstance(log_handler, logging.StreamHandler)
+            log_handler.setStream(CurrentStdout())
+        yield Function(participant, aws, handler)

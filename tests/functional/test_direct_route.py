@@ -53,7 +53,7 @@ def test_a_repeated_call_under_the_same_client_token_sends_once(function: Functi
 def test_a_client_token_is_required_and_the_error_says_why(function: Function) -> None:
     chat = function.start_chat()
 
-    with pytest.raises(InvalidRequestError, match="ClientToken is required.*retry"):
+    with pytest.raises(InvalidRequestError, match=r"ClientToken is required.*retry"):
         function(chat.request())
 
     [result] = function.aws.results

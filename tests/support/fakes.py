@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from message_sender.errors import AwsCallError, DeliveryError
     from message_sender.request import SendMessageRequest
 
-START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=timezone.utc)
+START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
 class FakeClock:

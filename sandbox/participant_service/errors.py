@@ -1,0 +1,51 @@
+"""The errors of the service, by the names in its model.
+
+ServiceError
+├── AccessDeniedError       403  one answer for many causes, as the service gives it
+├── ResourceNotFoundError   404  only from control calls
+├── ThrottlingError         429
+├── UnknownOperationError   404  the model has it, this service does not
+└── ValidationError         400
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An answer other than success. Its text goes to the caller and never holds a token or a message."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+
+
+class AccessDeniedError(ServiceError):
+    code = "AccessDeniedException"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("Access denied")
+
+
+class ResourceNotFoundError(ServiceError):
+    code = "ResourceNotFoundException"
+    status = 404
+
+
+class ThrottlingError(ServiceError):
+    code = "ThrottlingException"
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__("Rate exceeded")
+
+
+class UnknownOperationError(ServiceError):
+    code = "UnknownOperationException"
+    status = 404
+
+
+class ValidationError(ServiceError):
+    code = "ValidationException"
+    status = 400

@@ -1,0 +1,184 @@
+"""Trouble on demand: what shall happen to which SendMessage requests."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ClassVar
+
+from sandbox.participant_service.errors import ValidationError
+
+if TYPE_CHECKING:
+    from sandbox.participant_service.transcript import ProcessingStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What happens to one request.
+
+    `kind` is its name in a control call.
+
+    Args:
+        latency: seconds to wait before the answer, or before the cut. By then the message is accepted, if the
+            fault lets it be: a client that gives up earlier has sent it.
+    """
+
+    kind: ClassVar[str]
+    latency: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency(Fault):
+    """A good answer, late."""
+
+    kind: ClassVar[str] = "latency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(Fault):
+    """Nothing is accepted, the answer has this status.
+
+    Args:
+        status: 300 to 599, but for 304, which has no body.
+        error_type: the exception's name, where the one that the model has for the status is not meant.
+        retry_after_ms: for the header `x-amz-retry-after`.
+        retry_after: seconds, for the header `Retry-After`.
+        location: for a redirect.
+    """
+
+    kind: ClassVar[str] = "status"
+    status: int
+    error_type: str | None = None
+    retry_after_ms: int | None = None
+    retry_after: int | None = None
+    location: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_status(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetBeforeAcceptance(Fault):
+    """Nothing is accepted, the connection is reset."""
+
+    kind: ClassVar[str] = "reset_before_acceptance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedThenCut(Fault):
+    """The message is accepted, the connection is closed without an answer."""
+
+    kind: ClassVar[str] = "accepted_then_cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedThenStatus(Fault):
+    """The message is accepted, the answer says otherwise."""
+
+    kind: ClassVar[str] = "accepted_then_status"
+    status: int = 500
+
+    def __post_init__(self) -> None:
+        _check_status(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyCutShort(Fault):
+    """The message is accepted, the connection is closed in the middle of the answer's body."""
+
+    kind: ClassVar[str] = "body_cut_short"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadBody(Fault):
+    """The message is accepted, the answer is a 200 with this body, by default no JSON."""
+
+    kind: ClassVar[str] = "bad_body"
+    body: str = '{"Id": "'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processing(Fault):
+    """The answer is a 200 with this processing status; REJECTED and FAILED reach no transcript."""
+
+    kind: ClassVar[str] = "processing_status"
+    status: ProcessingStatus
+
+
+@dataclass(slots=True, kw_only=True)
+class _PlannedFault:
+    fault: Fault
+    contact_id: str | None
+    client_token: str | None
+    times_left: int | None
+    probability: float
+    random: random.Random = field(repr=False)
+
+    def strikes(self, contact_id: str | None, client_token: str | None) -> bool:
+        if self.contact_id not in {None, contact_id} or self.client_token not in {None, client_token}:
+            return False
+        return self.probability >= 1.0 or self.random.random() < self.probability
+
+
+class FaultPlan:
+    """The faults to come, in the order in which they were added. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._planned: list[_PlannedFault] = []
+
+    def add(  # noqa: PLR0913  # keywords, each with a default, of which a caller gives one or two
+        self,
+        fault: Fault,
+        *,
+        contact_id: str | None = None,
+        client_token: str | None = None,
+        times: int | None = 1,
+        probability: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        """Plan a fault.
+
+        Args:
+            fault: what happens.
+            contact_id: only to requests of this chat.
+            client_token: only to requests with this ClientToken.
+            times: how often it strikes; None is for ever.
+            probability: of striking a request that matches, drawn from a generator of its own.
+            seed: of that generator.
+        """
+        if times is not None and times < 1:
+            raise ValidationError("times must be at least 1")
+        planned = _PlannedFault(
+            fault=fault,
+            contact_id=contact_id,
+            client_token=client_token,
+            times_left=times,
+            probability=probability,
+            random=random.Random(seed),  # noqa: S311  # a repeatable choice, not a secret
+        )
+        with self._lock:
+            self._planned.append(planned)
+
+    def take(self, *, contact_id: str | None, client_token: str | None) -> Fault | None:
+        """Return the fault for a request, at most one, and count it as used, whatever comes of it."""
+        with self._lock:
+            for planned in self._planned:
+                if planned.strikes(contact_id, client_token):
+                    if planned.times_left is not None:
+                        planned.times_left -= 1
+                        if planned.times_left == 0:
+                            self._planned.remove(planned)
+                    return planned.fault
+        return None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._planned.clear()
+
+
+def _check_status(status: int) -> None:
+    if status not in range(300, 600) or status == HTTPStatus.NOT_MODIFIED:
+        raise ValidationError("status must be between 300 and 599, and not 304")

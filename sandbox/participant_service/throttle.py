@@ -1,0 +1,46 @@
+"""The service's limit on requests per second, a token bucket."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Throttle:
+    """Lets every request pass until a rate is set. May be used from any thread."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rate: float | None = None
+        self._burst = 0
+        self._tokens = 0.0
+        self._filled_at = 0.0
+
+    def set(self, requests_per_second: float, *, burst: int) -> None:
+        """Start with a full bucket. The service's own figures for SendMessage are 10 a second and 15."""
+        with self._lock:
+            self._rate = requests_per_second
+            self._burst = burst
+            self._tokens = float(burst)
+            self._filled_at = self._clock()
+
+    def off(self) -> None:
+        with self._lock:
+            self._rate = None
+
+    def allows(self) -> bool:
+        """Take a token for one request, if there is one."""
+        with self._lock:
+            if self._rate is None:
+                return True
+            now = self._clock()
+            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+            self._filled_at = now
+            if self._tokens < 1.0:
+                return False
+            self._tokens -= 1.0
+            return True

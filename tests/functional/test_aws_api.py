@@ -1,0 +1,300 @@
+"""The small AWS client, compared with botocore's on the wire."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import boto3
+import pytest
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from message_sender.aws_api import JsonApi
+from message_sender.credentials import Credentials, EnvironmentCredentials
+from message_sender.errors import AwsCallError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CREDENTIALS = Credentials("AKIDEXAMPLE", "secret-key", "session-token")
+EVENTS = {"target": "AWSEvents", "signing_name": "events", "content_type": "application/x-amz-json-1.1"}
+SQS = {"target": "AmazonSQS", "signing_name": "sqs", "content_type": "application/x-amz-json-1.0"}
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Wire:
+    """A server that keeps what it gets, and answers what it is told."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.requests: list[Request] = []
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.body: bytes = b"{}"
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    with running_wire() as running:
+        yield running
+
+
+@contextmanager
+def running_wire() -> Iterator[Wire]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            running.requests.append(Request(self.command, self.path, headers, body))
+            self.send_response(running.status)
+            for name, value in running.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(running.body)))
+            self.end_headers()
+            self.wfile.write(running.body)
+
+        do_GET = do_POST = answer  # noqa: N815  # names of the base class
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running = Wire(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield running
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def api(wire: Wire, *, target: str, signing_name: str, content_type: str) -> JsonApi:
+    return JsonApi(
+        pools=urllib3.PoolManager(retries=False),
+        endpoint=wire.url,
+        region="eu-central-1",
+        signing_name=signing_name,
+        target=target,
+        content_type=content_type,
+        credentials=lambda: CREDENTIALS,
+    )
+
+
+def boto_client(wire: Wire, service: str) -> Any:  # noqa: ANN401  # boto3 makes its clients at run time
+    return boto3.client(
+        service,
+        endpoint_url=wire.url,
+        region_name="eu-central-1",
+        aws_access_key_id=CREDENTIALS.access_key,
+        aws_secret_access_key=CREDENTIALS.secret_key,
+        aws_session_token=CREDENTIALS.token,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def signature(request: Request) -> str:
+    """Sign a request as it arrived, with botocore, and return the header that this gives."""
+    from botocore.auth import SigV4Auth  # noqa: PLC0415  # the judge, kept away from what is judged
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
+    region_and_service = request.headers["authorization"].split("/")[2:4]
+    signed = request.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+    again = AWSRequest(
+        request.method,
+        f"http://{request.headers['host']}{request.path}",
+        data=request.body,
+        headers={name: request.headers[name] for name in signed if name != "host"},
+    )
+    auth = SigV4Auth(CREDENTIALS, region_and_service[1], region_and_service[0])
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    to_sign = auth.string_to_sign(again, auth.canonical_request(again))
+    return str(auth.signature(to_sign, again))
+
+
+ENTRY = {"EventBusName": "bus", "Source": "s", "DetailType": "t", "Detail": '{"a": "ü😀"}'}
+MESSAGE = {
+    "QueueUrl": "http://127.0.0.1/0/q",
+    "MessageBody": "b",
+    "MessageAttributes": {"Code": {"DataType": "String", "StringValue": "x"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "method", "parameters", "settings"),
+    [
+        ("events", "PutEvents", "put_events", {"Entries": [ENTRY]}, EVENTS),
+        ("sqs", "SendMessage", "send_message", MESSAGE, SQS),
+        (
+            "sqs",
+            "SendMessageBatch",
+            "send_message_batch",
+            {"QueueUrl": "q", "Entries": [{"Id": "0", "MessageBody": "b"}]},
+            SQS,
+        ),
+    ],
+    ids=["PutEvents", "SendMessage", "SendMessageBatch"],
+)
+def test_a_call_is_the_one_that_botocore_makes(
+    wire: Wire,
+    service: str,
+    operation: str,
+    method: str,
+    parameters: dict[str, Any],
+    settings: dict[str, str],
+) -> None:
+    wire.body = b'{"MessageId": "m", "MD5OfMessageBody": "92eb5ffee6ae2fec3ad71c777531578f"}'
+
+    api(wire, **settings).call(operation, parameters)
+    getattr(boto_client(wire, service), method)(**parameters)
+
+    ours, theirs = wire.requests
+    assert (ours.method, ours.path) == (theirs.method, theirs.path)
+    assert json.loads(ours.body) == json.loads(theirs.body)
+    for header in ("host", "content-type", "x-amz-target", "x-amz-security-token"):
+        assert ours.headers[header] == theirs.headers[header]
+    assert ours.headers["authorization"].endswith(f"Signature={signature(ours)}")
+    assert theirs.headers["authorization"].endswith(f"Signature={signature(theirs)}")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "name"),
+    [
+        (400, {}, {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "m"}, "QueueDoesNotExist"),
+        (400, {}, {"__type": "AccessDeniedException:http://x/"}, "AccessDeniedException"),
+        (500, {}, {"__type": "InternalFailure"}, "InternalFailure"),
+    ],
+)
+def test_an_error_has_the_name_that_botocore_reads(
+    wire: Wire, status: int, headers: dict[str, str], body: dict[str, str], name: str
+) -> None:
+    wire.status, wire.headers, wire.body = status, headers, json.dumps(body).encode()
+
+    with pytest.raises(AwsCallError) as ours:
+        api(wire, **EVENTS).call("PutEvents", {"Entries": []})
+    with pytest.raises(ClientError) as theirs:
+        boto_client(wire, "events").put_events(Entries=[ENTRY])
+
+    assert ours.value.name == theirs.value.response["Error"]["Code"] == name
+    assert ours.value.http_status == status
+
+
+def test_the_name_of_an_error_may_stand_in_a_header(wire: Wire) -> None:
+    wire.status, wire.headers = 403, {"x-amzn-errortype": "AccessDeniedException:http://x/"}
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **EVENTS).call("PutEvents", {})
+
+    assert raised.value.name == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]"])
+def test_an_answer_that_cannot_be_read_is_an_error(wire: Wire, body: bytes) -> None:
+    wire.status, wire.body = 502, body
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **SQS).call("SendMessage", {})
+
+    assert raised.value.name == "UnreadableResponse"
+    assert raised.value.retryable
+
+
+def test_an_error_holds_nothing_of_the_parameters(wire: Wire) -> None:
+    wire.status, wire.body = 400, b'{"__type": "X", "message": "the-secret is wrong"}'
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **SQS).call("SendMessage", {"MessageBody": "the-secret"})
+
+    assert "the-secret" not in repr(raised.value)
+
+
+def test_no_connection_is_an_error_that_may_pass() -> None:
+    with running_wire() as wire:
+        closed = api(wire, **SQS)
+
+    with pytest.raises(AwsCallError) as raised:
+        closed.call("SendMessage", {})
+
+    assert raised.value.http_status is None
+    assert raised.value.retryable
+
+
+class TestCredentials:
+    """Where the function's credentials come from."""
+
+    POOLS = urllib3.PoolManager(retries=False)
+
+    def credentials(self, **environ: str) -> EnvironmentCredentials:
+        return EnvironmentCredentials(environ=environ, pools=self.POOLS)
+
+    def container(self, wire: Wire, *, lifetime: timedelta) -> None:
+        expiration = (datetime.now(UTC) + lifetime).isoformat().replace("+00:00", "Z")
+        wire.body = json.dumps(
+            {"AccessKeyId": "a", "SecretAccessKey": "b", "Token": "c", "Expiration": expiration}
+        ).encode()
+
+    def test_the_environment_comes_first(self) -> None:
+        found = self.credentials(AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", AWS_SESSION_TOKEN="c")()
+
+        assert found == ("a", "b", "c")
+
+    def test_then_the_container_endpoint_which_is_asked_once(self, wire: Wire) -> None:
+        self.container(wire, lifetime=timedelta(hours=1))
+        credentials = self.credentials(
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{wire.url}/creds", AWS_CONTAINER_AUTHORIZATION_TOKEN="auth"
+        )
+
+        found = [credentials(), credentials()]
+
+        assert found == [("a", "b", "c")] * 2
+        [request] = wire.requests
+        assert request.path == "/creds"
+        assert request.headers["authorization"] == "auth"
+
+    def test_credentials_that_expire_within_five_minutes_are_fetched_anew(self, wire: Wire) -> None:
+        self.container(wire, lifetime=timedelta(minutes=4))
+        credentials = self.credentials(AWS_CONTAINER_CREDENTIALS_FULL_URI=wire.url)
+
+        credentials()
+        credentials()
+
+        assert len(wire.requests) == 2
+
+    def test_the_authorization_may_lie_in_a_file(self, wire: Wire, tmp_path: Path) -> None:
+        self.container(wire, lifetime=timedelta(hours=1))
+        file = tmp_path / "token"
+        file.write_text("from-file")
+
+        self.credentials(
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=wire.url, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(file)
+        )()
+
+        assert wire.requests[0].headers["authorization"] == "from-file"
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b'{"AccessKeyId": "a"}'])
+    def test_without_credentials_the_call_fails(self, wire: Wire, body: bytes) -> None:
+        wire.body = body
+
+        with pytest.raises(AwsCallError, match="GetCredentials"):
+            self.credentials(AWS_CONTAINER_CREDENTIALS_FULL_URI=wire.url)()
+        with pytest.raises(AwsCallError, match="GetCredentials"):
+            self.credentials()()
+
+    def test_credentials_do_not_show_themselves(self) -> None:
+        assert "secret-key" not in f"{CREDENTIALS!r} {CREDENTIALS}"

@@ -1,0 +1,178 @@
+"""What the function says of itself: log lines, metrics, traces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.participant_service.faults import Status
+from tests.functional.conftest import function_environ
+from tests.support.lambda_events import FakeLambdaContext, record
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.functional.conftest import Function
+
+LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def metrics(emitted: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
+    """Return the value of each metric by its name and dimensions, as CloudWatch would read it."""
+    values: dict[tuple[str, ...], Any] = {}
+    for line in emitted:
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "ConnectMessageSender"
+            for dimensions in directive["Dimensions"]:
+                for metric in directive["Metrics"]:
+                    where = sorted(f"{name}={line[name]}" for name in dimensions if name != "service")
+                    values[(metric["Name"], *where)] = line[metric["Name"]]
+    return values
+
+
+def test_there_is_one_log_line_for_each_outcome(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = function.start_chat()
+    sent, rejected = record(chat.request(ContactId=chat.contact_id)), record("junk")
+
+    function.batch(sent, rejected)
+
+    ended = [line for line in lines(capsys) if line.get("message") == "Message ended"]
+    assert [(line["correlation_id"], line["outcome"], line["level"]) for line in ended] == [
+        (sent["messageId"], "SENT", "INFO"),
+        (rejected["messageId"], "REJECTED", "WARNING"),
+    ]
+    assert ended[0]["contact_id"] == chat.contact_id
+    assert ended[0]["function_request_id"] == FakeLambdaContext.aws_request_id
+    assert ended[1]["code"] == "InvalidRequest"
+    assert ended[1]["reason"] == "The request is not valid JSON"
+
+
+def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+    chat, busy = function.start_chat(), function.start_chat()
+    function.participant.faults.add(Status(status=429), contact_id=busy.contact_id, times=None)
+
+    function.batch(record(chat.request()), record("junk"), record(busy.request(), group="busy"))
+
+    found = metrics(lines(capsys))
+    assert found["MessagesSent", "EventSource=sqs"] == [1.0]
+    assert found["MessagesRejected", "EventSource=sqs"] == [1.0]
+    assert found["MessagesRejected", "Code=InvalidRequest", "EventSource=sqs"] == [1.0]
+    assert found["MessagesRetried", "EventSource=sqs"] == [1.0]
+    assert found["Throttles", "EventSource=sqs"] == [3.0]
+    assert len(found["SendLatency", "EventSource=sqs"]) == 2
+    assert len(found["EndToEndLatency", "EventSource=sqs"]) == 2
+
+
+def test_a_result_that_is_safe_nowhere_is_counted(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = function.start_chat()
+    function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
+
+    function.batch(record(chat.request()))
+
+    assert metrics(lines(capsys))["ResultPublishFailures", "EventSource=sqs"] == [1.0]
+
+
+def test_a_defect_is_told_by_place_and_not_by_text(
+    function: Function, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = function.start_chat()
+    token = chat.connection_token
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError(token)
+
+    monkeypatch.setattr("message_sender.delivery.delay_before_retry", broken)
+    function.participant.faults.add(Status(status=500))
+    message = record(chat.request())
+
+    failed = function.batch(message)
+
+    output = capsys.readouterr().out
+    assert failed == [message["messageId"]]
+    assert '"error_type":"KeyError"' in output
+    assert "delivery.py" in output
+    assert '"UnhandledErrors":[1.0]' in output
+    assert token not in output
+
+
+TRACED = """
+import json, os, sys
+from aws_xray_sdk.core import xray_recorder
+
+class Emitter:
+    sent = []
+    def send_entity(self, entity):
+        self.sent.append(entity.serialize())
+    def set_daemon_address(self, address):
+        pass
+
+xray_recorder.configure(emitter=Emitter())
+from message_sender.handler import lambda_handler
+sys.path.insert(0, os.environ["ROOT"])
+from tests.support.lambda_events import FakeLambdaContext
+
+lambda_handler(json.loads(sys.stdin.read()), FakeLambdaContext())
+print("TRACES" + "\\n".join(Emitter.sent))
+"""
+
+
+def run(function: Function, program: str, event: dict[str, Any], **environ: str) -> str:
+    """Run a program in an interpreter of its own, set up as Lambda does."""
+    environ = function_environ(function.participant.url, function.aws.url, **environ) | {
+        "PYTHONPATH": str(LAMBDA_SRC),
+        "ROOT": str(LAMBDA_SRC.parent),
+        "LAMBDA_TASK_ROOT": str(LAMBDA_SRC),
+    }
+    done = subprocess.run(  # noqa: S603  # this interpreter, a program of this file
+        [sys.executable, "-c", program],
+        input=json.dumps(event),
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_each_send_is_a_subsegment_without_message_and_answer(function: Function) -> None:
+    chats = [function.start_chat() for _ in range(3)]
+    event = {"Records": [record(chat.request(), group=chat.contact_id) for chat in chats]}
+
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+    output = run(function, TRACED, event, POWERTOOLS_TRACE_DISABLED="false", _X_AMZN_TRACE_ID=trace)
+
+    traces = output.split("TRACES")[1]
+    subsegments = [json.loads(line) for line in traces.splitlines()]
+    [handler] = [item for item in subsegments if item["name"] == "## lambda_handler"]
+    sends = [item for item in subsegments if item["name"] == "SendMessage"]
+    assert [item["parent_id"] for item in sends] == [handler["id"]] * 3
+    for chat in chats:
+        assert chat.texts
+        assert chat.texts[0] not in traces
+        assert chat.connection_token not in traces
+
+
+IMPORTED = """
+import sys
+from message_sender import handler
+heavy = {"boto3", "botocore.client", "botocore.session", "aws_xray_sdk", "pydantic", "jsonschema"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_the_entry_point_loads_nothing_that_it_does_not_need(function: Function) -> None:
+    assert run(function, IMPORTED, {}).strip() == "[]"

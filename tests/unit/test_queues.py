@@ -1,0 +1,76 @@
+"""Copies of rejected messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from message_sender.errors import AwsCallError
+from message_sender.queues import Queues
+from tests.support.fakes import FakeAwsApi, FakeClock, accepting_queue
+
+DOWN = AwsCallError("SendMessage", name="InternalFailure", http_status=500)
+WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=400)
+
+
+def copy(api: FakeAwsApi, *, seconds: float = 60.0, **changed: Any) -> None:  # noqa: ANN401  # handed on
+    clock = FakeClock()
+    queues = Queues(
+        sqs=api,
+        rejected_queue_url="rejected",
+        unpublished_results_queue_url="unpublished",
+        clock=clock,
+        random=lambda: 1.0,
+    )
+    fields = {
+        "body": "junk",
+        "code": "InvalidRequest",
+        "client_token": "t-1",
+        "source_id": "s-1",
+        "message_group": "g-1",
+    }
+    queues.copy_to_rejected(**fields | changed, until=clock.monotonic() + seconds)
+
+
+def test_a_copy_is_tried_again_after_a_passing_failure() -> None:
+    api = FakeAwsApi(accepting_queue, [DOWN, DOWN])
+
+    copy(api)
+
+    assert len(api.calls) == 3
+
+
+@pytest.mark.parametrize(("failure", "calls"), [(DOWN, 3), (WRONG, 1)])
+def test_a_copy_that_cannot_be_made_raises(failure: AwsCallError, calls: int) -> None:
+    api = FakeAwsApi(accepting_queue, [failure] * 3)
+
+    with pytest.raises(AwsCallError):
+        copy(api)
+
+    assert len(api.calls) == calls
+
+
+def test_a_copy_is_not_started_without_time() -> None:
+    api = FakeAwsApi(accepting_queue)
+
+    with pytest.raises(AwsCallError, match="DeadlineExceeded"):
+        copy(api, seconds=2.9)
+
+    assert api.calls == []
+
+
+def test_a_copy_without_a_group_has_no_such_attribute() -> None:
+    api = FakeAwsApi(accepting_queue)
+
+    copy(api, message_group=None)
+
+    assert set(api.calls[0][1]["MessageAttributes"]) == {"Code", "ClientToken", "SourceId"}
+
+
+def test_characters_that_sqs_refuses_in_an_attribute_are_escaped() -> None:
+    api = FakeAwsApi(accepting_queue)
+
+    copy(api, client_token="a\x00b\ufffec\td😀")
+
+    assert api.calls[0][1]["MessageAttributes"]["ClientToken"]["StringValue"] == r"a\u0000b\ufffec" + "\td😀"

@@ -1,0 +1,48 @@
+"""The environment variables of the function."""
+
+from __future__ import annotations
+
+import pytest
+
+from message_sender.settings import Settings
+
+ENVIRON = {
+    "AWS_REGION": "eu-central-1",
+    "EVENT_BUS_NAME": "bus",
+    "REJECTED_QUEUE_URL": "https://sqs/rejected",
+    "UNPUBLISHED_RESULTS_QUEUE_URL": "https://sqs/unpublished",
+}
+
+
+def test_the_defaults_are_those_of_the_specification() -> None:
+    settings = Settings.from_environ(ENVIRON)
+
+    assert settings.content_limits == "specification"
+    assert settings.participant_url == "https://participant.connect.eu-central-1.amazonaws.com"
+    assert settings.tracing
+
+
+def test_the_chat_may_live_in_another_region() -> None:
+    settings = Settings.from_environ(ENVIRON | {"CONNECT_REGION": "us-west-2"})
+
+    assert settings.participant_url == "https://participant.connect.us-west-2.amazonaws.com"
+    assert settings.eventbridge_url == "https://events.eu-central-1.amazonaws.com"
+
+
+@pytest.mark.parametrize("name", ENVIRON)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
+    environ = {key: item for key, item in (ENVIRON | {name: value}).items() if item is not None}
+
+    with pytest.raises(ValueError, match=name):
+        Settings.from_environ(environ)
+
+
+def test_an_unknown_content_limit_is_refused_with_what_is_known() -> None:
+    with pytest.raises(ValueError, match="CONTENT_LIMITS must be one of specification, service"):
+        Settings.from_environ(ENVIRON | {"CONTENT_LIMITS": "none"})
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", "1"])
+def test_tracing_is_off_where_powertools_says_so(value: str) -> None:
+    assert not Settings.from_environ(ENVIRON | {"POWERTOOLS_TRACE_DISABLED": value}).tracing

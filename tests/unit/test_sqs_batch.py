@@ -1,0 +1,168 @@
+"""A batch of the queue: which records come back, for any batch and anything that happens to its messages."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pytest
+from aws_lambda_powertools import Logger, Metrics
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_sender.delivery import MessageSender
+from message_sender.errors import AccessDeniedError, AwsCallError, ServiceUnavailableError
+from message_sender.event_sources.sqs import SqsSource
+from message_sender.observability import Telemetry
+from message_sender.outcome import Sent
+from message_sender.publisher import Publisher
+from message_sender.queues import Queues
+from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
+from tests.support.lambda_events import FakeLambdaContext, record, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from message_sender.request import SendMessageRequest
+
+Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "defect", "copy fails"]
+DONE: set[Fate] = {"sent", "refused", "invalid"}
+FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defect", "copy fails"]
+
+
+@dataclass
+class FatefulParticipant:
+    """Does to each message what its text says."""
+
+    transcript: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+
+    def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:  # noqa: ARG002  # the protocol's
+        name, _, fate = message.content.reveal().partition(" ")
+        self.tried.append(name)
+        if fate in {"refused", "copy fails"}:
+            raise AccessDeniedError("refused")
+        if fate == "down":
+            raise ServiceUnavailableError("down")
+        if fate == "defect":
+            raise KeyError(message.connection_token.reveal())
+        self.transcript.append(name)
+        return Sent(message_id=name, absolute_time=None, processing_status=None)
+
+
+class Batch:
+    """The SQS source with everything around it in memory."""
+
+    def __init__(self, *, bus: FakeAwsApi | None = None) -> None:
+        self.participant = FatefulParticipant()
+        self.bus = bus or FakeAwsApi(accepting_bus)
+        self.queue = FakeAwsApi(self._queue)
+        self._clock = FakeClock()
+
+    @staticmethod
+    def _queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if "copy fails" in parameters.get("MessageBody", ""):
+            raise AwsCallError("SendMessage", name="AccessDenied", http_status=403)
+        return accepting_queue(parameters)
+
+    @contextmanager
+    def _source(self) -> Iterator[SqsSource]:
+        clock = self._clock
+        common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
+        queues = Queues(
+            sqs=self.queue,
+            rejected_queue_url="rejected",
+            unpublished_results_queue_url="unpublished",
+            **common,
+        )
+        logger = Logger(service="test", level=logging.CRITICAL)
+        metrics = Metrics(namespace="test", service="test")
+        with ThreadPoolExecutor(10) as workers:
+            yield SqsSource(
+                sender=MessageSender(participant=self.participant, content_limits="specification", **common),
+                queues=queues,
+                publisher=Publisher(events=self.bus, event_bus_name="bus", queues=queues, **common),
+                telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
+                clock=clock,
+                workers=workers,
+            )
+        metrics.clear_metrics()
+
+    def handle(self, records: list[dict[str, Any]]) -> set[str]:
+        with self._source() as source:
+            answer = source.handle({"Records": records}, FakeLambdaContext())  # type: ignore[arg-type]  # a fake
+        return {item["itemIdentifier"] for item in answer["batchItemFailures"]}
+
+    @property
+    def published(self) -> set[str]:
+        return {
+            json.loads(entry["Detail"])["SourceId"]
+            for _, parameters in self.bus.calls
+            for entry in parameters["Entries"]
+        }
+
+
+def batch_of(plan: list[tuple[str, Fate]]) -> list[dict[str, Any]]:
+    return [
+        record(
+            request(Content=f"{number} {fate}", **({"Unknown": 1} if fate == "invalid" else {})),
+            group=group,
+            message_id=f"{number}",
+        )
+        for number, (group, fate) in enumerate(plan)
+    ]
+
+
+def by_group(plan: list[tuple[str, Fate]]) -> dict[str, list[tuple[str, Fate]]]:
+    groups: dict[str, list[tuple[str, Fate]]] = defaultdict(list)
+    for number, (group, fate) in enumerate(plan):
+        groups[group].append((f"{number}", fate))
+    return groups
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10))
+def test_in_each_chat_the_first_record_that_is_not_done_and_all_later_ones_come_back(
+    plan: list[tuple[str, Fate]],
+) -> None:
+    batch = Batch()
+
+    failed = batch.handle(batch_of(plan))
+
+    done: set[str] = set()
+    for group, messages in by_group(plan).items():
+        finished = [number for number, fate in takewhile(lambda message: message[1] in DONE, messages)]
+        done.update(finished)
+        sent = [number for number, fate in messages if fate == "sent" and number in finished]
+        assert [number for number in batch.participant.transcript if plan[int(number)][0] == group] == sent
+        held_back = [number for number, _ in messages[len(finished) + 1 :]]
+        assert not set(held_back) & set(batch.participant.tried)
+    assert failed == {f"{number}" for number in range(len(plan))} - done
+    assert batch.published == done
+
+
+@pytest.mark.parametrize("fate", ["down", "defect", "copy fails"])
+def test_a_batch_whose_every_record_fails_still_answers(fate: Fate) -> None:
+    batch = Batch()
+
+    failed = batch.handle(batch_of([("A", fate), ("A", "sent"), ("B", fate)]))
+
+    assert failed == {"0", "1", "2"}
+
+
+def test_a_defect_after_the_sends_still_names_what_failed_and_loses_nothing() -> None:
+    class BrokenBus(FakeAwsApi):
+        def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            raise ZeroDivisionError(operation, parameters)
+
+    batch = Batch(bus=BrokenBus(accepting_bus))
+
+    failed = batch.handle(batch_of([("A", "down"), ("B", "sent"), ("C", "refused")]))
+
+    assert failed == {"0", "1", "2"}
+    assert batch.participant.transcript == ["1"]
