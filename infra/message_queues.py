@@ -1,0 +1,109 @@
+"""The queue of messages to send, and the queues where messages and results wait for a person."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.options import StageOptions
+
+# "at least six times the timeout of the function":
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+_VISIBILITY_PER_CONSUMER_TIMEOUT = 6
+
+# The function's backoff between two receives of a message that failed
+_FIRST_BACKOFF_SECONDS = 2
+_LONGEST_BACKOFF_SECONDS = 60
+
+_RECEIVE_HEADROOM = 2
+_LEAST_RECEIVES = 10
+
+
+def max_receive_count(*, retry_window_minutes: int) -> int:
+    """Count the receives after which SQS itself gives a message up.
+
+    Only the net for a function that dies each time: any other message is given up by the function, at the
+    first receive after the retry window. So this counts the receives of a window, the first and one after
+    each wait of 2, 4, 8 ... 60 seconds, and doubles them, because not every receive is a try: jitter makes
+    waits shorter, throttled invocations use receives up, and so do the failures of a message's predecessor
+    in its chat. SQS accepts at most 1000, which the longest window that `StageOptions` accepts keeps to.
+    """
+    receives, elapsed, wait = 1, 0, _FIRST_BACKOFF_SECONDS
+    while elapsed <= retry_window_minutes * 60:
+        elapsed += wait
+        receives += 1
+        wait = min(2 * wait, _LONGEST_BACKOFF_SECONDS)
+    return max(_LEAST_RECEIVES, _RECEIVE_HEADROOM * receives)
+
+
+class MessageQueues(Construct):
+    """Four queues, all encrypted with the key and open to TLS only."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        options: StageOptions,
+        consumer_timeout: cdk.Duration,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        dead_letter_retention = cdk.Duration.days(options.dead_letter_retention_days)
+
+        # Each of the two names the other, which CloudFormation cannot resolve unless one name is known before
+        messages_name = f"{stack.stack_name}-messages.fifo"
+        messages_arn = stack.format_arn(service="sqs", resource=messages_name)
+
+        self.dead_letter = sqs.Queue(
+            self,
+            "DeadLetter",
+            fifo=True,
+            retention_period=dead_letter_retention,
+            redrive_allow_policy=sqs.RedriveAllowPolicy(
+                redrive_permission=sqs.RedrivePermission.BY_QUEUE,
+                source_queues=[sqs.Queue.from_queue_arn(self, "DeadLetterSource", messages_arn)],
+            ),
+            encryption_master_key=key,
+            enforce_ssl=True,
+            removal_policy=options.removal_policy,
+        )
+        self.messages = sqs.Queue(
+            self,
+            "Messages",
+            queue_name=messages_name,
+            fifo=True,
+            # Two equal texts are two messages; the producer says what is a repeat
+            content_based_deduplication=False,
+            # High throughput takes both
+            deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
+            fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+            visibility_timeout=cdk.Duration.seconds(
+                _VISIBILITY_PER_CONSUMER_TIMEOUT * consumer_timeout.to_seconds()
+            ),
+            retention_period=cdk.Duration.days(options.message_retention_days),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letter,
+                max_receive_count=max_receive_count(retry_window_minutes=options.retry_window_minutes),
+            ),
+            encryption_master_key=key,
+            enforce_ssl=True,
+            removal_policy=options.removal_policy,
+        )
+        self.rejected = sqs.Queue(
+            self,
+            "Rejected",
+            retention_period=dead_letter_retention,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            removal_policy=options.removal_policy,
+        )
+        self.unpublished_results = sqs.Queue(
+            self,
+            "UnpublishedResults",
+            retention_period=dead_letter_retention,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            removal_policy=options.removal_policy,
+        )

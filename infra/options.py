@@ -1,0 +1,124 @@
+"""The options of a stage, as `cdk.json` writes them under `stages`."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal, Self
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+
+LOG_RETENTION: Mapping[int, logs.RetentionDays] = {
+    1: logs.RetentionDays.ONE_DAY,
+    3: logs.RetentionDays.THREE_DAYS,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    731: logs.RetentionDays.TWO_YEARS,
+    1827: logs.RetentionDays.FIVE_YEARS,
+    3653: logs.RetentionDays.TEN_YEARS,
+}
+
+
+class InvalidOptionsError(ValueError):
+    """An option in `cdk.json` that cannot be used; the message names it and what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    accepted: str
+    accepts: Callable[[object], bool]
+
+
+def _one_of(*values: object) -> dict[str, _Rule]:
+    def accepts(value: object) -> bool:
+        return any(value == known and type(value) is type(known) for known in values)
+
+    return {"rule": _Rule("one of " + ", ".join(map(str, values)), accepts)}
+
+
+def _whole_number(least: int, most: int) -> dict[str, _Rule]:
+    def accepts(value: object) -> bool:
+        return type(value) is int and least <= value <= most  # isinstance() would let true and false pass
+
+    return {"rule": _Rule(f"a whole number from {least} to {most}", accepts)}
+
+
+def _true_or_false() -> dict[str, _Rule]:
+    return {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
+
+
+def _region_or_null() -> dict[str, _Rule]:
+    def accepts(value: object) -> bool:
+        return value is None or (
+            isinstance(value, str) and re.fullmatch(r"[a-z]{2}(-[a-z]+){1,2}-\d", value) is not None
+        )
+
+    return {"rule": _Rule("the name of an AWS Region, or null for the stack's own", accepts)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOptions:
+    """What may differ between stages. Every option is required, so that `cdk.json` shows all there are."""
+
+    content_limits: Literal["specification", "service"] = field(metadata=_one_of("specification", "service"))
+    connect_region: str | None = field(default=None, metadata=_region_or_null())
+    """Of the Amazon Connect instance, where it is not the stack's. The CDK drops a null from its context."""
+    log_level: Literal["DEBUG", "INFO", "WARN", "ERROR"] = field(
+        metadata=_one_of("DEBUG", "INFO", "WARN", "ERROR")
+    )
+    """In Lambda's spelling."""
+    log_retention_days: int = field(metadata=_one_of(*LOG_RETENTION))
+    memory_size_mb: int = field(metadata=_whole_number(128, 10_240))
+    maximum_concurrency: int = field(metadata=_whole_number(2, 1000))
+    """Of the queue's event source; Lambda accepts no less than 2."""
+    tracing: bool = field(metadata=_true_or_false())
+    retain_data: bool = field(metadata=_true_or_false())
+    """Whether queues, key and logs outlive the stack."""
+    message_retention_days: int = field(metadata=_whole_number(1, 14))
+    dead_letter_retention_days: int = field(metadata=_whole_number(1, 14))
+    """Of every queue whose messages wait for a person."""
+    retry_window_minutes: int = field(metadata=_whole_number(1, 240))
+    """How long a message is tried again, from its acceptance."""
+
+    @classmethod
+    def of_stage(cls, stage: object, stages: object) -> Self:
+        """Pick and validate the options of one stage.
+
+        Raises:
+            InvalidOptionsError: The stage or an option is unknown, missing or not acceptable.
+        """
+        if not isinstance(stages, Mapping):
+            raise InvalidOptionsError(f"stages is {stages!r}; accepted: an object with the options by stage")
+        if stage not in stages:
+            raise InvalidOptionsError(f"unknown stage {stage!r}; accepted: {', '.join(stages)}")
+        values = stages[stage]
+        if not isinstance(values, Mapping):
+            raise InvalidOptionsError(f"stages.{stage} is {values!r}; accepted: an object with the options")
+        return cls._from_mapping(values, path=f"stages.{stage}")
+
+    @classmethod
+    def _from_mapping(cls, values: Mapping[str, Any], *, path: str) -> Self:
+        options = {option.name: option for option in fields(cls)}
+        if unknown := sorted(values.keys() - options.keys()):
+            raise InvalidOptionsError(f"{path}.{unknown[0]} is unknown; accepted: {', '.join(options)}")
+        for name, option in options.items():
+            rule: _Rule = option.metadata["rule"]
+            if name in values:
+                if not rule.accepts(values[name]):
+                    raise InvalidOptionsError(f"{path}.{name} is {values[name]!r}; accepted: {rule.accepted}")
+            elif option.default is MISSING:
+                raise InvalidOptionsError(f"{path}.{name} is missing; accepted: {rule.accepted}")
+        return cls(**values)
+
+    @property
+    def log_retention(self) -> logs.RetentionDays:
+        return LOG_RETENTION[self.log_retention_days]
+
+    @property
+    def removal_policy(self) -> cdk.RemovalPolicy:
+        # Not RETAIN: what a failed first deployment leaves behind would stand in the way of the second
+        return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.retain_data else cdk.RemovalPolicy.DESTROY

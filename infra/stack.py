@@ -1,0 +1,91 @@
+"""The whole service: what there is, how it is wired, and who may do what."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.data_key import DataKey
+from infra.event_routing import EventRouting
+from infra.message_queues import MessageQueues
+from infra.options import StageOptions
+from infra.sender_function import TIMEOUT, SenderFunction
+
+# The contract of the bus: docs/architecture.md
+RESULT_SOURCE = "connect-message-sender"
+REQUEST_DETAIL_TYPE = "SendMessage Requested"
+
+
+class ConnectMessageSender(cdk.Stack):
+    def __init__(self, scope: Construct, construct_id: str, *, options: StageOptions) -> None:
+        super().__init__(scope, construct_id, description="Delivers chat messages to Amazon Connect")
+
+        key = DataKey(self, "DataKey", removal_policy=options.removal_policy)
+        queues = MessageQueues(self, "MessageQueues", key=key, consumer_timeout=TIMEOUT, options=options)
+        routing = EventRouting(self, "EventRouting", key=key)
+        sender = SenderFunction(self, "Sender", key=key, queues=queues, bus=routing.bus, options=options)
+
+        # The sender takes messages from the queue ...
+        queues.messages.grant(
+            sender.role,
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:ChangeMessageVisibility",
+            "sqs:GetQueueAttributes",
+        )
+        # ... publishes results, and cannot publish under another name ...
+        sender.role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["events:PutEvents"],
+                resources=[routing.bus.event_bus_arn],
+                conditions={
+                    # A key of many values, for which ForAllValues also holds when there are none
+                    "ForAllValues:StringEquals": {"events:source": RESULT_SOURCE},
+                    "Null": {"events:source": "false"},
+                },
+            )
+        )
+        # ... and puts aside what waits for a person. SendMessage in Amazon Connect takes no IAM permission.
+        queues.rejected.grant(sender.role, "sqs:SendMessage")
+        queues.unpublished_results.grant(sender.role, "sqs:SendMessage")
+        key.grant(sender.role, "kms:Decrypt", "kms:GenerateDataKey")
+        sender.log_group.grant_write(sender.role)
+
+        producer_policy = iam.ManagedPolicy(
+            self,
+            "ProducerPolicy",
+            description="What a producer of messages needs, by queue, by direct invocation or by event",
+            statements=[
+                iam.PolicyStatement(
+                    actions=["sqs:SendMessage"],
+                    resources=[queues.messages.queue_arn],
+                ),
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=[key.key_arn],
+                    conditions={"StringEquals": {"kms:ViaService": f"sqs.{self.region}.amazonaws.com"}},
+                ),
+                iam.PolicyStatement(
+                    actions=["lambda:InvokeFunction"],
+                    resources=[sender.alias.function_arn],
+                ),
+                iam.PolicyStatement(
+                    actions=["events:PutEvents"],
+                    resources=[routing.bus.event_bus_arn],
+                    # Requests only: a producer cannot publish a result
+                    conditions={"StringEquals": {"events:detail-type": REQUEST_DETAIL_TYPE}},
+                ),
+            ],
+        )
+
+        for name, value in {
+            "MessageQueueUrl": queues.messages.queue_url,
+            "DeadLetterQueueUrl": queues.dead_letter.queue_url,
+            "RejectedQueueUrl": queues.rejected.queue_url,
+            "UnpublishedResultsQueueUrl": queues.unpublished_results.queue_url,
+            "EventBusName": routing.bus.event_bus_name,
+            "FunctionName": sender.function.function_name,
+            "FunctionAliasArn": sender.alias.function_arn,
+            "DataKeyArn": key.key_arn,
+            "ProducerPolicyArn": producer_policy.managed_policy_arn,
+        }.items():
+            cdk.CfnOutput(self, name, value=value)

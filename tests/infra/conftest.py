@@ -1,0 +1,46 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+import app
+from tests.infra.template import Synthesize
+
+CDK_JSON = Path(app.__file__).with_name("cdk.json")
+
+
+@pytest.fixture(scope="session")
+def context() -> dict[str, Any]:
+    """The context of `cdk.json`, which only the CLI reads by itself."""
+    context: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
+    return context
+
+
+@pytest.fixture(scope="session")
+def synthesize(context: dict[str, Any]) -> Synthesize:
+    def synthesize(stage: str, **options: object) -> Template:
+        stages = {stage: context["stages"][stage] | options}
+        changed = {"stage": stage, "stages": stages, "aws:cdk:bundling-stacks": []}
+        return Template.from_stack(app.build(cdk.App(context=context | changed)))
+
+    return synthesize
+
+
+@pytest.fixture(scope="session")
+def dev(synthesize: Synthesize) -> Template:
+    return synthesize("dev")
+
+
+@pytest.fixture(scope="session")
+def prod(synthesize: Synthesize) -> Template:
+    return synthesize("prod")
+
+
+@pytest.fixture(scope="session", params=["dev", "prod"])
+def template(request: pytest.FixtureRequest) -> Template:
+    """Each stage in turn, for what holds in all of them."""
+    stage: Template = request.getfixturevalue(request.param)
+    return stage

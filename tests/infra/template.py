@@ -1,0 +1,50 @@
+"""What the tests say about a synthesized template in their own words."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from aws_cdk.assertions import Template
+
+# The logical ids. Those of resources that hold data are pinned: another id is another, empty resource.
+KEY = "DataKey17AFBB84"
+MESSAGES = "MessageQueuesMessagesECF1F791"
+DEAD_LETTER = "MessageQueuesDeadLetterF36F826F"
+REJECTED = "MessageQueuesRejectedD0E054CF"
+UNPUBLISHED_RESULTS = "MessageQueuesUnpublishedResultsFAB48EC3"
+BUS = "EventRoutingBus9F80226D"
+LOGS = "SenderLogs95A3634F"
+ROLE = "SenderRole0DF9E891"
+ROLE_POLICY = "SenderRoleDefaultPolicy3504308B"
+FUNCTION = "SenderFunction8A49F898"
+ALIAS = "SenderLiveDDA9CAAB"
+PRODUCER_POLICY = "ProducerPolicy1E6909B0"
+
+
+class Synthesize(Protocol):
+    """Synthesizes a stage without its deployment package, some of its options changed."""
+
+    def __call__(self, stage: str, **options: object) -> Template: ...
+
+
+def properties(template: Template, logical_id: str) -> Mapping[str, Any]:
+    declared: Mapping[str, Any] = template.to_json()["Resources"][logical_id]["Properties"]
+    return declared
+
+
+def arn(logical_id: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [logical_id, "Arn"]}
+
+
+def regional_arn(service: str, resource: str) -> dict[str, list[object]]:
+    """Return how an ARN of the stack's account and Region is put together."""
+    account_and_region = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
+    return {
+        "Fn::Join": [
+            "",
+            ["arn:", {"Ref": "AWS::Partition"}, f":{service}:", *account_and_region, f":{resource}"],
+        ]
+    }
+
+
+def ref(logical_id: str) -> dict[str, str]:
+    return {"Ref": logical_id}

@@ -1,0 +1,139 @@
+import itertools
+
+import pytest
+from aws_cdk.assertions import Template
+
+from infra.message_queues import max_receive_count
+from tests.infra.template import (
+    DEAD_LETTER,
+    FUNCTION,
+    KEY,
+    MESSAGES,
+    REJECTED,
+    UNPUBLISHED_RESULTS,
+    Synthesize,
+    arn,
+    properties,
+    ref,
+    regional_arn,
+)
+
+ALL_QUEUES = [MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS]
+DAY = 24 * 60 * 60
+
+
+def test_every_queue_is_known_to_these_tests(template: Template) -> None:
+    assert template.find_resources("AWS::SQS::Queue").keys() == set(ALL_QUEUES)
+
+
+def test_messages_queue_is_fifo_with_high_throughput(template: Template) -> None:
+    queue = properties(template, MESSAGES)
+
+    assert queue["FifoQueue"] is True
+    assert queue["DeduplicationScope"] == "messageGroup"
+    assert queue["FifoThroughputLimit"] == "perMessageGroupId"
+
+
+def test_two_equal_texts_are_two_messages(template: Template) -> None:
+    assert properties(template, MESSAGES)["ContentBasedDeduplication"] is False
+
+
+def test_message_is_hidden_for_six_timeouts_of_the_function(template: Template) -> None:
+    timeout = properties(template, FUNCTION)["Timeout"]
+
+    assert properties(template, MESSAGES)["VisibilityTimeout"] == 6 * timeout
+
+
+def test_message_that_never_gets_done_ends_in_the_dead_letter_queue(synthesize: Synthesize) -> None:
+    template = synthesize("dev", retry_window_minutes=30)
+
+    assert properties(template, MESSAGES)["RedrivePolicy"] == {
+        "deadLetterTargetArn": arn(DEAD_LETTER),
+        "maxReceiveCount": max_receive_count(retry_window_minutes=30),
+    }
+
+
+def test_dead_letter_queue_is_fifo_and_takes_from_the_messages_queue_only(template: Template) -> None:
+    name = properties(template, MESSAGES)["QueueName"]
+
+    queue = properties(template, DEAD_LETTER)
+
+    assert queue["FifoQueue"] is True
+    assert queue["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [regional_arn("sqs", name)],
+    }
+
+
+@pytest.mark.parametrize("queue", [REJECTED, UNPUBLISHED_RESULTS])
+def test_queue_for_looking_at_is_a_standard_queue(template: Template, queue: str) -> None:
+    assert "FifoQueue" not in properties(template, queue)
+
+
+def test_only_the_messages_queue_is_named_and_differs_by_stage(dev: Template, prod: Template) -> None:
+    names = [[properties(stage, queue).get("QueueName") for queue in ALL_QUEUES] for stage in (dev, prod)]
+
+    assert names == [
+        ["ConnectMessageSender-dev-messages.fifo", None, None, None],
+        ["ConnectMessageSender-prod-messages.fifo", None, None, None],
+    ]
+
+
+def test_messages_are_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
+    template = synthesize("dev", message_retention_days=3, dead_letter_retention_days=13)
+
+    kept = {queue: properties(template, queue)["MessageRetentionPeriod"] for queue in ALL_QUEUES}
+
+    assert kept == {
+        MESSAGES: 3 * DAY,
+        DEAD_LETTER: 13 * DAY,
+        REJECTED: 13 * DAY,
+        UNPUBLISHED_RESULTS: 13 * DAY,
+    }
+
+
+@pytest.mark.parametrize("queue", ALL_QUEUES)
+def test_queue_is_encrypted_with_the_key(template: Template, queue: str) -> None:
+    assert properties(template, queue)["KmsMasterKeyId"] == arn(KEY)
+
+
+@pytest.mark.parametrize("queue", ALL_QUEUES)
+def test_queue_refuses_a_connection_without_tls(template: Template, queue: str) -> None:
+    policies = [
+        policy["Properties"]["PolicyDocument"]["Statement"]
+        for policy in template.find_resources("AWS::SQS::QueuePolicy").values()
+        if policy["Properties"]["Queues"] == [ref(queue)]
+    ]
+
+    assert policies == [
+        [
+            {
+                "Effect": "Deny",
+                "Principal": {"AWS": "*"},
+                "Action": "sqs:*",
+                "Resource": arn(queue),
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+    ]
+
+
+def test_receive_count_is_twice_the_receives_of_the_retry_window() -> None:
+    # The waits are 2, 4, 8, 16, 32 seconds, then 60 seconds nine times: past ten minutes. Before the first
+    # and after each of them is one receive.
+    receives = 1 + 5 + 9
+
+    assert max_receive_count(retry_window_minutes=10) == 2 * receives
+
+
+def test_receive_count_is_never_below_ten() -> None:
+    assert max_receive_count(retry_window_minutes=0) == 10
+
+
+def test_receive_count_grows_with_the_window_up_to_what_sqs_accepts() -> None:
+    windows = range(241)  # 240 minutes are the longest that the options accept
+
+    counts = [max_receive_count(retry_window_minutes=minutes) for minutes in windows]
+
+    assert all(shorter <= longer for shorter, longer in itertools.pairwise(counts))
+    assert counts[-1] <= 1000

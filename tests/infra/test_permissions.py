@@ -1,0 +1,191 @@
+from collections.abc import Iterator
+from typing import Any
+
+from aws_cdk.assertions import Template
+
+from tests.infra.template import (
+    ALIAS,
+    BUS,
+    KEY,
+    LOGS,
+    MESSAGES,
+    PRODUCER_POLICY,
+    REJECTED,
+    ROLE,
+    ROLE_POLICY,
+    UNPUBLISHED_RESULTS,
+    Synthesize,
+    arn,
+    properties,
+    ref,
+    regional_arn,
+)
+
+Statement = dict[str, Any]
+
+
+def statements(template: Template, policy: str) -> list[Statement]:
+    return list(properties(template, policy)["PolicyDocument"]["Statement"])
+
+
+def granted_actions(template: Template) -> Iterator[str]:
+    """Yield what the identities of the stack may do, over all of them."""
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        for policy in template.find_resources(kind):
+            for statement in statements(template, policy):
+                actions = statement["Action"]
+                yield from [actions] if isinstance(actions, str) else actions
+
+
+def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
+    assert statements(dev, ROLE_POLICY) == [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            ],
+            "Resource": arn(MESSAGES),
+        },
+        {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": arn(BUS),
+            "Condition": {
+                "ForAllValues:StringEquals": {"events:source": "connect-message-sender"},
+                "Null": {"events:source": "false"},
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": [arn(REJECTED), arn(UNPUBLISHED_RESULTS)],
+        },
+        {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": arn(KEY)},
+        {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": arn(LOGS),
+        },
+    ]
+
+
+def test_traced_function_may_also_write_traces(synthesize: Synthesize) -> None:
+    untraced, traced = (synthesize("dev", tracing=tracing) for tracing in (False, True))
+
+    added = [
+        grant for grant in statements(traced, ROLE_POLICY) if grant not in statements(untraced, ROLE_POLICY)
+    ]
+
+    assert added == [
+        {
+            "Effect": "Allow",
+            "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+            "Resource": "*",  # X-Ray knows no resources
+        }
+    ]
+
+
+def test_role_has_no_policy_but_its_own(template: Template) -> None:
+    role = properties(template, ROLE)
+
+    assert "ManagedPolicyArns" not in role
+    assert "Policies" not in role
+
+
+def test_producer_may_do_exactly_what_a_producer_needs(template: Template) -> None:
+    assert statements(template, PRODUCER_POLICY) == [
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": arn(KEY),
+            "Condition": {
+                "StringEquals": {
+                    "kms:ViaService": {"Fn::Join": ["", ["sqs.", ref("AWS::Region"), ".amazonaws.com"]]}
+                }
+            },
+        },
+        {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},
+        {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": arn(BUS),
+            "Condition": {"StringEquals": {"events:detail-type": "SendMessage Requested"}},
+        },
+    ]
+
+
+def test_no_identity_is_granted_a_wildcard_action(template: Template) -> None:
+    actions = list(granted_actions(template))
+
+    assert "sqs:SendMessage" in actions
+    assert [action for action in actions if "*" in action] == []
+
+
+def test_no_identity_may_call_amazon_connect(template: Template) -> None:
+    # SendMessage is permitted by the connection token, and by it alone
+    assert [action for action in granted_actions(template) if action.startswith("connect")] == []
+
+
+def test_key_rotates_and_encrypts_the_bus(template: Template) -> None:
+    assert properties(template, KEY)["EnableKeyRotation"] is True
+    assert properties(template, BUS)["KmsKeyIdentifier"] == arn(KEY)
+
+
+def test_key_is_open_to_the_account_and_to_two_services_for_what_they_encrypt(template: Template) -> None:
+    bus_arn = regional_arn("events", f"event-bus/{properties(template, BUS)['Name']}")
+
+    assert properties(template, KEY)["KeyPolicy"]["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {
+                "AWS": {
+                    "Fn::Join": [
+                        "",
+                        ["arn:", ref("AWS::Partition"), ":iam::", ref("AWS::AccountId"), ":root"],
+                    ]
+                }
+            },
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "CloudWatchLogs",
+            "Effect": "Allow",
+            "Principal": {"Service": {"Fn::Join": ["", ["logs.", ref("AWS::Region"), ".amazonaws.com"]]}},
+            "Action": [
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey*",
+                "kms:ReEncrypt*",
+            ],
+            "Resource": "*",
+            "Condition": {
+                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": regional_arn("logs", "log-group:*")}
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": ref("AWS::AccountId"),
+                    "aws:SourceArn": bus_arn,
+                    "kms:EncryptionContext:aws:events:event-bus:arn": bus_arn,
+                }
+            },
+        },
+        {
+            "Sid": "EventBridgeValidation",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "kms:DescribeKey",
+            "Resource": "*",
+        },
+    ]
