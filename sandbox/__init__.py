@@ -1,6 +1,6 @@
-"""The local stack: the deployed one in an AWS emulator, with a participant service where Amazon Connect would be.
+"""The stack on this computer: in an AWS emulator, with a participant service in the place of Amazon Connect.
 
 Data flows one way: `demo` sends messages through a `local_stack`, which is an `emulator`, the stack in it
-(`deployment`), the function as Lambda would run it (`lambda_runtime`), the `participant_service` and a consumer
-of the `results`. `processes` sees to it that nothing stays behind.
+(`deployment`), the function as Lambda would run it (`lambda_runtime`), the `participant_service`, and a
+consumer of the `results`. `processes` sees to it that nothing stays behind.
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from message_sender.errors import (
     DeadlineExceededError,
+    DeliveryError,
     ExpiredError,
     InvalidRequestError,
     RejectedError,
@@ -114,47 +115,59 @@ class MessageSender:
                 correlation=correlate(text, client_token=client_token),
                 completed_at=self._clock.now(),
             )
-        return self._send(request, budget)
+        tries = _Tries()
+        outcome = self._send(request, budget, tries)
+        return Delivery(
+            outcome=outcome,
+            correlation=request.correlation,
+            completed_at=self._clock.now(),
+            attempts=tries.attempts,
+            throttles=tries.throttles,
+            send_seconds=tries.send_seconds,
+        )
 
-    def _send(self, request: SendMessageRequest, budget: TimeBudget) -> Delivery:
-        attempts = throttles = 0
-        send_seconds: float | None = None
-        maybe_delivered = False
-
-        def ended(outcome: DeliveryOutcome) -> Delivery:
-            return Delivery(
-                outcome=outcome,
-                correlation=request.correlation,
-                completed_at=self._clock.now(),
-                attempts=attempts,
-                throttles=throttles,
-                send_seconds=send_seconds,
-            )
-
+    def _send(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> DeliveryOutcome:
         while True:
-            if request.expires_at is not None and self._clock.now() - _CLOCK_TOLERANCE > request.expires_at:
-                return ended(Rejected(ExpiredError("ExpiresAt is past"), maybe_delivered))
-            started = self._clock.monotonic()
-            timeout = budget.attempt_timeout(started)
+            if _is_expired(request, self._clock.now()):
+                return Rejected(ExpiredError("ExpiresAt is past"), tries.maybe_delivered)
+            timeout = budget.attempt_timeout(self._clock.monotonic())
             if timeout is None:
                 error = DeadlineExceededError("There is not enough time left in this invocation for a try")
-                return ended(Undelivered(error, maybe_delivered))
-            attempts += 1
+                return Undelivered(error, tries.maybe_delivered)
             try:
-                sent = self._participant.send_message(request, timeout=timeout)
+                return self._try(request, timeout, tries)
             except RejectedError as rejection:
-                send_seconds = self._clock.monotonic() - started
-                return ended(Rejected(rejection, maybe_delivered or rejection.maybe_delivered))
+                return Rejected(rejection, tries.maybe_delivered)
             except RetryableError as failure:
                 now = self._clock.monotonic()
-                send_seconds = now - started
-                maybe_delivered = maybe_delivered or failure.maybe_delivered
-                throttles += isinstance(failure, ThrottledError)
                 budget.note_failure(now)
-                delay = delay_before_retry(failure, attempts, random=self._random)
+                delay = delay_before_retry(failure, tries.attempts, random=self._random)
                 if delay is None or not budget.allows_retry_at(now + delay):
-                    return ended(Undelivered(failure, maybe_delivered))
+                    return Undelivered(failure, tries.maybe_delivered)
                 self._clock.sleep(delay)
-            else:
-                send_seconds = self._clock.monotonic() - started
-                return ended(sent)
+
+    def _try(self, request: SendMessageRequest, timeout: float, tries: _Tries) -> Sent:
+        started = self._clock.monotonic()
+        tries.attempts += 1
+        try:
+            return self._participant.send_message(request, timeout=timeout)
+        except DeliveryError as error:
+            tries.maybe_delivered = tries.maybe_delivered or error.maybe_delivered
+            tries.throttles += isinstance(error, ThrottledError)
+            raise
+        finally:
+            tries.send_seconds = self._clock.monotonic() - started
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What the tries of one message add up to."""
+
+    attempts: int = 0
+    throttles: int = 0
+    send_seconds: float | None = None
+    maybe_delivered: bool = False
+
+
+def _is_expired(request: SendMessageRequest, now: datetime) -> bool:
+    return request.expires_at is not None and now - _CLOCK_TOLERANCE > request.expires_at
