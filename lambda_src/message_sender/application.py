@@ -16,8 +16,11 @@ from message_sender.credentials import EnvironmentCredentials
 from message_sender.delivery import MessageSender
 from message_sender.endpoints import EVENTBRIDGE, SQS
 from message_sender.event_sources import detect
+from message_sender.event_sources.api_gateway import ApiGatewaySource
 from message_sender.event_sources.direct import DirectSource
+from message_sender.event_sources.eventbridge import EventBridgeSource
 from message_sender.event_sources.sqs import SqsSource
+from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.observability import Telemetry, TracedParticipant
 from message_sender.participant import ParticipantClient
 from message_sender.publisher import Publisher
@@ -34,14 +37,14 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
     from message_sender.delivery import Participant
-    from message_sender.event_sources import DetectedSource
+    from message_sender.outcome import EventSource
 
 _CHATS_SIDE_BY_SIDE: Final = 10
 """The largest batch of a FIFO queue, so the most chats that one can hold. Source: Lambda developer guide."""
 
 
-class EventSource(Protocol):
-    """Handles the events of one kind."""
+class Source(Protocol):
+    """Handles the events of one source."""
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]: ...
 
@@ -83,7 +86,7 @@ def _event_sources(
     telemetry: Telemetry,
     tracer: Tracer | None,
     clock: Clock,
-) -> dict[DetectedSource, EventSource]:
+) -> dict[EventSource, Source]:
     random = SystemRandom().random
     pools = urllib3.PoolManager(
         maxsize=_CHATS_SIDE_BY_SIDE, retries=False, ssl_context=_ssl_context(settings.ca_bundle)
@@ -123,6 +126,7 @@ def _event_sources(
     publisher = Publisher(
         events=events, event_bus_name=settings.event_bus_name, queues=queues, clock=clock, random=random
     )
+    synchronous = SynchronousDelivery(sender=sender, publisher=publisher, telemetry=telemetry, clock=clock)
     return {
         "sqs": SqsSource(
             sender=sender,
@@ -132,7 +136,11 @@ def _event_sources(
             clock=clock,
             workers=ThreadPoolExecutor(_CHATS_SIDE_BY_SIDE, thread_name_prefix="chat"),
         ),
-        "direct": DirectSource(sender=sender, publisher=publisher, telemetry=telemetry, clock=clock),
+        "eventbridge": EventBridgeSource(
+            sender=sender, queues=queues, publisher=publisher, telemetry=telemetry, clock=clock
+        ),
+        "direct": DirectSource(synchronous=synchronous, clock=clock),
+        "api_gateway": ApiGatewaySource(synchronous=synchronous, clock=clock),
     }
 
 

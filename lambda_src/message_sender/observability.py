@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from message_sender.errors import DeliveryError, InternalError, UnsupportedEventError
+from message_sender.errors import InternalError, MessageSenderError, UnsupportedEventError
 from message_sender.outcome import Failed, Rejected, Sent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics, Tracer
 
     from message_sender.delivery import Delivery, Participant
-    from message_sender.errors import AwsCallError, RetryableError
+    from message_sender.errors import AwsCallError, DeliveryError, RetryableError
     from message_sender.outcome import EventSource, MessageResult, Origin
     from message_sender.request import SendMessageRequest
 
@@ -107,10 +107,10 @@ class Telemetry:
         """Let errors that are meant for the caller pass. Tell of any other, and raise an `InternalError`."""
         try:
             yield
-        except DeliveryError:
-            raise
         except UnsupportedEventError as error:
             self.unhandled(error)
+            raise
+        except MessageSenderError:
             raise
         except Exception as defect:  # noqa: BLE001  # any defect is told by type and place alone
             self.unhandled(defect)

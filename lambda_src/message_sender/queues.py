@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from message_sender.aws_api import AwsApi
     from message_sender.clock import Clock
+    from message_sender.outcome import MessageResult
 
 _BASE_DELAY: Final = 0.1
 # What SQS refuses in a body or an attribute. Source: SQS API reference, "SendMessage".
@@ -44,35 +45,32 @@ class Queues:
         self._clock = clock
         self._random = random
 
-    def copy_to_rejected(  # noqa: PLR0913  # the attributes of one copy, all named
-        self,
-        body: str,
-        *,
-        code: str,
-        client_token: str,
-        source_id: str,
-        message_group: str | None,
-        until: float,
+    def copy_to_rejected(
+        self, body: str, result: MessageResult, *, message_group: str | None, until: float
     ) -> None:
         """Copy a message that cannot be sent to the rejected queue, its ClientToken written in.
 
         Args:
+            body: The request as it came.
+            result: What became of it.
+            message_group: Of the message in its queue, None where it came from none.
             until: The moment of the monotonic clock at which this must be over.
 
         Raises:
             AwsCallError: The copy was not made.
         """
+        client_token = result.correlation.client_token
         attributes = {
-            "Code": code,
+            "Code": result.code,
             "ClientToken": client_token,
-            "SourceId": source_id,
+            "SourceId": result.origin.source_id,
             "MessageGroupId": message_group,
         }
         self._call(
             "SendMessage",
             {
                 "QueueUrl": self._rejected_queue_url,
-                "MessageBody": with_client_token(body, client_token),
+                "MessageBody": with_client_token(body, client_token) if client_token else body,
                 "MessageAttributes": {
                     name: {"DataType": "String", "StringValue": _attribute_value(value)}
                     for name, value in attributes.items()

@@ -139,7 +139,9 @@ def test_the_caller_has_its_answer_even_if_the_result_cannot_be_published(functi
 def test_an_event_of_no_known_source_is_a_clear_error(
     function: Function, event: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UnsupportedEventError, match=r"an SQS event .* a direct invocation"):
+    with pytest.raises(
+        UnsupportedEventError, match=r"an SQS event .* an EventBridge event .* a direct invocation"
+    ):
         function(event)
 
     assert '"UnhandledErrors":[1.0]' in capsys.readouterr().out

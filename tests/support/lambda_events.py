@@ -65,3 +65,43 @@ def record(
         "eventSourceARN": QUEUE_ARN,
         "awsRegion": "eu-central-1",
     }
+
+
+def bus_event(
+    detail: dict[str, Any], *, event_id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
+) -> dict[str, Any]:
+    """Return an event as a rule of the bus delivers it."""
+    return {
+        "version": "0",
+        "id": event_id,
+        "detail-type": "SendMessage Requested",
+        "source": "my.backend",
+        "account": "000000000000",
+        "time": "2026-01-31T12:00:00Z",
+        "region": "eu-central-1",
+        "resources": [],
+        "detail": detail,
+    }
+
+
+def api_request(body: str | dict[str, Any] | None, *, base64: bool = False) -> dict[str, Any]:
+    """Return a proxy event as a REST API of API Gateway delivers it."""
+    return {
+        "resource": "/messages/sync",
+        "path": "/messages/sync",
+        "httpMethod": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
+        "queryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/messages/sync",
+            "httpMethod": "POST",
+            "requestId": "chosen-by-the-client",
+            "extendedRequestId": "JKJaXmPLvHcESHA=",
+            "identity": {"sourceIp": "127.0.0.1", "userArn": "arn:aws:iam::000000000000:user/producer"},
+        },
+        "body": json.dumps(body) if isinstance(body, dict) else body,
+        "isBase64Encoded": base64,
+    }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import detect
-from tests.support.lambda_events import record, request
+from tests.support.lambda_events import api_request, bus_event, record, request
 
 
 def test_records_of_a_queue_are_an_sqs_event() -> None:
@@ -44,19 +44,52 @@ def test_a_record_whose_numbers_are_none_is_no_sqs_event(attribute: str, value: 
     "event",
     [
         {"Records": [{"EventSource": "aws:sns", "Sns": {}}]},
-        {"source": "aws.s3", "detail-type": "Object Created", "detail": {}},
-        {"httpMethod": "POST", "body": "{}", "requestContext": {}},
+        {
+            "source": "aws.s3",
+            "detail-type": "Object Created",
+            "detail": {},
+            "id": "e",
+            "time": "2026-01-31T12:00:00Z",
+        },
+        {"version": "2.0", "routeKey": "POST /", "body": "{}", "requestContext": {"http": {}}},
     ],
-    ids=["sns", "eventbridge", "api gateway"],
+    ids=["sns", "another detail-type", "an HTTP API"],
 )
 def test_other_events_are_refused_with_a_list_of_what_is_accepted(event: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedEventError) as raised:
         detect(event)
 
-    assert "an SQS event (Records with eventSource aws:sqs)" in str(raised.value)
-    assert "a direct invocation (a JSON object with ConnectionToken, ContentType, Content)" in str(
-        raised.value
-    )
+    for accepted in (
+        "an SQS event (Records with eventSource aws:sqs)",
+        "an EventBridge event (detail-type SendMessage Requested)",
+        "an API Gateway REST API request (httpMethod and requestContext)",
+        "a direct invocation (a JSON object with ConnectionToken, ContentType, Content)",
+    ):
+        assert accepted in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("id", None), ("time", "noon"), ("time", "2026-01-31"), ("detail", "x")]
+)
+def test_an_event_without_what_eventbridge_always_gives_is_refused(field: str, value: object) -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect(bus_event(request()) | {field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [("body", {}), ("requestContext", None), ("requestContext", {})])
+def test_a_request_without_what_api_gateway_always_gives_is_refused(field: str, value: object) -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect(api_request(request()) | {field: value})
+
+
+def test_an_event_of_the_bus_is_an_eventbridge_event() -> None:
+    assert detect(bus_event(request())) == "eventbridge"
+    assert detect(bus_event({})) == "eventbridge"
+
+
+def test_a_proxy_event_of_a_rest_api_is_an_api_request() -> None:
+    assert detect(api_request(request())) == "api_gateway"
+    assert detect(api_request(None)) == "api_gateway"
 
 
 JSON = st.recursive(
@@ -74,4 +107,4 @@ def test_any_event_is_detected_or_refused(event: object) -> None:
         source = detect(event)
     except UnsupportedEventError:
         return
-    assert source in {"sqs", "direct"}
+    assert source in {"sqs", "eventbridge", "direct", "api_gateway"}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from message_sender.errors import AwsCallError
+from message_sender.errors import AwsCallError, InvalidRequestError
+from message_sender.outcome import MessageResult, Origin, Rejected
 from message_sender.queues import Queues
+from message_sender.request import Correlation
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_queue
 
 DOWN = AwsCallError("SendMessage", name="InternalFailure", http_status=500)
 WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=400)
 
 
-def copy(api: FakeAwsApi, *, seconds: float = 60.0, **changed: Any) -> None:  # noqa: ANN401  # handed on
+def copy(
+    api: FakeAwsApi, *, seconds: float = 60.0, client_token: str = "t-1", message_group: str | None = "g-1"
+) -> None:
     clock = FakeClock()
     queues = Queues(
         sqs=api,
@@ -23,14 +25,14 @@ def copy(api: FakeAwsApi, *, seconds: float = 60.0, **changed: Any) -> None:  # 
         clock=clock,
         random=lambda: 1.0,
     )
-    fields = {
-        "body": "junk",
-        "code": "InvalidRequest",
-        "client_token": "t-1",
-        "source_id": "s-1",
-        "message_group": "g-1",
-    }
-    queues.copy_to_rejected(**fields | changed, until=clock.monotonic() + seconds)
+    result = MessageResult(
+        outcome=Rejected(InvalidRequestError("Content is required")),
+        origin=Origin(event_source="sqs", source_id="s-1", accepted_at=clock.now()),
+        correlation=Correlation(client_token=client_token),
+        completed_at=clock.now(),
+        attempts=0,
+    )
+    queues.copy_to_rejected("junk", result, message_group=message_group, until=clock.monotonic() + seconds)
 
 
 def test_a_copy_is_tried_again_after_a_passing_failure() -> None:

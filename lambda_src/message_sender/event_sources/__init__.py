@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import UnsupportedEventError
+from message_sender.event_sources.eventbridge import REQUEST_DETAIL_TYPE
 from message_sender.request import SCHEMA
 
-DetectedSource: TypeAlias = Literal["sqs", "direct"]
+if TYPE_CHECKING:
+    from message_sender.outcome import EventSource
 
 _NUMBER: Final = re.compile(r"[0-9]{1,13}")  # milliseconds since 1970, for a long while
 _ACCEPTED: Final = (
-    "an SQS event (Records with eventSource aws:sqs), or a direct invocation "
-    f"(a JSON object with {', '.join(SCHEMA['required'])})"
+    "an SQS event (Records with eventSource aws:sqs), "
+    f"an EventBridge event (detail-type {REQUEST_DETAIL_TYPE}), "
+    "an API Gateway REST API request (httpMethod and requestContext), "
+    f"a direct invocation (a JSON object with {', '.join(SCHEMA['required'])})"
 )
 
 
-def detect(event: object) -> DetectedSource:
+def detect(event: object) -> EventSource:
     """Say which event source an event comes from. Looks at its shape alone and has no effect.
 
     Raises:
@@ -27,6 +32,10 @@ def detect(event: object) -> DetectedSource:
         records = event.get("Records")
         if isinstance(records, list) and records and all(map(_is_sqs_record, records)):
             return "sqs"
+        if event.get("detail-type") == REQUEST_DETAIL_TYPE and _is_event(event):
+            return "eventbridge"
+        if "httpMethod" in event and _is_api_request(event):
+            return "api_gateway"
         if any(field in event for field in SCHEMA["properties"]):
             return "direct"
     raise UnsupportedEventError(f"The event is none that this function accepts. It accepts {_ACCEPTED}")
@@ -41,6 +50,30 @@ def _is_sqs_record(record: object) -> bool:
         and isinstance(attributes, dict)
         and all(_is_number(attributes.get(name)) for name in ("SentTimestamp", "ApproximateReceiveCount"))
     )
+
+
+def _is_event(event: dict[str, object]) -> bool:
+    return (
+        isinstance(event.get("detail"), dict)
+        and isinstance(event.get("id"), str)
+        and _is_time(event.get("time"))
+    )
+
+
+def _is_api_request(event: dict[str, object]) -> bool:
+    context = event.get("requestContext")
+    return (
+        isinstance(event.get("body", ""), str | None)
+        and isinstance(context, dict)
+        and isinstance(context.get("extendedRequestId"), str)
+    )
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _is_number(value: object) -> bool:

@@ -147,9 +147,7 @@ class SqsSource:
             if isinstance(outcome, Rejected):
                 self._queues.copy_to_rejected(
                     record.body,
-                    code=outcome.error.code,
-                    client_token=item.delivery.correlation.client_token or client_token,
-                    source_id=record.message_id,
+                    item.delivery.result(outcome, item.origin),
                     message_group=record.raw_event["attributes"].get("MessageGroupId"),
                     until=end,
                 )

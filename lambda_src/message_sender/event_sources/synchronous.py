@@ -1,0 +1,54 @@
+"""What direct invocation and the synchronous API have in common: somebody waits for the outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from message_sender.outcome import Undelivered
+from message_sender.retry import TimeBudget
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from message_sender.clock import Clock
+    from message_sender.delivery import Delivery, MessageSender
+    from message_sender.observability import Telemetry
+    from message_sender.outcome import Origin
+    from message_sender.publisher import Publisher
+
+_RESERVE: Final = 4.0
+"""Seconds kept free for publishing."""
+_MARGIN: Final = 0.5
+"""Seconds kept free for the answer."""
+
+
+class SynchronousDelivery:
+    """Sends a message while its caller waits, and publishes the outcome."""
+
+    def __init__(
+        self, *, sender: MessageSender, publisher: Publisher, telemetry: Telemetry, clock: Clock
+    ) -> None:
+        self._sender = sender
+        self._publisher = publisher
+        self._telemetry = telemetry
+        self._clock = clock
+
+    def deliver(self, text: str, origin: Origin, context: LambdaContext) -> Delivery:
+        """Send the message of a request.
+
+        The request must have a ClientToken, since the caller retries by itself, and may have no TaskToken,
+        since the answer is the outcome. The caller has its answer even if the result cannot be published.
+        """
+        end = self._clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _MARGIN
+        delivery = self._sender.deliver(
+            text, client_token=None, budget=TimeBudget(deadline=end - _RESERVE), task_token_allowed=False
+        )
+        outcome = delivery.outcome
+        if isinstance(outcome, Undelivered):
+            self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
+            return delivery
+        result = delivery.result(outcome, origin)
+        self._telemetry.ended(result, delivery)
+        if not all(self._publisher.publish([result], until=end)):
+            self._telemetry.publish_failed(origin)
+        return delivery
