@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -14,7 +15,6 @@ from message_sender.aws_api import JsonApi
 from message_sender.clock import SystemClock
 from message_sender.credentials import EnvironmentCredentials
 from message_sender.delivery import MessageSender
-from message_sender.endpoints import EVENTBRIDGE, SQS
 from message_sender.event_sources import detect
 from message_sender.event_sources.api_gateway import ApiGatewaySource
 from message_sender.event_sources.direct import DirectSource
@@ -60,6 +60,8 @@ def create_handler(
         ValueError: A variable is missing or wrong. The text names it.
     """
     settings = Settings.from_environ(environ)
+    for library in ("botocore", "urllib3"):  # at DEBUG they log what they sign and send
+        logging.getLogger(library).setLevel(logging.INFO)
     logger = Logger(service=settings.service)
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     tracer = _tracer(settings)
@@ -68,7 +70,9 @@ def create_handler(
     warm_up()
 
     @metrics.log_metrics
-    @logger.inject_lambda_context
+    @logger.inject_lambda_context(
+        log_event=False
+    )  # whatever POWERTOOLS_LOGGER_LOG_EVENT says: it holds the token
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with telemetry.defects_told():
             source = detect(event)
@@ -102,7 +106,7 @@ def _event_sources(
         pools=pools,
         endpoint=settings.sqs_url,
         region=settings.region,
-        signing_name=SQS.signing_name,
+        signing_name="sqs",
         target="AmazonSQS",
         content_type="application/x-amz-json-1.0",
         credentials=credentials,
@@ -111,7 +115,7 @@ def _event_sources(
         pools=pools,
         endpoint=settings.eventbridge_url,
         region=settings.region,
-        signing_name=EVENTBRIDGE.signing_name,
+        signing_name="events",
         target="AWSEvents",
         content_type="application/x-amz-json-1.1",
         credentials=credentials,

@@ -15,17 +15,21 @@ from botocore.awsrequest import AWSRequest
 from urllib3.exceptions import HTTPError
 
 from message_sender.errors import AwsCallError
+from message_sender.retry import MAX_ATTEMPTS, full_jitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from message_sender.clock import Clock
     from message_sender.credentials import Credentials
 
 _CONNECT_TIMEOUT: Final = 1.0
 _READ_TIMEOUT: Final = 2.0
 
 LONGEST_CALL: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
-"""Seconds that one call takes at most."""
+"""Seconds to plan for one call. Only a slow name server or an answer that trickles in can make it longer."""
+
+_BASE_DELAY: Final = 0.1
 
 
 class AwsApi(Protocol):
@@ -38,6 +42,23 @@ class AwsApi(Protocol):
             AwsCallError: The call failed.
         """
         ...
+
+
+def tries(*, clock: Clock, random: Callable[[], float], until: float) -> Iterator[int]:
+    """Count the tries of a call, at most three, and wait between them.
+
+    Ends early when another try could not end in time.
+
+    Args:
+        random: Returns a number from 0 to 1, for jitter.
+        until: The moment of the monotonic clock at which the last try must be over.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        if attempt > 1:
+            clock.sleep(full_jitter(attempt - 1, base=_BASE_DELAY, random=random))
+        if clock.monotonic() + LONGEST_CALL > until:
+            return
+        yield attempt
 
 
 class JsonApi:
@@ -70,7 +91,7 @@ class JsonApi:
         self._credentials = credentials
 
     def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation once and return what it answers. It takes `LONGEST_CALL` seconds at most.
+        """Call an operation once and return what it answers.
 
         Raises:
             AwsCallError: The call failed. The text holds the service's name for the error, and nothing of
@@ -91,7 +112,7 @@ class JsonApi:
             raise AwsCallError(operation, name=type(error).__name__, http_status=None) from None
         try:
             answer = json.loads(response.data or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if response.status == 200 and isinstance(answer, dict):  # noqa: PLR2004
             return answer

@@ -58,8 +58,13 @@ class EnvironmentCredentials:
                 environ.get("AWS_SESSION_TOKEN") or None,
             )
         with self._lock:
-            if self._fetched is None or datetime.now(UTC) >= self._expires - _REFRESH_BEFORE_EXPIRY:
-                self._fetched, self._expires = self._fetch()
+            now = datetime.now(UTC)
+            if self._fetched is None or now >= self._expires - _REFRESH_BEFORE_EXPIRY:
+                try:
+                    self._fetched, self._expires = self._fetch()
+                except AwsCallError:
+                    if self._fetched is None or now >= self._expires:
+                        raise
             return self._fetched
 
     def _fetch(self) -> tuple[Credentials, datetime]:
@@ -73,6 +78,8 @@ class EnvironmentCredentials:
                 retries=False,
                 redirect=False,
             )
+            if answer.status != 200:  # noqa: PLR2004
+                raise AwsCallError("GetCredentials", name="NoCredentials", http_status=answer.status)
             found = json.loads(answer.data)
             credentials = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
             return credentials, datetime.fromisoformat(found["Expiration"])

@@ -18,7 +18,6 @@ class Service(NamedTuple):
     host: str
     govcloud_fips_host: str
     govcloud_fips_dual_stack_host: str
-    signing_name: str = ""
 
 
 CONNECT_PARTICIPANT: Final = Service(
@@ -32,14 +31,12 @@ EVENTBRIDGE: Final = Service(
     host="events",
     govcloud_fips_host="events",
     govcloud_fips_dual_stack_host="events",
-    signing_name="events",
 )
 SQS: Final = Service(
     variable="SQS",
     host="sqs",
     govcloud_fips_host="sqs",
     govcloud_fips_dual_stack_host="sqs-fips",
-    signing_name="sqs",
 )
 
 # Region prefix: DNS suffix, dual-stack DNS suffix. The first that fits.

@@ -38,14 +38,14 @@ class UnsupportedEventError(MessageSenderError):
 class InternalError(MessageSenderError):
     """A defect of the function itself, told without the text of its cause, which could hold anything."""
 
+    defect: BaseException | None = None
+
     @classmethod
     def caused_by(cls, defect: BaseException) -> InternalError:
         """Return the error that stands for a defect. Raise it `from None`."""
         error = cls(f"Unexpected {type(defect).__name__}: the log has the place")
         error.defect = defect
         return error
-
-    defect: BaseException | None = None
 
 
 class AwsCallError(MessageSenderError):

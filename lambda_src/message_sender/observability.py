@@ -1,7 +1,4 @@
-"""Log lines, metrics and traces of the function. They hold ids and codes, never a token or message text.
-
-Called from the main thread only: Powertools' metrics have no lock.
-"""
+"""Log lines, metrics and traces of the function. They hold ids and codes, never a token or message text."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ _METRICS: Final = {Sent: "MessagesSent", Rejected: "MessagesRejected", Failed: "
 
 
 class Telemetry:
-    """What the function says of itself."""
+    """What the function says of itself. For the main thread only: Powertools' metrics have no lock."""
 
     def __init__(self, *, logger: Logger, metrics: Metrics, tracer: Tracer | None) -> None:
         self._logger = logger
@@ -65,30 +62,29 @@ class Telemetry:
         else:
             self._logger.warning("Message ended", outcome=result.name, **_error(outcome.error), **ids)
 
-    def not_delivered_yet(self, origin: Origin, delivery: Delivery, error: RetryableError) -> None:
-        """Tell of a message that may be sent later."""
+    def not_delivered_yet(self, origin: Origin, delivery: Delivery | None, error: RetryableError) -> None:
+        """Tell of a message that may be sent later. Without a delivery it was not tried."""
         self._count("MessagesRetried")
-        self._note_attempts(delivery)
+        if delivery is not None:
+            self._note_attempts(delivery)
         self._logger.warning("Message not delivered yet", **_error(error), **_ids(origin, delivery))
+
+    def copy_failed(self, origin: Origin, delivery: Delivery | None, error: AwsCallError) -> None:
+        """Tell of a rejected message that could not be copied. It comes back."""
+        self._count("MessagesRetried")
+        keys = _ids(origin, delivery)
+        if delivery is not None:
+            self._note_attempts(delivery)
+            if isinstance(delivery.outcome, Rejected):
+                keys |= _error(delivery.outcome.error)
+        self._logger.error("Copy not made", failure=str(error), **keys)
 
     def publish_failed(self, origin: Origin) -> None:
         """Tell of a result that neither the bus nor the queue took."""
         self._count("ResultPublishFailures")
-        self._logger.error(
-            "Result not published", correlation_id=origin.source_id, event_source=origin.event_source
-        )
+        self._logger.error("Result not published", **_ids(origin, None))
 
-    def copy_failed(self, origin: Origin, error: AwsCallError) -> None:
-        """Tell of a rejected message that could not be copied. It comes back."""
-        self._count("MessagesRetried")
-        self._logger.error(
-            "Copy not made",
-            correlation_id=origin.source_id,
-            event_source=origin.event_source,
-            reason=str(error),
-        )
-
-    def unhandled(self, error: BaseException) -> None:
+    def unhandled(self, error: BaseException, *, origin: Origin | None = None) -> None:
         """Tell of a defect: where it is, and not what the error says, which could hold anything."""
         self._count("UnhandledErrors")
         if isinstance(error, InternalError) and error.defect is not None:
@@ -100,6 +96,7 @@ class Telemetry:
                 f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
                 for frame in extract_tb(error.__traceback__)
             ],
+            **({} if origin is None else _ids(origin, None)),
         )
 
     @contextmanager
@@ -142,14 +139,18 @@ class Telemetry:
         self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
-def _ids(origin: Origin, delivery: Delivery) -> dict[str, Any]:
-    return {
+def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:
+    keys: dict[str, Any] = {
         "correlation_id": origin.source_id,
         "event_source": origin.event_source,
+        "receive_count": origin.receive_count,
+    }
+    if delivery is None:
+        return keys
+    return keys | {
         "client_token": delivery.correlation.client_token,
         "contact_id": delivery.correlation.contact_id,
         "content_type": delivery.correlation.content_type,
-        "receive_count": origin.receive_count,
         "attempts": delivery.attempts,
     }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from ssl import SSLCertVerificationError
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import urllib3
@@ -17,6 +19,7 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from message_sender import __version__
@@ -35,7 +38,7 @@ from message_sender.outcome import Sent
 from message_sender.retry import CONNECT_TIMEOUT, READ_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from message_sender.request import SendMessageRequest
 
@@ -58,8 +61,24 @@ _SERVICE_VALIDATION: Final = (
     "SupportedMessagingContentTypes that the chat was started with"
 )
 
+# Source: the service model of `connectparticipant`.
+_MODELLED_ERRORS: Final = frozenset(
+    {
+        "AccessDeniedException",
+        "ConflictException",
+        "InternalServerException",
+        "ResourceNotFoundException",
+        "ServiceQuotaExceededException",
+        "ThrottlingException",
+        "ValidationException",
+    }
+)
 _ERROR_NAME: Final = re.compile(r"[A-Za-z0-9.]{1,80}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+
+_LARGEST_BODY: Final = 65_536
+"""Bytes. The largest answer of SendMessage is well below one thousand."""
 
 # How much of the service's own words may pass, and how long a piece of the request must be to be found
 # in them.
@@ -74,7 +93,8 @@ class _Answer(NamedTuple):
 
     @property
     def request_id(self) -> str | None:
-        return self.headers.get("x-amzn-requestid")
+        value = self.headers.get("x-amzn-requestid", "")
+        return value if _REQUEST_ID.fullmatch(value) else None
 
     @property
     def error_name(self) -> str:
@@ -114,7 +134,8 @@ class ParticipantClient:
 
         Args:
             request: The message. Its ClientToken makes a repeat of the call harmless.
-            timeout: Seconds in all. Of these at most 1 to connect, and 5 to wait for the answer.
+            timeout: Seconds in all, of which at most 1 to connect, and 5 to wait for each piece of the
+                answer. Only a slow name server or headers that trickle in can make it longer.
 
         Raises:
             RejectedError: The message cannot be sent as it is.
@@ -128,6 +149,7 @@ class ParticipantClient:
             "Content": request.content.reveal(),
             "ClientToken": request.client_token,
         }
+        deadline = monotonic() + timeout
         try:
             response = self._pool.urlopen(
                 "POST",
@@ -137,10 +159,28 @@ class ParticipantClient:
                 timeout=urllib3.Timeout(total=timeout, connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 retries=False,
                 redirect=False,
+                preload_content=False,
             )
+            data = _read(response, deadline)
         except HTTPError as error:
             raise _connection_failed(error) from None
-        return _Answer(response.status, response.headers, _json_object(response.data))
+        return _Answer(response.status, response.headers, _json_object(data))
+
+
+def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """Read a body. One that is too large, or does not end in time, is cut off: it cannot be valid."""
+    data = bytearray()
+    try:
+        while piece := response.read1(_LARGEST_BODY):
+            data += piece
+            if len(data) > _LARGEST_BODY or monotonic() > deadline:
+                response.close()
+                return b""
+    except HTTPError:
+        response.close()
+        raise
+    response.release_conn()
+    return bytes(data)
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:
@@ -155,6 +195,8 @@ def _connection_failed(error: HTTPError) -> ConnectionFailedError:
     cause = type(error).__name__
     if isinstance(error, NewConnectionError | ConnectTimeoutError):
         return ConnectionFailedError(f"No connection to the service: {cause}")
+    if isinstance(error, SSLError) and isinstance(error.args[0], SSLCertVerificationError):
+        return ConnectionFailedError("The certificate of the service is not trusted")
     if isinstance(error, ReadTimeoutError):
         return ConnectionFailedError("The service did not answer in time", maybe_delivered=True)
     return ConnectionFailedError(
@@ -177,6 +219,7 @@ def _read_outcome(answer: _Answer, request: SendMessageRequest) -> Sent:
         )
     metadata = answer.body.get("MessageMetadata")
     status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else None
+    status = status if isinstance(status, str) else None
     if status in _NOT_DELIVERED:
         raise ProcessingRejectedError(
             f"The service took the message and did not deliver it: MessageProcessingStatus is {status}",
@@ -187,7 +230,7 @@ def _read_outcome(answer: _Answer, request: SendMessageRequest) -> Sent:
     return Sent(
         message_id=message_id,
         absolute_time=absolute_time if isinstance(absolute_time, str) else None,
-        processing_status=status if isinstance(status, str) else None,
+        processing_status=status,
     )
 
 
@@ -216,20 +259,38 @@ def _error(answer: _Answer, request: SendMessageRequest) -> RejectedError | Retr
 def _service_words(answer: _Answer, request: SendMessageRequest) -> str:
     """Return the service's name for the error and its message, fit to be put behind a reason.
 
-    Services like to repeat the value that they refuse. A message that holds any piece of the text or of the
-    token is therefore left out.
+    Services like to repeat the value that they refuse. Words that hold any piece of the text or of the token
+    are therefore left out.
     """
-    name = answer.error_name if _ERROR_NAME.fullmatch(answer.error_name) else ""
-    message = answer.message[:_LONGEST_MESSAGE]
-    if _repeats(message, request.content.reveal()) or _repeats(message, request.connection_token.reveal()):
-        message = "(message left out: it repeats part of the request)"
+    secrets = (request.content.reveal(), request.connection_token.reveal())
+
+    def fit(words: str) -> bool:
+        return not any(_repeats(words, secret) for secret in secrets)
+
+    name, message = answer.error_name, answer.message[:_LONGEST_MESSAGE]
+    if name not in _MODELLED_ERRORS and not (_ERROR_NAME.fullmatch(name) and fit(name)):
+        name = ""
+    if not fit(message):
+        message = "message left out: it repeats part of the request"
     words = ": ".join(part for part in (name, message) if part)
     return f" ({words})" if words else ""
 
 
-def _repeats(message: str, secret: str) -> bool:
-    message, secret = message.lower(), secret.lower()
-    if len(secret) < _SHINGLE:
-        return re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", message) is not None
-    starts = range(len(message) - _SHINGLE + 1)
-    return any(message[start : start + _SHINGLE] in secret for start in starts)
+def _repeats(words: str, secret: str) -> bool:
+    """Say whether words hold a piece of a secret, whatever its case, punctuation and JSON escapes."""
+    if secret in words:
+        return True
+    words = _letters(words)
+    return any(
+        piece in words
+        for variant in {_letters(secret), _letters(json.dumps(secret))} - {""}
+        for piece in _pieces(variant)
+    )
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _SHINGLE] for start in range(max(1, len(text) - _SHINGLE + 1)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws_api import LONGEST_CALL
+from message_sender.aws_api import LONGEST_CALL, tries
 from message_sender.errors import AwsCallError
 from message_sender.outcome import RESULT_SOURCE
-from message_sender.retry import MAX_ATTEMPTS, full_jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _ENTRIES_A_CALL: Final = 10
 """The most that PutEvents takes. Source: EventBridge API reference, "PutEvents"."""
-_BASE_DELAY: Final = 0.1
 
 
 class Publisher:
@@ -63,9 +61,8 @@ class Publisher:
 
     def _publish_ten(self, entries: list[dict[str, str]], until: float) -> list[bool]:
         pending = dict(enumerate(entries))
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            if self._clock.monotonic() + LONGEST_CALL > until:
-                break
+        # One call's time is left for the queue, or an outage of the bus would have messages sent again.
+        for _ in tries(clock=self._clock, random=self._random, until=until - LONGEST_CALL):
             try:
                 answer = self._events.call("PutEvents", {"Entries": list(pending.values())})
             except AwsCallError as error:
@@ -75,8 +72,6 @@ class Publisher:
                 pending = _refused(pending, answer)
             if not pending:
                 return [True] * len(entries)
-            if attempt < MAX_ATTEMPTS:
-                self._clock.sleep(full_jitter(attempt, base=_BASE_DELAY, random=self._random))
         unpublished = [
             {"Id": str(index), "MessageBody": json.dumps(entry)} for index, entry in pending.items()
         ]
@@ -94,9 +89,13 @@ class Publisher:
 
 def _refused(pending: dict[int, dict[str, str]], answer: dict[str, Any]) -> dict[int, dict[str, str]]:
     """Return the entries that EventBridge did not take: its answer has one place for each, in order."""
-    answers = answer.get("Entries", [])
+    answers = answer.get("Entries")
+    taken = [
+        isinstance(entry, dict) and bool(entry.get("EventId"))
+        for entry in (answers if isinstance(answers, list) else [])
+    ]
     return {
         index: entry
         for place, (index, entry) in enumerate(pending.items())
-        if place >= len(answers) or not answers[place].get("EventId")
+        if place >= len(taken) or not taken[place]
     }

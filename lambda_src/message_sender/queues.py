@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws_api import LONGEST_CALL
+from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError
 from message_sender.request import with_client_token
-from message_sender.retry import MAX_ATTEMPTS, full_jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.outcome import MessageResult
 
-_BASE_DELAY: Final = 0.1
+_MAX_BYTES: Final = 1_048_576
+"""Of a message with its attributes. Source: SQS developer guide, "Message quotas"."""
+
 # What SQS refuses in a body or an attribute. Source: SQS API reference, "SendMessage".
 _REFUSED_BY_SQS: Final = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -50,6 +51,8 @@ class Queues:
     ) -> None:
         """Copy a message that cannot be sent to the rejected queue, its ClientToken written in.
 
+        A body so large that its attributes would not fit is cut short, and the attribute `Truncated` says so.
+
         Args:
             body: The request as it came.
             result: What became of it.
@@ -66,15 +69,16 @@ class Queues:
             "SourceId": result.origin.source_id,
             "MessageGroupId": message_group,
         }
+        copy, fitting = _fitting(
+            body, client_token, {name: _attribute_value(value) for name, value in attributes.items() if value}
+        )
         self._call(
             "SendMessage",
             {
                 "QueueUrl": self._rejected_queue_url,
-                "MessageBody": with_client_token(body, client_token) if client_token else body,
+                "MessageBody": copy,
                 "MessageAttributes": {
-                    name: {"DataType": "String", "StringValue": _attribute_value(value)}
-                    for name, value in attributes.items()
-                    if value
+                    name: {"DataType": "String", "StringValue": value} for name, value in fitting.items()
                 },
             },
             until=until,
@@ -99,17 +103,32 @@ class Queues:
         return [entry["Id"] in kept for entry in entries]
 
     def _call(self, operation: str, parameters: Mapping[str, Any], *, until: float) -> dict[str, Any]:
-        attempt = 1
-        while True:
-            if self._clock.monotonic() + LONGEST_CALL > until:
-                raise AwsCallError(operation, name="DeadlineExceeded", http_status=None)
+        failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
+        for _ in tries(clock=self._clock, random=self._random, until=until):
             try:
                 return self._sqs.call(operation, parameters)
             except AwsCallError as error:
-                if not error.retryable or attempt == MAX_ATTEMPTS:
-                    raise
-            self._clock.sleep(full_jitter(attempt, base=_BASE_DELAY, random=self._random))
-            attempt += 1
+                failure = error
+                if not error.retryable:
+                    break
+        raise failure
+
+
+def _fitting(body: str, client_token: str | None, attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the body with the ClientToken written in, and the attributes, not larger than SQS takes.
+
+    A body that leaves no room for its attributes is copied without the ClientToken in it, and cut short if
+    that is still too large: a message that cannot be copied would stop its chat.
+    """
+    room = _MAX_BYTES - sum(
+        len(name) + len("String") + len(value.encode()) for name, value in attributes.items()
+    )
+    if client_token is not None and len((copy := with_client_token(body, client_token)).encode()) <= room:
+        return copy, attributes
+    if len(body.encode()) <= room:
+        return body, attributes
+    room -= len("Truncated") + len("String") + len("true")
+    return body.encode()[:room].decode(errors="ignore"), attributes | {"Truncated": "true"}
 
 
 def _attribute_value(value: str) -> str:

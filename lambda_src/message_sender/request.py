@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
@@ -32,13 +32,17 @@ _MAX_CHARACTERS: Final[dict[ContentLimits, dict[str, int]]] = _FIELDS["Content"]
 _MAX_CONTENT_BYTES: Final[int] = _FIELDS["Content"]["x-max-bytes"]
 _MAX_METADATA_BYTES: Final[int] = _FIELDS["Metadata"]["x-max-bytes"]
 _JSON: Final = "application/json"
+# Python's own limit differs between its versions, and a thread may run out of stack before it.
+MAX_DEPTH: Final = 64
+"""How deep JSON may be nested, in a request or in Content."""
+_BRACKET_OR_STRING: Final = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 # Of derived ClientTokens. Another value would give every message in flight a second identity.
 _NAMESPACE: Final = UUID("8a3f2a54-6d0e-4b57-9a53-3f4a1c7b2e90")
 
 # A name that is fit to be repeated in a reason. Anything else could be a value that slipped into a key.
 _FIELD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 # With every required field right, one more field can be checked alone.
-_SMALLEST: Final = {"ConnectionToken": "-", "ContentType": "text/plain", "Content": "-"}
+_SMALLEST: Final = {"ConnectionToken": "-", "ContentType": "text/plain", "Content": "0"}
 
 
 class Secret:
@@ -195,10 +199,15 @@ def warm_up() -> None:
 
 
 def _read_object(text: str) -> dict[str, Any]:
+    if _is_too_deep(text):
+        raise InvalidRequestError(f"The request is nested more than {MAX_DEPTH} levels deep")
     try:
-        value = json.loads(text, object_pairs_hook=_without_repeated_fields, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidRequestError("The request is nested too deeply") from None
+        value = json.loads(
+            text,
+            object_pairs_hook=_without_repeated_fields,
+            parse_constant=_refuse_constant,
+            parse_int=_any_number,  # no field is a number, and Python would refuse a long one
+        )
     except ValueError:
         raise InvalidRequestError("The request is not valid JSON") from None
     if not isinstance(value, dict):
@@ -210,9 +219,28 @@ def _without_repeated_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
-            raise InvalidRequestError(f"{_named(name)} is given more than once")
+            # A key deeper down may be a part of the message.
+            raise InvalidRequestError(f"{name if name in _FIELDS else 'A field'} is given more than once")
         fields[name] = value
     return fields
+
+
+def _is_too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _BRACKET_OR_STRING.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif match[0] in "]}":
+            depth -= 1
+    return False
+
+
+def _any_number(_: str) -> int:
+    return 0
 
 
 def _refuse_constant(_: str) -> NoReturn:
@@ -250,11 +278,10 @@ def _check_content(content: str, content_type: str, content_limits: ContentLimit
             f"Content is longer than {_MAX_CONTENT_BYTES} bytes of UTF-8 (content_limits={content_limits})"
         )
     if content_type == _JSON:
+        if _is_too_deep(content):
+            raise InvalidRequestError(f"Content is nested more than {MAX_DEPTH} levels deep for {_JSON}")
         try:
-            # Numbers are left as text: how large one may be is no matter of being JSON.
-            json.loads(content, parse_constant=_refuse_constant, parse_int=str, parse_float=str)
-        except RecursionError:
-            raise InvalidRequestError(f"Content is nested too deeply for {_JSON}") from None
+            json.loads(content, parse_constant=_refuse_constant, parse_int=_any_number)
         except ValueError:
             raise InvalidRequestError(f"Content must hold JSON text for {_JSON}") from None
 
@@ -275,8 +302,11 @@ def _check_metadata_size(metadata: dict[str, str]) -> None:
 
 
 def _read_time(text: str) -> datetime:
+    # A leap second is a time in RFC 3339, and none in Python.
+    leap = text[17:19] == "60"
+    text = f"{text[:17]}59{text[19:]}" if leap else text
     try:
-        moment = datetime.fromisoformat(text.upper())
+        moment = datetime.fromisoformat(text.upper()) + timedelta(seconds=leap)
         moment.timestamp()
     except (ValueError, OverflowError):
         raise InvalidRequestError("ExpiresAt is not a time that exists") from None

@@ -52,12 +52,12 @@ class TimeBudget:
 
     Args:
         deadline: When everything must be over.
-        retry_window: For how long after the first failure to retry. None: until the deadline.
+        retry_seconds: For how long after the first failure to retry. None: until the deadline.
     """
 
-    def __init__(self, *, deadline: float, retry_window: float | None = None) -> None:
+    def __init__(self, *, deadline: float, retry_seconds: float | None = None) -> None:
         self._deadline = deadline
-        self._retry_window = retry_window
+        self._retry_seconds = retry_seconds
         self._first_failure: float | None = None
 
     def attempt_timeout(self, now: float) -> float | None:
@@ -68,13 +68,13 @@ class TimeBudget:
         return min(left, CONNECT_TIMEOUT + READ_TIMEOUT)
 
     def note_failure(self, now: float) -> None:
-        """Start the retry window, if this is the first failure."""
+        """Start the time for retries, if this is the first failure."""
         if self._first_failure is None:
             self._first_failure = now
 
     def allows_retry_at(self, moment: float) -> bool:
         if self.attempt_timeout(moment) is None:
             return False
-        if self._retry_window is None or self._first_failure is None:
+        if self._retry_seconds is None or self._first_failure is None:
             return True
-        return moment <= self._first_failure + self._retry_window
+        return moment <= self._first_failure + self._retry_seconds

@@ -68,7 +68,7 @@ def function_environ(participant_url: str, aws_url: str, **more: str) -> dict[st
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url,
-        "EVENT_BUS_NAME": "bus",
+        "EVENT_BUS_NAME": "results-bus",
         "REJECTED_QUEUE_URL": f"{aws_url}/000000000000/rejected",
         "UNPUBLISHED_RESULTS_QUEUE_URL": f"{aws_url}/000000000000/unpublished",
         "POWERTOOLS_TRACE_DISABLED": "true",
@@ -85,11 +85,16 @@ class CurrentStdout:
         sys.stdout.flush()
 
 
+def capture_logs() -> None:
+    """Let the function's logger write where pytest captures."""
+    for log_handler in logging.getLogger("connect-message-sender").handlers:
+        assert isinstance(log_handler, logging.StreamHandler)
+        log_handler.setStream(CurrentStdout())
+
+
 @pytest.fixture
 def function() -> Iterator[Function]:
     with running_participant_service() as participant, running_aws_endpoint() as aws:
         handler = create_handler(function_environ(participant.url, aws.url))
-        for log_handler in logging.getLogger("connect-message-sender").handlers:
-            assert isinstance(log_handler, logging.StreamHandler)
-            log_handler.setStream(CurrentStdout())
+        capture_logs()
         yield Function(participant, aws, handler)

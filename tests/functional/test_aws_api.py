@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -18,71 +15,23 @@ from botocore.exceptions import ClientError
 from message_sender.aws_api import JsonApi
 from message_sender.credentials import Credentials, EnvironmentCredentials
 from message_sender.errors import AwsCallError
+from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.wire import Request, Wire
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "secret-key", "session-token")
 EVENTS = {"target": "AWSEvents", "signing_name": "events", "content_type": "application/x-amz-json-1.1"}
 SQS = {"target": "AmazonSQS", "signing_name": "sqs", "content_type": "application/x-amz-json-1.0"}
 
 
-class Request(NamedTuple):
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Wire:
-    """A server that keeps what it gets, and answers what it is told."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.requests: list[Request] = []
-        self.status = 200
-        self.headers: dict[str, str] = {}
-        self.body: bytes = b"{}"
-
-
 @pytest.fixture
 def wire() -> Iterator[Wire]:
     with running_wire() as running:
         yield running
-
-
-@contextmanager
-def running_wire() -> Iterator[Wire]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            running.requests.append(Request(self.command, self.path, headers, body))
-            self.send_response(running.status)
-            for name, value in running.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(running.body)))
-            self.end_headers()
-            self.wfile.write(running.body)
-
-        do_GET = do_POST = answer  # noqa: N815  # names of the base class
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running = Wire(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def api(wire: Wire, *, target: str, signing_name: str, content_type: str) -> JsonApi:
@@ -195,6 +144,33 @@ def test_an_error_has_the_name_that_botocore_reads(
     assert ours.value.http_status == status
 
 
+def test_a_call_is_made_once_and_no_redirect_is_followed(wire: Wire) -> None:
+    wire.status, wire.headers = 307, {"Location": wire.url}
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **SQS).call("SendMessage", {})
+
+    assert raised.value.http_status == 307
+    assert len(wire.requests) == 1
+
+
+def test_a_connection_that_breaks_is_not_tried_again_here(wire: Wire) -> None:
+    wire.cut = True
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **SQS).call("SendMessage", {})
+
+    assert raised.value.http_status is None
+    assert len(wire.requests) == 1
+
+
+def test_a_deeply_nested_answer_is_an_error(wire: Wire) -> None:
+    wire.body = b"[" * 100_000
+
+    with pytest.raises(AwsCallError, match="UnreadableResponse"):
+        api(wire, **SQS).call("SendMessage", {})
+
+
 def test_the_name_of_an_error_may_stand_in_a_header(wire: Wire) -> None:
     wire.status, wire.headers = 403, {"x-amzn-errortype": "AccessDeniedException:http://x/"}
 
@@ -275,6 +251,23 @@ class TestCredentials:
         credentials()
 
         assert len(wire.requests) == 2
+
+    def test_credentials_that_are_still_valid_survive_a_failed_refresh(self, wire: Wire) -> None:
+        self.container(wire, lifetime=timedelta(minutes=4))
+        credentials = self.credentials(AWS_CONTAINER_CREDENTIALS_FULL_URI=wire.url)
+        credentials()
+        wire.status = 500
+
+        assert credentials() == ("a", "b", "c")
+
+    def test_credentials_that_have_expired_do_not_survive_a_failed_refresh(self, wire: Wire) -> None:
+        self.container(wire, lifetime=timedelta(seconds=-1))
+        credentials = self.credentials(AWS_CONTAINER_CREDENTIALS_FULL_URI=wire.url)
+        credentials()
+        wire.status = 500
+
+        with pytest.raises(AwsCallError, match="GetCredentials"):
+            credentials()
 
     def test_the_authorization_may_lie_in_a_file(self, wire: Wire, tmp_path: Path) -> None:
         self.container(wire, lifetime=timedelta(hours=1))

@@ -19,7 +19,7 @@ from message_sender.errors import (
     UnsupportedEventError,
 )
 from sandbox.participant_service.faults import AcceptedThenCut, Status
-from tests.support.lambda_events import TEXT, FakeLambdaContext
+from tests.support.lambda_events import TEXT, FakeLambdaContext, request
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Function
@@ -119,18 +119,30 @@ def test_no_try_is_made_that_could_not_end_in_time(function: Function) -> None:
     chat = function.start_chat()
 
     with pytest.raises(DeadlineExceededError):
-        function(chat.request(ClientToken="t-1"), FakeLambdaContext(seconds_left=4.5))
+        function(chat.request(ClientToken="t-1"), FakeLambdaContext(seconds_left=7.4))
 
     assert chat.texts == []
 
 
-def test_the_caller_has_its_answer_even_if_the_result_cannot_be_published(function: Function) -> None:
+def test_the_caller_has_its_answer_even_if_the_result_cannot_be_published(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
     chat = function.start_chat()
     function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
 
     answer = function(chat.request(ClientToken="t-1"))
 
     assert answer["Outcome"] == "SENT"
+    assert '"ResultPublishFailures":[1.0]' in capsys.readouterr().out
+
+
+def test_an_event_that_is_nested_too_deeply_is_an_invalid_request(function: Function) -> None:
+    metadata: dict[str, Any] = {}
+    for _ in range(900):
+        metadata = {"a": metadata}
+
+    with pytest.raises(InvalidRequestError, match="nested more than 64 levels deep"):
+        function(request(ClientToken="t-1", Metadata=metadata))
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,12 @@ def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.
     chat, busy = function.start_chat(), function.start_chat()
     function.participant.faults.add(Status(status=429), contact_id=busy.contact_id, times=None)
 
-    function.batch(record(chat.request()), record("junk"), record(busy.request(), group="busy"))
+    function.batch(
+        record(chat.request()),
+        record("junk"),
+        record(busy.request(), group="busy"),
+        record(busy.request(), group="busy"),
+    )
 
     found = metrics(lines(capsys))
     assert found["MessagesSent", "EventSource=sqs"] == [1.0]
@@ -68,6 +73,7 @@ def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.
     assert found["MessagesRejected", "Code=InvalidRequest", "EventSource=sqs"] == [1.0]
     assert found["MessagesRetried", "EventSource=sqs"] == [1.0]
     assert found["Throttles", "EventSource=sqs"] == [3.0]
+    assert ("ResultPublishFailures", "EventSource=sqs") not in found
     assert len(found["SendLatency", "EventSource=sqs"]) == 2
     assert len(found["EndToEndLatency", "EventSource=sqs"]) == 2
 
@@ -101,6 +107,7 @@ def test_a_defect_is_told_by_place_and_not_by_text(
     output = capsys.readouterr().out
     assert failed == [message["messageId"]]
     assert '"error_type":"KeyError"' in output
+    assert f'"correlation_id":"{message["messageId"]}"' in output
     assert "delivery.py" in output
     assert '"UnhandledErrors":[1.0]' in output
     assert token not in output
@@ -164,6 +171,31 @@ def test_each_send_is_a_subsegment_without_message_and_answer(function: Function
         assert chat.texts
         assert chat.texts[0] not in traces
         assert chat.connection_token not in traces
+
+
+def test_a_trace_holds_no_answer_and_no_text_of_an_error(function: Function) -> None:
+    chat = function.start_chat()
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+    sent = run(
+        function,
+        TRACED,
+        chat.request(ClientToken="t-1"),
+        POWERTOOLS_TRACE_DISABLED="false",
+        _X_AMZN_TRACE_ID=trace,
+    ).split("TRACES")[1]
+    refused = run(
+        function,
+        TRACED,
+        {"Records": [record(chat.request(ConnectionToken="unknown"))]},
+        POWERTOOLS_TRACE_DISABLED="false",
+        _X_AMZN_TRACE_ID=trace,
+    ).split("TRACES")[1]
+
+    assert "metadata" not in sent
+    assert '"Error": "AccessDeniedError"' in refused
+    assert "The connection token was refused" not in refused
+    assert "unknown" not in refused
 
 
 IMPORTED = """

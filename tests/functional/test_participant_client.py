@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import pytest
 import urllib3
 from botocore.config import Config
+from urllib3.exceptions import ProtocolError
 
 from message_sender.errors import (
     AccessDeniedError,
@@ -24,8 +25,8 @@ from message_sender.errors import (
 from message_sender.participant import ParticipantClient
 from message_sender.request import parse_request
 from sandbox.participant_service.faults import Latency
-from tests.functional.test_aws_api import Wire, running_wire
 from tests.support.lambda_events import TEXT, TOKEN, request
+from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from message_sender.outcome import Sent
     from message_sender.request import SendMessageRequest
     from tests.functional.conftest import Function
+    from tests.support.wire import Wire
 
 TAKEN = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
 
@@ -211,13 +213,105 @@ def test_words_that_repeat_the_request_are_left_out(wire: Wire, words: str) -> N
     assert "message left out" in raised.value.reason
 
 
-def test_words_that_repeat_a_short_text_are_left_out(wire: Wire) -> None:
-    wire.status, wire.body = 400, b'{"Message": "the value PIN 12 is bad"}'
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("PIN 12", "the value PIN 12 is bad"),
+        ("4711", "PIN_4711 is bad"),
+        ("ok", "'ok'"),
+        ("!!", "what is !! supposed to mean"),
+        ("café 你好", r"the value caf\u00e9 \u4f60\u597d is bad"),
+    ],
+)
+def test_words_that_repeat_a_short_text_are_left_out(wire: Wire, content: str, words: str) -> None:
+    wire.status, wire.headers = 400, {"x-amzn-errortype": "ValidationException"}
+    wire.body = json.dumps({"Message": words}).encode()
 
     with pytest.raises(ServiceValidationError) as raised:
-        send(wire.url, a_request(Content="PIN 12"))
+        send(wire.url, a_request(Content=content))
 
-    assert "PIN 12" not in raised.value.reason
+    assert words not in raised.value.reason
+    assert "(ValidationException: message left out" in raised.value.reason
+
+
+@pytest.mark.parametrize("name", ["Passw0rd1", "no name", "x" * 81])
+def test_a_name_that_is_none_of_the_service_is_checked_too(wire: Wire, name: str) -> None:
+    wire.status, wire.headers, wire.body = 400, {"x-amzn-errortype": name}, b""
+
+    with pytest.raises(ServiceValidationError) as raised:
+        send(wire.url, a_request(Content="Passw0rd1"))
+
+    assert name not in raised.value.reason
+
+
+def test_the_words_of_the_service_are_cut_short(wire: Wire) -> None:
+    wire.status, wire.body = 400, json.dumps({"Message": "-" * 5000}).encode()
+
+    with pytest.raises(ServiceValidationError) as raised:
+        send(wire.url)
+
+    assert raised.value.reason.count("-") == 300
+
+
+@pytest.mark.parametrize("request_id", ["two words", "x" * 129, "<script>", ""])
+def test_a_request_id_that_is_none_is_left_out(wire: Wire, request_id: str) -> None:
+    wire.status, wire.headers = 403, {"x-amzn-requestid": request_id}
+
+    with pytest.raises(AccessDeniedError) as raised:
+        send(wire.url)
+
+    assert raised.value.request_id is None
+
+
+@pytest.mark.parametrize("status", [["REJECTED"], {"a": 1}, 7, None])
+def test_a_processing_status_of_no_sense_is_none(wire: Wire, status: object) -> None:
+    wire.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": status}}).encode()
+
+    assert send(wire.url).processing_status is None
+
+
+def test_a_body_that_does_not_end_in_time_is_cut_off(wire: Wire) -> None:
+    wire.body, wire.trickle = json.dumps(TAKEN).encode(), 0.04
+
+    with pytest.raises(ServiceUnavailableError) as raised:
+        send(wire.url, timeout=0.1)
+
+    assert raised.value.maybe_delivered
+
+
+def test_a_body_of_no_sensible_size_is_not_read(wire: Wire) -> None:
+    wire.body = json.dumps(TAKEN | {"Filler": "x" * 1_000_000}).encode()
+
+    with pytest.raises(ServiceUnavailableError):
+        send(wire.url)
+
+
+class FakePool:
+    """Keeps what the client asks of urllib3."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+
+    def connection_from_url(self, _: str) -> FakePool:
+        return self
+
+    def urlopen(self, *_: object, **options: object) -> NoReturn:
+        self.options = options
+        raise ProtocolError("told to fail")
+
+
+def test_the_limits_of_a_try_are_those_of_the_design() -> None:
+    pool = FakePool()
+    client = ParticipantClient(pools=pool, endpoint="http://127.0.0.1")  # type: ignore[arg-type]  # a fake
+
+    with pytest.raises(ConnectionFailedError) as raised:
+        client.send_message(a_request(), timeout=3.5)
+
+    timeout = pool.options["timeout"]
+    assert (timeout.total, timeout.connect_timeout, timeout._read) == (3.5, 1.0, 5.0)  # noqa: SLF001  # no other way
+    assert pool.options["retries"] is False
+    assert pool.options["redirect"] is False
+    assert raised.value.connection_lost
 
 
 def test_a_body_that_cannot_be_read_does_no_harm(wire: Wire) -> None:
@@ -260,13 +354,11 @@ def test_an_answer_that_does_not_come_in_time_may_have_delivered(function: Funct
     assert chat.texts == [TEXT]
 
 
-def test_a_kept_alive_connection_is_used_again(function: Function) -> None:
-    chat = function.start_chat()
-    pools = urllib3.PoolManager(retries=False)
-    client = ParticipantClient(pools=pools, endpoint=function.participant.url)
+def test_a_kept_alive_connection_is_used_again(wire: Wire) -> None:
+    client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=wire.url)
 
-    for number in range(3):
-        message = a_request(ConnectionToken=chat.connection_token, ClientToken=f"{number}")
-        client.send_message(message, timeout=6.0)
+    for _ in range(3):
+        client.send_message(a_request(), timeout=6.0)
 
-    assert pools.connection_from_url(function.participant.url).num_connections == 1
+    assert len(wire.requests) == 3
+    assert wire.connections == 1

@@ -13,6 +13,7 @@ from sandbox.participant_service.faults import (
     AcceptedThenCut,
     BadBody,
     BodyCutShort,
+    Latency,
     Processing,
     ResetBeforeAcceptance,
     Status,
@@ -45,7 +46,7 @@ def test_a_message_reaches_its_chat_and_its_result_is_published(function: Functi
     [event] = function.aws.events
     assert event["Source"] == "connect-message-sender"
     assert event["DetailType"] == "Message Sent"
-    assert event["EventBusName"] == "bus"
+    assert event["EventBusName"] == "results-bus"
     [result] = function.aws.results
     [item] = function.participant.service.messages(chat.contact_id)
     assert result["Message"]["Id"] == item.id
@@ -127,6 +128,16 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
         "SourceId": bad["messageId"],
         "MessageGroupId": "chat-7",
     }
+
+
+def test_a_copy_has_the_client_token_of_the_producer(function: Function) -> None:
+    chat = function.start_chat()
+
+    function.batch(record(chat.request(Content="", ClientToken="own")))
+
+    [copy] = function.aws.messages
+    assert copy["MessageAttributes"]["ClientToken"]["StringValue"] == "own"
+    assert json.loads(copy["MessageBody"])["ClientToken"] == "own"
 
 
 def test_a_body_that_is_not_json_is_copied_as_it_is(function: Function) -> None:
@@ -255,6 +266,7 @@ def test_nothing_is_sent_when_no_time_is_left(function: Function) -> None:
 
     assert failed == [message["messageId"]]
     assert chat.texts == []
+    assert function.aws.calls == []
 
 
 def test_records_without_a_group_keep_the_order_of_their_contact(function: Function) -> None:
@@ -262,6 +274,7 @@ def test_records_without_a_group_keep_the_order_of_their_contact(function: Funct
     batch = [
         record(chat.request(Content=f"{place}", ContactId=chat.contact_id), group=None) for place in range(10)
     ]
+    function.participant.faults.add(Latency(latency=0.05))  # to the first
 
     function.batch(*batch)
 

@@ -19,7 +19,7 @@ from message_sender.errors import (
 )
 from message_sender.outcome import Rejected, Sent, Undelivered
 from message_sender.retry import TimeBudget
-from tests.support.fakes import FakeClock, FakeParticipant
+from tests.support.fakes import START, FakeClock, FakeParticipant
 from tests.support.lambda_events import request
 
 PLENTY = 1e6
@@ -30,14 +30,14 @@ def deliver(
     *,
     clock: FakeClock | None = None,
     seconds: float = PLENTY,
-    retry_window: float | None = None,
+    retry_seconds: float | None = None,
     **fields: Any,  # noqa: ANN401  # wrong types are among what tests need
 ) -> Delivery:
     clock = clock or FakeClock()
     sender = MessageSender(
         participant=participant, content_limits="specification", clock=clock, random=lambda: 1.0
     )
-    budget = TimeBudget(deadline=clock.monotonic() + seconds, retry_window=retry_window)
+    budget = TimeBudget(deadline=clock.monotonic() + seconds, retry_seconds=retry_seconds)
     return sender.deliver(json.dumps(request(**fields)), client_token="derived", budget=budget)
 
 
@@ -59,6 +59,7 @@ def test_an_invalid_request_is_rejected_without_a_call() -> None:
     assert isinstance(delivery.outcome, Rejected)
     assert delivery.outcome.error.code == "InvalidRequest"
     assert participant.requests == []
+    assert delivery.completed_at == START
 
 
 def test_an_expired_message_is_rejected_without_a_call() -> None:
@@ -122,7 +123,7 @@ def test_retries_end_with_the_window_of_the_chat() -> None:
     clock = FakeClock()
     participant = FakeParticipant([ThrottledError("slow down", retry_after=6)])
 
-    delivery = deliver(participant, clock=clock, retry_window=5.0)
+    delivery = deliver(participant, clock=clock, retry_seconds=5.0)
 
     assert isinstance(delivery.outcome, Undelivered)
     assert delivery.outcome.error.code == "Throttled"
@@ -159,6 +160,19 @@ def test_a_message_that_may_have_arrived_in_an_earlier_try_says_so() -> None:
     assert undelivered.maybe_delivered
 
 
+def test_a_message_that_expires_or_runs_out_of_time_after_a_lost_try_may_have_arrived() -> None:
+    lost = ServiceUnavailableError("down", maybe_delivered=True, retry_after=10)
+
+    expired = deliver(FakeParticipant([lost]), ExpiresAt="2026-01-31T12:00:02Z").outcome
+    out_of_time = deliver(FakeParticipant([lost]), seconds=5).outcome
+
+    assert isinstance(expired, Rejected)
+    assert expired.error.code == "Expired"
+    assert expired.maybe_delivered
+    assert isinstance(out_of_time, Undelivered)
+    assert out_of_time.maybe_delivered
+
+
 def test_a_message_that_never_arrived_says_so() -> None:
     outcome = deliver(FakeParticipant([ThrottledError("a"), AccessDeniedError("refused")])).outcome
 
@@ -177,12 +191,12 @@ FAULTS: list[DeliveryError] = [
 
 @given(st.lists(st.sampled_from(FAULTS), max_size=5), st.floats(0, 30), st.none() | st.floats(0, 10))
 def test_no_delivery_outlives_its_budget(
-    answers: list[DeliveryError], seconds: float, retry_window: float | None
+    answers: list[DeliveryError], seconds: float, retry_seconds: float | None
 ) -> None:
     clock = FakeClock()
     participant = FakeParticipant(list(answers))
 
-    delivery = deliver(participant, clock=clock, seconds=seconds, retry_window=retry_window)
+    delivery = deliver(participant, clock=clock, seconds=seconds, retry_seconds=retry_seconds)
 
     assert clock.elapsed <= max(0.0, seconds - 1.0)
     assert delivery.attempts == len(participant.requests) <= 3

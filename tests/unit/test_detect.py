@@ -17,6 +17,11 @@ def test_records_of_a_queue_are_an_sqs_event() -> None:
     assert detect({"Records": [record(request()), record("junk")]}) == "sqs"
 
 
+def test_one_strange_record_makes_the_event_none_of_sqs() -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect({"Records": [record(request()), {"eventSource": "aws:kinesis"}]})
+
+
 @pytest.mark.parametrize("field", ["ConnectionToken", "Content", "ContentType", "ClientToken", "Metadata"])
 def test_an_object_with_a_field_of_the_request_is_a_direct_invocation(field: str) -> None:
     assert detect({field: None}) == "direct"

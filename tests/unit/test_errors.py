@@ -55,6 +55,8 @@ def test_a_code_is_the_name_without_error() -> None:
         (None, "ReadTimeoutError", True),
         (500, "InternalFailure", True),
         (503, "ServiceUnavailable", True),
+        (408, "RequestTimeout", True),
+        (425, "TooEarly", True),
         (429, "TooManyRequestsException", True),
         (400, "ThrottlingException", True),
         (400, "RequestThrottled", True),

@@ -86,6 +86,32 @@ def test_only_what_was_refused_is_offered_again() -> None:
     assert setup.offered == [["t-0", "t-1", "t-2"], ["t-1"]]
 
 
+def test_between_two_tries_it_waits() -> None:
+    setup = Setup(bus=[DOWN, DOWN])
+
+    setup.publish(1)
+
+    assert setup.clock.slept == [0.1, 0.2]
+
+
+def test_time_is_left_for_the_queue() -> None:
+    setup = Setup(bus=[DOWN] * 3)
+
+    safe = setup.publish(3, seconds=6.05)  # one call to the bus, one to the queue
+
+    assert len(setup.bus.calls) == 1
+    assert len(setup.queue.calls) == 1
+    assert safe == [True] * 3
+
+
+@pytest.mark.parametrize("answer", [{"Entries": None}, {"Entries": [None]}, {"Entries": {}}, {}])
+def test_an_answer_of_no_sense_takes_nothing(answer: dict[str, Any]) -> None:
+    setup = Setup(bus=[answer])
+
+    assert setup.publish(1) == [True]
+    assert len(setup.bus.calls) == 2
+
+
 def test_after_three_tries_the_queue_keeps_what_is_left() -> None:
     refused = {"FailedEntryCount": 1, "Entries": [REFUSED]}
     setup = Setup(bus=[{"FailedEntryCount": 1, "Entries": [TAKEN, REFUSED]}, DOWN, refused])

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
+from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError, InvalidRequestError
 from message_sender.outcome import MessageResult, Origin, Rejected
 from message_sender.queues import Queues
 from message_sender.request import Correlation
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_queue
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 DOWN = AwsCallError("SendMessage", name="InternalFailure", http_status=500)
 WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=400)
 
 
 def copy(
-    api: FakeAwsApi, *, seconds: float = 60.0, client_token: str = "t-1", message_group: str | None = "g-1"
+    api: FakeAwsApi,
+    *,
+    seconds: float = 60.0,
+    client_token: str = "t-1",
+    message_group: str | None = "g-1",
+    body: str = "junk",
 ) -> None:
     clock = FakeClock()
     queues = Queues(
@@ -32,7 +44,7 @@ def copy(
         completed_at=clock.now(),
         attempts=0,
     )
-    queues.copy_to_rejected("junk", result, message_group=message_group, until=clock.monotonic() + seconds)
+    queues.copy_to_rejected(body, result, message_group=message_group, until=clock.monotonic() + seconds)
 
 
 def test_a_copy_is_tried_again_after_a_passing_failure() -> None:
@@ -76,3 +88,39 @@ def test_characters_that_sqs_refuses_in_an_attribute_are_escaped() -> None:
     copy(api, client_token="a\x00b\ufffec\td😀")
 
     assert api.calls[0][1]["MessageAttributes"]["ClientToken"]["StringValue"] == r"a\u0000b\ufffec" + "\td😀"
+
+
+def size(parameters: Mapping[str, Any]) -> int:
+    """Count the bytes of a message as SQS does: body, and names, types and values of attributes."""
+    return len(parameters["MessageBody"].encode()) + sum(
+        len(name) + len(value["DataType"]) + len(value["StringValue"].encode())
+        for name, value in parameters["MessageAttributes"].items()
+    )
+
+
+@pytest.mark.parametrize("bytes_left", [0, 50, 100, 200, 300, 5000])
+def test_no_body_is_too_large_to_be_copied(bytes_left: int) -> None:
+    api = FakeAwsApi(accepting_queue)
+    filler = "ü" * ((1_048_576 - bytes_left - 20) // 2)
+    body = json.dumps({"Content": filler}, ensure_ascii=False)
+
+    copy(api, body=body)
+
+    [(_, sent)] = api.calls
+    assert size(sent) <= 1_048_576
+    if bytes_left == 5000:
+        assert json.loads(sent["MessageBody"])["ClientToken"] == "t-1"
+    if bytes_left == 0:
+        assert body.startswith(sent["MessageBody"])
+        assert sent["MessageAttributes"]["Truncated"]["StringValue"] == "true"
+    else:
+        assert ("Truncated" in sent["MessageAttributes"]) is not sent["MessageBody"].startswith(body[:-1])
+
+
+def test_between_two_tries_it_waits() -> None:
+    clock = FakeClock()
+
+    counted = list(tries(clock=clock, random=lambda: 1.0, until=clock.monotonic() + 60))
+
+    assert counted == [1, 2, 3]
+    assert clock.slept == [0.1, 0.2]

@@ -68,7 +68,7 @@ def test_a_try_takes_six_seconds_at_most_and_never_more_than_are_left() -> None:
 
 
 def test_retries_end_a_window_after_the_first_failure() -> None:
-    budget = TimeBudget(deadline=100.0, retry_window=5.0)
+    budget = TimeBudget(deadline=100.0, retry_seconds=5.0)
 
     budget.note_failure(10.0)
     budget.note_failure(14.0)
@@ -90,7 +90,7 @@ def test_without_a_window_retries_go_on_to_the_deadline() -> None:
 def test_no_retry_is_allowed_that_could_not_end_in_time(
     deadline: float, failure: float, moment: float
 ) -> None:
-    budget = TimeBudget(deadline=deadline, retry_window=5.0)
+    budget = TimeBudget(deadline=deadline, retry_seconds=5.0)
     budget.note_failure(failure)
 
     if budget.allows_retry_at(moment):

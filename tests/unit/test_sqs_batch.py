@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,21 +18,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from message_sender.delivery import MessageSender
-from message_sender.errors import AccessDeniedError, AwsCallError, ServiceUnavailableError
-from message_sender.event_sources.sqs import SqsSource
+from message_sender.errors import (
+    AccessDeniedError,
+    AwsCallError,
+    DeadlineExceededError,
+    ServiceUnavailableError,
+)
+from message_sender.event_sources.sqs import ChatBatchProcessor, HandledRecord, SqsSource
 from message_sender.observability import Telemetry
-from message_sender.outcome import Sent
+from message_sender.outcome import Origin, Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
-from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
+from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_bus, accepting_queue
 from tests.support.lambda_events import FakeLambdaContext, record, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from message_sender.request import SendMessageRequest
 
-Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "defect", "copy fails"]
+Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "slow", "defect", "copy fails"]
+ORIGIN = Origin(event_source="sqs", source_id="s-1", accepted_at=START)
 DONE: set[Fate] = {"sent", "refused", "invalid"}
 FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defect", "copy fails"]
 
@@ -40,6 +49,7 @@ FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defe
 class FatefulParticipant:
     """Does to each message what its text says."""
 
+    clock: FakeClock
     transcript: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
 
@@ -50,6 +60,9 @@ class FatefulParticipant:
             raise AccessDeniedError("refused")
         if fate == "down":
             raise ServiceUnavailableError("down")
+        if fate == "slow":
+            self.clock.elapsed += 4.0
+            raise ServiceUnavailableError("slow")
         if fate == "defect":
             raise KeyError(message.connection_token.reveal())
         self.transcript.append(name)
@@ -60,10 +73,10 @@ class Batch:
     """The SQS source with everything around it in memory."""
 
     def __init__(self, *, bus: FakeAwsApi | None = None) -> None:
-        self.participant = FatefulParticipant()
+        self.clock = FakeClock()
+        self.participant = FatefulParticipant(self.clock)
         self.bus = bus or FakeAwsApi(accepting_bus)
         self.queue = FakeAwsApi(self._queue)
-        self._clock = FakeClock()
 
     @staticmethod
     def _queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +86,7 @@ class Batch:
 
     @contextmanager
     def _source(self) -> Iterator[SqsSource]:
-        clock = self._clock
+        clock = self.clock
         common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
         queues = Queues(
             sqs=self.queue,
@@ -166,3 +179,80 @@ def test_a_defect_after_the_sends_still_names_what_failed_and_loses_nothing() ->
 
     assert failed == {"0", "1", "2"}
     assert batch.participant.transcript == ["1"]
+
+
+def test_retries_of_a_chat_end_five_seconds_after_its_first_failure() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "slow")]))
+
+    # Tries at 0 and 4 seconds, which ended at 4 and 8; a third would start at 8, and the window ends at 9.
+    assert batch.participant.tried == ["0", "0", "0"]
+    assert batch.clock.elapsed == pytest.approx(12.0)
+
+
+def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
+    class OnceSlow(FatefulParticipant):
+        def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
+            name, _, fate = message.content.reveal().partition(" ")
+            if fate == "slow" and self.tried.count(name) > 0:
+                self.tried.append(name)
+                self.transcript.append(name)
+                return Sent(message_id=name, absolute_time=None, processing_status=None)
+            return super().send_message(message, timeout=timeout)
+
+    def failures(*fates: Fate) -> set[str]:
+        batch = Batch()
+        batch.participant = OnceSlow(batch.clock)
+        return batch.handle(batch_of([("A", fate) for fate in fates]))
+
+    # The first failure is at 4 seconds, so the time ends at 9: the second one, at 8, is still tried again,
+    # the third, at 12, is not.
+    assert failures("slow", "slow", "sent") == set()
+    assert failures("slow", "slow", "slow", "sent") == {"2", "3"}
+
+
+def test_a_chat_that_does_not_end_holds_up_no_other() -> None:
+    release = threading.Event()
+
+    def handle_chat(records: Sequence[SQSRecord], handled: list[HandledRecord]) -> None:
+        for item in records:
+            if item.body == "stuck":
+                release.wait(10)
+            handled.append(HandledRecord(item, ORIGIN))
+
+    def finish(handled: Sequence[HandledRecord]) -> None:
+        finished.extend(handled)
+
+    finished: list[HandledRecord] = []
+    batch = [record(body, group=group, message_id=f"{group}{body}") for group in "AB" for body in ("1", "2")]
+    batch.insert(1, record("stuck", group="A", message_id="Astuck"))
+    with ThreadPoolExecutor(10) as workers:
+        processor = ChatBatchProcessor(workers=workers, patience=0.2, finish=finish)
+        with processor(batch, handle_chat):
+            processor.process()
+        answer = processor.response()
+        release.set()
+
+    assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == ["Astuck", "A2"]
+    assert [item.record.message_id for item in finished] == ["A1", "Astuck", "A2", "B1", "B2"]
+    assert {type(item.error) for item in finished if item.error} == {DeadlineExceededError}
+
+
+def test_nothing_is_begun_that_would_take_the_time_for_publishing() -> None:
+    class SlowQueue(FakeAwsApi):
+        def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            batch.clock.elapsed += 2.9
+            return super().call(operation, parameters)
+
+    batch = Batch()
+    batch.queue = SlowQueue(accepting_queue)
+    plan: list[tuple[str, Fate]] = [("A", "invalid")] * 9
+
+    failed = batch.handle(batch_of(plan))
+
+    copied = len(batch.queue.calls)
+    assert 0 < copied < 9
+    assert failed == {f"{number}" for number in range(copied, 9)}
+    assert len(batch.published) == copied
+    assert batch.clock.elapsed < 28 - 6

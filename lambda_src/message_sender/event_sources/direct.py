@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from message_sender.outcome import Origin, Sent
+from message_sender.request import MAX_DEPTH
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -31,8 +32,15 @@ class DirectSource:
         origin = Origin(
             event_source="direct", source_id=context.aws_request_id, accepted_at=self._clock.now()
         )
-        delivery = self._synchronous.deliver(json.dumps(event), origin, context)
+        delivery = self._synchronous.deliver(_text(event), origin, context)
         outcome = delivery.outcome
         if not isinstance(outcome, Sent):
             raise outcome.error
         return delivery.result(outcome, origin).detail()
+
+
+def _text(event: dict[str, Any]) -> str:
+    try:
+        return json.dumps(event)
+    except RecursionError:
+        return "[" * (MAX_DEPTH + 1)  # refused for what the event is: nested too deeply

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from message_sender.deadlines import Deadlines
 from message_sender.errors import AwsCallError, ResultNotPublishedError
 from message_sender.outcome import Origin, Rejected, Undelivered
 from message_sender.request import derive_client_token
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from message_sender.queues import Queues
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
-
-_RESERVE: Final = 7.0
-"""Seconds kept free for a copy and for publishing."""
-_MARGIN: Final = 0.5
-"""Seconds kept free for the end of the invocation."""
 
 
 class EventBridgeSource:
@@ -54,7 +50,7 @@ class EventBridgeSource:
             AwsCallError: The copy of a rejected message was not made. The same.
             ResultNotPublishedError: The result is safe nowhere. The same.
         """
-        end = self._clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _MARGIN
+        deadlines = Deadlines.of_invocation(context, self._clock)
         origin = Origin(
             event_source="eventbridge",
             source_id=event["id"],
@@ -63,17 +59,17 @@ class EventBridgeSource:
         body = json.dumps(event["detail"])
         client_token = derive_client_token("eventbridge", event["id"])
         delivery = self._sender.deliver(
-            body, client_token=client_token, budget=TimeBudget(deadline=end - _RESERVE)
+            body, client_token=client_token, budget=TimeBudget(deadline=deadlines.send)
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
             self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
             raise outcome.error
         if isinstance(outcome, Rejected):
-            self._copy(body, outcome, delivery, origin, until=end)
+            self._copy(body, outcome, delivery, origin, until=deadlines.copy)
         result = delivery.result(outcome, origin)
         self._telemetry.ended(result, delivery)
-        if not all(self._publisher.publish([result], until=end)):
+        if not all(self._publisher.publish([result], until=deadlines.publish)):
             self._telemetry.publish_failed(origin)
             raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
         return {}
@@ -86,5 +82,5 @@ class EventBridgeSource:
                 body, delivery.result(outcome, origin), message_group=None, until=until
             )
         except AwsCallError as error:
-            self._telemetry.copy_failed(origin, error)
+            self._telemetry.copy_failed(origin, delivery, error)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from message_sender.deadlines import Deadlines
 from message_sender.errors import (
     AwsCallError,
+    DeadlineExceededError,
     HeldBackError,
     InternalError,
     MessageSenderError,
@@ -36,12 +39,8 @@ if TYPE_CHECKING:
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
 
-RETRY_WINDOW: Final = 5.0
-"""Seconds after a chat's first failure in which it is tried again. Longer waits are the queue's."""
-_RESERVE: Final = 7.0
-"""Seconds kept free for a copy and for publishing."""
-_MARGIN: Final = 0.5
-"""Seconds kept free for the answer."""
+_RETRY_SECONDS: Final = 5.0
+"""For how long after a chat's first failure to try again in this invocation. Longer waits are the queue's."""
 
 
 @dataclass(slots=True)
@@ -58,28 +57,42 @@ class HandledRecord:
     origin: Origin
     delivery: Delivery | None = None
     outcome: Outcome | None = None
-    error: Exception | None = None
+    error: MessageSenderError | None = None
 
 
 class ChatBatchProcessor(BatchProcessor):
     """A batch processor that runs chats side by side.
 
-    Its record handler takes the records of one chat, and must not raise.
+    Its record handler takes the records of one chat and a list. It handles them in order, appends each to
+    the list when it is handled, and stops after the first that is not done.
 
     Args:
         workers: Where the chats run.
-        finish: Called once, in the main thread, with all that was handled; may still set errors.
+        patience: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
+            the answer for the others.
+        finish: Called once, in the main thread, with an item for each record; may still set errors.
     """
 
-    def __init__(self, *, workers: Executor, finish: Callable[[Sequence[HandledRecord]], None]) -> None:
+    def __init__(
+        self,
+        *,
+        workers: Executor,
+        patience: float,
+        finish: Callable[[Sequence[HandledRecord]], None],
+    ) -> None:
         super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
         self._workers = workers
+        self._patience = patience
         self._finish = finish
 
     def process(self) -> list[tuple[Any, ...]]:
         """Handle the batch and report each record as done or failed."""
-        chats = _by_chat(map(SQSRecord, self.records))
-        handled = [record for chat in self._workers.map(self.handler, chats) for record in chat]
+        runs: list[tuple[list[SQSRecord], list[HandledRecord]]] = [
+            (chat, []) for chat in _by_chat(map(SQSRecord, self.records))
+        ]
+        wait([self._workers.submit(self.handler, *run) for run in runs], timeout=max(0.0, self._patience))
+        # Copies of the lists: a thread that is late may still add to its own.
+        handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
         self._finish(handled)
         return [
             self.success_handler(item.record, item.delivery)
@@ -87,6 +100,15 @@ class ChatBatchProcessor(BatchProcessor):
             else self.failure_handler(item.record, (type(item.error), item.error, None))
             for item in handled
         ]
+
+
+def _all_items(chat: Sequence[SQSRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
+    """Return what was handled, and behind it an item for each record that was not."""
+    reason: MessageSenderError = DeadlineExceededError("The time of this invocation is used up")
+    if handled and handled[-1].error is not None:
+        reason = HeldBackError("An earlier message of this chat is not done yet")
+    rest = chat[len(handled) :]
+    return handled + [HandledRecord(record, _origin(record), error=reason) for record in rest]
 
 
 class SqsSource:
@@ -115,27 +137,32 @@ class SqsSource:
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
-        end = self._clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _MARGIN
-        processor = ChatBatchProcessor(workers=self._workers, finish=partial(self._finish, end=end))
-        deliver_chat = self._telemetry.in_this_trace(partial(self._deliver_chat, end=end))
+        deadlines = Deadlines.of_invocation(context, self._clock)
+        processor = ChatBatchProcessor(
+            workers=self._workers,
+            patience=deadlines.copy - self._clock.monotonic(),
+            finish=partial(self._finish, deadlines=deadlines),
+        )
+        deliver_chat = self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines))
         with processor(event["Records"], deliver_chat):
             processor.process()
         return dict(processor.response())
 
-    def _deliver_chat(self, records: Sequence[SQSRecord], *, end: float) -> list[HandledRecord]:
-        """Send the messages of one chat in order. After the first that is not done, hold the others back."""
-        budget = TimeBudget(deadline=end - _RESERVE, retry_window=RETRY_WINDOW)
-        handled: list[HandledRecord] = []
+    def _deliver_chat(
+        self, records: Sequence[SQSRecord], handled: list[HandledRecord], *, deadlines: Deadlines
+    ) -> None:
+        """Send the messages of one chat in order, up to the first that is not done."""
+        budget = TimeBudget(deadline=deadlines.send, retry_seconds=_RETRY_SECONDS)
         for record in records:
+            if self._clock.monotonic() >= deadlines.send:
+                return
             item = HandledRecord(record, _origin(record))
-            if handled and handled[-1].error is not None:
-                item.error = HeldBackError("An earlier message of this chat is not done yet")
-            else:
-                self._deliver(item, budget, end)
+            self._deliver(item, budget, deadlines)
             handled.append(item)
-        return handled
+            if item.error is not None:
+                return
 
-    def _deliver(self, item: HandledRecord, budget: TimeBudget, end: float) -> None:
+    def _deliver(self, item: HandledRecord, budget: TimeBudget, deadlines: Deadlines) -> None:
         record = item.record
         client_token = derive_client_token(record.event_source_arn, record.message_id)
         try:
@@ -149,7 +176,7 @@ class SqsSource:
                     record.body,
                     item.delivery.result(outcome, item.origin),
                     message_group=record.raw_event["attributes"].get("MessageGroupId"),
-                    until=end,
+                    until=deadlines.copy,
                 )
             item.outcome = outcome
         except MessageSenderError as error:
@@ -157,7 +184,7 @@ class SqsSource:
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
             item.error = InternalError.caused_by(defect)
 
-    def _finish(self, handled: Sequence[HandledRecord], *, end: float) -> None:
+    def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
         """Publish the outcomes and tell of everything.
 
         A record whose result is safe nowhere comes back, and is sent again under the same ClientToken.
@@ -168,7 +195,7 @@ class SqsSource:
             if item.delivery is not None and item.outcome is not None
         ]
         try:
-            safe = self._publisher.publish([result for _, _, result in ended], until=end)
+            safe = self._publisher.publish([result for _, _, result in ended], until=deadlines.publish)
             for (item, delivery, result), is_safe in zip(ended, safe, strict=True):
                 self._telemetry.ended(result, delivery)
                 if not is_safe:
@@ -182,14 +209,14 @@ class SqsSource:
 
     def _tell_of_error(self, item: HandledRecord) -> None:
         match item.error:
-            case RetryableError() if item.delivery is not None:
-                self._telemetry.not_delivered_yet(item.origin, item.delivery, item.error)
-            case AwsCallError():
-                self._telemetry.copy_failed(item.origin, item.error)
+            case RetryableError() as error:
+                self._telemetry.not_delivered_yet(item.origin, item.delivery, error)
+            case AwsCallError() as error:
+                self._telemetry.copy_failed(item.origin, item.delivery, error)
             case ResultNotPublishedError():
                 self._telemetry.publish_failed(item.origin)
-            case InternalError():
-                self._telemetry.unhandled(item.error)
+            case InternalError() as error:
+                self._telemetry.unhandled(error, origin=item.origin)
 
 
 def _by_chat(records: Iterable[SQSRecord]) -> list[list[SQSRecord]]:

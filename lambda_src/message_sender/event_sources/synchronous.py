@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from message_sender.deadlines import Deadlines
 from message_sender.outcome import Undelivered
 from message_sender.retry import TimeBudget
 
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from message_sender.observability import Telemetry
     from message_sender.outcome import Origin
     from message_sender.publisher import Publisher
-
-_RESERVE: Final = 4.0
-"""Seconds kept free for publishing."""
-_MARGIN: Final = 0.5
-"""Seconds kept free for the answer."""
 
 
 class SynchronousDelivery:
@@ -39,9 +35,12 @@ class SynchronousDelivery:
         The request must have a ClientToken, since the caller retries by itself, and may have no TaskToken,
         since the answer is the outcome. The caller has its answer even if the result cannot be published.
         """
-        end = self._clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _MARGIN
+        deadlines = Deadlines.of_invocation(context, self._clock)
         delivery = self._sender.deliver(
-            text, client_token=None, budget=TimeBudget(deadline=end - _RESERVE), task_token_allowed=False
+            text,
+            client_token=None,
+            budget=TimeBudget(deadline=deadlines.copy),  # nothing is copied here
+            task_token_allowed=False,
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
@@ -49,6 +48,6 @@ class SynchronousDelivery:
             return delivery
         result = delivery.result(outcome, origin)
         self._telemetry.ended(result, delivery)
-        if not all(self._publisher.publish([result], until=end)):
+        if not all(self._publisher.publish([result], until=deadlines.publish)):
             self._telemetry.publish_failed(origin)
         return delivery

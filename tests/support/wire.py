@@ -1,0 +1,113 @@
+"""An HTTP server that keeps what it gets and answers what it is told: the other side of the wire."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping
+    from ssl import SSLContext
+
+
+class Request(NamedTuple):
+    """A request as it arrived; the names of its headers in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Wire:
+    """What arrived, and what shall be answered.
+
+    Attributes:
+        together: A barrier that requests wait at before they are answered.
+        cut: Close the connection instead of answering.
+        trickle: Seconds between the bytes of a body.
+        connections: How many connections were accepted.
+    """
+
+    url: str = ""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+    together: threading.Barrier | None = None
+    cut: bool = False
+    trickle: float = 0.0
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def running_wire(*, tls: SSLContext | None = None) -> Iterator[Wire]:  # noqa: C901  # a small server, whole
+    """Serve on a free loopback port until the block is left."""
+    wire = Wire()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            wire.requests.append(Request(self.command, self.path, headers, body))
+            if wire.together is not None:
+                wire.together.wait()
+            if wire.cut:
+                self.close_connection = True
+                return
+            self.send_response(wire.status)
+            for name, value in wire.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(wire.body)))
+            self.end_headers()
+            self.write_body()
+
+        def write_body(self) -> None:
+            if not wire.trickle:
+                self.wfile.write(wire.body)
+                return
+            try:
+                for byte in wire.body:
+                    self.wfile.write(bytes([byte]))
+                    if wire.stopped.wait(wire.trickle):
+                        return
+            except OSError:
+                self.close_connection = True
+
+        do_GET = do_POST = answer  # noqa: N815  # names of the base class
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+            connection, address = super().get_request()
+            wire.connections += 1
+            return connection, address
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # a client that does not like our certificate
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    wire.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield wire
+    finally:
+        wire.stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

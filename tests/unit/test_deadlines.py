@@ -1,0 +1,19 @@
+"""How the time of an invocation is divided."""
+
+from __future__ import annotations
+
+from message_sender.aws_api import LONGEST_CALL
+from message_sender.deadlines import Deadlines
+from tests.support.fakes import FakeClock
+from tests.support.lambda_events import FakeLambdaContext
+
+
+def test_what_was_sent_can_still_be_copied_published_and_kept() -> None:
+    clock = FakeClock()
+
+    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=28), clock)  # type: ignore[arg-type]  # a fake
+
+    assert deadlines.publish == clock.monotonic() + 27.5
+    assert deadlines.publish - deadlines.copy == 2 * LONGEST_CALL
+    assert deadlines.copy - deadlines.send == LONGEST_CALL
+    assert deadlines.send - clock.monotonic() > 18

@@ -1,0 +1,45 @@
+"""The values of metrics, in the units that they say."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger, Metrics
+
+from message_sender.delivery import Delivery
+from message_sender.observability import Telemetry
+from message_sender.outcome import Origin, Sent
+from message_sender.request import Correlation
+from tests.support.fakes import START
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = Metrics(namespace="test", service="test")
+    telemetry = Telemetry(logger=Logger(service="telemetry-test"), metrics=metrics, tracer=None)
+    delivery = Delivery(
+        outcome=Sent(message_id="m", absolute_time=None, processing_status=None),
+        correlation=Correlation(client_token="t"),
+        completed_at=START + timedelta(seconds=1.5),
+        attempts=1,
+        send_seconds=0.25,
+    )
+    origin = Origin(event_source="sqs", source_id="s", accepted_at=START)
+
+    telemetry.ended(delivery.result(delivery.outcome, origin), delivery)  # type: ignore[arg-type]  # it is sent
+    metrics.flush_metrics()
+    metrics.clear_metrics()
+
+    [emitted] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert emitted["SendLatency"] == [250.0]
+    assert emitted["EndToEndLatency"] == [1500.0]
+    units = {metric["Name"]: metric["Unit"] for metric in emitted["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert units == {
+        "MessagesSent": "Count",
+        "EndToEndLatency": "Milliseconds",
+        "SendLatency": "Milliseconds",
+    }
