@@ -37,7 +37,7 @@ def max_receive_count(*, retry_window_minutes: int) -> int:
 
 
 class MessageQueues(Construct):
-    """Four queues, all encrypted with the key and open to TLS only."""
+    """Five queues, all encrypted with the key and open to TLS only."""
 
     def __init__(
         self,
@@ -102,6 +102,14 @@ class MessageQueues(Construct):
         self.unpublished_results = sqs.Queue(
             self,
             "UnpublishedResults",
+            retention_period=dead_letter_retention,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            removal_policy=options.removal_policy,
+        )
+        self.events_dead_letter = sqs.Queue(
+            self,
+            "EventsDeadLetter",
             retention_period=dead_letter_retention,
             encryption_master_key=key,
             enforce_ssl=True,

@@ -5,14 +5,12 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.data_key import DataKey
-from infra.event_routing import EventRouting
+from infra.event_routing import REQUEST_DETAIL_TYPE, RESULT_SOURCE, EventRouting
+from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
 from infra.options import StageOptions
+from infra.send_workflow import SendWorkflow
 from infra.sender_function import TIMEOUT, SenderFunction
-
-# The contract of the bus: docs/architecture.md
-RESULT_SOURCE = "connect-message-sender"
-REQUEST_DETAIL_TYPE = "SendMessage Requested"
 
 
 class ConnectMessageSender(cdk.Stack):
@@ -23,6 +21,11 @@ class ConnectMessageSender(cdk.Stack):
         queues = MessageQueues(self, "MessageQueues", key=key, consumer_timeout=TIMEOUT, options=options)
         routing = EventRouting(self, "EventRouting", key=key)
         sender = SenderFunction(self, "Sender", key=key, queues=queues, bus=routing.bus, options=options)
+        routing.route_requests(to=sender.alias, dead_letters=queues.events_dead_letter, options=options)
+        api = MessageApi(
+            self, "MessageApi", key=key, queue=queues.messages, function=sender.alias, options=options
+        )
+        workflow = SendWorkflow(self, "SendWorkflow", key=key, function=sender.alias, options=options)
 
         # The sender takes messages from the queue ...
         queues.messages.grant(
@@ -47,13 +50,25 @@ class ConnectMessageSender(cdk.Stack):
         # ... and puts aside what waits for a person. SendMessage in Amazon Connect takes no IAM permission.
         queues.rejected.grant(sender.role, "sqs:SendMessage")
         queues.unpublished_results.grant(sender.role, "sqs:SendMessage")
+        queues.events_dead_letter.grant(sender.role, "sqs:SendMessage")
         key.grant(sender.role, "kms:Decrypt", "kms:GenerateDataKey")
         sender.log_group.grant_write(sender.role)
+
+        # The API puts messages on the queue
+        through_sqs = {"StringEquals": {"kms:ViaService": f"sqs.{self.region}.amazonaws.com"}}
+        queues.messages.grant(api.role, "sqs:SendMessage")
+        api.role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[key.key_arn],
+                conditions=through_sqs,
+            )
+        )
 
         producer_policy = iam.ManagedPolicy(
             self,
             "ProducerPolicy",
-            description="What a producer of messages needs, by queue, by direct invocation or by event",
+            description="What a producer of messages needs, whichever way they go in",
             statements=[
                 iam.PolicyStatement(
                     actions=["sqs:SendMessage"],
@@ -62,7 +77,7 @@ class ConnectMessageSender(cdk.Stack):
                 iam.PolicyStatement(
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],
                     resources=[key.key_arn],
-                    conditions={"StringEquals": {"kms:ViaService": f"sqs.{self.region}.amazonaws.com"}},
+                    conditions=through_sqs,
                 ),
                 iam.PolicyStatement(
                     actions=["lambda:InvokeFunction"],
@@ -74,6 +89,14 @@ class ConnectMessageSender(cdk.Stack):
                     # Requests only: a producer cannot publish a result
                     conditions={"StringEquals": {"events:detail-type": REQUEST_DETAIL_TYPE}},
                 ),
+                iam.PolicyStatement(
+                    actions=["execute-api:Invoke"],
+                    resources=[api.queue_method.method_arn, api.synchronous_method.method_arn],
+                ),
+                iam.PolicyStatement(
+                    actions=["states:StartExecution"],
+                    resources=[workflow.state_machine.state_machine_arn],
+                ),
             ],
         )
 
@@ -82,9 +105,12 @@ class ConnectMessageSender(cdk.Stack):
             "DeadLetterQueueUrl": queues.dead_letter.queue_url,
             "RejectedQueueUrl": queues.rejected.queue_url,
             "UnpublishedResultsQueueUrl": queues.unpublished_results.queue_url,
+            "EventsDeadLetterQueueUrl": queues.events_dead_letter.queue_url,
             "EventBusName": routing.bus.event_bus_name,
             "FunctionName": sender.function.function_name,
             "FunctionAliasArn": sender.alias.function_arn,
+            "ApiUrl": api.api.url,
+            "StateMachineArn": workflow.state_machine.state_machine_arn,
             "DataKeyArn": key.key_arn,
             "ProducerPolicyArn": producer_policy.managed_policy_arn,
         }.items():

@@ -11,12 +11,24 @@ MESSAGES = "MessageQueuesMessagesECF1F791"
 DEAD_LETTER = "MessageQueuesDeadLetterF36F826F"
 REJECTED = "MessageQueuesRejectedD0E054CF"
 UNPUBLISHED_RESULTS = "MessageQueuesUnpublishedResultsFAB48EC3"
+EVENTS_DEAD_LETTER = "MessageQueuesEventsDeadLetterEFDBFF2E"
 BUS = "EventRoutingBus9F80226D"
+REQUESTS = "EventRoutingRequestsFBC138F0"
 LOGS = "SenderLogs95A3634F"
 ROLE = "SenderRole0DF9E891"
 ROLE_POLICY = "SenderRoleDefaultPolicy3504308B"
 FUNCTION = "SenderFunction8A49F898"
 ALIAS = "SenderLiveDDA9CAAB"
+API = "MessageApiAAE5BCD6"
+API_ROLE = "MessageApiRoleADB0FAD1"
+API_ROLE_POLICY = "MessageApiRoleDefaultPolicyA0F247B3"
+API_STAGE = "MessageApiDeploymentStagev17D364131"
+QUEUE_METHOD = "MessageApimessagesPOSTA384AEFB"
+SYNCHRONOUS_METHOD = "MessageApimessagessyncPOSTB2C14D81"
+ACCESS_LOG = "MessageApiAccessLog2A19940E"
+STATE_MACHINE = "SendWorkflowStateMachine66884965"
+STATE_MACHINE_ROLE_POLICY = "SendWorkflowStateMachineRoleDefaultPolicy7E2C3E15"
+WORKFLOW_LOGS = "SendWorkflowLogs9FED9DD5"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
 
@@ -35,15 +47,12 @@ def arn(logical_id: str) -> dict[str, list[str]]:
     return {"Fn::GetAtt": [logical_id, "Arn"]}
 
 
-def regional_arn(service: str, resource: str) -> dict[str, list[object]]:
+def regional_arn(service: str, *resource: object) -> dict[str, list[object]]:
     """Return how an ARN of the stack's account and Region is put together."""
     account_and_region = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
-    return {
-        "Fn::Join": [
-            "",
-            ["arn:", {"Ref": "AWS::Partition"}, f":{service}:", *account_and_region, f":{resource}"],
-        ]
-    }
+    start, *rest = resource
+    end = [f":{start}", *rest] if isinstance(start, str) else [":", start, *rest]
+    return {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, f":{service}:", *account_and_region, *end]]}
 
 
 def ref(logical_id: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
@@ -6,10 +7,12 @@ from aws_cdk.assertions import Template
 from infra.message_queues import max_receive_count
 from tests.infra.template import (
     DEAD_LETTER,
+    EVENTS_DEAD_LETTER,
     FUNCTION,
     KEY,
     MESSAGES,
     REJECTED,
+    REQUESTS,
     UNPUBLISHED_RESULTS,
     Synthesize,
     arn,
@@ -18,7 +21,7 @@ from tests.infra.template import (
     regional_arn,
 )
 
-ALL_QUEUES = [MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS]
+ALL_QUEUES = [MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER]
 DAY = 24 * 60 * 60
 
 
@@ -65,7 +68,7 @@ def test_dead_letter_queue_is_fifo_and_takes_from_the_messages_queue_only(templa
     }
 
 
-@pytest.mark.parametrize("queue", [REJECTED, UNPUBLISHED_RESULTS])
+@pytest.mark.parametrize("queue", [REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER])
 def test_queue_for_looking_at_is_a_standard_queue(template: Template, queue: str) -> None:
     assert "FifoQueue" not in properties(template, queue)
 
@@ -74,8 +77,8 @@ def test_only_the_messages_queue_is_named_and_differs_by_stage(dev: Template, pr
     names = [[properties(stage, queue).get("QueueName") for queue in ALL_QUEUES] for stage in (dev, prod)]
 
     assert names == [
-        ["ConnectMessageSender-dev-messages.fifo", None, None, None],
-        ["ConnectMessageSender-prod-messages.fifo", None, None, None],
+        ["ConnectMessageSender-dev-messages.fifo", None, None, None, None],
+        ["ConnectMessageSender-prod-messages.fifo", None, None, None, None],
     ]
 
 
@@ -89,6 +92,7 @@ def test_messages_are_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> 
         DEAD_LETTER: 13 * DAY,
         REJECTED: 13 * DAY,
         UNPUBLISHED_RESULTS: 13 * DAY,
+        EVENTS_DEAD_LETTER: 13 * DAY,
     }
 
 
@@ -97,25 +101,42 @@ def test_queue_is_encrypted_with_the_key(template: Template, queue: str) -> None
     assert properties(template, queue)["KmsMasterKeyId"] == arn(KEY)
 
 
-@pytest.mark.parametrize("queue", ALL_QUEUES)
-def test_queue_refuses_a_connection_without_tls(template: Template, queue: str) -> None:
-    policies = [
-        policy["Properties"]["PolicyDocument"]["Statement"]
+def queue_policy(template: Template, queue: str) -> list[dict[str, Any]]:
+    return [
+        statement
         for policy in template.find_resources("AWS::SQS::QueuePolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         if policy["Properties"]["Queues"] == [ref(queue)]
     ]
 
-    assert policies == [
-        [
-            {
-                "Effect": "Deny",
-                "Principal": {"AWS": "*"},
-                "Action": "sqs:*",
-                "Resource": arn(queue),
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        ]
-    ]
+
+def tls_only(queue: str) -> dict[str, Any]:
+    return {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "sqs:*",
+        "Resource": arn(queue),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+@pytest.mark.parametrize("queue", [MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS])
+def test_queue_refuses_a_connection_without_tls(template: Template, queue: str) -> None:
+    assert queue_policy(template, queue) == [tls_only(queue)]
+
+
+def test_rule_of_requests_alone_may_write_to_the_queue_of_dead_events(template: Template) -> None:
+    [deny, allow] = queue_policy(template, EVENTS_DEAD_LETTER)
+
+    del allow["Sid"]  # has the stack's name in it
+    assert deny == tls_only(EVENTS_DEAD_LETTER)
+    assert allow == {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn(EVENTS_DEAD_LETTER),
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn(REQUESTS)}},
+    }
 
 
 def test_receive_count_is_twice_the_receives_of_the_retry_window() -> None:

@@ -5,7 +5,11 @@ from aws_cdk.assertions import Template
 
 from tests.infra.template import (
     ALIAS,
+    API,
+    API_ROLE_POLICY,
+    API_STAGE,
     BUS,
+    EVENTS_DEAD_LETTER,
     KEY,
     LOGS,
     MESSAGES,
@@ -13,6 +17,8 @@ from tests.infra.template import (
     REJECTED,
     ROLE,
     ROLE_POLICY,
+    STATE_MACHINE,
+    STATE_MACHINE_ROLE_POLICY,
     UNPUBLISHED_RESULTS,
     Synthesize,
     arn,
@@ -22,6 +28,15 @@ from tests.infra.template import (
 )
 
 Statement = dict[str, Any]
+
+KEY_THROUGH_SQS: Statement = {
+    "Effect": "Allow",
+    "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+    "Resource": arn(KEY),
+    "Condition": {
+        "StringEquals": {"kms:ViaService": {"Fn::Join": ["", ["sqs.", ref("AWS::Region"), ".amazonaws.com"]]}}
+    },
+}
 
 
 def statements(template: Template, policy: str) -> list[Statement]:
@@ -61,7 +76,7 @@ def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
         {
             "Effect": "Allow",
             "Action": "sqs:SendMessage",
-            "Resource": [arn(REJECTED), arn(UNPUBLISHED_RESULTS)],
+            "Resource": [arn(EVENTS_DEAD_LETTER), arn(REJECTED), arn(UNPUBLISHED_RESULTS)],
         },
         {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": arn(KEY)},
         {
@@ -98,22 +113,70 @@ def test_role_has_no_policy_but_its_own(template: Template) -> None:
 def test_producer_may_do_exactly_what_a_producer_needs(template: Template) -> None:
     assert statements(template, PRODUCER_POLICY) == [
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
-        {
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": arn(KEY),
-            "Condition": {
-                "StringEquals": {
-                    "kms:ViaService": {"Fn::Join": ["", ["sqs.", ref("AWS::Region"), ".amazonaws.com"]]}
-                }
-            },
-        },
+        KEY_THROUGH_SQS,
         {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},
         {
             "Effect": "Allow",
             "Action": "events:PutEvents",
             "Resource": arn(BUS),
             "Condition": {"StringEquals": {"events:detail-type": "SendMessage Requested"}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": "execute-api:Invoke",
+            "Resource": [
+                regional_arn("execute-api", ref(API), "/", ref(API_STAGE), "/POST/messages"),
+                regional_arn("execute-api", ref(API), "/", ref(API_STAGE), "/POST/messages/sync"),
+            ],
+        },
+        {"Effect": "Allow", "Action": "states:StartExecution", "Resource": ref(STATE_MACHINE)},
+    ]
+
+
+def test_api_may_only_put_messages_on_the_queue(template: Template) -> None:
+    assert statements(template, API_ROLE_POLICY) == [
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
+        KEY_THROUGH_SQS,
+    ]
+
+
+def test_state_machine_may_only_invoke_the_alias_use_its_key_and_write_logs(dev: Template) -> None:
+    name = properties(dev, STATE_MACHINE)["StateMachineName"]
+
+    assert statements(dev, STATE_MACHINE_ROLE_POLICY) == [
+        {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": arn(KEY),
+            # Would never hold for a name that is not known before the state machine is made
+            "Condition": {
+                "StringEquals": {
+                    "kms:EncryptionContext:aws:states:stateMachineArn": regional_arn(
+                        "states", f"stateMachine:{name}"
+                    )
+                }
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Action": "kms:GenerateDataKey",
+            "Resource": arn(KEY),
+            "Condition": {"StringEquals": {"kms:EncryptionContext:SourceArn": regional_arn("logs", "*")}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            ],
+            "Resource": "*",  # the delivery of logs knows no resources
         },
     ]
 
@@ -135,7 +198,7 @@ def test_key_rotates_and_encrypts_the_bus(template: Template) -> None:
     assert properties(template, BUS)["KmsKeyIdentifier"] == arn(KEY)
 
 
-def test_key_is_open_to_the_account_and_to_two_services_for_what_they_encrypt(template: Template) -> None:
+def test_key_is_open_to_the_account_and_to_services_for_what_they_encrypt(template: Template) -> None:
     bus_arn = regional_arn("events", f"event-bus/{properties(template, BUS)['Name']}")
 
     assert properties(template, KEY)["KeyPolicy"]["Statement"] == [
@@ -186,6 +249,20 @@ def test_key_is_open_to_the_account_and_to_two_services_for_what_they_encrypt(te
             "Effect": "Allow",
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "kms:DescribeKey",
+            "Resource": "*",
+        },
+        {
+            "Sid": "EventBridgeDeadLetters",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}},
+        },
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "delivery.logs.amazonaws.com"},
+            "Action": "kms:Decrypt*",
             "Resource": "*",
         },
     ]

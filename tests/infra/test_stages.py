@@ -9,10 +9,21 @@ import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
 import app
-from tests.infra.template import DEAD_LETTER, KEY, LOGS, MESSAGES, REJECTED, UNPUBLISHED_RESULTS
+from tests.infra.template import (
+    ACCESS_LOG,
+    DEAD_LETTER,
+    EVENTS_DEAD_LETTER,
+    KEY,
+    LOGS,
+    MESSAGES,
+    REJECTED,
+    UNPUBLISHED_RESULTS,
+    WORKFLOW_LOGS,
+)
 
 # The kinds of resources that hold data. Add a kind here when the stack begins to use it.
 STATEFUL = {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
+QUEUES = {MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER}
 
 
 def stateful(template: Template) -> dict[str, Mapping[str, Any]]:
@@ -22,7 +33,7 @@ def stateful(template: Template) -> dict[str, Mapping[str, Any]]:
 
 def test_logical_ids_of_resources_that_hold_data_do_not_change(template: Template) -> None:
     # Another id is another resource: empty, and the one with the data gone or left behind
-    assert stateful(template).keys() == {KEY, MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, LOGS}
+    assert stateful(template).keys() == {KEY, *QUEUES, LOGS, ACCESS_LOG, WORKFLOW_LOGS}
 
 
 def test_dev_leaves_nothing_behind(dev: Template) -> None:
@@ -43,9 +54,12 @@ def test_stack_tells_what_its_users_and_operators_need(template: Template) -> No
         "DeadLetterQueueUrl",
         "RejectedQueueUrl",
         "UnpublishedResultsQueueUrl",
+        "EventsDeadLetterQueueUrl",
         "EventBusName",
         "FunctionName",
         "FunctionAliasArn",
+        "ApiUrl",
+        "StateMachineArn",
         "DataKeyArn",
         "ProducerPolicyArn",
     }

@@ -1,0 +1,171 @@
+"""The HTTP API: one route to the queue, one through the function."""
+
+import json
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, request_model
+from infra.options import StageOptions
+
+# The call of SQS. What a reference yields is not read as template again, and URL-encoding leaves nothing in
+# it that could begin another parameter, header or JSON value. On one line: a line break would be sent, too.
+_SEND_MESSAGE = (
+    "#set($group = $util.urlEncode($input.path('$.ContactId')))"
+    # The answer's template sees nothing of the request but this. SQS ignores the header.
+    "#set($context.requestOverride.header.ContactId = $group)"
+    "Action=SendMessage"
+    "&MessageGroupId=$group"
+    # Unlike requestId, no caller can set it. It is Base64, all of whose characters SQS accepts.
+    "&MessageDeduplicationId=$util.urlEncode($context.extendedRequestId)"
+    # The text as it came: json('$') would write it anew, without the repeated keys that the function refuses
+    "&MessageBody=$util.urlEncode($input.body)"
+)
+_ACCEPTED = (
+    """{"MessageId": "$input.path('$.SendMessageResponse.SendMessageResult.MessageId')", """
+    """"ContactId": "$context.requestOverride.header.ContactId"}"""
+)
+
+# No body, no header, no path as it was sent, and no word of API Gateway about a body that it refuses
+# (`$context.error.message`, `validationErrorString`), which can quote the connection token
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "extendedRequestId": "$context.extendedRequestId",
+    "requestTime": "$context.requestTime",
+    "caller": "$context.identity.userArn",
+    "sourceIp": "$context.identity.sourceIp",
+    "httpMethod": "$context.httpMethod",
+    "resourcePath": "$context.resourcePath",
+    "status": "$context.status",
+    "errorType": "$context.error.responseType",
+    "integrationStatus": "$context.integration.status",
+    "integrationLatency": "$context.integration.latency",
+    "responseLatency": "$context.responseLatency",
+}
+
+# A runaway caller is stopped before it fills the queue. A synchronous call that Amazon Connect would refuse,
+# by its default quota of 10 SendMessage a second and a burst of 15, does not get to the function.
+_QUEUE_RATE = apigateway.MethodDeploymentOptions(throttling_rate_limit=100, throttling_burst_limit=200)
+_SYNCHRONOUS_RATE = apigateway.MethodDeploymentOptions(throttling_rate_limit=10, throttling_burst_limit=15)
+
+_JSON = "application/json"
+
+
+class MessageApi(Construct):
+    """A REST API with IAM authorization, and its role, which may do nothing until the stack grants it."""
+
+    def __init__(  # noqa: PLR0913  # what the API leads to, all named
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        queue: sqs.IQueue,
+        function: lambda_.IFunction,
+        options: StageOptions,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"))
+        access_log = logs.LogGroup(
+            self,
+            "AccessLog",
+            encryption_key=key,
+            retention=options.log_retention,
+            removal_policy=options.removal_policy,
+        )
+        self.api = apigateway.RestApi(
+            self,
+            "Api",
+            rest_api_name=cdk.Stack.of(self).stack_name,  # else every stage's would be called `Api`
+            description="Takes chat messages for Amazon Connect",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            default_method_options=apigateway.MethodOptions(
+                authorization_type=apigateway.AuthorizationType.IAM
+            ),
+            # API Gateway writes logs only with a role that is the account's, for all its APIs: kept with it
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
+            deploy_options=apigateway.StageOptions(
+                stage_name="v1",
+                access_log_destination=apigateway.LogGroupLogDestination(access_log),
+                access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
+                logging_level=apigateway.MethodLoggingLevel.OFF,
+                data_trace_enabled=False,
+                tracing_enabled=options.tracing,
+                method_options={
+                    "/messages/POST": _QUEUE_RATE,
+                    "/messages/sync/POST": _SYNCHRONOUS_RATE,
+                },
+            ),
+        )
+        self.api.node.try_remove_child("Endpoint")  # an output, of which the stack has its own
+
+        for response_type, error in GATEWAY_ERRORS.items():
+            self.api.add_gateway_response(
+                response_type,
+                type=apigateway.ResponseType.of(response_type),
+                status_code=None if error.status is None else str(error.status),
+                templates={_JSON: error.body},
+            )
+
+        body_validator = self.api.add_request_validator("Body", validate_request_body=True)
+        messages = self.api.root.add_resource("messages")
+        self.queue_method = messages.add_method(
+            "POST",
+            self._queue_integration(queue),
+            request_validator=body_validator,
+            request_models={_JSON: self._model("QueuedMessage", also_required="ContactId")},
+            method_responses=[
+                apigateway.MethodResponse(status_code="202"),
+                apigateway.MethodResponse(status_code=str(QUEUE_FAILED.status)),
+            ],
+        )
+        self.synchronous_method = messages.add_resource("sync").add_method(
+            "POST",
+            apigateway.LambdaIntegration(function, allow_test_invoke=False),
+            request_validator=body_validator,
+            request_models={_JSON: self._model("SynchronousMessage", also_required="ClientToken")},
+        )
+
+    def _model(self, name: str, *, also_required: str) -> apigateway.IModel:
+        schema = request_model(CONTRACT, also_required=also_required)
+        # The CDK's own Model takes a schema in its own words only
+        model = apigateway.CfnModel(
+            self, name, rest_api_id=self.api.rest_api_id, content_type=_JSON, schema=schema
+        )
+        # ... and would see to it that a changed model is deployed
+        deployment = cast("apigateway.Deployment", self.api.latest_deployment)
+        deployment.node.add_dependency(model)
+        deployment.add_to_logical_id({name: schema})
+        return apigateway.Model.from_model_name(self, f"{name}Model", model.ref)
+
+    def _queue_integration(self, queue: sqs.IQueue) -> apigateway.AwsIntegration:
+        return apigateway.AwsIntegration(
+            service="sqs",
+            path=f"{cdk.Stack.of(self).account}/{queue.queue_name}",
+            options=apigateway.IntegrationOptions(
+                credentials_role=self.role,
+                passthrough_behavior=apigateway.PassthroughBehavior.NEVER,
+                request_parameters={
+                    "integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"
+                },
+                request_templates={_JSON: _SEND_MESSAGE},
+                integration_responses=[
+                    # The one without a pattern is for all other statuses: what SQS refuses is not accepted
+                    apigateway.IntegrationResponse(
+                        status_code=str(QUEUE_FAILED.status), response_templates={_JSON: QUEUE_FAILED.body}
+                    ),
+                    apigateway.IntegrationResponse(
+                        status_code="202", selection_pattern="200", response_templates={_JSON: _ACCEPTED}
+                    ),
+                ],
+            ),
+        )

@@ -1,0 +1,127 @@
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft4Validator, Draft7Validator
+
+from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
+from message_sender.errors import DeliveryError
+from tests.unit.test_errors import leaves
+
+# What API Gateway does not know, or does not check:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
+UNKNOWN = {"const", "format", "if", "then", "else", "oneOf", "$ref", "$id", "definitions", "propertyNames"}
+
+REQUEST = {
+    "ConnectionToken": "made-up",
+    "ContentType": "text/plain",
+    "Content": "Hello",
+    "ClientToken": "order-1",
+    "ContactId": "contact-1",
+}
+
+requests_of_the_contract = st.fixed_dictionaries(
+    {
+        "ConnectionToken": st.from_regex(r"[!-~]{1,1000}", fullmatch=True),
+        "ContentType": st.sampled_from(CONTRACT["properties"]["ContentType"]["enum"]),
+        "Content": st.text(min_size=1),
+        "ContactId": st.from_regex(r"[A-Za-z0-9-]{1,128}", fullmatch=True),
+    },
+    optional={
+        "ClientToken": st.text(min_size=1, max_size=500),
+        "ExpiresAt": st.just("2026-01-31T12:00:00+01:00"),
+        "TaskToken": st.text(min_size=1, max_size=2048),
+        "Metadata": st.dictionaries(st.text(min_size=1, max_size=64), st.text(max_size=256), max_size=10),
+    },
+)
+
+
+def schemas(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a schema and those in it."""
+    yield schema
+    for part in schema.get("properties", {}).values():
+        yield from schemas(part)
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield from schemas(schema["additionalProperties"])
+
+
+@pytest.mark.parametrize("field", ["ContactId", "ClientToken"])
+def test_model_is_draft_04_without_what_api_gateway_does_not_know(field: str) -> None:
+    model = request_model(CONTRACT, also_required=field)
+
+    keywords = {keyword for schema in schemas(model) for keyword in schema}
+
+    Draft4Validator.check_schema(model)
+    assert model["$schema"] == "http://json-schema.org/draft-04/schema#"
+    assert keywords & UNKNOWN == set()
+    assert [keyword for keyword in keywords if keyword.startswith("x-")] == []
+
+
+@pytest.mark.parametrize("field", ["ContactId", "ClientToken"])
+def test_model_requires_what_the_contract_does_and_one_field_more(field: str) -> None:
+    model = request_model(CONTRACT, also_required=field)
+
+    assert model["required"] == ["ConnectionToken", "ContentType", "Content", field]
+
+
+@given(requests_of_the_contract)
+def test_model_refuses_nothing_that_the_contract_accepts(request: dict[str, Any]) -> None:
+    model = request_model(CONTRACT, also_required="ContactId")
+    Draft7Validator(CONTRACT).validate(request)
+
+    Draft4Validator(model).validate(request)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ConnectionToken": ""},
+        {"ConnectionToken": "with space"},
+        {"ConnectionToken": "x" * 1001},
+        {"ContentType": "text/html"},
+        {"Content": ""},
+        {"Content": {"an": "object"}},
+        {"Content": "x" * 16385},  # no text of as many characters keeps to the bytes
+        {"ContactId": "a&MessageGroupId=b"},
+        {"ContactId": None},
+        {"ExpiresAt": "tomorrow"},
+        {"Metadata": {"key": 1}},
+        {"Metadata": {str(number): "" for number in range(11)}},
+        {"Unknown": "field"},
+    ],
+    ids=str,
+)
+def test_model_refuses_what_a_first_filter_can(change: dict[str, Any]) -> None:
+    model = Draft4Validator(request_model(CONTRACT, also_required="ContactId"))
+    assert model.is_valid(REQUEST)
+
+    assert not model.is_valid(REQUEST | change)
+
+
+def test_generator_leaves_the_contract_as_it_is() -> None:
+    before = json.dumps(CONTRACT)
+
+    request_model(CONTRACT, also_required="ContactId")
+
+    assert json.dumps(CONTRACT) == before
+
+
+@pytest.mark.parametrize("error", [*GATEWAY_ERRORS.values(), QUEUE_FAILED])
+def test_error_of_the_api_has_the_shape_of_the_functions_own(error: ApiError) -> None:
+    assert json.loads(error.body) == {"Code": error.code, "Reason": error.reason, "ClientToken": None}
+
+
+@pytest.mark.parametrize("error", [*GATEWAY_ERRORS.values(), QUEUE_FAILED])
+def test_error_of_the_api_quotes_nothing_of_the_request(error: ApiError) -> None:
+    assert "$" not in error.body
+
+
+def test_code_of_the_api_is_one_of_the_functions_or_its_own() -> None:
+    codes = {error.code for error in [*GATEWAY_ERRORS.values(), QUEUE_FAILED]}
+
+    known = {leaf.__name__.removesuffix("Error") for leaf in leaves(DeliveryError)}
+
+    assert codes - known == {"NotAuthorized"}

@@ -1,0 +1,81 @@
+from aws_cdk.assertions import Template
+
+from infra.event_routing import RESULT_SOURCE
+from message_sender import outcome
+from tests.infra.template import (
+    ALIAS,
+    BUS,
+    EVENTS_DEAD_LETTER,
+    FUNCTION,
+    REQUESTS,
+    Synthesize,
+    arn,
+    properties,
+    ref,
+)
+
+
+def test_rule_is_for_requests_and_never_for_our_own_results(template: Template) -> None:
+    rule = properties(template, REQUESTS)
+
+    assert rule["EventBusName"] == ref(BUS)
+    assert rule["State"] == "ENABLED"
+    assert rule["EventPattern"] == {
+        "detail-type": ["SendMessage Requested"],
+        "source": [{"anything-but": ["connect-message-sender"]}],
+    }
+
+
+def test_source_of_results_is_the_functions() -> None:
+    assert RESULT_SOURCE == outcome.RESULT_SOURCE
+
+
+def test_rule_invokes_the_alias_until_the_retry_window_is_over(synthesize: Synthesize) -> None:
+    template = synthesize("dev", retry_window_minutes=30)
+
+    assert properties(template, REQUESTS)["Targets"] == [
+        {
+            "Id": "Target0",
+            "Arn": ref(ALIAS),
+            "RetryPolicy": {"MaximumEventAgeInSeconds": 30 * 60, "MaximumRetryAttempts": 185},
+            "DeadLetterConfig": {"Arn": arn(EVENTS_DEAD_LETTER)},
+        }
+    ]
+
+
+def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> None:
+    permissions = [
+        permission["Properties"]
+        for permission in template.find_resources("AWS::Lambda::Permission").values()
+        if permission["Properties"]["Principal"] == "events.amazonaws.com"
+    ]
+
+    assert permissions == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": ref(ALIAS),
+            "Principal": "events.amazonaws.com",
+            "SourceArn": arn(REQUESTS),
+        }
+    ]
+
+
+def test_event_that_the_function_fails_on_ends_among_the_dead_events(synthesize: Synthesize) -> None:
+    template = synthesize("dev", retry_window_minutes=30)
+
+    [invocation] = template.find_resources("AWS::Lambda::EventInvokeConfig").values()
+
+    assert invocation["Properties"] == {
+        "FunctionName": ref(FUNCTION),
+        "Qualifier": properties(template, ALIAS)["Name"],
+        "MaximumEventAgeInSeconds": 30 * 60,
+        "MaximumRetryAttempts": 2,
+        "DestinationConfig": {"OnFailure": {"Destination": arn(EVENTS_DEAD_LETTER)}},
+    }
+
+
+def test_invocation_is_configured_when_the_alias_is_there(template: Template) -> None:
+    # The name of the alias is no reference to it
+    [invocation] = template.find_resources("AWS::Lambda::EventInvokeConfig").values()
+
+    assert ALIAS in invocation["DependsOn"]

@@ -1,0 +1,323 @@
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from aws_cdk.assertions import Template
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from infra.api_models import CONTRACT, request_model
+from tests.infra.template import (
+    ACCESS_LOG,
+    ALIAS,
+    API,
+    API_ROLE,
+    API_STAGE,
+    KEY,
+    MESSAGES,
+    QUEUE_METHOD,
+    SYNCHRONOUS_METHOD,
+    Synthesize,
+    arn,
+    properties,
+    ref,
+)
+from tests.infra.vtl import render
+
+HOSTILE = [
+    "&MessageGroupId=other&MessageBody=other",
+    "a=b&c+d%20e%%2526;f",
+    "%26Action=DeleteQueue",
+    "line\nbreak\r\n\ttab \"quote\" 'quote' back\\slash",
+    "\N{GRINNING FACE} \N{RIGHT-TO-LEFT OVERRIDE}emoji\N{RIGHT-TO-LEFT MARK} \N{ZERO WIDTH SPACE}",
+    "$input.body ${context.requestId} #set($group = 'other') #foreach ## #*",
+]
+
+
+def integration(template: Template, method: str) -> dict[str, Any]:
+    return dict(properties(template, method)["Integration"])
+
+
+def request_template(template: Template) -> str:
+    return str(integration(template, QUEUE_METHOD)["RequestTemplates"]["application/json"])
+
+
+def responses(template: Template) -> dict[str | None, dict[str, Any]]:
+    """Return the responses of the queue route by the status of SQS that they are for, None for any other."""
+    return {
+        response.get("SelectionPattern"): response
+        for response in integration(template, QUEUE_METHOD)["IntegrationResponses"]
+    }
+
+
+def call_of_sqs(template: str, *, body: str, names: dict[str, str] | None = None) -> list[tuple[str, str]]:
+    """Render the template for a request's body and return the parameters that SQS reads."""
+    names = {} if names is None else names
+    names |= {"input.body": body, "context.extendedRequestId": "JKJaX+/LvHcESHA="}
+    return parse_qsl(render(template, names), keep_blank_values=True, strict_parsing=True)
+
+
+def test_api_is_regional(template: Template) -> None:
+    assert properties(template, API)["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+
+
+def test_every_method_is_authorized_by_iam(template: Template) -> None:
+    methods = template.find_resources("AWS::ApiGateway::Method")
+
+    authorization = {name: method["Properties"]["AuthorizationType"] for name, method in methods.items()}
+
+    assert authorization == {QUEUE_METHOD: "AWS_IAM", SYNCHRONOUS_METHOD: "AWS_IAM"}
+
+
+@pytest.mark.parametrize(
+    ("method", "required"), [(QUEUE_METHOD, "ContactId"), (SYNCHRONOUS_METHOD, "ClientToken")]
+)
+def test_body_is_validated_by_the_contracts_model(template: Template, method: str, required: str) -> None:
+    declared = properties(template, method)
+    model = properties(template, declared["RequestModels"]["application/json"]["Ref"])
+    validator = properties(template, declared["RequestValidatorId"]["Ref"])
+
+    assert model["ContentType"] == "application/json"
+    assert model["Schema"] == request_model(CONTRACT, also_required=required)
+    assert validator["ValidateRequestBody"] is True
+
+
+def test_deployment_changes_with_a_model(dev: Template) -> None:
+    deployment = dev.to_json()["Resources"][properties(dev, API_STAGE)["DeploymentId"]["Ref"]]
+
+    assert {*dev.find_resources("AWS::ApiGateway::Model")} <= {*deployment["DependsOn"]}
+
+
+def test_queue_route_puts_the_message_on_the_queue_by_a_role_of_its_own(template: Template) -> None:
+    declared = integration(template, QUEUE_METHOD)
+
+    assert declared["Type"] == "AWS"
+    assert declared["Credentials"] == arn(API_ROLE)
+    assert declared["Uri"]["Fn::Join"][1][-4:] == [
+        ":sqs:path/",
+        ref("AWS::AccountId"),
+        "/",
+        {"Fn::GetAtt": [MESSAGES, "QueueName"]},
+    ]
+
+
+def test_queue_route_takes_json_only_and_sends_a_form(template: Template) -> None:
+    declared = integration(template, QUEUE_METHOD)
+
+    assert declared["PassthroughBehavior"] == "NEVER"
+    assert declared["RequestTemplates"].keys() == {"application/json"}
+    assert declared["RequestParameters"] == {
+        "integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"
+    }
+
+
+def test_template_of_the_queue_route_is_one_line_with_every_value_encoded(template: Template) -> None:
+    assert request_template(template) == (
+        "#set($group = $util.urlEncode($input.path('$.ContactId')))"
+        "#set($context.requestOverride.header.ContactId = $group)"
+        "Action=SendMessage"
+        "&MessageGroupId=$group"
+        "&MessageDeduplicationId=$util.urlEncode($context.extendedRequestId)"
+        "&MessageBody=$util.urlEncode($input.body)"
+    )
+
+
+@pytest.fixture(scope="module")
+def queue_template(dev: Template) -> str:
+    return request_template(dev)
+
+
+@given(
+    content=st.text(),
+    contact_id=st.text(),
+    ascii_only=st.booleans(),
+    indent=st.sampled_from([None, 0, 2]),
+)
+@example(content="".join(HOSTILE), contact_id="".join(HOSTILE), ascii_only=False, indent=None)
+def test_queue_gets_exactly_the_body_that_was_sent(
+    queue_template: str, content: str, contact_id: str, ascii_only: bool, indent: int | None
+) -> None:
+    request = {"Content": content, "ContactId": contact_id}
+    body = json.dumps(request, ensure_ascii=ascii_only, indent=indent)
+
+    parameters = call_of_sqs(queue_template, body=body)
+
+    assert parameters == [
+        ("Action", "SendMessage"),
+        ("MessageGroupId", contact_id),
+        ("MessageDeduplicationId", "JKJaX+/LvHcESHA="),
+        ("MessageBody", body),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ' {"ContactId" :\n"contact-1"}\r\n',
+        '{"ContactId": "other", "ContactId": "contact-1"}',
+        '{"ContactId": "\\u0063ontact-1", "Content": "\\/ \\ud83d\\ude00"}',
+    ],
+)
+def test_queue_gets_the_body_as_it_was_written(queue_template: str, body: str) -> None:
+    parameters = dict(call_of_sqs(queue_template, body=body))
+
+    assert parameters["MessageBody"] == body
+    assert parameters["MessageGroupId"] == "contact-1"
+
+
+@pytest.mark.parametrize("contact_id", ["5f0d5b9e-0b43-4a35-9c2e-6a1d1c5c9c11", "A", "1" * 128])
+def test_acceptance_names_the_message_and_its_contact(template: Template, contact_id: str) -> None:
+    names: dict[str, str] = {}
+    call_of_sqs(request_template(template), body=json.dumps({"ContactId": contact_id}), names=names)
+    names["input.body"] = json.dumps(
+        {"SendMessageResponse": {"SendMessageResult": {"MessageId": "219f8380-5770"}}}
+    )
+
+    accepted = responses(template)["200"]
+
+    answer = json.loads(render(accepted["ResponseTemplates"]["application/json"], names))
+    assert accepted["StatusCode"] == "202"
+    assert answer == {"MessageId": "219f8380-5770", "ContactId": contact_id}
+
+
+@pytest.mark.parametrize("contact_id", HOSTILE)
+def test_hostile_contact_stays_a_text_in_header_and_answer(template: Template, contact_id: str) -> None:
+    names: dict[str, str] = {}
+
+    call_of_sqs(request_template(template), body=json.dumps({"ContactId": contact_id}), names=names)
+
+    header = names["context.requestOverride.header.ContactId"]
+    assert header.isascii()
+    assert not set(header) & set('\r\n"\\&=')
+
+
+def test_whatever_else_sqs_answers_is_a_502(template: Template) -> None:
+    by_status = responses(template)
+
+    assert by_status.keys() == {"200", None}
+    assert by_status[None]["StatusCode"] == "502"
+    assert json.loads(by_status[None]["ResponseTemplates"]["application/json"]) == {
+        "Code": "ServiceUnavailable",
+        "Reason": "The queue did not accept the message",
+        "ClientToken": None,
+    }
+
+
+def test_synchronous_route_goes_to_the_alias(template: Template) -> None:
+    declared = integration(template, SYNCHRONOUS_METHOD)
+
+    assert declared["Type"] == "AWS_PROXY"
+    assert declared["Uri"]["Fn::Join"][1][-3:] == [
+        ":lambda:path/2015-03-31/functions/",
+        ref(ALIAS),
+        "/invocations",
+    ]
+
+
+def test_only_the_synchronous_route_may_invoke_the_alias(template: Template) -> None:
+    permissions = [
+        permission["Properties"]
+        for permission in template.find_resources("AWS::Lambda::Permission").values()
+        if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    ]
+
+    [permission] = permissions
+    assert permission["FunctionName"] == ref(ALIAS)
+    assert permission["SourceArn"]["Fn::Join"][1][-4:] == [
+        ref(API),
+        "/",
+        ref(API_STAGE),
+        "/POST/messages/sync",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("response_type", "code", "status"),
+    [
+        ("DEFAULT_4XX", "InvalidRequest", None),
+        ("DEFAULT_5XX", "ServiceUnavailable", None),
+        ("BAD_REQUEST_BODY", "InvalidRequest", "400"),
+        ("ACCESS_DENIED", "NotAuthorized", "403"),
+        ("EXPIRED_TOKEN", "NotAuthorized", "403"),
+        ("INVALID_SIGNATURE", "NotAuthorized", "403"),
+        ("MISSING_AUTHENTICATION_TOKEN", "NotAuthorized", "403"),
+        ("REQUEST_TOO_LARGE", "InvalidRequest", "413"),
+        ("UNSUPPORTED_MEDIA_TYPE", "InvalidRequest", "415"),
+        ("THROTTLED", "Throttled", "429"),
+        ("INTEGRATION_FAILURE", "ServiceUnavailable", "502"),
+        ("INTEGRATION_TIMEOUT", "DeadlineExceeded", "504"),
+    ],
+)
+def test_error_of_api_gateway_has_a_code(
+    template: Template, response_type: str, code: str, status: str | None
+) -> None:
+    [declared] = [
+        response["Properties"]
+        for response in template.find_resources("AWS::ApiGateway::GatewayResponse").values()
+        if response["Properties"]["ResponseType"] == response_type
+    ]
+
+    body = json.loads(declared["ResponseTemplates"]["application/json"])
+
+    assert declared["RestApiId"] == ref(API)
+    assert declared.get("StatusCode") == status
+    assert body.keys() == {"Code", "Reason", "ClientToken"}
+    assert body["Code"] == code
+
+
+def test_access_log_has_no_body_no_header_and_no_word_about_a_refused_body(template: Template) -> None:
+    setting = properties(template, API_STAGE)["AccessLogSetting"]
+
+    assert setting["DestinationArn"]["Fn::Join"][1][-1] == ref(ACCESS_LOG)
+    assert json.loads(setting["Format"]) == {
+        "requestId": "$context.requestId",
+        "extendedRequestId": "$context.extendedRequestId",
+        "requestTime": "$context.requestTime",
+        "caller": "$context.identity.userArn",
+        "sourceIp": "$context.identity.sourceIp",
+        "httpMethod": "$context.httpMethod",
+        "resourcePath": "$context.resourcePath",
+        "status": "$context.status",
+        "errorType": "$context.error.responseType",
+        "integrationStatus": "$context.integration.status",
+        "integrationLatency": "$context.integration.latency",
+        "responseLatency": "$context.responseLatency",
+    }
+
+
+def test_access_log_is_encrypted_and_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
+    template = synthesize("dev", log_retention_days=90)
+
+    assert properties(template, ACCESS_LOG) == {"KmsKeyId": arn(KEY), "RetentionInDays": 90}
+
+
+def test_role_of_the_accounts_api_logs_outlives_the_stack(template: Template) -> None:
+    [account] = template.find_resources("AWS::ApiGateway::Account").values()
+    role = template.to_json()["Resources"][
+        account["Properties"]["CloudWatchRoleArn"]["Fn::GetAtt"][
+            0
+        ]  # another API of the account may log by it
+    ]
+
+    assert (account["DeletionPolicy"], role["DeletionPolicy"]) == ("Retain", "Retain")
+
+
+def test_routes_are_throttled_and_nothing_of_a_request_is_logged(template: Template) -> None:
+    settings = properties(template, API_STAGE)["MethodSettings"]
+
+    throttled = {
+        setting["ResourcePath"]: (setting["ThrottlingRateLimit"], setting["ThrottlingBurstLimit"])
+        for setting in settings
+        if "ThrottlingRateLimit" in setting
+    }
+    assert throttled == {"/~1messages": (100, 200), "/~1messages~1sync": (10, 15)}
+    assert [setting["DataTraceEnabled"] for setting in settings] == [False] * len(settings)
+    assert {setting.get("LoggingLevel", "OFF") for setting in settings} == {"OFF"}
+
+
+@pytest.mark.parametrize("tracing", [True, False])
+def test_api_is_traced_as_the_stage_says(synthesize: Synthesize, tracing: bool) -> None:
+    template = synthesize("dev", tracing=tracing)
+
+    assert properties(template, API_STAGE)["TracingEnabled"] is tracing
