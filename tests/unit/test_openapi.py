@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft4Validator, Draft7Validator
 
 from message_sender.errors import DeliveryError
+from message_sender.event_sources.api_gateway import STATUS
 from scripts.render_openapi import FUNCTION_ERRORS, OPENAPI, render
 from tests.support.schemas import RESULT_SCHEMA
 from tests.unit.test_errors import leaves
@@ -86,3 +87,11 @@ def test_no_schema_says_what_openapi_does_not_know() -> None:
 
     assert keywords(SCHEMAS) & UNKNOWN_KEYWORDS == set()
     assert not any(keyword.startswith("x-") for keyword in keywords(SCHEMAS))
+
+
+def test_the_statuses_are_those_that_the_function_answers() -> None:
+    answered: dict[int, set[str]] = {}
+    for error, status in STATUS.items():
+        answered.setdefault(status, set()).add(error.__name__.removesuffix("Error"))
+
+    assert {status: set(codes) for status, codes in FUNCTION_ERRORS.items()} == answered

@@ -1,0 +1,112 @@
+# `make help` lists the targets. For GNU make 3.81 or later, on Linux and macOS.
+
+PYTHON ?= python3
+STAGE ?= dev
+MESSAGES ?= examples/messages.jsonl
+EMULATOR_PORT ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+
+VENV_PYTHON := .venv/bin/python
+CDK := node_modules/.bin/cdk
+# cdk.json runs app.py with "python3"
+CDK_PATH := PATH="$(CURDIR)/.venv/bin:$$PATH"
+STEP := "$(PYTHON)" -m sandbox.step
+
+# Otherwise it is unpacked into the home folder
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
+ifneq (yes,$(shell test -w "$$HOME" && echo yes))
+export PIP_CACHE_DIR := $(CURDIR)/.sandbox/cache/pip
+export npm_config_cache := $(CURDIR)/.sandbox/cache/npm
+endif
+
+STACK_SOURCES := app.py cdk.json requirements.txt \
+	$(shell find infra lambda_src -type f ! -name '*.pyc' ! -name '.*')
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo), STAGE=dev|prod (synth, deploy),'
+	@echo '           PYTHON=python3.13 (all)'
+
+.PHONY: demo
+demo: prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
+	@exec $(VENV_PYTHON) -m sandbox.demo "$(MESSAGES)" $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
+
+.PHONY: test
+test: prepare ## Run every test
+	@exec $(VENV_PYTHON) -m pytest
+
+.PHONY: check
+check: prepare ## Run what CI runs: format, lint, types, every test with coverage
+	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m mypy
+	@exec $(VENV_PYTHON) -m pytest --cov
+
+.PHONY: synth
+synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
+	$(CDK_PATH) $(CDK) synth --quiet --context stage=$(STAGE)
+
+.PHONY: deploy
+deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
+	$(CDK_PATH) $(CDK) deploy --context stage=$(STAGE)
+
+.PHONY: prepare
+prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install everything into this folder, and run nothing
+prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
+
+.PHONY: docs
+docs: .venv/.installed ## Write the tables that documents take from the sources
+	$(VENV_PYTHON) scripts/render_docs.py
+	$(VENV_PYTHON) scripts/render_openapi.py
+
+.PHONY: lock
+lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pyproject.toml
+	$(UV) pyproject.toml -o requirements.txt
+	$(UV) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(UV) --group emulator -o sandbox/requirements-emulator.txt
+	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
+	$(UV) --group asset -c requirements.txt --generate-hashes --no-emit-package botocore \
+		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
+
+.PHONY: clean
+clean: ## Remove everything that make has put into this folder
+	rm -rf .venv .sandbox .cdk-cache node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# What the targets above need. A file in each folder says that it is complete.
+
+.PHONY: prerequisites
+prerequisites:
+	@PYTHON="$(PYTHON)" sh scripts/check-prerequisites.sh
+
+.venv/.installed: requirements-dev.txt | prerequisites
+	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 900 MB, in a minute or a few.'
+	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$(PYTHON)" .venv $<
+	@touch $@
+
+.sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | prerequisites
+	@$(STEP) 'Installing the AWS emulator' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
+	@touch $@
+
+.sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | prerequisites
+	@$(STEP) 'Installing what the Lambda runtime brings' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json | prerequisites
+	@$(STEP) 'Installing the AWS CDK CLI' npm ci --no-audit --no-fund
+	@touch $@
+
+.sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed
+	@rm -rf $(@D)
+	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --output $(@D)
+	@touch $@
+
+.sandbox/venv-uv/.installed: | prerequisites
+	@$(STEP) 'Installing uv' sh -c '"$(PYTHON)" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet uv==0.13.9'
+	@touch $@
+
+UV := .sandbox/venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock"

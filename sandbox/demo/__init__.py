@@ -1,0 +1,22 @@
+"""Send the messages of a file through the local stack, show what became of them, and check it.
+
+The file has one JSON object a line. A line with a `request` is a message:
+
+    {"chat": "alice",                          a name of your choice; each name is a chat of its own
+     "through": "queue",                       or "direct", which invokes the function
+     "request": {"ContentType": "text/plain",  the message request; ConnectionToken is added, and the
+                 "Content": "Hello"},          ContactId of the chat unless the line has one
+     "expect": {"outcome": "SENT"},            or {"outcome": "REJECTED", "code": "InvalidRequest"}
+     "note": "says hello"}                     optional: what the line is there to show
+
+Messages for the queue are sent in the order of the file; a direct one is waited for before the next line.
+Lines of one chat with the same ClientToken are one message, sent more than once.
+
+A line without a `request` says something of a chat, before its first message:
+
+    {"chat": "carol", "ended": true}                   the chat is over when its first message comes
+    {"chat": "dave", "content_types": ["text/plain"]}  what the chat accepts; all four types unless given
+
+The exit code is 0 if everything was as the file expects and as the project promises, 1 if not, and 2 if the
+demo could not run.
+"""

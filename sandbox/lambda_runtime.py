@@ -1,0 +1,68 @@
+"""Runs the deployed function in `awslambdaric`, the runtime client that AWS Lambda itself uses for Python.
+
+The emulator has a worker of its own for Python functions, which loses the type of an error. But it starts a
+custom runtime's `bootstrap` as Lambda would, and serves it the Lambda Runtime API.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.deployment import StackOutputs
+    from sandbox.emulator import Emulator
+
+CUSTOM_RUNTIME = "provided.al2023"
+_ALIAS = "live"
+
+
+def has_awslambdaric(python: Path) -> bool:
+    """Tell whether the runtime's virtual environment has it: there are wheels for Linux only."""
+    return any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric"))
+
+
+def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> None:
+    """Give the function a bootstrap that runs awslambdaric, and move the alias to that version of it.
+
+    Args:
+        python: of a virtual environment with what the Lambda runtime brings, so that the function finds its
+            own package, that, and nothing else.
+    """
+    lambda_ = emulator.client("lambda")
+    function = lambda_.get_function(FunctionName=stack.function_name)
+    package = urllib3.request("GET", function["Code"]["Location"], timeout=10.0).data
+    lambda_.update_function_code(
+        FunctionName=stack.function_name,
+        ZipFile=_with_bootstrap(package, _bootstrap(function["Configuration"], python)),
+    )
+    lambda_.update_function_configuration(FunctionName=stack.function_name, Runtime=CUSTOM_RUNTIME)
+    version = lambda_.publish_version(FunctionName=stack.function_name)["Version"]
+    lambda_.update_alias(FunctionName=stack.function_name, Name=_ALIAS, FunctionVersion=version)
+
+
+def _with_bootstrap(package: bytes, bootstrap: str) -> bytes:
+    content = io.BytesIO(package)
+    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bootstrap", bootstrap)
+    return content.getvalue()
+
+
+def _bootstrap(configuration: dict[str, Any], python: Path) -> str:
+    """Write the script that stands for the runtime: it sets what Lambda sets and the emulator does not."""
+    logging = configuration.get("LoggingConfig", {})
+    environ = {
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration['Runtime']}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
+        "AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel", ""),
+    }
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in environ.items() if value)
+    # The emulator starts it in the folder of the function's package, and -m looks for modules there first
+    return f'#!/bin/sh\nexport {exports}\nexec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"\n'

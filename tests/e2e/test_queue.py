@@ -1,0 +1,117 @@
+"""Messages through the queue of the deployed stack."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+from tests.support.schemas import RESULT_SCHEMA
+
+if TYPE_CHECKING:
+    from sandbox.local_stack import LocalStack
+    from tests.e2e.conftest import Conversation, Conversations, RejectedCopies
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_message_reaches_the_chat_and_its_result_the_bus(alice: Conversation) -> None:
+    message_id = alice.queue("Where is my order?", Metadata={"order": "4711"})
+
+    event = alice.result_of(message_id)
+    (shown,) = alice.messages
+    assert shown.content == "Where is my order?"
+    jsonschema.validate(event.detail, RESULT_SCHEMA)
+    assert (event.detail_type, event.outcome, event.event_source) == ("Message Sent", "SENT", "sqs")
+    assert event.message_id == shown.id
+    assert event.detail["ContactId"] == alice.chat.contact_id
+    assert event.detail["Metadata"] == {"order": "4711"}
+
+
+def test_every_chat_shows_its_messages_in_order(conversations: Conversations) -> None:
+    chats = [conversations.open() for _ in range(3)]
+
+    message_ids = [chat.queue(str(number)) for number in range(12) for chat in chats]
+
+    for message_id in message_ids:
+        assert chats[0].result_of(message_id).outcome == "SENT"
+    for chat in chats:
+        assert chat.texts == [str(number) for number in range(12)]
+
+
+def test_two_equal_texts_are_two_messages(alice: Conversation) -> None:
+    ids = {alice.result_of(alice.queue("Are you there?")).message_id for _ in range(2)}
+
+    assert len(ids) == 2
+    assert alice.texts == ["Are you there?", "Are you there?"]
+
+
+def test_one_client_token_is_one_message(alice: Conversation) -> None:
+    ids = {alice.result_of(alice.queue("I am here", ClientToken="sms-1")).message_id for _ in range(2)}
+
+    assert len(ids) == 1
+    assert alice.texts == ["I am here"]
+
+
+def test_a_rejected_message_is_copied_and_its_chat_goes_on(
+    alice: Conversation, rejected: RejectedCopies
+) -> None:
+    client_token = str(uuid.uuid4())
+
+    too_long = alice.queue("x" * 1025, ClientToken=client_token)
+    next_one = alice.queue("In short: hello")
+
+    event = alice.result_of(too_long)
+    assert (event.detail_type, event.code) == ("Message Rejected", "InvalidRequest")
+    assert event.client_token == client_token
+    copy = rejected.copy_of(too_long)
+    attributes = {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()}
+    assert attributes == {
+        "Code": "InvalidRequest",
+        "ClientToken": client_token,
+        "SourceId": too_long,
+        "MessageGroupId": alice.chat.contact_id,
+    }
+    assert json.loads(copy["Body"]) == alice.request("x" * 1025, ClientToken=client_token)
+    assert alice.result_of(next_one).outcome == "SENT"
+    assert alice.texts == ["In short: hello"]
+
+
+def test_a_copy_has_the_client_token_that_the_message_lacked(
+    alice: Conversation, rejected: RejectedCopies
+) -> None:
+    message_id = alice.queue("")
+
+    event = alice.result_of(message_id)
+    assert event.client_token
+    assert json.loads(rejected.copy_of(message_id)["Body"])["ClientToken"] == event.client_token
+
+
+def test_a_message_for_a_chat_that_has_ended_is_rejected(conversations: Conversations) -> None:
+    ended = conversations.open(ended=True)
+
+    event = ended.result_of(ended.queue("One more thing"))
+
+    assert (event.outcome, event.code) == ("REJECTED", "AccessDenied")
+
+
+def test_a_content_type_that_is_not_enabled_for_the_chat_is_rejected(conversations: Conversations) -> None:
+    plain = conversations.open(content_types=["text/plain"])
+
+    event = plain.result_of(plain.queue("**Hello**", ContentType="text/markdown"))
+
+    assert (event.outcome, event.code) == ("REJECTED", "ServiceValidation")
+
+
+def test_what_is_not_json_is_rejected_and_copied_as_it_is(
+    alice: Conversation, stack: LocalStack, rejected: RejectedCopies
+) -> None:
+    message_id = stack.send_to_queue("not JSON", group="nobody", deduplication_id=str(uuid.uuid4()))
+
+    event = alice.result_of(message_id)
+
+    assert (event.outcome, event.code) == ("REJECTED", "InvalidRequest")
+    assert rejected.copy_of(message_id)["Body"] == "not JSON"

@@ -1,0 +1,197 @@
+"""The file of messages that the demo sends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.demo.message_file import (
+    Chat,
+    Expectation,
+    Message,
+    MessageFile,
+    MessageFileError,
+    Route,
+    read_message_file,
+)
+from sandbox.participant_service.chats import CONTENT_TYPES
+
+EXAMPLE = Path(__file__).parents[2] / "examples/messages.jsonl"
+REQUEST = {"ContentType": "text/plain", "Content": "Hello"}
+LINE = {"chat": "alice", "through": "queue", "request": REQUEST, "expect": {"outcome": "SENT"}}
+
+
+def read(folder: Path, *lines: object) -> MessageFile:
+    path = folder / "messages.jsonl"
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(texts), encoding="utf-8")
+    return read_message_file(path)
+
+
+def test_a_line_with_a_request_is_a_message(tmp_path: Path) -> None:
+    expect = {"outcome": "REJECTED", "code": "Expired"}
+
+    file = read(tmp_path, {**LINE, "through": "direct", "expect": expect, "note": "too late"})
+
+    assert file.messages == (
+        Message(
+            number=1,
+            chat="alice",
+            route=Route.DIRECT,
+            request=REQUEST,
+            expected=Expectation("REJECTED", "Expired"),
+            note="too late",
+        ),
+    )
+    assert file.chats == (Chat(name="alice"),)
+
+
+def test_a_line_without_a_request_says_something_of_a_chat(tmp_path: Path) -> None:
+    file = read(tmp_path, {"chat": "alice", "ended": True, "content_types": ["text/plain"]}, LINE)
+
+    assert file.chats == (Chat(name="alice", ended=True, content_types=("text/plain",)),)
+
+
+def test_empty_lines_count_but_say_nothing(tmp_path: Path) -> None:
+    file = read(tmp_path, "", LINE, "  ", LINE, "")
+
+    assert [message.number for message in file.messages] == [2, 4]
+
+
+def test_a_line_ends_where_json_lines_says(tmp_path: Path) -> None:
+    content = "one\u2028two\x85three"
+    line = json.dumps({**LINE, "request": {**REQUEST, "Content": content}}, ensure_ascii=False)
+
+    file = read(tmp_path, f"\ufeff{line}\r", line)
+
+    assert [message.request["Content"] for message in file.messages] == [content, content]
+
+
+def test_lines_of_one_chat_under_one_client_token_are_one_message(tmp_path: Path) -> None:
+    request = {**REQUEST, "ClientToken": "sms-1"}
+
+    file = read(tmp_path, {**LINE, "request": request}, {**LINE, "request": request})
+
+    first, second = file.messages
+    assert first.identity == second.identity
+
+
+def test_equal_texts_are_two_messages(tmp_path: Path) -> None:
+    file = read(tmp_path, LINE, LINE)
+
+    first, second = file.messages
+    assert first.identity != second.identity
+
+
+def test_one_client_token_in_two_chats_makes_two_messages(tmp_path: Path) -> None:
+    request = {**REQUEST, "ClientToken": "sms-1"}
+
+    file = read(tmp_path, {**LINE, "request": request}, {**LINE, "request": request, "chat": "bruno"})
+
+    first, second = file.messages
+    assert first.identity != second.identity
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("{", "the line is not JSON: Expecting property name enclosed in double quotes at column 2"),
+        ("[]", "the line must be a JSON object"),
+        ({}, "chat is missing"),
+        ({**LINE, "chat": ""}, "chat must be a name"),
+        ({**LINE, "chat": 1}, "chat must be a name"),
+        ({**LINE, "through": "pigeon"}, "through must be one of queue, direct"),
+        ({**LINE, "through": ["queue"]}, "through must be one of queue, direct"),
+        ({**LINE, "request": "Hello"}, "request must be a JSON object"),
+        (
+            {**LINE, "request": {"ConnectionToken": "QVFJREFI"}},
+            "request.ConnectionToken is added by the demo",
+        ),
+        ({**LINE, "expect": "SENT"}, "expect must be a JSON object"),
+        ({**LINE, "expect": {}}, "expect.outcome must be one of SENT, REJECTED, FAILED"),
+        ({**LINE, "expect": {"outcome": "SENT", "code": "Expired"}}, "expect.code has no place beside"),
+        ({**LINE, "expect": {"outcome": "REJECTED"}}, "expect.code must name the code beside"),
+        (
+            {**LINE, "expect": {"outcome": "SENT", "kode": ""}},
+            "expect.kode is unknown; accepted: code, outcome",
+        ),
+        ({**LINE, "note": 1}, "note must be a string"),
+        ({**LINE, "ended": True}, "ended is unknown; accepted: chat, expect, note, request, through"),
+        ({"chat": "alice", "through": "queue"}, "request is missing"),
+        ({"chat": "alice", "ended": "yes"}, "ended must be true or false"),
+        ({"chat": "alice", "content_types": ["text/html"]}, "content_types must be a list of text/plain, "),
+        ({"chat": "alice", "finished": True}, "finished is unknown; accepted: chat, content_types, ended"),
+    ],
+)
+def test_what_is_wrong_is_told_by_line_and_field(tmp_path: Path, line: object, error: str) -> None:
+    with pytest.raises(MessageFileError) as raised:
+        read(tmp_path, LINE, line)
+
+    assert str(raised.value).startswith(f"{tmp_path}/messages.jsonl:2: {error}")
+
+
+def test_a_chat_is_described_before_its_first_message(tmp_path: Path) -> None:
+    with pytest.raises(MessageFileError, match=r"messages\.jsonl:2: chat has had a line before"):
+        read(tmp_path, LINE, {"chat": "alice", "ended": True})
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(MessageFileError) as raised:
+        read(tmp_path, "{", LINE, "[]")
+
+    assert [line.split(":")[1] for line in str(raised.value).splitlines()] == ["1", "3"]
+
+
+def test_an_error_does_not_repeat_a_token(tmp_path: Path) -> None:
+    with pytest.raises(MessageFileError) as raised:
+        read(tmp_path, {**LINE, "request": {"ConnectionToken": "QVFJREFI"}})
+
+    assert "QVFJREFI" not in str(raised.value)
+
+
+def test_a_file_without_a_message_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MessageFileError, match=r"messages\.jsonl: has no message"):
+        read(tmp_path, {"chat": "alice", "ended": True})
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MessageFileError, match=r"none\.jsonl: .*No such file"):
+        read_message_file(tmp_path / "none.jsonl")
+
+
+class TestTheExample:
+    """It shows the whole of the promise."""
+
+    @pytest.fixture
+    def file(self) -> MessageFile:
+        return read_message_file(EXAMPLE)
+
+    def test_has_three_chats_both_routes_and_all_content_types(self, file: MessageFile) -> None:
+        assert len(file.chats) >= 3
+        assert {message.route for message in file.messages} == set(Route)
+        sent = [message for message in file.messages if message.expected.outcome == "SENT"]
+        assert {message.request["ContentType"] for message in sent} == set(CONTENT_TYPES)
+
+    def test_has_a_message_that_is_too_long(self, file: MessageFile) -> None:
+        assert any(
+            len(message.request["Content"]) > 1024 and message.expected.code == "InvalidRequest"
+            for message in file.messages
+        )
+
+    def test_has_an_ended_chat(self, file: MessageFile) -> None:
+        (ended,) = [chat.name for chat in file.chats if chat.ended]
+        assert {m.expected.code for m in file.messages if m.chat == ended} == {"AccessDenied"}
+
+    def test_has_an_expiry_that_is_past(self, file: MessageFile) -> None:
+        assert any("ExpiresAt" in m.request and m.expected.code == "Expired" for m in file.messages)
+
+    def test_has_one_message_twice_and_two_of_equal_text(self, file: MessageFile) -> None:
+        def repeats(keys: list[Any]) -> int:
+            return len(keys) - len(set(keys))
+
+        queued = [m for m in file.messages if m.route is Route.QUEUE and m.expected.outcome == "SENT"]
+        assert repeats([m.identity for m in queued]) == 1
+        assert repeats([(m.chat, m.request["Content"]) for m in queued]) == 2

@@ -1,0 +1,115 @@
+"""What the demo prints."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile, Route
+from sandbox.demo.report import Report, printable
+from sandbox.demo.run import ChatRecord, Run, Sending
+from sandbox.demo.verdict import judge
+from sandbox.local_stack import QueueDepths
+from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.results import ResultEvent
+
+MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
+
+
+@pytest.fixture
+def run() -> Run:
+    message = Message(
+        number=3,
+        chat="alice",
+        route=Route.QUEUE,
+        request={"ContentType": "text/plain", "Content": "[bold]Hello\x1b[31m"},
+        expected=Expectation("SENT"),
+        note="says hello",
+    )
+    result = ResultEvent(
+        detail_type="Message Sent",
+        outcome="SENT",
+        event_source="sqs",
+        source_id="m-1",
+        client_token="t-1",
+        code=None,
+        reason=None,
+        message_id=MESSAGE_ID,
+        completed_at="2026-11-23T10:11:12.345Z",
+        detail={},
+    )
+    item = TranscriptItem(
+        id=MESSAGE_ID,
+        type=ItemType.MESSAGE,
+        absolute_time="2026-11-23T10:11:12.300Z",
+        content_type="text/plain",
+        participant_id="p-1",
+        participant_role=ParticipantRole.CUSTOMER,
+        display_name="Customer",
+        content="[bold]Hello\x1b[31m",
+    )
+    return Run(
+        sendings=[Sending(message=message, result=result, answer=None)],
+        chats=[
+            ChatRecord(chat=Chat(name="alice"), contact_id="c-1", transcript=[item]),
+            ChatRecord(chat=Chat(name="carol", ended=True), contact_id="c-2", transcript=[]),
+        ],
+        queues=QueueDepths(messages=0, dead_letter=0, rejected=0),
+        has_error_types=True,
+    )
+
+
+def printed(run: Run) -> list[str]:
+    stream = io.StringIO()
+    Report(stream).run(run, judge(run))
+    return stream.getvalue().splitlines()
+
+
+def test_a_line_has_event_source_chat_outcome_code_message_id_and_time(run: Run) -> None:
+    (row,) = [line.split() for line in printed(run) if "says hello" in line]
+
+    assert row == ["3", "sqs", "alice", "SENT", MESSAGE_ID, "10:11:12.345", "says", "hello"]
+
+
+def test_a_transcript_shows_the_text_as_it_is_but_for_what_would_steer_the_terminal(run: Run) -> None:
+    assert r"  10:11:12.300  text/plain  [bold]Hello\x1b[31m" in printed(run)
+
+
+def test_totals_count_outcomes_and_transcripts(run: Run) -> None:
+    assert "  1 message: 1 SENT; 1 shown in 2 transcripts" in printed(run)
+
+
+def test_it_is_plain_text_where_there_is_no_terminal(run: Run) -> None:
+    lines = printed(run)
+
+    assert "\x1b" not in "".join(lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_an_outcome_that_was_not_expected_says_what_was(run: Run) -> None:
+    (sending,) = run.sendings
+    unexpected = Sending(message=sending.message, result=None, answer=None)
+
+    lines = printed(Run(sendings=[unexpected], chats=[], queues=run.queues, has_error_types=True))
+
+    assert any("no result" in line and "expected SENT" in line for line in lines)
+    assert "✗ Every message had the outcome that the file expects" in lines
+    assert "    line 3: no result, where SENT was expected" in lines
+
+
+def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:
+    stream = io.StringIO()
+    file = MessageFile(
+        chats=tuple(record.chat for record in run.chats),
+        messages=tuple(sending.message for sending in run.sendings),
+    )
+
+    Report(stream).introduction(file, Path("examples/messages.jsonl"))
+
+    assert "1 message for 2 chats (alice, carol) from examples/messages.jsonl" in stream.getvalue()
+
+
+def test_printable_escapes_control_characters_only() -> None:
+    assert printable("über\n\x1b[2J\x07\u202e☕") == "über\n\\x1b[2J\\x07\\u202e☕"

@@ -1,0 +1,210 @@
+"""What the demo accepts as a run that went well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.demo.message_file import Chat, Expectation, Message, Route
+from sandbox.demo.run import ChatRecord, Run, Sending
+from sandbox.demo.verdict import judge
+from sandbox.local_stack import Answer, QueueDepths
+from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.results import ResultEvent
+
+SENT = Expectation("SENT")
+TOO_LONG = Expectation("REJECTED", "InvalidRequest")
+EMPTY = QueueDepths(messages=0, dead_letter=0, rejected=0)
+
+
+def message(
+    number: int,
+    *,
+    route: Route = Route.QUEUE,
+    expected: Expectation = SENT,
+    content: str = "Hello",
+    client_token: str | None = None,
+) -> Message:
+    request = {"ContentType": "text/plain", "Content": content}
+    if client_token is not None:
+        request["ClientToken"] = client_token
+    return Message(number=number, chat="alice", route=route, request=request, expected=expected)
+
+
+def result(outcome: Expectation, *, message_id: str | None = None) -> ResultEvent:
+    return ResultEvent(
+        detail_type="",
+        outcome=outcome.outcome,
+        event_source="sqs",
+        source_id="",
+        client_token=None,
+        code=outcome.code,
+        reason=None,
+        message_id=message_id,
+        completed_at="2026-11-23T00:00:00.000Z",
+        detail={"Outcome": outcome.outcome},
+    )
+
+
+def sent(line: Message, message_id: str, *, answer: Answer | None = None) -> Sending:
+    return Sending(message=line, result=result(SENT, message_id=message_id), answer=answer)
+
+
+def rejected(line: Message, *, answer: Answer | None = None) -> Sending:
+    return Sending(message=line, result=result(TOO_LONG), answer=answer)
+
+
+def shown(message_id: str, content: str = "Hello") -> TranscriptItem:
+    return TranscriptItem(
+        id=message_id,
+        type=ItemType.MESSAGE,
+        absolute_time="2026-11-23T00:00:00.000Z",
+        content_type="text/plain",
+        participant_id="",
+        participant_role=ParticipantRole.CUSTOMER,
+        display_name="Customer",
+        content=content,
+    )
+
+
+def problems(
+    *sendings: Sending,
+    transcript: tuple[TranscriptItem, ...],
+    queues: QueueDepths = EMPTY,
+    has_error_types: bool = True,
+) -> list[str]:
+    record = ChatRecord(chat=Chat(name="alice"), contact_id="c-1", transcript=transcript)
+    run = Run(sendings=sendings, chats=[record], queues=queues, has_error_types=has_error_types)
+    return [problem for check in judge(run) for problem in check.problems]
+
+
+def test_a_run_as_expected_has_no_problem() -> None:
+    found = problems(
+        sent(message(1), "a"),
+        rejected(message(2, expected=TOO_LONG)),
+        sent(message(3, client_token="sms-1"), "b"),
+        sent(message(4, client_token="sms-1"), "b"),
+        transcript=(shown("a"), shown("b")),
+        queues=QueueDepths(messages=0, dead_letter=0, rejected=1),
+    )
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("sending", "problem"),
+    [
+        (rejected(message(7)), "line 7: REJECTED InvalidRequest, where SENT was expected"),
+        (
+            Sending(message=message(7, expected=TOO_LONG), result=None, answer=None),
+            "line 7: no result, where REJECTED InvalidRequest was expected",
+        ),
+        (
+            Sending(message=message(7), result=None, answer=Answer(payload={}, error_type="TypeError")),
+            "line 7: no result but TypeError, where SENT was expected",
+        ),
+        (
+            rejected(message(7, expected=Expectation("REJECTED", "Expired"))),
+            "line 7: REJECTED InvalidRequest, where REJECTED Expired was expected",
+        ),
+    ],
+)
+def test_another_outcome_is_a_problem(sending: Sending, problem: str) -> None:
+    assert problem in problems(sending, transcript=())
+
+
+def test_the_queues_messages_out_of_order_are_a_problem() -> None:
+    found = problems(sent(message(1), "a"), sent(message(2), "b"), transcript=(shown("b"), shown("a")))
+
+    assert found == ["chat alice: not in the order of the file"]
+
+
+def test_direct_messages_have_no_order() -> None:
+    answer = Answer(payload={"Outcome": "SENT"}, error_type=None)
+
+    found = problems(
+        sent(message(1, route=Route.DIRECT), "a", answer=answer),
+        sent(message(2), "b"),
+        transcript=(shown("b"), shown("a")),
+    )
+
+    assert found == []
+
+
+def test_a_message_that_is_there_twice_is_a_problem() -> None:
+    found = problems(sent(message(1), "a"), transcript=(shown("a"), shown("a")))
+
+    assert found == ["chat alice: a is there 2 times"]
+
+
+def test_one_client_token_sent_as_two_messages_is_a_problem() -> None:
+    found = problems(
+        sent(message(1, client_token="sms-1"), "a"),
+        sent(message(2, client_token="sms-1"), "b"),
+        transcript=(shown("a"), shown("b")),
+    )
+
+    assert found == ["chat alice: sms-1 was sent as 2 messages"]
+
+
+def test_two_messages_that_became_one_are_a_problem() -> None:
+    found = problems(sent(message(1), "a"), sent(message(2), "a"), transcript=(shown("a"),))
+
+    assert found == ["lines 1 and 2: two messages became one"]
+
+
+def test_a_sent_message_that_is_not_shown_is_a_problem() -> None:
+    assert problems(sent(message(1), "a"), transcript=()) == ["line 1: sent, but not in chat alice"]
+
+
+def test_another_text_than_the_one_sent_is_a_problem() -> None:
+    found = problems(sent(message(1), "a"), transcript=(shown("a", "Good bye"),))
+
+    assert found == ["line 1: not the same text in chat alice"]
+
+
+def test_a_message_out_of_nowhere_is_a_problem() -> None:
+    assert problems(transcript=(shown("z"),)) == ["chat alice: z comes from no line of the file"]
+
+
+@pytest.mark.parametrize(
+    ("queues", "problem"),
+    [
+        (QueueDepths(messages=1, dead_letter=0, rejected=0), "message queue: holds 1, not 0"),
+        (QueueDepths(messages=0, dead_letter=1, rejected=0), "dead-letter queue: holds 1, not 0"),
+        (QueueDepths(messages=0, dead_letter=0, rejected=1), "rejected queue: holds 1, not 0"),
+    ],
+)
+def test_a_queue_that_holds_what_it_should_not_is_a_problem(queues: QueueDepths, problem: str) -> None:
+    assert problems(transcript=(), queues=queues) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("answer", "has_error_types", "agrees"),
+    [
+        ({"error_type": "InvalidRequestError"}, True, True),
+        ({"error_type": "ExpiredError"}, True, False),
+        ({"error_type": "Runtime.HandlerError"}, True, False),
+        ({"error_type": "Runtime.HandlerError"}, False, True),
+        ({"error_type": None}, False, False),
+    ],
+)
+def test_an_error_is_answered_under_the_name_of_its_code(
+    answer: dict[str, Any], has_error_types: bool, agrees: bool
+) -> None:
+    line = message(1, route=Route.DIRECT, expected=TOO_LONG)
+
+    found = problems(
+        rejected(line, answer=Answer(payload={}, **answer)), transcript=(), has_error_types=has_error_types
+    )
+
+    assert (found == []) is agrees
+
+
+def test_an_answer_that_is_not_the_published_result_is_a_problem() -> None:
+    answer = Answer(payload={"Outcome": "SENT", "Version": "2"}, error_type=None)
+
+    found = problems(sent(message(1, route=Route.DIRECT), "a", answer=answer), transcript=(shown("a"),))
+
+    assert found == ["line 1: answered SENT, published SENT"]
