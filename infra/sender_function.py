@@ -62,8 +62,11 @@ class SenderFunction(Construct):
             role=self.role,
             environment={
                 "EVENT_BUS_NAME": bus.event_bus_name,
+                "MESSAGE_QUEUE_URL": queues.messages.queue_url,
+                "DEAD_LETTER_QUEUE_URL": queues.dead_letter.queue_url,
                 "REJECTED_QUEUE_URL": queues.rejected.queue_url,
                 "UNPUBLISHED_RESULTS_QUEUE_URL": queues.unpublished_results.queue_url,
+                "RETRY_WINDOW_MINUTES": str(options.retry_window_minutes),
                 "CONTENT_LIMITS": options.content_limits,
                 **({"CONNECT_REGION": options.connect_region} if options.connect_region else {}),
                 "POWERTOOLS_SERVICE_NAME": "connect-message-sender",

@@ -27,13 +27,14 @@ class ConnectMessageSender(cdk.Stack):
         )
         workflow = SendWorkflow(self, "SendWorkflow", key=key, function=sender.alias, options=options)
 
-        # The sender takes messages from the queue ...
+        # The sender takes messages from the queue, and puts there those of events that cannot be sent now ...
         queues.messages.grant(
             sender.role,
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",
             "sqs:ChangeMessageVisibility",
             "sqs:GetQueueAttributes",
+            "sqs:SendMessage",
         )
         # ... publishes results, and cannot publish under another name ...
         sender.role.add_to_principal_policy(
@@ -48,6 +49,7 @@ class ConnectMessageSender(cdk.Stack):
             )
         )
         # ... and puts aside what waits for a person. SendMessage in Amazon Connect takes no IAM permission.
+        queues.dead_letter.grant(sender.role, "sqs:SendMessage")
         queues.rejected.grant(sender.role, "sqs:SendMessage")
         queues.unpublished_results.grant(sender.role, "sqs:SendMessage")
         queues.events_dead_letter.grant(sender.role, "sqs:SendMessage")

@@ -122,6 +122,8 @@ def _event_sources(
     )
     queues = Queues(
         sqs=sqs,
+        message_queue_url=settings.message_queue_url,
+        dead_letter_queue_url=settings.dead_letter_queue_url,
         rejected_queue_url=settings.rejected_queue_url,
         unpublished_results_queue_url=settings.unpublished_results_queue_url,
         clock=clock,
@@ -138,7 +140,9 @@ def _event_sources(
             publisher=publisher,
             telemetry=telemetry,
             clock=clock,
+            random=random,
             workers=ThreadPoolExecutor(_CHATS_SIDE_BY_SIDE, thread_name_prefix="chat"),
+            retry_window=settings.retry_window,
         ),
         "eventbridge": EventBridgeSource(
             sender=sender, queues=queues, publisher=publisher, telemetry=telemetry, clock=clock

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from message_sender.errors import InternalError, MessageSenderError, UnsupportedEventError
+from message_sender.errors import (
+    AwsCallError,
+    InternalError,
+    MessageSenderError,
+    UnsupportedEventError,
+)
 from message_sender.outcome import Failed, Rejected, Sent
 
 if TYPE_CHECKING:
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics, Tracer
 
     from message_sender.delivery import Delivery, Participant
-    from message_sender.errors import AwsCallError, DeliveryError, RetryableError
+    from message_sender.errors import DeliveryError, RetryableError
     from message_sender.outcome import EventSource, MessageResult, Origin
     from message_sender.request import SendMessageRequest
 
@@ -78,6 +83,17 @@ class Telemetry:
             if isinstance(delivery.outcome, Rejected):
                 keys |= _error(delivery.outcome.error)
         self._logger.error("Copy not made", failure=str(error), **keys)
+
+    def handed_over(self, origin: Origin, delivery: Delivery, error: RetryableError) -> None:
+        """Tell of a message of an event that is in the queue now, to be tried again."""
+        self._count("MessagesRetried")
+        self._note_attempts(delivery)
+        self._logger.warning("Message handed over to the queue", **_error(error), **_ids(origin, delivery))
+
+    def delay_failed(self, error: BaseException) -> None:
+        """Tell of messages that come back later than they should: when their visibility timeout ends."""
+        failure = str(error) if isinstance(error, AwsCallError) else type(error).__name__
+        self._logger.warning("Visibility not changed", failure=failure)
 
     def publish_failed(self, origin: Origin) -> None:
         """Tell of a result that neither the bus nor the queue took."""

@@ -1,12 +1,14 @@
-"""Messages and results that go into a queue: copies of rejected messages, unpublished results."""
+"""Messages and results that go into a queue: copies, hand-overs, unpublished results; and visibility."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError
+from message_sender.outcome import Origin
 from message_sender.request import with_client_token
 
 if TYPE_CHECKING:
@@ -31,16 +33,20 @@ class Queues:
         random: Returns a number from 0 to 1, for jitter.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a queue for each purpose, all named
         self,
         *,
         sqs: AwsApi,
+        message_queue_url: str,
+        dead_letter_queue_url: str,
         rejected_queue_url: str,
         unpublished_results_queue_url: str,
         clock: Clock,
         random: Callable[[], float],
     ) -> None:
         self._sqs = sqs
+        self._message_queue_url = message_queue_url
+        self._dead_letter_queue_url = dead_letter_queue_url
         self._rejected_queue_url = rejected_queue_url
         self._unpublished_results_queue_url = unpublished_results_queue_url
         self._clock = clock
@@ -62,24 +68,66 @@ class Queues:
         Raises:
             AwsCallError: The copy was not made.
         """
-        client_token = result.correlation.client_token
-        attributes = {
-            "Code": result.code,
-            "ClientToken": client_token,
-            "SourceId": result.origin.source_id,
-            "MessageGroupId": message_group,
-        }
-        copy, fitting = _fitting(
-            body, client_token, {name: _attribute_value(value) for name, value in attributes.items() if value}
-        )
+        copy = _copy(body, result, message_group)
+        self._call("SendMessage", {"QueueUrl": self._rejected_queue_url, **copy}, until=until)
+
+    def copy_to_dead_letters(
+        self, body: str, result: MessageResult, *, message_group: str, message_id: str, until: float
+    ) -> None:
+        """Copy a message that could not be sent in time to the dead-letter queue, its ClientToken written in.
+
+        Args:
+            message_group: Of the message in its queue, kept for a redrive.
+            message_id: Of the message in its queue: SQS drops a second copy within 5 minutes.
+
+        Raises:
+            AwsCallError: The copy was not made.
+        """
+        copy = _copy(body, result, message_group)
+        fifo = {"MessageGroupId": message_group, "MessageDeduplicationId": message_id}
+        self._call("SendMessage", {"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
+
+    def hand_over(
+        self, body: str, *, client_token: str, origin: Origin, message_group: str, until: float
+    ) -> None:
+        """Put a message of an event into the messages queue, where it is tried again in order.
+
+        Its ClientToken is written in, so that it stays the same message, and its origin goes with it.
+
+        Args:
+            message_group: The contact, or whatever else keeps the order of the chat.
+
+        Raises:
+            AwsCallError: The message is not in the queue.
+        """
         self._call(
             "SendMessage",
             {
-                "QueueUrl": self._rejected_queue_url,
-                "MessageBody": copy,
-                "MessageAttributes": {
-                    name: {"DataType": "String", "StringValue": value} for name, value in fitting.items()
-                },
+                "QueueUrl": self._message_queue_url,
+                "MessageBody": with_client_token(body, client_token),
+                "MessageAttributes": _attributes(origin_attributes(origin)),
+                "MessageGroupId": message_group,
+                "MessageDeduplicationId": origin.source_id,
+            },
+            until=until,
+        )
+
+    def delay(self, receipt_handles: Sequence[str], *, seconds: int, until: float) -> None:
+        """Let messages of the messages queue that we hold, at most ten, come back after some seconds.
+
+        Harmless if it fails: they come back when their visibility timeout ends.
+
+        Raises:
+            AwsCallError: The call failed.
+        """
+        self._call(
+            "ChangeMessageVisibilityBatch",
+            {
+                "QueueUrl": self._message_queue_url,
+                "Entries": [
+                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                    for index, handle in enumerate(receipt_handles)
+                ],
             },
             until=until,
         )
@@ -112,6 +160,56 @@ class Queues:
                 if not error.retryable:
                     break
         raise failure
+
+
+def origin_attributes(origin: Origin) -> dict[str, str]:
+    """Return the attributes by which a message that is handed over keeps its origin. See `origin_of`."""
+    return {
+        "EventSource": origin.event_source,
+        "SourceId": origin.source_id,
+        "AcceptedAt": origin.accepted_at.isoformat(),
+    }
+
+
+def origin_of(attributes: object, *, receive_count: int) -> Origin | None:
+    """Read the origin of a message that was handed over, from an SQS event's `messageAttributes`.
+
+    None for any other message: attributes that are not all there and right are a producer's own.
+    """
+    if not isinstance(attributes, dict):
+        return None
+    values = [
+        (attributes.get(name) or {}).get("stringValue") for name in ("EventSource", "SourceId", "AcceptedAt")
+    ]
+    try:
+        event_source, source_id, accepted_at = map(str, values)
+        moment = datetime.fromisoformat(accepted_at)
+    except ValueError:
+        return None
+    if event_source != "eventbridge" or not source_id or moment.tzinfo is None:
+        return None
+    return Origin(
+        event_source="eventbridge", source_id=source_id, accepted_at=moment, receive_count=receive_count
+    )
+
+
+def _copy(body: str, result: MessageResult, message_group: str | None) -> dict[str, Any]:
+    attributes = {
+        "Code": result.code,
+        "ClientToken": result.correlation.client_token,
+        "SourceId": result.origin.source_id,
+        "MessageGroupId": message_group,
+    }
+    copy, fitting = _fitting(
+        body,
+        result.correlation.client_token,
+        {name: _attribute_value(value) for name, value in attributes.items() if value},
+    )
+    return {"MessageBody": copy, "MessageAttributes": _attributes(fitting)}
+
+
+def _attributes(values: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
 
 
 def _fitting(body: str, client_token: str | None, attributes: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -5,6 +5,7 @@ The figures are those of docs/architecture.md, "Inside one invocation".
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import ConnectionFailedError, ThrottledError
@@ -23,6 +24,11 @@ READ_TIMEOUT: Final = 5.0
 _BASE_DELAY: Final = 0.1
 _THROTTLE_BASE_DELAY: Final = 0.5
 _LEAST_TIME_FOR_AN_ATTEMPT: Final = 1.0
+
+FIRST_REDELIVERY_DELAY: Final = 2
+"""Seconds, before jitter."""
+LONGEST_REDELIVERY_DELAY: Final = 60
+"""Seconds."""
 
 
 def full_jitter(attempt: int, *, base: float, random: Callable[[], float]) -> float:
@@ -45,6 +51,21 @@ def delay_before_retry(error: RetryableError, attempt: int, *, random: Callable[
         return 0.0
     base = _THROTTLE_BASE_DELAY if isinstance(error, ThrottledError) else _BASE_DELAY
     return full_jitter(attempt, base=base, random=random) + (error.retry_after or 0.0)
+
+
+def redelivery_delay(receive_count: int, *, random: Callable[[], float], retry_after: float = 0.0) -> int:
+    """Return the whole seconds after which a message of the queue that could not be sent comes back.
+
+    2, 4, 8 ... at most 60, of which the upper half is jitter: so it takes at most twice as many receives to
+    fill the retry window, which the queue's maximum of receives counts on (infra/message_queues.py).
+
+    Args:
+        receive_count: How often the message came, this time included.
+        retry_after: Seconds that the service asked to wait. Kept to, up to the longest delay.
+    """
+    doublings = min(receive_count - 1, 10)  # enough to reach the longest
+    delay: int = min(LONGEST_REDELIVERY_DELAY, FIRST_REDELIVERY_DELAY << doublings)
+    return math.ceil(max(delay / 2 * (1 + random()), min(retry_after, LONGEST_REDELIVERY_DELAY)))
 
 
 class TimeBudget:

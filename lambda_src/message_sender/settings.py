@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, get_args
 
 from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, endpoint_url
@@ -22,8 +23,11 @@ class Settings:
         region: Of the function, its bus and its queues.
         participant_url: Of the Participant Service. It may be in another Region: `CONNECT_REGION`.
         event_bus_name: The bus that results are published on: name or ARN.
+        message_queue_url: Where an event's message goes that cannot be sent now.
+        dead_letter_queue_url: Where copies of messages go that could not be sent in time.
         rejected_queue_url: Where copies of rejected messages go.
         unpublished_results_queue_url: Where results go that EventBridge did not take.
+        retry_window: How long a message of the queue is tried again, counted from its acceptance.
         content_limits: Which lengths the contract allows.
         tracing: Whether X-Ray tracing is active.
         service: The service's name in logs, metrics and traces.
@@ -36,8 +40,11 @@ class Settings:
     eventbridge_url: str
     sqs_url: str
     event_bus_name: str
+    message_queue_url: str
+    dead_letter_queue_url: str
     rejected_queue_url: str
     unpublished_results_queue_url: str
+    retry_window: timedelta
     content_limits: ContentLimits
     tracing: bool
     service: str
@@ -60,8 +67,11 @@ class Settings:
             eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
             sqs_url=endpoint_url(SQS, region=region, environ=environ),
             event_bus_name=_required(environ, "EVENT_BUS_NAME"),
+            message_queue_url=_required(environ, "MESSAGE_QUEUE_URL"),
+            dead_letter_queue_url=_required(environ, "DEAD_LETTER_QUEUE_URL"),
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
+            retry_window=_minutes(environ, "RETRY_WINDOW_MINUTES", default="10"),
             content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
@@ -75,6 +85,13 @@ def _required(environ: Mapping[str, str], name: str) -> str:
     if not value:
         raise ValueError(f"the environment variable {name} is not set")
     return value
+
+
+def _minutes(environ: Mapping[str, str], name: str, *, default: str) -> timedelta:
+    value = environ.get(name) or default
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise ValueError(f"the environment variable {name} must be a whole number of minutes")
+    return timedelta(minutes=int(value))
 
 
 def _content_limits(value: str) -> ContentLimits:

@@ -69,6 +69,8 @@ def function_environ(participant_url: str, aws_url: str, **more: str) -> dict[st
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url,
         "EVENT_BUS_NAME": "results-bus",
+        "MESSAGE_QUEUE_URL": f"{aws_url}/000000000000/messages.fifo",
+        "DEAD_LETTER_QUEUE_URL": f"{aws_url}/000000000000/dead-letter.fifo",
         "REJECTED_QUEUE_URL": f"{aws_url}/000000000000/rejected",
         "UNPUBLISHED_RESULTS_QUEUE_URL": f"{aws_url}/000000000000/unpublished",
         "POWERTOOLS_TRACE_DISABLED": "true",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_sender.errors import AwsCallError, ResultNotPublishedError, ThrottledError
+from message_sender.errors import (
+    AwsCallError,
+    DeadlineExceededError,
+    ResultNotPublishedError,
+    ThrottledError,
+)
 from message_sender.request import derive_client_token
-from sandbox.participant_service.faults import Status
-from tests.support.lambda_events import TEXT, FakeLambdaContext, bus_event
+from sandbox.participant_service.faults import AcceptedThenCut, Status
+from tests.support.lambda_events import TEXT, FakeLambdaContext, bus_event, record
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Function
@@ -64,14 +70,88 @@ def test_a_rejected_message_is_copied_and_published(
     assert result["Error"]["Code"] == code
 
 
-def test_a_message_that_may_be_sent_later_raises_and_publishes_nothing(function: Function) -> None:
+def as_record(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the record that a message of the queue becomes."""
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    return record(message["MessageBody"], group=message["MessageGroupId"], attributes=attributes)
+
+
+def test_a_message_that_may_be_sent_later_is_handed_over_and_stays_the_same(function: Function) -> None:
+    chat = function.start_chat()
+    event = bus_event(chat.request(ContactId=chat.contact_id, Metadata={"order": "4711"}))
+    function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
+
+    function(event)
+    [message] = function.aws.messages
+    published_before = list(function.aws.events)
+    failed = function.batch(as_record(message))
+
+    assert published_before == []
+    assert failed == []
+    assert message["QueueUrl"].endswith("/messages.fifo")
+    assert message["MessageGroupId"] == chat.contact_id
+    assert message["MessageDeduplicationId"] == event["id"]
+    [result] = function.aws.results
+    assert result["Outcome"] == "SENT"
+    assert result["EventSource"] == "eventbridge"
+    assert result["SourceId"] == event["id"]
+    assert result["AcceptedAt"] == "2026-01-31T12:00:00.000Z"
+    assert result["ClientToken"] == derive_client_token("eventbridge", event["id"])
+
+
+def test_a_message_that_was_accepted_before_it_was_handed_over_appears_once(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(AcceptedThenCut(), times=3)
+
+    function(bus_event(chat.request()))
+    function.batch(as_record(function.aws.messages[0]))
+
+    assert chat.texts == [TEXT]
+
+
+def test_without_a_contact_the_group_is_a_hash_of_the_token(function: Function) -> None:
+    chat, other = function.start_chat(), function.start_chat()
+    function.participant.faults.add(Status(status=503), times=None)
+
+    for number, each in enumerate((chat, chat, other)):
+        function(bus_event(each.request(), event_id=f"e-{number}"))
+
+    first, second, third = (message["MessageGroupId"] for message in function.aws.messages)
+    assert first == second != third
+    assert chat.connection_token not in first
+    assert re.fullmatch(r"[0-9a-f]{64}", first)
+
+
+def test_a_message_that_cannot_be_handed_over_raises_its_error(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after_ms=1), times=None)
+    function.aws.failures["SendMessage"] = [400]
 
     with pytest.raises(ThrottledError):
         function(bus_event(chat.request()))
 
     assert function.aws.events == []
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"EventSource": "eventbridge"},
+        {"EventSource": "eventbridge", "SourceId": "", "AcceptedAt": "2026-01-31T12:00:00+00:00"},
+        {"EventSource": "eventbridge", "SourceId": "e-1", "AcceptedAt": "noon"},
+        {"EventSource": "eventbridge", "SourceId": "e-1", "AcceptedAt": "2026-01-31T12:00:00"},
+        {"EventSource": "mine", "SourceId": "e-1", "AcceptedAt": "2026-01-31T12:00:00+00:00"},
+        {"SourceId": "e-1"},
+    ],
+)
+def test_attributes_of_a_producer_are_no_origin(function: Function, attributes: dict[str, str]) -> None:
+    chat = function.start_chat()
+    message = record(chat.request(), attributes=attributes)
+
+    function.batch(message)
+
+    [result] = function.aws.results
+    assert (result["EventSource"], result["SourceId"]) == ("sqs", message["messageId"])
 
 
 def test_a_copy_that_cannot_be_made_raises_before_anything_is_published(function: Function) -> None:
@@ -91,10 +171,20 @@ def test_a_result_that_is_safe_nowhere_raises(function: Function) -> None:
         function(bus_event(chat.request()))
 
 
-def test_without_time_nothing_is_sent(function: Function) -> None:
+def test_without_time_for_a_try_the_message_is_handed_over(function: Function) -> None:
     chat = function.start_chat()
 
-    with pytest.raises(Exception, match="not enough time"):
-        function(bus_event(chat.request()), FakeLambdaContext(seconds_left=8))
+    function(bus_event(chat.request()), FakeLambdaContext(seconds_left=8))
 
     assert chat.texts == []
+    assert len(function.aws.messages) == 1
+
+
+def test_without_time_for_anything_it_raises(function: Function) -> None:
+    chat = function.start_chat()
+
+    with pytest.raises(DeadlineExceededError):
+        function(bus_event(chat.request()), FakeLambdaContext(seconds_left=3))
+
+    assert chat.texts == []
+    assert function.aws.messages == []

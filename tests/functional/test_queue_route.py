@@ -38,6 +38,7 @@ def outcomes(function: Function) -> dict[str, str]:
 def test_a_message_reaches_its_chat_and_its_result_is_published(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request(ContactId=chat.contact_id, Metadata={"order": "4711"}))
+    message["attributes"]["SentTimestamp"] = "1769860800000"
 
     failed = function.batch(message)
 
@@ -184,6 +185,10 @@ def test_a_message_that_cannot_be_sent_now_comes_back_with_its_followers_and_no_
     assert sorted(failed) == sorted([batch[0]["messageId"], batch[2]["messageId"]])
     assert held.texts == []
     assert free.texts == ["2"]
+    [delays] = function.aws.delays
+    assert delays.keys() == {batch[0]["receiptHandle"], batch[2]["receiptHandle"]}
+    assert len(set(delays.values())) == 1
+    assert 1 <= min(delays.values()) <= 2
     assert outcomes(function) == {batch[1]["messageId"]: "SENT"}
 
 
@@ -321,3 +326,104 @@ def test_no_secret_reaches_a_log_or_a_result(function: Function, capsys: pytest.
     assert "AccessDenied" in seen
     for secret in (TEXT, chat.connection_token, TOKEN, task_token):
         assert secret not in seen
+
+
+DOWN = Status(status=503)
+
+
+def test_each_chat_comes_back_after_the_backoff_of_its_first_message(function: Function) -> None:
+    new, old = function.start_chat(), function.start_chat()
+    batch = [
+        record(new.request(), group="new", receive_count=1),
+        record(old.request(), group="old", receive_count=5),
+        record(new.request(), group="new", receive_count=9),
+    ]
+    function.participant.faults.add(DOWN, times=None)
+
+    function.batch(*batch)
+
+    delays = {handle: seconds for call in function.aws.delays for handle, seconds in call.items()}
+    assert delays[batch[0]["receiptHandle"]] == delays[batch[2]["receiptHandle"]] <= 2
+    assert 16 <= delays[batch[1]["receiptHandle"]] <= 32
+
+
+def test_what_the_service_asks_to_wait_is_waited_for_in_the_queue(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=429, retry_after=30), times=None)
+    message = record(chat.request())
+
+    function.batch(message)
+
+    assert function.aws.delays == [{message["receiptHandle"]: 30}]
+
+
+def test_a_record_that_is_done_keeps_its_visibility(function: Function) -> None:
+    chat = function.start_chat()
+
+    function.batch(record(chat.request()), record("junk"))
+
+    assert function.aws.delays == []
+
+
+def test_a_change_of_visibility_that_fails_does_no_harm(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(DOWN, times=None)
+    function.aws.failures["ChangeMessageVisibilityBatch"] = [400]
+    message = record(chat.request())
+
+    assert function.batch(message) == [message["messageId"]]
+
+
+def test_a_message_older_than_the_retry_window_is_given_up_and_its_chat_goes_on(function: Function) -> None:
+    chat = function.start_chat()
+    old = record(chat.request(Content="1"), group="chat-7", age=601, receive_count=12)
+    young = record(chat.request(Content="2"), group="chat-7", age=10)
+    function.participant.faults.add(DOWN, times=3)
+
+    failed = function.batch(old, young)
+
+    assert failed == []
+    assert chat.texts == ["2"]
+    [letter] = function.aws.messages
+    client_token = derive_client_token(QUEUE_ARN, old["messageId"])
+    assert letter["QueueUrl"].endswith("/dead-letter.fifo")
+    assert letter["MessageGroupId"] == "chat-7"
+    assert letter["MessageDeduplicationId"] == old["messageId"]
+    assert json.loads(letter["MessageBody"])["ClientToken"] == client_token
+    assert letter["MessageAttributes"]["Code"]["StringValue"] == "ServiceUnavailable"
+    given_up, sent = function.aws.results
+    assert given_up["Outcome"] == "FAILED"
+    assert given_up["Error"]["Code"] == "ServiceUnavailable"
+    assert given_up["Error"]["MaybeDelivered"]
+    assert sent["Outcome"] == "SENT"
+    assert function.aws.delays == []
+
+
+def test_an_old_message_that_was_not_tried_is_not_given_up(function: Function) -> None:
+    chat = function.start_chat()
+    old = record(chat.request(), age=3600)
+
+    failed = function.batch(old, context=FakeLambdaContext(seconds_left=7))
+
+    assert failed == [old["messageId"]]
+    assert function.aws.messages == []
+
+
+def test_an_old_message_that_can_be_sent_is_sent(function: Function) -> None:
+    chat = function.start_chat()
+
+    function.batch(record(chat.request(), age=3600))
+
+    assert chat.texts == [TEXT]
+
+
+def test_a_letter_that_cannot_be_copied_comes_back(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(DOWN, times=None)
+    function.aws.failures["SendMessage"] = [400]
+    old = record(chat.request(), age=601)
+
+    failed = function.batch(old)
+
+    assert failed == [old["messageId"]]
+    assert function.aws.events == []

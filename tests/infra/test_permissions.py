@@ -76,7 +76,7 @@ def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
         {
             "Effect": "Allow",
             "Action": "sqs:SendMessage",
-            "Resource": [arn(EVENTS_DEAD_LETTER), arn(REJECTED), arn(UNPUBLISHED_RESULTS)],
+            "Resource": [arn(DEAD_LETTER), arn(EVENTS_DEAD_LETTER), arn(REJECTED), arn(UNPUBLISHED_RESULTS)],
         },
         {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": arn(KEY)},
         {

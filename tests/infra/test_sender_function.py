@@ -6,6 +6,7 @@ from aws_cdk.assertions import Template
 from tests.infra.template import (
     ALIAS,
     BUS,
+    DEAD_LETTER,
     FUNCTION,
     KEY,
     LOGS,
@@ -50,8 +51,11 @@ def test_function_has_the_memory_of_the_stage(synthesize: Synthesize) -> None:
 def test_environment_is_what_the_function_reads(dev: Template) -> None:
     assert environment(dev) == {
         "EVENT_BUS_NAME": ref(BUS),
+        "MESSAGE_QUEUE_URL": ref(MESSAGES),
+        "DEAD_LETTER_QUEUE_URL": ref(DEAD_LETTER),
         "REJECTED_QUEUE_URL": ref(REJECTED),
         "UNPUBLISHED_RESULTS_QUEUE_URL": ref(UNPUBLISHED_RESULTS),
+        "RETRY_WINDOW_MINUTES": "10",
         "CONTENT_LIMITS": "specification",
         "POWERTOOLS_SERVICE_NAME": "connect-message-sender",
         "POWERTOOLS_METRICS_NAMESPACE": "ConnectMessageSender-dev",
@@ -66,14 +70,15 @@ def test_environment_is_what_the_function_reads(dev: Template) -> None:
         ("content_limits", "service", "CONTENT_LIMITS"),
         ("connect_region", "eu-west-2", "CONNECT_REGION"),
         ("log_level", "ERROR", "POWERTOOLS_LOG_LEVEL"),
+        ("retry_window_minutes", 3, "RETRY_WINDOW_MINUTES"),
     ],
 )
 def test_option_of_the_stage_reaches_the_environment(
-    synthesize: Synthesize, option: str, value: str, variable: str
+    synthesize: Synthesize, option: str, value: object, variable: str
 ) -> None:
     template = synthesize("dev", **{option: value})
 
-    assert environment(template)[variable] == value
+    assert environment(template)[variable] == str(value)
 
 
 def test_environment_is_encrypted_with_the_key(template: Template) -> None:

@@ -20,6 +20,7 @@ class AwsEndpoint:
     Attributes:
         events: Entries that PutEvents took, in order.
         messages: Parameters of SQS messages that were taken.
+        delays: For each change of visibility, the seconds by receipt handle.
         failures: For an operation, the answers of its next calls: a status, or entries to refuse.
     """
 
@@ -28,6 +29,7 @@ class AwsEndpoint:
     messages: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, list[int | set[int]]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    delays: list[dict[str, int]] = field(default_factory=list)
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -47,6 +49,11 @@ class AwsEndpoint:
         if operation == "SendMessageBatch":
             for entry in parameters["Entries"]:
                 self.messages.append({"QueueUrl": parameters["QueueUrl"], **entry})
+            return 200, {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
+        if operation == "ChangeMessageVisibilityBatch":
+            self.delays.append(
+                {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in parameters["Entries"]}
+            )
             return 200, {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
         return 400, {"__type": "UnknownOperationException"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import count
 from typing import Any
 
@@ -41,25 +42,35 @@ def record(
     group: str | None = "chat-1",
     message_id: str | None = None,
     receive_count: int = 1,
+    age: float = 0.0,
+    attributes: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a record as the event source mapping of a FIFO queue delivers it."""
+    """Return a record as the event source mapping of a FIFO queue delivers it.
+
+    Args:
+        age: Seconds since the queue accepted it.
+        attributes: Message attributes.
+    """
     number = next(_ids)
-    attributes = {
+    system = {
         "ApproximateReceiveCount": str(receive_count),
-        "SentTimestamp": "1769860800000",
+        "SentTimestamp": str(int((time.time() - age) * 1000)),
         "SequenceNumber": f"{number:020d}",
         "SenderId": "AIDAIENQZJOLO23YVJ4VO",
         "MessageDeduplicationId": f"dedup-{number}",
         "ApproximateFirstReceiveTimestamp": "1769860800100",
     }
     if group is not None:
-        attributes["MessageGroupId"] = group
+        system["MessageGroupId"] = group
     return {
         "messageId": message_id or f"00000000-0000-4000-8000-{number:012d}",
         "receiptHandle": f"handle-{number}",
         "body": body if isinstance(body, str) else json.dumps(body),
-        "attributes": attributes,
-        "messageAttributes": {},
+        "attributes": system,
+        "messageAttributes": {
+            name: {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+            for name, value in (attributes or {}).items()
+        },
         "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
         "eventSource": "aws:sqs",
         "eventSourceARN": QUEUE_ARN,

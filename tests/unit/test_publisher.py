@@ -44,6 +44,8 @@ class Setup:
         self.queue = FakeAwsApi(accepting_queue, queue or [])
         queues = Queues(
             sqs=self.queue,
+            message_queue_url="messages",
+            dead_letter_queue_url="dead-letters",
             rejected_queue_url="rejected",
             unpublished_results_queue_url="unpublished",
             clock=self.clock,

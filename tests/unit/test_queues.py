@@ -32,6 +32,8 @@ def copy(
     clock = FakeClock()
     queues = Queues(
         sqs=api,
+        message_queue_url="messages",
+        dead_letter_queue_url="dead-letters",
         rejected_queue_url="rejected",
         unpublished_results_queue_url="unpublished",
         clock=clock,

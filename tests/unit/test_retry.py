@@ -6,13 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.message_queues import max_receive_count
 from message_sender.errors import (
     ConnectionFailedError,
     RetryableError,
     ServiceUnavailableError,
     ThrottledError,
 )
-from message_sender.retry import MAX_ATTEMPTS, TimeBudget, delay_before_retry, full_jitter
+from message_sender.retry import (
+    MAX_ATTEMPTS,
+    TimeBudget,
+    delay_before_retry,
+    full_jitter,
+    redelivery_delay,
+)
 
 THROTTLED = ThrottledError("slow down")
 UNAVAILABLE = ServiceUnavailableError("down")
@@ -97,3 +104,32 @@ def test_no_retry_is_allowed_that_could_not_end_in_time(
         timeout = budget.attempt_timeout(moment)
         assert timeout is not None
         assert moment + timeout <= deadline + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("receive_count", "least", "most"),
+    [(1, 1, 2), (2, 2, 4), (3, 4, 8), (5, 16, 32), (6, 30, 60), (7, 30, 60), (1000, 30, 60)],
+)
+def test_a_message_comes_back_after_a_backoff_of_which_half_is_jitter(
+    receive_count: int, least: int, most: int
+) -> None:
+    assert redelivery_delay(receive_count, random=lambda: 0.0) == least
+    assert redelivery_delay(receive_count, random=lambda: 1.0) == most
+
+
+@given(st.integers(1, 10_000), RANDOM, st.floats(0, 1e6))
+def test_a_redelivery_is_never_later_than_a_minute(receive_count: int, random: float, asked: float) -> None:
+    delay = redelivery_delay(receive_count, random=lambda: random, retry_after=asked)
+
+    assert min(asked, 60) <= delay <= 60
+    assert delay >= 1
+
+
+@pytest.mark.parametrize("minutes", [1, 10, 60, 240])
+def test_the_queue_allows_all_the_receives_of_a_retry_window(minutes: int) -> None:
+    receives, elapsed = 1, 0
+    while elapsed <= minutes * 60:
+        elapsed += redelivery_delay(receives, random=lambda: 0.0)  # the shortest waits, the most receives
+        receives += 1
+
+    assert receives <= max_receive_count(retry_window_minutes=minutes)

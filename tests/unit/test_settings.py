@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from message_sender.settings import Settings
@@ -9,6 +11,8 @@ from message_sender.settings import Settings
 ENVIRON = {
     "AWS_REGION": "eu-central-1",
     "EVENT_BUS_NAME": "bus",
+    "MESSAGE_QUEUE_URL": "https://sqs/messages.fifo",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs/dead-letter.fifo",
     "REJECTED_QUEUE_URL": "https://sqs/rejected",
     "UNPUBLISHED_RESULTS_QUEUE_URL": "https://sqs/unpublished",
 }
@@ -41,6 +45,17 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
 def test_an_unknown_content_limit_is_refused_with_what_is_known() -> None:
     with pytest.raises(ValueError, match="CONTENT_LIMITS must be one of specification, service"):
         Settings.from_environ(ENVIRON | {"CONTENT_LIMITS": "none"})
+
+
+def test_the_retry_window_is_ten_minutes_unless_set() -> None:
+    assert Settings.from_environ(ENVIRON).retry_window == timedelta(minutes=10)
+    assert Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": "3"}).retry_window == timedelta(minutes=3)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "ten", "³"])
+def test_a_retry_window_of_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="RETRY_WINDOW_MINUTES must be a whole number of minutes"):
+        Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": value})
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", "1"])

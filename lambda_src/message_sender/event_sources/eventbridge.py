@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
@@ -45,8 +46,11 @@ class EventBridgeSource:
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Send the message of an event.
 
+        One that may be sent later is handed over to the queue, so that one retry mechanism serves both.
+
         Raises:
-            RetryableError: The message may be sent later. Lambda invokes again, with the same event id.
+            RetryableError: The message may be sent later, and is not in the queue. Lambda invokes again, with
+                the same event id.
             AwsCallError: The copy of a rejected message was not made. The same.
             ResultNotPublishedError: The result is safe nowhere. The same.
         """
@@ -63,8 +67,8 @@ class EventBridgeSource:
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
-            self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
-            raise outcome.error
+            self._hand_over(event["detail"], outcome, delivery, origin, until=deadlines.publish)
+            return {}
         if isinstance(outcome, Rejected):
             self._copy(body, outcome, delivery, origin, until=deadlines.copy)
         result = delivery.result(outcome, origin)
@@ -73,6 +77,30 @@ class EventBridgeSource:
             self._telemetry.publish_failed(origin)
             raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
         return {}
+
+    def _hand_over(
+        self,
+        detail: dict[str, Any],
+        outcome: Undelivered,
+        delivery: Delivery,
+        origin: Origin,
+        *,
+        until: float,
+    ) -> None:
+        # Valid, or it would be rejected: there is a ClientToken, and the connection token is a string.
+        group = delivery.correlation.contact_id or sha256(detail["ConnectionToken"].encode()).hexdigest()
+        try:
+            self._queues.hand_over(
+                json.dumps(detail),
+                client_token=str(delivery.correlation.client_token),
+                origin=origin,
+                message_group=group,
+                until=until,
+            )
+        except AwsCallError:
+            self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
+            raise outcome.error from None
+        self._telemetry.handed_over(origin, delivery, outcome.error)
 
     def _copy(
         self, body: str, outcome: Rejected, delivery: Delivery, origin: Origin, *, until: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,9 +22,10 @@ from message_sender.errors import (
     ResultNotPublishedError,
     RetryableError,
 )
-from message_sender.outcome import Origin, Rejected, Undelivered
+from message_sender.outcome import Failed, Origin, Rejected, Undelivered
+from message_sender.queues import origin_of
 from message_sender.request import contact_id_of, derive_client_token
-from message_sender.retry import TimeBudget
+from message_sender.retry import TimeBudget, redelivery_delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.delivery import Delivery, MessageSender
     from message_sender.observability import Telemetry
-    from message_sender.outcome import Outcome
+    from message_sender.outcome import MessageResult, Outcome
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
 
@@ -115,7 +116,9 @@ class SqsSource:
     """Works off batches of the queue.
 
     Args:
+        random: Returns a number from 0 to 1, for jitter.
         workers: Has a thread for each chat of a batch.
+        retry_window: A message that was tried and is older is given up.
     """
 
     def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
@@ -126,14 +129,18 @@ class SqsSource:
         publisher: Publisher,
         telemetry: Telemetry,
         clock: Clock,
+        random: Callable[[], float],
         workers: Executor,
+        retry_window: timedelta,
     ) -> None:
         self._sender = sender
         self._queues = queues
         self._publisher = publisher
         self._telemetry = telemetry
         self._clock = clock
+        self._random = random
         self._workers = workers
+        self._retry_window = retry_window
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
@@ -167,22 +174,36 @@ class SqsSource:
         client_token = derive_client_token(record.event_source_arn, record.message_id)
         try:
             item.delivery = self._sender.deliver(record.body, client_token=client_token, budget=budget)
-            outcome = item.delivery.outcome
+            outcome = self._outcome(item.delivery, item.origin)
             if isinstance(outcome, Undelivered):
                 item.error = outcome.error
                 return
-            if isinstance(outcome, Rejected):
-                self._queues.copy_to_rejected(
-                    record.body,
-                    item.delivery.result(outcome, item.origin),
-                    message_group=record.raw_event["attributes"].get("MessageGroupId"),
-                    until=deadlines.copy,
-                )
+            self._copy(record, item.delivery.result(outcome, item.origin), until=deadlines.copy)
             item.outcome = outcome
         except MessageSenderError as error:
             item.error = error
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
             item.error = InternalError.caused_by(defect)
+
+    def _outcome(self, delivery: Delivery, origin: Origin) -> Outcome | Undelivered:
+        """Give a message up that was tried now and is older than the retry window."""
+        outcome = delivery.outcome
+        if not isinstance(outcome, Undelivered):
+            return outcome
+        too_old = self._clock.now() - origin.accepted_at > self._retry_window
+        if too_old and delivery.attempts > 0:
+            return Failed(outcome.error, outcome.maybe_delivered)
+        return outcome
+
+    def _copy(self, record: SQSRecord, result: MessageResult, *, until: float) -> None:
+        _, group = _chat_of(record)
+        if isinstance(result.outcome, Rejected):
+            own_group = record.raw_event["attributes"].get("MessageGroupId")
+            self._queues.copy_to_rejected(record.body, result, message_group=own_group, until=until)
+        elif isinstance(result.outcome, Failed):
+            self._queues.copy_to_dead_letters(
+                record.body, result, message_group=group, message_id=record.message_id, until=until
+            )
 
     def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
         """Publish the outcomes and tell of everything.
@@ -206,6 +227,30 @@ class SqsSource:
             self._telemetry.unhandled(defect)
             for item, _, _ in ended:
                 item.error = item.error or InternalError.caused_by(defect)
+        self._delay([item for item in handled if item.error is not None], until=deadlines.publish)
+
+    def _delay(self, failed: Sequence[HandledRecord], *, until: float) -> None:
+        """Let what comes back of each chat come back together, after the backoff of its first message.
+
+        One value for all of a chat: SQS returns a group only up to its first hidden message. If it fails,
+        they come back when their visibility timeout ends.
+        """
+        chats: dict[tuple[str, str], list[HandledRecord]] = defaultdict(list)
+        for item in failed:
+            chats[_chat_of(item.record)].append(item)
+        calls = []
+        for items in chats.values():
+            first = items[0]
+            retry_after = first.error.retry_after if isinstance(first.error, RetryableError) else None
+            seconds = redelivery_delay(
+                first.origin.receive_count, random=self._random, retry_after=retry_after or 0.0
+            )
+            handles = [item.record.receipt_handle for item in items]
+            calls.append(self._workers.submit(self._queues.delay, handles, seconds=seconds, until=until))
+        done, _ = wait(calls, timeout=max(0.0, until - self._clock.monotonic()))
+        for call in done:
+            if (error := call.exception()) is not None:
+                self._telemetry.delay_failed(error)
 
     def _tell_of_error(self, item: HandledRecord) -> None:
         match item.error:
@@ -237,9 +282,11 @@ def _chat_of(record: SQSRecord) -> tuple[str, str]:
 
 def _origin(record: SQSRecord) -> Origin:
     attributes = record.raw_event["attributes"]
-    return Origin(
+    receive_count = int(attributes["ApproximateReceiveCount"])
+    handed_over = origin_of(record.raw_event.get("messageAttributes"), receive_count=receive_count)
+    return handed_over or Origin(
         event_source="sqs",
         source_id=record.message_id,
         accepted_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
-        receive_count=int(attributes["ApproximateReceiveCount"]),
+        receive_count=receive_count,
     )
