@@ -9,6 +9,7 @@ from tests.infra.template import (
     API_ROLE_POLICY,
     API_STAGE,
     BUS,
+    DEAD_LETTER,
     EVENTS_DEAD_LETTER,
     KEY,
     LOGS,
