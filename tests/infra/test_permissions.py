@@ -62,6 +62,7 @@ def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
                 "sqs:DeleteMessage",
                 "sqs:GetQueueAttributes",
                 "sqs:ReceiveMessage",
+                "sqs:SendMessage",
             ],
             "Resource": arn(MESSAGES),
         },
