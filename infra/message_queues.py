@@ -24,9 +24,10 @@ def max_receive_count(*, retry_window_minutes: int) -> int:
 
     Only the net for a function that dies each time: any other message is given up by the function, at the
     first receive after the retry window. So this counts the receives of a window, the first and one after
-    each wait of 2, 4, 8 ... 60 seconds, and doubles them, because not every receive is a try: jitter makes
-    waits shorter, throttled invocations use receives up, and so do the failures of a message's predecessor
-    in its chat. SQS accepts at most 1000, which the longest window that `StageOptions` accepts keeps to.
+    each wait of 2, 4, 8 ... 60 seconds, and doubles them: jitter makes a wait as short as its half. What is
+    left of that, on average a third, is for receives that are no tries: throttled invocations, and failures
+    of a message's predecessor in its chat. SQS accepts at most 1000, which the longest window that
+    `StageOptions` accepts keeps to.
     """
     receives, elapsed, wait = 1, 0, _FIRST_BACKOFF_SECONDS
     while elapsed <= retry_window_minutes * 60:

@@ -67,10 +67,8 @@ class StageOptions:
     content_limits: Literal["specification", "service"] = field(metadata=_one_of("specification", "service"))
     connect_region: str | None = field(default=None, metadata=_region_or_null())
     """Of the Amazon Connect instance, where it is not the stack's. The CDK drops a null from its context."""
-    log_level: Literal["DEBUG", "INFO", "WARN", "ERROR"] = field(
-        metadata=_one_of("DEBUG", "INFO", "WARN", "ERROR")
-    )
-    """In Lambda's spelling."""
+    log_level: Literal["DEBUG", "INFO"] = field(metadata=_one_of("DEBUG", "INFO"))
+    """Not above INFO: Lambda would drop the metrics, which are lines of the log without a level."""
     log_retention_days: int = field(metadata=_one_of(*LOG_RETENTION))
     memory_size_mb: int = field(metadata=_whole_number(128, 10_240))
     maximum_concurrency: int = field(metadata=_whole_number(2, 1000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -141,7 +140,6 @@ def _event_sources(
             telemetry=telemetry,
             clock=clock,
             random=random,
-            workers=ThreadPoolExecutor(_CHATS_SIDE_BY_SIDE, thread_name_prefix="chat"),
             retry_window=settings.retry_window,
         ),
         "eventbridge": EventBridgeSource(

@@ -26,7 +26,7 @@ class Deadlines:
 
     Attributes:
         send: No call of SendMessage goes on after it.
-        copy: No copy of a rejected message goes on after it.
+        copy: No copy of a message, rejected or given up, goes on after it.
         publish: All is over but the answer.
     """
 

@@ -40,9 +40,11 @@ class Telemetry:
         self._logger = logger
         self._metrics = metrics
         self._tracer = tracer
+        self._event_source: EventSource = "direct"
 
     def event_source(self, name: EventSource) -> None:
-        """Set the dimension that every metric of this invocation has."""
+        """Set the dimension that every metric of this invocation has: what invoked the function."""
+        self._event_source = name
         self._metrics.add_dimension(name="EventSource", value=name)
 
     def ended(self, result: MessageResult, delivery: Delivery) -> None:
@@ -54,7 +56,7 @@ class Telemetry:
                 name=metric, unit=MetricUnit.Count, value=1, namespace=self._metrics.namespace
             ) as by_code:
                 by_code.add_dimension(name="service", value=self._metrics.service)
-                by_code.add_dimension(name="EventSource", value=result.origin.event_source)
+                by_code.add_dimension(name="EventSource", value=self._event_source)
                 by_code.add_dimension(name="Code", value=result.code)
         self._note_attempts(delivery)
         latency = result.completed_at - result.origin.accepted_at
@@ -75,12 +77,12 @@ class Telemetry:
         self._logger.warning("Message not delivered yet", **_error(error), **_ids(origin, delivery))
 
     def copy_failed(self, origin: Origin, delivery: Delivery | None, error: AwsCallError) -> None:
-        """Tell of a rejected message that could not be copied. It comes back."""
+        """Tell of a message, rejected or given up, that could not be copied. It comes back."""
         self._count("MessagesRetried")
         keys = _ids(origin, delivery)
         if delivery is not None:
             self._note_attempts(delivery)
-            if isinstance(delivery.outcome, Rejected):
+            if not isinstance(delivery.outcome, Sent):
                 keys |= _error(delivery.outcome.error)
         self._logger.error("Copy not made", failure=str(error), **keys)
 

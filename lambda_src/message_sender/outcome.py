@@ -67,12 +67,14 @@ class Origin:
     Attributes:
         source_id: What the producer was given: the SQS message id, the event id, or the request id.
         receive_count: How often the message came, this time included.
+        maybe_delivered: Whether a try before it was handed over to the queue may have arrived.
     """
 
     event_source: EventSource
     source_id: str
     accepted_at: datetime
     receive_count: int = 1
+    maybe_delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +137,14 @@ class MessageResult:
             return None
         error = self.outcome.error
         # What an earlier receive did is not known here. Only an invalid request was certainly never sent.
-        redelivered = self.origin.receive_count > 1 and not isinstance(error, InvalidRequestError)
+        tried_before = self.origin.maybe_delivered or self.origin.receive_count > 1
+        earlier = tried_before and not isinstance(error, InvalidRequestError)
         return {
             "Code": error.code,
             "Reason": error.reason,
             "HttpStatus": error.http_status,
             "RequestId": error.request_id,
-            "MaybeDelivered": self.outcome.maybe_delivered or redelivered,
+            "MaybeDelivered": self.outcome.maybe_delivered or earlier,
         }
 
 

@@ -48,7 +48,7 @@ class Publisher:
         """Publish results. Return for each whether it is on the bus or in the unpublished-results queue.
 
         Publishing never sends a message again: it is tried three times at most, then the queue keeps the
-        result for `make republish`.
+        result.
 
         Args:
             until: The moment of the monotonic clock at which this must be over.

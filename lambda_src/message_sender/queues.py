@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws_api import tries
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.outcome import MessageResult
 
+_EVENT_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_CLOCK_TOLERANCE: Final = timedelta(minutes=1)
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_BYTES: Final = 1_048_576
 """Of a message with its attributes. Source: SQS developer guide, "Message quotas"."""
 
@@ -118,9 +121,9 @@ class Queues:
         Harmless if it fails: they come back when their visibility timeout ends.
 
         Raises:
-            AwsCallError: The call failed.
+            AwsCallError: The call failed, as a whole or in part.
         """
-        self._call(
+        answer = self._call(
             "ChangeMessageVisibilityBatch",
             {
                 "QueueUrl": self._message_queue_url,
@@ -131,6 +134,8 @@ class Queues:
             },
             until=until,
         )
+        if answer.get("Failed"):
+            raise AwsCallError("ChangeMessageVisibilityBatch", name="FailedInPart", http_status=200)
 
     def keep_unpublished(self, entries: Sequence[Mapping[str, Any]], *, until: float) -> list[bool]:
         """Keep results that EventBridge did not take, at most ten. Return for each whether it is kept.
@@ -167,30 +172,48 @@ def origin_attributes(origin: Origin) -> dict[str, str]:
     return {
         "EventSource": origin.event_source,
         "SourceId": origin.source_id,
-        "AcceptedAt": origin.accepted_at.isoformat(),
+        "AcceptedAt": origin.accepted_at.astimezone(UTC).isoformat(),
+        "MaybeDelivered": str(origin.maybe_delivered).lower(),
     }
 
 
-def origin_of(attributes: object, *, receive_count: int) -> Origin | None:
+def origin_of(attributes: object, *, queued_at: datetime, receive_count: int) -> Origin | None:
     """Read the origin of a message that was handed over, from an SQS event's `messageAttributes`.
 
-    None for any other message: attributes that are not all there and right are a producer's own.
+    None for any other message. A producer may write such attributes too, so they are believed only if they
+    are all there and right, and only for what is told of the message: they decide nothing.
+
+    Args:
+        queued_at: When the queue accepted the message: an event was accepted before.
     """
-    if not isinstance(attributes, dict):
-        return None
-    values = [
-        (attributes.get(name) or {}).get("stringValue") for name in ("EventSource", "SourceId", "AcceptedAt")
-    ]
+    values = _string_values(attributes)
+    source_id = values.get("SourceId", "")
     try:
-        event_source, source_id, accepted_at = map(str, values)
-        moment = datetime.fromisoformat(accepted_at)
-    except ValueError:
+        accepted_at = datetime.fromisoformat(values.get("AcceptedAt", ""))
+        is_earlier = accepted_at <= queued_at + _CLOCK_TOLERANCE
+    except (TypeError, ValueError):  # TypeError: it has no offset
         return None
-    if event_source != "eventbridge" or not source_id or moment.tzinfo is None:
+    if (
+        values.get("EventSource") != "eventbridge"
+        or not _EVENT_ID.fullmatch(source_id)
+        or not accepted_at > _EARLIEST
+        or not is_earlier
+    ):
         return None
     return Origin(
-        event_source="eventbridge", source_id=source_id, accepted_at=moment, receive_count=receive_count
+        event_source="eventbridge",
+        source_id=source_id,
+        accepted_at=accepted_at,
+        receive_count=receive_count,
+        maybe_delivered=values.get("MaybeDelivered") != "false",
     )
+
+
+def _string_values(attributes: object) -> dict[str, str]:
+    if not isinstance(attributes, dict):
+        return {}
+    values = {name: value.get("stringValue") for name, value in attributes.items() if isinstance(value, dict)}
+    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _copy(body: str, result: MessageResult, message_group: str | None) -> dict[str, Any]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tests.functional.conftest import Function
 
 
+ORIGIN = {"EventSource": "eventbridge", "SourceId": "e-1", "AcceptedAt": "2026-01-31T12:00:00+00:00"}
+
+
 def test_the_message_of_an_event_reaches_its_chat(function: Function) -> None:
     chat = function.start_chat()
     event = bus_event(chat.request())
@@ -142,16 +145,67 @@ def test_a_message_that_cannot_be_handed_over_raises_its_error(function: Functio
         {"EventSource": "eventbridge", "SourceId": "e-1", "AcceptedAt": "2026-01-31T12:00:00"},
         {"EventSource": "mine", "SourceId": "e-1", "AcceptedAt": "2026-01-31T12:00:00+00:00"},
         {"SourceId": "e-1"},
+        {"EventSource": "eventbridge", "AcceptedAt": "2026-01-31T12:00:00+00:00"},
+        ORIGIN | {"SourceId": "x" * 65},
+        ORIGIN | {"SourceId": "two words"},
+        ORIGIN | {"AcceptedAt": "9999-12-31T23:59:59-14:00"},
+        ORIGIN | {"AcceptedAt": "0001-01-01T00:00:00+14:00"},
+        ORIGIN | {"AcceptedAt": "9999-01-01T00:00:00+00:00"},
     ],
 )
-def test_attributes_of_a_producer_are_no_origin(function: Function, attributes: dict[str, str]) -> None:
-    chat = function.start_chat()
-    message = record(chat.request(), attributes=attributes)
+def test_attributes_of_a_producer_are_no_origin_and_harm_no_other_chat(
+    function: Function, attributes: dict[str, str]
+) -> None:
+    chat, other = function.start_chat(), function.start_chat()
+    message = record(chat.request(), group="mine", attributes=attributes)
 
-    function.batch(message)
+    failed = function.batch(message, record(other.request(), group="other"))
+
+    assert failed == []
+    origins = {(result["EventSource"], result["SourceId"]) for result in function.aws.results}
+    assert ("sqs", message["messageId"]) in origins
+    assert other.texts == [TEXT]
+
+
+def test_attributes_of_any_shape_do_no_harm(function: Function) -> None:
+    chat = function.start_chat()
+    message = record(chat.request())
+    message["messageAttributes"] = {"EventSource": "text", "SourceId": {"stringValue": 7}, "AcceptedAt": None}
+
+    assert function.batch(message) == []
+
+
+def test_a_message_that_may_have_been_delivered_before_the_hand_over_says_so(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(AcceptedThenCut(), times=3)
+    function(bus_event(chat.request()))
+    function.participant.service.end_chat(chat.contact_id)
+
+    function.batch(as_record(function.aws.messages[0]))
 
     [result] = function.aws.results
-    assert (result["EventSource"], result["SourceId"]) == ("sqs", message["messageId"])
+    assert result["Error"]["Code"] == "AccessDenied"
+    assert result["Error"]["MaybeDelivered"] is True
+
+
+def test_a_handed_over_message_has_its_retry_window_from_the_queue(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=503), times=None)
+    function(bus_event(chat.request()) | {"time": "2020-01-01T00:00:00Z"})
+    message = as_record(function.aws.messages[0])
+
+    failed = function.batch(message)
+
+    assert failed == [message["messageId"]]
+
+
+def test_metrics_of_a_handed_over_message_are_those_of_the_queue(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.batch(record("junk", attributes=ORIGIN))
+
+    emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert {line["EventSource"] for line in emitted} == {"sqs"}
 
 
 def test_a_copy_that_cannot_be_made_raises_before_anything_is_published(function: Function) -> None:

@@ -347,6 +347,29 @@ def test_each_chat_comes_back_after_the_backoff_of_its_first_message(function: F
     assert 16 <= delays[batch[1]["receiptHandle"]] <= 32
 
 
+def test_receives_in_which_a_message_was_held_back_do_not_lengthen_its_backoff(function: Function) -> None:
+    chat = function.start_chat()
+    head = record(chat.request(Content="1"), receive_count=9)
+    follower = record(chat.request(Content="2"), receive_count=9)
+    function.participant.faults.add(
+        DOWN, client_token=derive_client_token(QUEUE_ARN, follower["messageId"]), times=None
+    )
+
+    failed = function.batch(head, follower)
+
+    assert failed == [follower["messageId"]]
+    assert function.aws.delays[0][follower["receiptHandle"]] <= 2
+
+
+def test_a_message_for_which_no_time_was_left_comes_back_soon(function: Function) -> None:
+    chat = function.start_chat()
+    message = record(chat.request(), receive_count=9)
+
+    function.batch(message, context=FakeLambdaContext(seconds_left=8))
+
+    assert function.aws.delays[0][message["receiptHandle"]] <= 2
+
+
 def test_what_the_service_asks_to_wait_is_waited_for_in_the_queue(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after=30), times=None)

@@ -69,7 +69,7 @@ def test_environment_is_what_the_function_reads(dev: Template) -> None:
     [
         ("content_limits", "service", "CONTENT_LIMITS"),
         ("connect_region", "eu-west-2", "CONNECT_REGION"),
-        ("log_level", "ERROR", "POWERTOOLS_LOG_LEVEL"),
+        ("log_level", "DEBUG", "POWERTOOLS_LOG_LEVEL"),
         ("retry_window_minutes", 3, "RETRY_WINDOW_MINUTES"),
     ],
 )
@@ -99,7 +99,7 @@ def test_untraced_function_loads_no_tracer(synthesize: Synthesize) -> None:
     assert environment(template)["POWERTOOLS_TRACE_DISABLED"] == "true"
 
 
-@pytest.mark.parametrize("level", ["DEBUG", "WARN"])
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_lambda_lets_through_what_the_logger_writes(synthesize: Synthesize, level: str) -> None:
     template = synthesize("dev", log_level=level)
 

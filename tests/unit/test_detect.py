@@ -74,7 +74,14 @@ def test_other_events_are_refused_with_a_list_of_what_is_accepted(event: dict[st
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("id", None), ("time", "noon"), ("time", "2026-01-31"), ("detail", "x")]
+    ("field", "value"),
+    [
+        ("id", None),
+        ("time", "noon"),
+        ("time", "2026-01-31"),
+        ("time", "0001-01-01T00:00:00+14:00"),
+        ("detail", "x"),
+    ],
 )
 def test_an_event_without_what_eventbridge_always_gives_is_refused(field: str, value: object) -> None:
     with pytest.raises(UnsupportedEventError):

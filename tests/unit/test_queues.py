@@ -21,6 +21,18 @@ DOWN = AwsCallError("SendMessage", name="InternalFailure", http_status=500)
 WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=400)
 
 
+def make_queues(api: FakeAwsApi, clock: FakeClock) -> Queues:
+    return Queues(
+        sqs=api,
+        message_queue_url="messages",
+        dead_letter_queue_url="dead-letters",
+        rejected_queue_url="rejected",
+        unpublished_results_queue_url="unpublished",
+        clock=clock,
+        random=lambda: 1.0,
+    )
+
+
 def copy(
     api: FakeAwsApi,
     *,
@@ -30,15 +42,7 @@ def copy(
     body: str = "junk",
 ) -> None:
     clock = FakeClock()
-    queues = Queues(
-        sqs=api,
-        message_queue_url="messages",
-        dead_letter_queue_url="dead-letters",
-        rejected_queue_url="rejected",
-        unpublished_results_queue_url="unpublished",
-        clock=clock,
-        random=lambda: 1.0,
-    )
+    queues = make_queues(api, clock)
     result = MessageResult(
         outcome=Rejected(InvalidRequestError("Content is required")),
         origin=Origin(event_source="sqs", source_id="s-1", accepted_at=clock.now()),
@@ -126,3 +130,19 @@ def test_between_two_tries_it_waits() -> None:
 
     assert counted == [1, 2, 3]
     assert clock.slept == [0.1, 0.2]
+
+
+@pytest.mark.parametrize("failed", [[{"Id": "0", "Code": "ReceiptHandleIsInvalid"}], []])
+def test_a_change_of_visibility_that_fails_in_part_is_an_error(failed: list[dict[str, str]]) -> None:
+    api = FakeAwsApi(lambda _: {"Successful": [], "Failed": failed})
+    clock = FakeClock()
+    queues = make_queues(api, clock)
+
+    def delay() -> None:
+        queues.delay(["handle"], seconds=2, until=clock.monotonic() + 60)
+
+    if failed:
+        with pytest.raises(AwsCallError, match="FailedInPart"):
+            delay()
+    else:
+        delay()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra import message_queues
 from infra.message_queues import max_receive_count
 from message_sender.errors import (
     ConnectionFailedError,
@@ -14,6 +15,8 @@ from message_sender.errors import (
     ThrottledError,
 )
 from message_sender.retry import (
+    FIRST_REDELIVERY_DELAY,
+    LONGEST_REDELIVERY_DELAY,
     MAX_ATTEMPTS,
     TimeBudget,
     delay_before_retry,
@@ -123,6 +126,11 @@ def test_a_redelivery_is_never_later_than_a_minute(receive_count: int, random: f
 
     assert min(asked, 60) <= delay <= 60
     assert delay >= 1
+
+
+def test_function_and_queue_count_with_the_same_backoff() -> None:
+    assert message_queues._FIRST_BACKOFF_SECONDS == FIRST_REDELIVERY_DELAY  # noqa: SLF001  # stands twice on purpose
+    assert message_queues._LONGEST_BACKOFF_SECONDS == LONGEST_REDELIVERY_DELAY  # noqa: SLF001  # the same
 
 
 @pytest.mark.parametrize("minutes", [1, 10, 60, 240])

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,21 +26,18 @@ from message_sender.errors import (
 )
 from message_sender.event_sources.sqs import ChatBatchProcessor, HandledRecord, SqsSource
 from message_sender.observability import Telemetry
-from message_sender.outcome import Origin, Sent
+from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
-from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_bus, accepting_queue
+from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
 from tests.support.lambda_events import FakeLambdaContext, record, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
     from message_sender.request import SendMessageRequest
 
 Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "slow", "defect", "copy fails"]
-ORIGIN = Origin(event_source="sqs", source_id="s-1", accepted_at=START)
 DONE: set[Fate] = {"sent", "refused", "invalid"}
 FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defect", "copy fails"]
 
@@ -99,17 +95,14 @@ class Batch:
         )
         logger = Logger(service="test", level=logging.CRITICAL)
         metrics = Metrics(namespace="test", service="test")
-        with ThreadPoolExecutor(10) as workers:
-            yield SqsSource(
-                sender=MessageSender(participant=self.participant, content_limits="specification", **common),
-                queues=queues,
-                publisher=Publisher(events=self.bus, event_bus_name="bus", queues=queues, **common),
-                telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
-                clock=clock,
-                random=lambda: 0.0,
-                workers=workers,
-                retry_window=timedelta(minutes=10),
-            )
+        yield SqsSource(
+            sender=MessageSender(participant=self.participant, content_limits="specification", **common),
+            queues=queues,
+            publisher=Publisher(events=self.bus, event_bus_name="bus", queues=queues, **common),
+            telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
+            retry_window=timedelta(minutes=10),
+            **common,
+        )
         metrics.clear_metrics()
 
     def handle(self, records: list[dict[str, Any]]) -> set[str]:
@@ -217,30 +210,33 @@ def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
     assert failures("slow", "slow", "slow", "sent") == {"2", "3"}
 
 
-def test_a_chat_that_does_not_end_holds_up_no_other() -> None:
+def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None:
     release = threading.Event()
 
-    def handle_chat(records: Sequence[SQSRecord], handled: list[HandledRecord]) -> None:
-        for item in records:
-            if item.body == "stuck":
+    def handle_chat(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> None:
+        for item in chat:
+            if item.record.body == "stuck":
                 release.wait(10)
-            handled.append(HandledRecord(item, ORIGIN))
+            handled.append(item)
 
-    def finish(handled: Sequence[HandledRecord]) -> None:
-        finished.extend(handled)
+    def process(*records: dict[str, Any]) -> list[str]:
+        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend)
+        with processor(list(records), handle_chat):
+            processor.process()
+        return [str(item["itemIdentifier"]) for item in processor.response()["batchItemFailures"]]
 
     finished: list[HandledRecord] = []
-    batch = [record(body, group=group, message_id=f"{group}{body}") for group in "AB" for body in ("1", "2")]
-    batch.insert(1, record("stuck", group="A", message_id="Astuck"))
-    with ThreadPoolExecutor(10) as workers:
-        processor = ChatBatchProcessor(workers=workers, patience=0.2, finish=finish)
-        with processor(batch, handle_chat):
-            processor.process()
-        answer = processor.response()
+    stuck = [record("stuck", group=f"stuck-{number}", message_id=f"stuck-{number}") for number in range(10)]
+    behind = record("behind", group="stuck-0", message_id="behind")
+    free = [record("1", group="free", message_id="1"), record("2", group="free", message_id="2")]
+    try:
+        failed = process(free[0], *stuck, behind, free[1])
+        later = process(*[record("3", group=f"{number}", message_id=f"{number}") for number in range(10)])
+    finally:
         release.set()
 
-    assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == ["Astuck", "A2"]
-    assert [item.record.message_id for item in finished] == ["A1", "Astuck", "A2", "B1", "B2"]
+    assert sorted(failed) == sorted([*(item["messageId"] for item in stuck), "behind"])
+    assert later == []
     assert {type(item.error) for item in finished if item.error} == {DeadlineExceededError}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import UnsupportedEventError
@@ -71,9 +71,11 @@ def _is_api_request(event: dict[str, object]) -> bool:
 
 def _is_time(value: object) -> bool:
     try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
+        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return False
+    return moment.tzinfo is not None
 
 
 def _is_number(value: object) -> bool:

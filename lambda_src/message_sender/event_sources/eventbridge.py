@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -93,7 +94,7 @@ class EventBridgeSource:
             self._queues.hand_over(
                 json.dumps(detail),
                 client_token=str(delivery.correlation.client_token),
-                origin=origin,
+                origin=replace(origin, maybe_delivered=outcome.maybe_delivered),
                 message_group=group,
                 until=until,
             )

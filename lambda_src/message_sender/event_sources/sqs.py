@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import wait
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,8 +28,8 @@ from message_sender.request import contact_id_of, derive_client_token
 from message_sender.retry import TimeBudget, redelivery_delay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -44,17 +44,21 @@ _RETRY_SECONDS: Final = 5.0
 """For how long after a chat's first failure to try again in this invocation. Longer waits are the queue's."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class HandledRecord:
-    """What became of one record of a batch.
+    """A record of a batch and what became of it.
 
     Attributes:
+        chat: What keeps its order: the message group; without one the contact; else it stands alone.
+        queued_at: When the queue accepted it. Its origin may have been accepted before.
         delivery: None if it was not tried.
         outcome: None while there is none.
         error: Why the record comes back, None if it is done.
     """
 
     record: SQSRecord
+    chat: str
+    queued_at: datetime
     origin: Origin
     delivery: Delivery | None = None
     outcome: Outcome | None = None
@@ -68,30 +72,23 @@ class ChatBatchProcessor(BatchProcessor):
     the list when it is handled, and stops after the first that is not done.
 
     Args:
-        workers: Where the chats run.
         patience: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
             the answer for the others.
-        finish: Called once, in the main thread, with an item for each record; may still set errors.
+        finish: Called once, in the main thread, with all records, chat by chat; may still set errors.
     """
 
-    def __init__(
-        self,
-        *,
-        workers: Executor,
-        patience: float,
-        finish: Callable[[Sequence[HandledRecord]], None],
-    ) -> None:
+    def __init__(self, *, patience: float, finish: Callable[[Sequence[HandledRecord]], None]) -> None:
         super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
-        self._workers = workers
         self._patience = patience
         self._finish = finish
 
     def process(self) -> list[tuple[Any, ...]]:
         """Handle the batch and report each record as done or failed."""
-        runs: list[tuple[list[SQSRecord], list[HandledRecord]]] = [
-            (chat, []) for chat in _by_chat(map(SQSRecord, self.records))
-        ]
-        wait([self._workers.submit(self.handler, *run) for run in runs], timeout=max(0.0, self._patience))
+        chats: dict[str, list[HandledRecord]] = defaultdict(list)
+        for record in map(_read_record, self.records):
+            chats[record.chat].append(record)
+        runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
+        run_side_by_side([partial(self.handler, *run) for run in runs], patience=self._patience)
         # Copies of the lists: a thread that is late may still add to its own.
         handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
         self._finish(handled)
@@ -103,13 +100,28 @@ class ChatBatchProcessor(BatchProcessor):
         ]
 
 
-def _all_items(chat: Sequence[SQSRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
-    """Return what was handled, and behind it an item for each record that was not."""
+def run_side_by_side(calls: Sequence[Callable[[], None]], *, patience: float) -> list[BaseException | None]:
+    """Run each call in a thread of its own and wait for all, but no longer than `patience` seconds.
+
+    The threads are new each time: one that is late takes no place from what comes after.
+
+    Returns:
+        For each call the exception that ended it, None if there was none. `TimeoutError` if it is late.
+    """
+    workers = ThreadPoolExecutor(max_workers=max(1, len(calls)), thread_name_prefix="sqs")
+    futures = [workers.submit(call) for call in calls]
+    done, _ = wait(futures, timeout=max(0.0, patience))
+    workers.shutdown(wait=False, cancel_futures=True)
+    return [future.exception() if future in done else TimeoutError() for future in futures]
+
+
+def _all_items(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
+    """Return what was handled, and behind it a new item for each record that was not."""
     reason: MessageSenderError = DeadlineExceededError("The time of this invocation is used up")
     if handled and handled[-1].error is not None:
         reason = HeldBackError("An earlier message of this chat is not done yet")
     rest = chat[len(handled) :]
-    return handled + [HandledRecord(record, _origin(record), error=reason) for record in rest]
+    return handled + [replace(item, delivery=None, outcome=None, error=reason) for item in rest]
 
 
 class SqsSource:
@@ -117,7 +129,6 @@ class SqsSource:
 
     Args:
         random: Returns a number from 0 to 1, for jitter.
-        workers: Has a thread for each chat of a batch.
         retry_window: A message that was tried and is older is given up.
     """
 
@@ -130,7 +141,6 @@ class SqsSource:
         telemetry: Telemetry,
         clock: Clock,
         random: Callable[[], float],
-        workers: Executor,
         retry_window: timedelta,
     ) -> None:
         self._sender = sender
@@ -139,14 +149,12 @@ class SqsSource:
         self._telemetry = telemetry
         self._clock = clock
         self._random = random
-        self._workers = workers
         self._retry_window = retry_window
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
         deadlines = Deadlines.of_invocation(context, self._clock)
         processor = ChatBatchProcessor(
-            workers=self._workers,
             patience=deadlines.copy - self._clock.monotonic(),
             finish=partial(self._finish, deadlines=deadlines),
         )
@@ -156,14 +164,13 @@ class SqsSource:
         return dict(processor.response())
 
     def _deliver_chat(
-        self, records: Sequence[SQSRecord], handled: list[HandledRecord], *, deadlines: Deadlines
+        self, chat: Sequence[HandledRecord], handled: list[HandledRecord], *, deadlines: Deadlines
     ) -> None:
         """Send the messages of one chat in order, up to the first that is not done."""
         budget = TimeBudget(deadline=deadlines.send, retry_seconds=_RETRY_SECONDS)
-        for record in records:
+        for item in chat:
             if self._clock.monotonic() >= deadlines.send:
                 return
-            item = HandledRecord(record, _origin(record))
             self._deliver(item, budget, deadlines)
             handled.append(item)
             if item.error is not None:
@@ -174,35 +181,36 @@ class SqsSource:
         client_token = derive_client_token(record.event_source_arn, record.message_id)
         try:
             item.delivery = self._sender.deliver(record.body, client_token=client_token, budget=budget)
-            outcome = self._outcome(item.delivery, item.origin)
+            outcome = self._outcome(item, item.delivery)
             if isinstance(outcome, Undelivered):
                 item.error = outcome.error
                 return
-            self._copy(record, item.delivery.result(outcome, item.origin), until=deadlines.copy)
+            self._copy(item, item.delivery.result(outcome, item.origin), until=deadlines.copy)
             item.outcome = outcome
         except MessageSenderError as error:
             item.error = error
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
             item.error = InternalError.caused_by(defect)
 
-    def _outcome(self, delivery: Delivery, origin: Origin) -> Outcome | Undelivered:
-        """Give a message up that was tried now and is older than the retry window."""
+    def _outcome(self, item: HandledRecord, delivery: Delivery) -> Outcome | Undelivered:
+        """Give a message up that was tried now and has been in the queue longer than the retry window."""
         outcome = delivery.outcome
         if not isinstance(outcome, Undelivered):
             return outcome
-        too_old = self._clock.now() - origin.accepted_at > self._retry_window
+        too_old = self._clock.now() - item.queued_at > self._retry_window
         if too_old and delivery.attempts > 0:
             return Failed(outcome.error, outcome.maybe_delivered)
         return outcome
 
-    def _copy(self, record: SQSRecord, result: MessageResult, *, until: float) -> None:
-        _, group = _chat_of(record)
+    def _copy(self, item: HandledRecord, result: MessageResult, *, until: float) -> None:
+        record = item.record
         if isinstance(result.outcome, Rejected):
-            own_group = record.raw_event["attributes"].get("MessageGroupId")
-            self._queues.copy_to_rejected(record.body, result, message_group=own_group, until=until)
+            group = record.raw_event["attributes"].get("MessageGroupId")
+            self._queues.copy_to_rejected(record.body, result, message_group=group, until=until)
         elif isinstance(result.outcome, Failed):
+            # A FIFO queue needs a group, also for the message of a standard queue.
             self._queues.copy_to_dead_letters(
-                record.body, result, message_group=group, message_id=record.message_id, until=until
+                record.body, result, message_group=item.chat, message_id=record.message_id, until=until
             )
 
     def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
@@ -227,30 +235,39 @@ class SqsSource:
             self._telemetry.unhandled(defect)
             for item, _, _ in ended:
                 item.error = item.error or InternalError.caused_by(defect)
-        self._delay([item for item in handled if item.error is not None], until=deadlines.publish)
+        self._delay(handled, until=deadlines.publish)
 
-    def _delay(self, failed: Sequence[HandledRecord], *, until: float) -> None:
+    def _delay(self, handled: Sequence[HandledRecord], *, until: float) -> None:
         """Let what comes back of each chat come back together, after the backoff of its first message.
 
         One value for all of a chat: SQS returns a group only up to its first hidden message. If it fails,
         they come back when their visibility timeout ends.
         """
-        chats: dict[tuple[str, str], list[HandledRecord]] = defaultdict(list)
-        for item in failed:
-            chats[_chat_of(item.record)].append(item)
-        calls = []
-        for items in chats.values():
-            first = items[0]
-            retry_after = first.error.retry_after if isinstance(first.error, RetryableError) else None
-            seconds = redelivery_delay(
-                first.origin.receive_count, random=self._random, retry_after=retry_after or 0.0
+        chats: dict[str, list[HandledRecord]] = defaultdict(list)
+        for item in handled:
+            chats[item.chat].append(item)
+        calls = [
+            partial(
+                self._queues.delay,
+                [item.record.receipt_handle for item in failed],
+                seconds=self._delay_of(failed[0], is_head=failed[0] is items[0]),
+                until=until,
             )
-            handles = [item.record.receipt_handle for item in items]
-            calls.append(self._workers.submit(self._queues.delay, handles, seconds=seconds, until=until))
-        done, _ = wait(calls, timeout=max(0.0, until - self._clock.monotonic()))
-        for call in done:
-            if (error := call.exception()) is not None:
+            for items in chats.values()
+            if (failed := [item for item in items if item.error is not None])
+        ]
+        if not calls:
+            return
+        for error in run_side_by_side(calls, patience=until - self._clock.monotonic()):
+            if error is not None:
                 self._telemetry.delay_failed(error)
+
+    def _delay_of(self, item: HandledRecord, *, is_head: bool) -> int:
+        """Return the backoff in seconds. Receives in which a message was not tried do not count."""
+        was_tried = item.delivery is not None and item.delivery.attempts > 0
+        tries = item.origin.receive_count if was_tried and is_head else 1
+        retry_after = item.error.retry_after if isinstance(item.error, RetryableError) else None
+        return redelivery_delay(tries, random=self._random, retry_after=retry_after or 0.0)
 
     def _tell_of_error(self, item: HandledRecord) -> None:
         match item.error:
@@ -264,29 +281,21 @@ class SqsSource:
                 self._telemetry.unhandled(error, origin=item.origin)
 
 
-def _by_chat(records: Iterable[SQSRecord]) -> list[list[SQSRecord]]:
-    """Group records by what keeps its order: the message group; without one the contact; else each alone."""
-    chats: dict[tuple[str, str], list[SQSRecord]] = defaultdict(list)
-    for record in records:
-        chats[_chat_of(record)].append(record)
-    return list(chats.values())
-
-
-def _chat_of(record: SQSRecord) -> tuple[str, str]:
-    if group := record.raw_event["attributes"].get("MessageGroupId"):
-        return "group", group
-    if contact := contact_id_of(record.body):
-        return "contact", contact
-    return "message", record.message_id
-
-
-def _origin(record: SQSRecord) -> Origin:
-    attributes = record.raw_event["attributes"]
+def _read_record(raw: dict[str, Any]) -> HandledRecord:
+    record = SQSRecord(raw)
+    attributes = raw["attributes"]
+    queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     receive_count = int(attributes["ApproximateReceiveCount"])
-    handed_over = origin_of(record.raw_event.get("messageAttributes"), receive_count=receive_count)
-    return handed_over or Origin(
-        event_source="sqs",
-        source_id=record.message_id,
-        accepted_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
-        receive_count=receive_count,
+    handed_over = origin_of(raw.get("messageAttributes"), queued_at=queued_at, receive_count=receive_count)
+    return HandledRecord(
+        record=record,
+        chat=attributes.get("MessageGroupId") or contact_id_of(record.body) or record.message_id,
+        queued_at=queued_at,
+        origin=handed_over
+        or Origin(
+            event_source="sqs",
+            source_id=record.message_id,
+            accepted_at=queued_at,
+            receive_count=receive_count,
+        ),
     )
