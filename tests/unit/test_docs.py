@@ -56,6 +56,19 @@ def test_every_option_is_in_the_readme_with_its_values() -> None:
     }
 
 
+def test_every_json_of_the_readme_can_be_pasted() -> None:
+    readme = README.read_text()
+    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", readme, re.DOTALL)
+    [entries] = re.findall(r"<<'END'\n(.*?)\nEND\n", readme, re.DOTALL)
+
+    requests = [json.loads(argument) for argument in arguments]
+    requests += [json.loads(entry["Detail"]) for entry in json.loads(entries)]
+
+    assert len(requests) == 4
+    for request in requests:
+        assert set(request) >= {"ConnectionToken", "ContentType", "Content", "ClientToken"}
+
+
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
