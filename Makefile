@@ -29,7 +29,7 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo), STAGE=dev|prod (synth, deploy),'
+	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo), STAGE=dev|prod (synth, deploy, smoke),'
 	@echo '           PYTHON=python3.13 (all)'
 
 .PHONY: demo
@@ -37,15 +37,19 @@ demo: prepare ## Send the messages of examples/messages.jsonl through the local 
 	@exec $(VENV_PYTHON) -m sandbox.demo "$(MESSAGES)" $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
 
 .PHONY: test
-test: prepare ## Run every test
+test: prepare .sandbox/venv-awscli/.installed ## Run every test
 	@exec $(VENV_PYTHON) -m pytest
 
 .PHONY: check
-check: prepare ## Run what CI runs: format, lint, types, every test with coverage
+check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
 	@exec $(VENV_PYTHON) -m pytest --cov
+
+.PHONY: smoke
+smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
+	@STAGE="$(STAGE)" exec $(VENV_PYTHON) -m smoke
 
 .PHONY: synth
 synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
@@ -69,6 +73,7 @@ lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pypr
 	$(UV) pyproject.toml -o requirements.txt
 	$(UV) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	$(UV) --group emulator -o sandbox/requirements-emulator.txt
+	$(UV) --group awscli -o sandbox/requirements-awscli.txt
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
 	$(UV) --group asset -c requirements.txt --generate-hashes --no-emit-package botocore \
 		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
@@ -92,12 +97,17 @@ prerequisites:
 	@$(STEP) 'Installing the AWS emulator' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
 	@touch $@
 
+# 190 MB, which only the tests need
+.sandbox/venv-awscli/.installed: sandbox/requirements-awscli.txt | prerequisites
+	@$(STEP) 'Installing the AWS CLI, for tests' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
+	@touch $@
+
 .sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | prerequisites
 	@$(STEP) 'Installing what the Lambda runtime brings' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | prerequisites
-	@$(STEP) 'Installing the AWS CDK CLI' npm ci --no-audit --no-fund
+	@$(STEP) 'Installing the AWS CDK CLI and, for tests, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
 	@touch $@
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed

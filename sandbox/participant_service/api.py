@@ -56,7 +56,10 @@ OPERATION_PATHS: Mapping[str, str] = {
     "GetTranscript": "/participant/transcript",
     "SendMessage": "/participant/message",
 }
-"""The operations that are here, all of them POST. The model's others get an UnknownOperationException."""
+"""The participant's operations that are here, all of them POST; those of `connect` are in `connect_calls`.
+
+Others get an UnknownOperationException.
+"""
 
 # The exceptions that the model has for a status.
 _ERROR_TYPES: Mapping[int, str] = {

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending, json_answer
+from sandbox.participant_service.connect_calls import ConnectCalls
 from sandbox.participant_service.control_calls import PREFIX, ControlCalls
 from sandbox.participant_service.errors import ServiceError, UnknownOperationError
 from sandbox.participant_service.members import Members
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from sandbox.participant_service.api import ParticipantApi
+    from sandbox.participant_service.connect_calls import ConnectCall
     from sandbox.participant_service.control_calls import ControlCall
 
     Endpoint = Callable[[Request], Awaitable[Response]]
@@ -37,6 +39,10 @@ def participant_app(api: ParticipantApi) -> Starlette:
     operations = [
         Route(path, _operation(api, operation), methods=["POST"])
         for operation, path in OPERATION_PATHS.items()
+    ]
+    connect = [
+        Route(path, _connect_call(api, call), methods=[method])
+        for (method, path), call in ConnectCalls(api.service).routes.items()
     ]
     control = [
         Route(PREFIX + path, _control_call(api, call), methods=[method])
@@ -51,7 +57,7 @@ def participant_app(api: ParticipantApi) -> Starlette:
         return Response()
 
     return Starlette(
-        routes=[*operations, *control],
+        routes=[*operations, *connect, *control],
         exception_handlers={
             404: unknown_operation,
             405: unknown_operation,
@@ -68,15 +74,26 @@ def _operation(api: ParticipantApi, operation: str) -> Endpoint:
     return endpoint
 
 
-def _control_call(api: ParticipantApi, call: ControlCall) -> Endpoint:
+def _connect_call(api: ParticipantApi, call: ConnectCall) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        try:
-            document = call(Members.parse(await request.body()), request.path_params)
-        except ServiceError as error:
-            return AnswerResponse(api.error(error))
-        return AnswerResponse(json_answer(document))
+        return _document(api, call, await request.body())
 
     return endpoint
+
+
+def _control_call(api: ParticipantApi, call: ControlCall) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return _document(api, lambda members: call(members, request.path_params), await request.body())
+
+    return endpoint
+
+
+def _document(api: ParticipantApi, call: ConnectCall, body: bytes) -> Response:
+    try:
+        document = call(Members.parse(body))
+    except ServiceError as error:
+        return AnswerResponse(api.error(error))
+    return AnswerResponse(json_answer(document))
 
 
 class AnswerResponse(Response):

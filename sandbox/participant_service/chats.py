@@ -59,6 +59,14 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InitialMessage:
+    """The customer's first message, which StartChatContact brings with it."""
+
+    content_type: str
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     connection_token: str = field(repr=False)
     expiry: str
@@ -101,9 +109,10 @@ class ParticipantService:
         self._chats: dict[str, _Chat] = {}
         self._by_participant_token: dict[str, _Chat] = {}
         self._by_connection_token: dict[str, _Connection] = {}
+        self._started: dict[str, Chat] = {}
         self._idempotency_window: float | None = None
 
-    # What an SDK can call.
+    # What a participant's SDK can call.
 
     def create_connection(self, participant_token: str) -> Connection:
         """Give the participant one more connection; earlier ones stay good until they expire."""
@@ -138,7 +147,8 @@ class ParticipantService:
         What the service does with the same token and another content is not documented: this one answers
         the first result. With the processing status REJECTED or FAILED the message reaches no transcript.
         """
-        _check_message(content, client_token)
+        _check_content(content)
+        _check_client_token(client_token)
         with self._lock:
             now = self._clock()
             chat = self._authorized_chat(connection_token, now)
@@ -154,20 +164,7 @@ class ParticipantService:
             if client_token:
                 chat.customer.accepted[client_token] = _Accepted(now, sent)
             if processing_status not in {ProcessingStatus.REJECTED, ProcessingStatus.FAILED}:
-                chat.items.append(
-                    TranscriptItem(
-                        id=sent.id,
-                        type=ItemType.MESSAGE,
-                        absolute_time=sent.absolute_time,
-                        content_type=content_type,
-                        participant_id=chat.customer.participant_id,
-                        participant_role=ParticipantRole.CUSTOMER,
-                        display_name=chat.customer.display_name,
-                        content=content,
-                        client_token=client_token,
-                        processing_status=processing_status,
-                    )
-                )
+                chat.add_message(sent, content_type=content_type, content=content, client_token=client_token)
             return sent
 
     def get_transcript(
@@ -188,27 +185,38 @@ class ParticipantService:
             chat.customer.has_left = True
             chat.add_event(PARTICIPANT_LEFT, chat.customer, now)
 
-    # What only tests and control calls can call.
+    # What an SDK of the `connect` service can call, in part; control calls too.
 
-    def start_chat(
+    def start_chat(  # noqa: PLR0913  # keywords, each with a default, of which a caller gives one or two
         self,
         *,
         content_types: Collection[str] = CONTENT_TYPES,
         duration: float = ONE_DAY,
         token_lifetime: float = ONE_DAY,
         display_name: str = "Customer",
+        initial_message: InitialMessage | None = None,
+        client_token: str | None = None,
     ) -> Chat:
-        """Start a chat with one customer in it, who has still to connect.
+        """Start a chat with one customer in it, who has still to connect; one for each `client_token`.
 
         Args:
             content_types: what SupportedMessagingContentTypes would say; text/plain is always enabled.
             duration: seconds until the chat ends by itself.
             token_lifetime: seconds from a connection's creation to its token's expiry.
             display_name: the customer's name in the transcript.
+            initial_message: what the transcript begins with.
+            client_token: a repeat is answered with the first chat.
         """
         if unknown := set(content_types) - set(CONTENT_TYPES):
             raise ValidationError(f"Unknown content types: {', '.join(sorted(unknown))}")
+        _check_client_token(client_token)
+        if initial_message is not None:
+            _check_content(initial_message.content)
+            if initial_message.content_type not in {TEXT_PLAIN, *content_types}:
+                raise ValidationError("ContentType of the initial message is not enabled for this chat")
         with self._lock:
+            if client_token and (first := self._started.get(client_token)):
+                return first
             now = self._clock()
             chat = _Chat(
                 contact_id=str(uuid.uuid4()),
@@ -221,11 +229,20 @@ class ParticipantService:
             participant_token = _new_token(_PARTICIPANT_TOKEN_BYTES)
             self._chats[chat.contact_id] = chat
             self._by_participant_token[participant_token] = chat
-            return Chat(
+            if initial_message is not None:
+                chat.add_message(
+                    SentMessage(id=str(uuid.uuid4()), absolute_time=iso_time(now)),
+                    content_type=initial_message.content_type,
+                    content=initial_message.content,
+                )
+            started = Chat(
                 contact_id=chat.contact_id,
                 participant_id=chat.customer.participant_id,
                 participant_token=participant_token,
             )
+            if client_token:
+                self._started[client_token] = started
+            return started
 
     def end_chat(self, contact_id: str) -> None:
         """End a chat now; ending it once more changes nothing."""
@@ -235,6 +252,8 @@ class ParticipantService:
             if not chat.ended:
                 chat.ends_at = now
                 chat.advance(now)
+
+    # What only tests and control calls can call.
 
     def expire_connection_token(self, connection_token: str) -> None:
         with self._lock:
@@ -278,6 +297,7 @@ class ParticipantService:
             self._chats.clear()
             self._by_participant_token.clear()
             self._by_connection_token.clear()
+            self._started.clear()
             self._idempotency_window = None
 
     def _chat(self, contact_id: str, now: float) -> _Chat:
@@ -341,6 +361,24 @@ class _Chat:
             self.ended = True
             self.add_event(CHAT_ENDED, None, self.ends_at)
 
+    def add_message(
+        self, sent: SentMessage, *, content_type: str, content: str, client_token: str | None = None
+    ) -> None:
+        self.items.append(
+            TranscriptItem(
+                id=sent.id,
+                type=ItemType.MESSAGE,
+                absolute_time=sent.absolute_time,
+                content_type=content_type,
+                participant_id=self.customer.participant_id,
+                participant_role=ParticipantRole.CUSTOMER,
+                display_name=self.customer.display_name,
+                content=content,
+                client_token=client_token,
+                processing_status=sent.processing_status,
+            )
+        )
+
     def add_event(self, content_type: str, customer: _Customer | None, at: float) -> None:
         self.items.append(
             TranscriptItem(
@@ -370,10 +408,14 @@ class _Chat:
         )
 
 
-def _check_message(content: str, client_token: str | None) -> None:
-    """Check a message against the service's limits: content counts in bytes, a token in characters."""
+def _check_content(content: str) -> None:
+    """Check a message's length, which counts in bytes."""
     if not 1 <= len(content.encode("utf-8", "surrogatepass")) <= MAX_CONTENT_BYTES:
         raise ValidationError(f"Content must have 1 to {MAX_CONTENT_BYTES} bytes")
+
+
+def _check_client_token(client_token: str | None) -> None:
+    """Check a token's length, which counts in characters."""
     if client_token is not None and len(client_token) > MAX_CLIENT_TOKEN_LENGTH:
         raise ValidationError(f"ClientToken must have at most {MAX_CLIENT_TOKEN_LENGTH} characters")
 

@@ -1,7 +1,4 @@
-"""The calls under `/_local`: what AWS does not offer, or not to participants. The client is `control`.
-
-StartChatContact of the `connect` service would have its place beside `start_chat`.
-"""
+"""The calls under `/_local`: what AWS does not offer. The client is `control`."""
 
 from __future__ import annotations
 

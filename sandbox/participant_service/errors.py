@@ -2,7 +2,9 @@
 
 ServiceError
 ├── AccessDeniedError       403  one answer for many causes, as the service gives it
-├── ResourceNotFoundError   404  only from control calls
+├── InvalidParameterError   400  from the `connect` service, which has no ValidationException
+├── InvalidRequestError     400  from the `connect` service: what this local one does not serve
+├── ResourceNotFoundError   404  only from the `connect` service and control calls
 ├── ThrottlingError         429
 ├── UnknownOperationError   404  the model has it, this service does not
 └── ValidationError         400
@@ -26,6 +28,16 @@ class AccessDeniedError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("Access denied")
+
+
+class InvalidParameterError(ServiceError):
+    code = "InvalidParameterException"
+    status = 400
+
+
+class InvalidRequestError(ServiceError):
+    code = "InvalidRequestException"
+    status = 400
 
 
 class ResourceNotFoundError(ServiceError):

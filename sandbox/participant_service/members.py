@@ -60,6 +60,16 @@ class Members:
         except ValueError:
             raise ValidationError(f"{name} must be one of {', '.join(kind)}") from None
 
+    def has(self, name: str) -> bool:
+        return self._document.get(name) is not None
+
+    def text(self, name: str, *, longest: int) -> str:
+        """Read a required string of 1 to `longest` characters."""
+        value = self.required(name, str)
+        if not 1 <= len(value) <= longest:
+            raise ValidationError(f"{name} must have 1 to {longest} characters")
+        return value
+
     def strings(self, name: str) -> list[str] | None:
         values = self.optional(name, list)
         if values is not None and not all(isinstance(value, str) for value in values):
@@ -69,3 +79,6 @@ class Members:
     def members(self, name: str) -> Members | None:
         document = self.optional(name, dict)
         return None if document is None else Members(document)
+
+    def required_members(self, name: str) -> Members:
+        return Members(self.required(name, dict))

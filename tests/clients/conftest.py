@@ -1,0 +1,49 @@
+"""A local participant service for clients that are programs of their own, and an environment for these."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.participant_service.server import running_participant_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.participant_service.server import RunningParticipantService
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    """See to it that the clients are there, also when pytest is run without make."""
+    clients = [".sandbox/venv-awscli/.installed", "node_modules/.installed"]
+    subprocess.run(["make", *clients], cwd=ROOT, check=True)  # noqa: S603, S607  # the make that runs the tests
+
+
+@pytest.fixture
+def running() -> Iterator[RunningParticipantService]:
+    with running_participant_service() as running:
+        yield running
+
+
+@pytest.fixture
+def environ(running: RunningParticipantService, tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a program: it finds the local service, and nothing of its user."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        # Participants' calls are not signed, but the JavaScript SDK asks for credentials all the same
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": running.url,
+    }
