@@ -4,6 +4,8 @@ PYTHON ?= python3
 STAGE ?= dev
 MESSAGES ?= examples/messages.jsonl
 EMULATOR_PORT ?=
+# The line that the sandbox prints of a chat sets it
+CHAT ?= $(CONTACT_ID)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -29,12 +31,26 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo), STAGE=dev|prod (synth, deploy, smoke),'
-	@echo '           PYTHON=python3.13 (all)'
+	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke),'
+	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
 .PHONY: demo
 demo: prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
 	@exec $(VENV_PYTHON) -m sandbox.demo "$(MESSAGES)" $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
+
+.PHONY: sandbox
+sandbox: prepare ## Keep the local stack running, and print commands that send to it and the results
+	@exec $(VENV_PYTHON) -m sandbox.live $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
+
+.PHONY: chat end-chat transcript
+chat: .venv/.installed ## Open another chat in the running sandbox
+	@exec $(VENV_PYTHON) -m sandbox.live.chats open
+
+end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
+	@exec $(VENV_PYTHON) -m sandbox.live.chats end "$(CHAT)"
+
+transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
+	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript "$(CHAT)"
 
 .PHONY: test
 test: prepare .sandbox/venv-awscli/.installed ## Run every test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,13 +14,14 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from sandbox.processes import ChildProcesses
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+SECRET_ACCESS_KEY = "local"  # noqa: S105  # the emulator takes any
 
+_LAUNCHER = Path(__file__).with_name("emulator_gaps.py")
 _START_TIMEOUT = 30.0
 _HTTP_OK = 200
 
@@ -53,7 +55,7 @@ class Emulator:
             "HOME": str(home),
             "TMPDIR": str(temporary),
             "AWS_ACCESS_KEY_ID": ACCOUNT,  # the emulator takes the account from here
-            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -67,7 +69,7 @@ class Emulator:
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=ACCOUNT,
-            aws_secret_access_key="local",  # noqa: S106  # the emulator takes any
+            aws_secret_access_key=SECRET_ACCESS_KEY,
             # A call is made once: a repeated Invoke would be another message
             config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
         )
@@ -95,7 +97,8 @@ def start_emulator(
     """
     emulator = Emulator(_free_port(port))
     child = children.start(
-        [str(python), "-m", "ministack"],
+        # Isolated: neither this folder's modules nor PYTHONPATH are the emulator's
+        [str(python), "-I", str(_LAUNCHER)],
         output=folder / "emulator.log",
         folder=folder,
         environ={

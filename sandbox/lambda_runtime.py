@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sandbox.deployment import StackOutputs
@@ -37,21 +38,58 @@ def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path
     """
     lambda_ = emulator.client("lambda")
     function = lambda_.get_function(FunctionName=stack.function_name)
-    package = urllib3.request("GET", function["Code"]["Location"], timeout=10.0).data
-    lambda_.update_function_code(
-        FunctionName=stack.function_name,
-        ZipFile=_with_bootstrap(package, _bootstrap(function["Configuration"], python)),
-    )
+    bootstrap = _bootstrap(function["Configuration"], python)
+    package = with_files(_package(function), {"bootstrap": bootstrap.encode()})
+    lambda_.update_function_code(FunctionName=stack.function_name, ZipFile=package)
     lambda_.update_function_configuration(FunctionName=stack.function_name, Runtime=CUSTOM_RUNTIME)
+    _move_alias(lambda_, stack)
+
+
+def update_code(emulator: Emulator, stack: StackOutputs, source: Path) -> None:
+    """Put the modules of a Python package in the place of those that are deployed, and move the alias.
+
+    The function's dependencies stay as they were deployed.
+    """
+    lambda_ = emulator.client("lambda")
+    function = lambda_.get_function(FunctionName=stack.function_name)
+    files = {str(path.relative_to(source.parent)): path.read_bytes() for path in source_files(source)}
+    package = with_files(_package(function), files, instead_of=f"{source.name}/")
+    lambda_.update_function_code(FunctionName=stack.function_name, ZipFile=package)
+    _move_alias(lambda_, stack)
+
+
+def source_files(source: Path) -> list[Path]:
+    """List the files of a Python package that are deployed."""
+    return [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".")
+    ]
+
+
+def _package(function: Mapping[str, Any]) -> bytes:
+    data: bytes = urllib3.request("GET", function["Code"]["Location"], timeout=10.0).data
+    return data
+
+
+def with_files(package: bytes, files: Mapping[str, bytes], *, instead_of: str | None = None) -> bytes:
+    """Write a package anew with some files added, and without those whose names begin with `instead_of`."""
+    content = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(package)) as old,
+        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in old.infolist():
+            if instead_of is None or not entry.filename.startswith(instead_of):
+                new.writestr(entry, old.read(entry), zipfile.ZIP_DEFLATED)
+        for name, data in files.items():
+            new.writestr(name, data)
+    return content.getvalue()
+
+
+def _move_alias(lambda_: Any, stack: StackOutputs) -> None:  # noqa: ANN401  # boto3 makes its clients at run time
     version = lambda_.publish_version(FunctionName=stack.function_name)["Version"]
     lambda_.update_alias(FunctionName=stack.function_name, Name=_ALIAS, FunctionVersion=version)
-
-
-def _with_bootstrap(package: bytes, bootstrap: str) -> bytes:
-    content = io.BytesIO(package)
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bootstrap", bootstrap)
-    return content.getvalue()
 
 
 def _bootstrap(configuration: dict[str, Any], python: Path) -> str:

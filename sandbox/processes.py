@@ -72,6 +72,15 @@ class ChildProcesses:
     def process_groups(self) -> list[int]:
         return [child.process.pid for child in self._children]
 
+    def require_running(self) -> None:
+        """Check that every child is still there.
+
+        Raises:
+            ProcessError: One has ended.
+        """
+        for child in self._children:
+            child.require_running()
+
     def start(
         self, command: Sequence[str], *, output: Path, environ: Mapping[str, str] | None = None, folder: Path
     ) -> Child:
@@ -139,11 +148,19 @@ class Child:
         """
         deadline = time.monotonic() + timeout
         while not is_ready():
-            if (status := self.process.poll()) is not None:
-                raise self._error(f"ended with status {status}")
+            self.require_running()
             if time.monotonic() > deadline:
                 raise self._error(f"was not ready after {timeout:g} seconds")
             time.sleep(_POLL_SECONDS)
+
+    def require_running(self) -> None:
+        """Check that it is still there.
+
+        Raises:
+            ProcessError: It has ended.
+        """
+        if (status := self.process.poll()) is not None:
+            raise self._error(f"ended with status {status}")
 
     def stop(self) -> None:
         """End the whole process group: politely, and after some seconds for good."""

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from sandbox.emulator import Emulator
 
-_SOURCE = "connect-message-sender"
+_PATTERN = {
+    "source": ["connect-message-sender"],
+    "detail-type": ["Message Sent", "Message Rejected", "Message Failed"],
+}
 _NAME = "sandbox-results"
 _POLL_SECONDS = 1
 
@@ -26,6 +29,7 @@ class ResultEvent:
     event_source: str
     source_id: str
     client_token: str | None
+    contact_id: str | None
     code: str | None
     reason: str | None
     message_id: str | None
@@ -43,6 +47,7 @@ class ResultEvent:
             event_source=detail["EventSource"],
             source_id=detail["SourceId"],
             client_token=detail["ClientToken"],
+            contact_id=detail["ContactId"],
             code=error.get("Code"),
             reason=error.get("Reason"),
             message_id=message.get("Id"),
@@ -60,9 +65,7 @@ class ResultEvents:
         queue_arn = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
         events = emulator.client("events")
         # On AWS the queue would need a policy too, which lets EventBridge send to it
-        events.put_rule(
-            Name=_NAME, EventBusName=event_bus_name, EventPattern=json.dumps({"source": [_SOURCE]})
-        )
+        events.put_rule(Name=_NAME, EventBusName=event_bus_name, EventPattern=json.dumps(_PATTERN))
         events.put_targets(
             Rule=_NAME,
             EventBusName=event_bus_name,
@@ -96,13 +99,17 @@ class ResultEvents:
         while not (wanted := list(filter(is_wanted, self._received))):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"No such result within {timeout:g} seconds")
-            self._receive()
+            self.receive()
         return wanted[0]
 
-    def _receive(self) -> None:
+    def receive(self) -> Sequence[ResultEvent]:
+        """Wait for a second at most, and return what has come since the last time."""
         answer = self._sqs.receive_message(
             QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL_SECONDS
         )
-        for message in answer.get("Messages", []):
-            self._received.append(ResultEvent.parse(message["Body"]))
+        messages = answer.get("Messages", [])
+        received = [ResultEvent.parse(message["Body"]) for message in messages]
+        self._received.extend(received)
+        for message in messages:
             self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return received

@@ -3,73 +3,61 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox import demo
+from sandbox.command_line import (
+    COULD_NOT_RUN,
+    REASONS_NOT_TO_RUN,
+    add_stack_arguments,
+    explanation,
+    held,
+)
 from sandbox.demo.message_file import MessageFile, MessageFileError, read_message_file
 from sandbox.demo.report import Report
 from sandbox.demo.run import send_all
 from sandbox.demo.verdict import judge
-from sandbox.emulator import PortTakenError
-from sandbox.local_stack import FOLDER, ForeignFolderError, NotPreparedError, local_stack
-from sandbox.processes import ChildProcesses, ProcessError, stopped_by_signals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from sandbox.local_stack import FOLDER, local_stack
+from sandbox.processes import ChildProcesses, stopped_by_signals
+from sandbox.terminal import Terminal
 
 _NOT_AS_EXPECTED = 1
-_COULD_NOT_RUN = 2
-
-
-class FolderInUseError(Exception):
-    """Another demo writes to the same folder."""
-
-
-_REASONS_NOT_TO_RUN = (
-    MessageFileError,
-    FolderInUseError,
-    ForeignFolderError,
-    NotPreparedError,
-    ProcessError,
-)
 
 
 def main() -> int:
     arguments = _arguments()
     # A terminal that cannot show a check mark must not be the end of the demo
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
-    report = Report(sys.stdout)
+    terminal = Terminal(sys.stdout)
     try:
         file = read_message_file(arguments.messages)
-        report.introduction(file, arguments.messages)
-        with _held(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
+        Report(terminal).introduction(file, arguments.messages)
+        with held(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
             passed = _run(
-                children, file, report, folder=arguments.folder, emulator_port=arguments.emulator_port
+                children, file, terminal, folder=arguments.folder, emulator_port=arguments.emulator_port
             )
     except SystemExit:
-        report.stopped()
+        terminal.stopped()
         raise
-    except PortTakenError as error:
-        sys.stderr.write(
-            f"The emulator's {error}. Take another, or leave EMULATOR_PORT out and a free one is found:\n"
-            f"    make demo EMULATOR_PORT={error.port + 1}\n"
-        )
-    except _REASONS_NOT_TO_RUN as error:
-        sys.stderr.write(f"{error}\n")
-    else:
-        return 0 if passed else _NOT_AS_EXPECTED
-    return _COULD_NOT_RUN
+    except (MessageFileError, *REASONS_NOT_TO_RUN) as error:
+        sys.stderr.write(explanation(error, command="make demo"))
+        return COULD_NOT_RUN
+    return 0 if passed else _NOT_AS_EXPECTED
 
 
 def _run(
-    children: ChildProcesses, file: MessageFile, report: Report, *, folder: Path, emulator_port: int | None
+    children: ChildProcesses,
+    file: MessageFile,
+    terminal: Terminal,
+    *,
+    folder: Path,
+    emulator_port: int | None,
 ) -> bool:
+    report = Report(terminal)
     with ExitStack() as running:
-        with report.starting() as ready:
+        with terminal.starting() as ready:
             stack = running.enter_context(
                 local_stack(children, folder=folder, emulator_port=emulator_port, report=ready)
             )
@@ -82,18 +70,6 @@ def _run(
     return passed
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Keep the folder to this process, however it may end."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUseError(f"Another demo is running in {folder}: wait for it, or stop it") from None
-        yield
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.demo",
@@ -103,15 +79,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "messages", type=Path, nargs="?", default=Path("examples/messages.jsonl"), help="the file of messages"
     )
-    parser.add_argument("--emulator-port", type=_port, help="of the AWS emulator; a free one unless given")
-    parser.add_argument("--folder", type=Path, default=FOLDER / "demo", help="for logs and other files")
+    add_stack_arguments(parser, folder=FOLDER / "demo")
     return parser.parse_args()
-
-
-def _port(text: str) -> int:
-    if text.isdecimal() and int(text) in range(1, 65_536):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a port")
 
 
 if __name__ == "__main__":

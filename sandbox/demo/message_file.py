@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
     from pathlib import Path
 
-_OUTCOMES = ("SENT", "REJECTED", "FAILED")
+_OUTCOMES = ("SENT", "REJECTED", "FAILED", "REFUSED")
 _MESSAGE_KEYS = {"chat", "through", "request", "expect", "note"}
 _CHAT_KEYS = {"chat", "ended", "content_types"}
+_NEW_TOKEN_KEYS = {"chat", "new_token"}
 
 
 class MessageFileError(Exception):
@@ -24,7 +26,11 @@ class MessageFileError(Exception):
 
 class Route(StrEnum):
     QUEUE = "queue"
+    API = "api"
+    EVENT = "event"
     DIRECT = "direct"
+    WORKFLOW = "workflow"
+    API_SYNC = "api-sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,11 @@ class Chat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A line of the file. `number` is the line's, counted from 1."""
+    """A line of the file. `number` is the line's, counted from 1; so is `connection` in its chat."""
 
     number: int
     chat: str
+    connection: int = 1
     route: Route
     request: Mapping[str, Any] = field(repr=False)
     expected: Expectation
@@ -80,6 +87,7 @@ def read_message_file(path: Path) -> MessageFile:
     except (OSError, UnicodeDecodeError) as error:
         raise MessageFileError(f"{path}: {error}") from None
     chats: dict[str, Chat] = {}
+    new_tokens: Counter[str] = Counter()
     messages: list[Message] = []
     errors: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -88,9 +96,11 @@ def read_message_file(path: Path) -> MessageFile:
         try:
             fields = _json_object(line)
             if "request" in fields:
-                message = _message(number, fields)
+                message = _message(number, fields, new_tokens)
                 messages.append(message)
                 chats.setdefault(message.chat, Chat(name=message.chat))
+            elif "new_token" in fields:
+                new_tokens[_chat_with_new_token(fields, known=chats)] += 1
             else:
                 chat = _chat(fields, known=chats)
                 chats[chat.name] = chat
@@ -118,7 +128,7 @@ def _json_object(line: str) -> Mapping[str, Any]:
     return fields
 
 
-def _message(number: int, fields: Mapping[str, Any]) -> Message:
+def _message(number: int, fields: Mapping[str, Any], new_tokens: Mapping[str, int]) -> Message:
     _no_other_keys(fields, _MESSAGE_KEYS)
     request = _required(fields, "request", dict, "a JSON object")
     if "ConnectionToken" in request:
@@ -126,9 +136,11 @@ def _message(number: int, fields: Mapping[str, Any]) -> Message:
     route = fields.get("through")
     if route not in list(Route):
         raise _LineError("through", f"must be one of {', '.join(Route)}")
+    chat = _name(fields)
     return Message(
         number=number,
-        chat=_name(fields),
+        chat=chat,
+        connection=1 + new_tokens[chat],
         route=Route(route),
         request=request,
         expected=_expectation(_required(fields, "expect", dict, "a JSON object")),
@@ -162,6 +174,18 @@ def _chat(fields: Mapping[str, Any], *, known: Container[str]) -> Chat:
     if name in known:
         raise _LineError("chat", "has had a line before: this one must come first")
     return Chat(name=name, ended=ended, content_types=tuple(content_types))
+
+
+def _chat_with_new_token(fields: Mapping[str, Any], *, known: Mapping[str, Chat]) -> str:
+    _no_other_keys(fields, _NEW_TOKEN_KEYS)
+    if fields["new_token"] is not True:
+        raise _LineError("new_token", "must be true")
+    name = _name(fields)
+    if name not in known:
+        raise _LineError("new_token", "has no place before the chat's first line")
+    if known[name].ended:
+        raise _LineError("new_token", "has no place in a chat that has ended")
+    return name
 
 
 def _name(fields: Mapping[str, Any]) -> str:

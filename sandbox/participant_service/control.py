@@ -50,7 +50,7 @@ class ParticipantControl:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._http = urllib3.PoolManager(retries=False, timeout=10.0)
 
     def __enter__(self) -> Self:
@@ -181,7 +181,7 @@ class ParticipantControl:
     ) -> dict[str, Any]:
         response = self._http.request(
             method,
-            self._url + path,
+            self.url + path,
             body=None if document is None else json.dumps(document),
             headers={"Content-Type": "application/json", **headers},
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.api_client import QUEUE_PATH, SYNCHRONOUS_PATH
 from sandbox.local_stack import local_stack
 from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.processes import ChildProcesses
@@ -20,6 +21,7 @@ from tests.e2e.listeners import ListenerWatch
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from sandbox.api_client import HttpAnswer
     from sandbox.local_stack import Answer, LocalStack, OpenChat
     from sandbox.participant_service.transcript import TranscriptItem
     from sandbox.results import ResultEvent
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Conversation:
-    """A chat, and its producer's two ways of sending to it."""
+    """A chat, and its producer's ways of sending to it."""
 
     stack: LocalStack
     chat: OpenChat
@@ -53,6 +55,23 @@ class Conversation:
 
     def invoke(self, content: str, **fields: Any) -> Answer:  # noqa: ANN401  # JSON
         return self.stack.invoke(self.request(content, **fields))
+
+    def post(self, content: str, **fields: Any) -> HttpAnswer:  # noqa: ANN401  # JSON
+        """Send through the HTTP API and the queue."""
+        return self.stack.api.post(QUEUE_PATH, json.dumps(self.request(content, **fields)))
+
+    def post_and_wait(self, content: str, **fields: Any) -> HttpAnswer:  # noqa: ANN401  # JSON
+        """Send through the HTTP API and the function."""
+        return self.stack.api.post(SYNCHRONOUS_PATH, json.dumps(self.request(content, **fields)))
+
+    def event(self, content: str, **fields: Any) -> str:  # noqa: ANN401  # JSON
+        """Send through the event bus; return the event's id."""
+        return self.stack.put_event(json.dumps(self.request(content, **fields)))
+
+    def execute(self, content: str, **fields: Any) -> tuple[str, Answer]:  # noqa: ANN401  # JSON
+        """Send through the state machine; return the execution's ARN, and what it ended with."""
+        execution = self.stack.start_execution(self.request(content, **fields))
+        return execution, self.stack.wait_for_execution(execution)
 
     def result_of(self, source_id: str) -> ResultEvent:
         return self.stack.results.wait_for(source_id)

@@ -4,71 +4,26 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.e2e.programs import Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("stack")]
 
 
-class Demo:
-    """The demo in a folder, a home and a temporary folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "demo"
-        self.home = folder / "home"
-        self.home.mkdir()
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603  # the project's own command
-            [sys.executable, "-m", "sandbox.demo", "--folder", str(self.folder), *arguments],
-            cwd=ROOT,
-            env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.home)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    @property
-    def left_behind(self) -> list[str]:
-        """Every process with the demo's folder in its command or environment, as all that it starts have.
-
-        None where there is no /proc to read.
-        """
-        if sys.platform != "linux":
-            return []
-        return [
-            command
-            for process in Path("/proc").iterdir()
-            if process.name.isdecimal()
-            and str(self.folder) in (command := _text(process / "cmdline")) + _text(process / "environ")
-        ]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (OSError, ProcessLookupError):
-        return ""
-
-
 @pytest.fixture
-def demo(tmp_path: Path) -> Demo:
-    return Demo(tmp_path)
+def demo(tmp_path: Path) -> Program:
+    return Program("sandbox.demo", tmp_path)
 
 
 @pytest.fixture
@@ -85,7 +40,7 @@ def unexpected(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_example_goes_as_expected_and_leaves_nothing_behind(demo: Demo) -> None:
+def test_the_example_goes_as_expected_and_leaves_nothing_behind(demo: Program) -> None:
     done = demo.run()
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -96,7 +51,7 @@ def test_the_example_goes_as_expected_and_leaves_nothing_behind(demo: Demo) -> N
     assert list(demo.home.iterdir()) == []
 
 
-def test_a_file_that_expects_something_else_fails(demo: Demo, unexpected: Path) -> None:
+def test_a_file_that_expects_something_else_fails(demo: Program, unexpected: Path) -> None:
     done = demo.run(str(unexpected))
 
     assert done.returncode == 1
@@ -109,7 +64,7 @@ def test_a_file_that_expects_something_else_fails(demo: Demo, unexpected: Path) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["participant-service.log", "emulator.log", "cdk.log", "outputs.json"])
 def test_a_signal_at_any_moment_leaves_no_process_behind(
-    demo: Demo, moment: str, number: signal.Signals
+    demo: Program, moment: str, number: signal.Signals
 ) -> None:
     with demo.start() as process:
         deadline = time.monotonic() + 60
@@ -124,7 +79,7 @@ def test_a_signal_at_any_moment_leaves_no_process_behind(
     assert demo.left_behind == []
 
 
-def test_a_port_that_is_taken_is_told_with_the_line_that_mends_it(demo: Demo) -> None:
+def test_a_port_that_is_taken_is_told_with_the_line_that_mends_it(demo: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = demo.run("--emulator-port", str(port))
@@ -135,16 +90,16 @@ def test_a_port_that_is_taken_is_told_with_the_line_that_mends_it(demo: Demo) ->
     assert demo.left_behind == []
 
 
-def test_a_second_demo_in_the_same_folder_is_told_so(demo: Demo) -> None:
+def test_a_second_demo_in_the_same_folder_is_told_so(demo: Program) -> None:
     with demo.folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = demo.run()
 
     assert done.returncode == 2
-    assert f"Another demo is running in {demo.folder}" in done.stderr
+    assert f"{demo.folder} is in use by another run" in done.stderr
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(demo: Demo) -> None:
+def test_a_folder_that_holds_something_else_is_left_alone(demo: Program) -> None:
     demo.folder.mkdir()
     (demo.folder / "thesis.txt").touch()
 
@@ -155,7 +110,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(demo: Demo) -> None:
     assert (demo.folder / "thesis.txt").exists()
 
 
-def test_a_file_that_cannot_be_used_is_told_by_line_and_field(demo: Demo, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_told_by_line_and_field(demo: Program, tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"chat": "alice", "through": "pigeon"}\n', encoding="utf-8")
 

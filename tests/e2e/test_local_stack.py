@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.api_client import QUEUE_PATH
 from sandbox.lambda_runtime import CUSTOM_RUNTIME
 
 if TYPE_CHECKING:
@@ -62,11 +63,19 @@ def test_no_token_and_no_message_text_is_in_any_log_or_result(
         alice.queue(f"{secret} {'x' * 1025}"),
         ended.queue(secret),
         stack.send_to_queue(f"not JSON: {secret}", group="nobody", deduplication_id=secret),
+        alice.event(secret),
+        ended.event(secret),
+        alice.post(secret).payload["MessageId"],
+        ended.post(secret).payload["MessageId"],
     ]
-    alice.invoke(secret, ClientToken=str(uuid.uuid4()))
+    for chat in (alice, ended):
+        chat.invoke(secret, ClientToken=str(uuid.uuid4()))
+        chat.post_and_wait(secret, ClientToken=str(uuid.uuid4()))
+        chat.post_and_wait(secret, Unknown=chat.chat.connection_token)
+        chat.execute(secret)
     alice.invoke(secret)
-    ended.invoke(secret, ClientToken=str(uuid.uuid4()))
     stack.invoke({"Records": [secret]})
+    stack.api.post(QUEUE_PATH, f"not JSON: {secret}")
     for source_id in sources:
         alice.result_of(source_id)
 

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 STACK = "ConnectMessageSender-dev"
-# Without `api`: the emulator has no extendedRequestId in templates
-SOURCES = ("queue", "event", "direct", "workflow", "api-sync")
+SOURCES = ("queue", "event", "direct", "workflow", "api", "api-sync")
 
 pytestmark = pytest.mark.e2e
 
@@ -108,6 +107,7 @@ def test_a_message_by_each_source_is_sent_and_shown_once(smoke: Smoke) -> None:
         "event": "✓ accepted | SENT | once",
         "direct": "✓ SENT | SENT | once",
         "workflow": "✓ SENT | SENT | once",
+        "api": "✓ accepted | SENT | once",
         "api-sync": "✓ SENT | SENT | once",
     }
     refused = "403 AccessDeniedException"

@@ -55,6 +55,27 @@ def test_a_line_without_a_request_says_something_of_a_chat(tmp_path: Path) -> No
     assert file.chats == (Chat(name="alice", ended=True, content_types=("text/plain",)),)
 
 
+def test_a_new_token_is_for_the_messages_that_follow(tmp_path: Path) -> None:
+    new_token = {"chat": "alice", "new_token": True}
+
+    file = read(tmp_path, LINE, {**LINE, "chat": "bruno"}, new_token, LINE, {**LINE, "chat": "bruno"})
+
+    assert [(message.chat, message.connection) for message in file.messages] == [
+        ("alice", 1),
+        ("bruno", 1),
+        ("alice", 2),
+        ("bruno", 1),
+    ]
+    assert file.chats == (Chat(name="alice"), Chat(name="bruno"))
+
+
+def test_a_chat_that_has_ended_gets_no_new_token(tmp_path: Path) -> None:
+    ended = {"chat": "carol", "ended": True}
+
+    with pytest.raises(MessageFileError, match=r":2: new_token has no place in a chat that has ended"):
+        read(tmp_path, ended, {"chat": "carol", "new_token": True}, LINE)
+
+
 def test_empty_lines_count_but_say_nothing(tmp_path: Path) -> None:
     file = read(tmp_path, "", LINE, "  ", LINE, "")
 
@@ -103,15 +124,21 @@ def test_one_client_token_in_two_chats_makes_two_messages(tmp_path: Path) -> Non
         ({}, "chat is missing"),
         ({**LINE, "chat": ""}, "chat must be a name"),
         ({**LINE, "chat": 1}, "chat must be a name"),
-        ({**LINE, "through": "pigeon"}, "through must be one of queue, direct"),
-        ({**LINE, "through": ["queue"]}, "through must be one of queue, direct"),
+        (
+            {**LINE, "through": "pigeon"},
+            "through must be one of queue, api, event, direct, workflow, api-sync",
+        ),
+        (
+            {**LINE, "through": ["queue"]},
+            "through must be one of queue, api, event, direct, workflow, api-sync",
+        ),
         ({**LINE, "request": "Hello"}, "request must be a JSON object"),
         (
             {**LINE, "request": {"ConnectionToken": "QVFJREFI"}},
             "request.ConnectionToken is added by the demo",
         ),
         ({**LINE, "expect": "SENT"}, "expect must be a JSON object"),
-        ({**LINE, "expect": {}}, "expect.outcome must be one of SENT, REJECTED, FAILED"),
+        ({**LINE, "expect": {}}, "expect.outcome must be one of SENT, REJECTED, FAILED, REFUSED"),
         ({**LINE, "expect": {"outcome": "SENT", "code": "Expired"}}, "expect.code has no place beside"),
         ({**LINE, "expect": {"outcome": "REJECTED"}}, "expect.code must name the code beside"),
         (
@@ -123,6 +150,12 @@ def test_one_client_token_in_two_chats_makes_two_messages(tmp_path: Path) -> Non
         ({"chat": "alice", "through": "queue"}, "request is missing"),
         ({"chat": "alice", "ended": "yes"}, "ended must be true or false"),
         ({"chat": "alice", "content_types": ["text/html"]}, "content_types must be a list of text/plain, "),
+        ({"chat": "alice", "new_token": 1}, "new_token must be true"),
+        ({"chat": "bruno", "new_token": True}, "new_token has no place before the chat's first line"),
+        (
+            {"chat": "alice", "new_token": True, "ended": True},
+            "ended is unknown; accepted: chat, new_token",
+        ),
         ({"chat": "alice", "finished": True}, "finished is unknown; accepted: chat, content_types, ended"),
     ],
 )
@@ -169,7 +202,7 @@ class TestTheExample:
     def file(self) -> MessageFile:
         return read_message_file(EXAMPLE)
 
-    def test_has_three_chats_both_routes_and_all_content_types(self, file: MessageFile) -> None:
+    def test_has_three_chats_every_route_and_all_content_types(self, file: MessageFile) -> None:
         assert len(file.chats) >= 3
         assert {message.route for message in file.messages} == set(Route)
         sent = [message for message in file.messages if message.expected.outcome == "SENT"]
@@ -184,6 +217,20 @@ class TestTheExample:
     def test_has_an_ended_chat(self, file: MessageFile) -> None:
         (ended,) = [chat.name for chat in file.chats if chat.ended]
         assert {m.expected.code for m in file.messages if m.chat == ended} == {"AccessDenied"}
+
+    def test_has_a_chat_with_a_new_token_half_way(self, file: MessageFile) -> None:
+        [renewed] = {message.chat for message in file.messages if message.connection > 1}
+        routes = [(m.connection, m.route) for m in file.messages if m.chat == renewed]
+
+        assert {connection for connection, _ in routes} == {1, 2}
+        assert {route for _, route in routes} == {Route.QUEUE, Route.API}
+
+    def test_has_one_message_that_comes_in_two_ways(self, file: MessageFile) -> None:
+        ways: dict[object, set[Route]] = {}
+        for message in file.messages:
+            ways.setdefault(message.identity, set()).add(message.route)
+
+        assert {Route.EVENT, Route.API_SYNC} in ways.values()
 
     def test_has_an_expiry_that_is_past(self, file: MessageFile) -> None:
         assert any("ExpiresAt" in m.request and m.expected.code == "Expired" for m in file.messages)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile, Route
-from sandbox.demo.report import Report, printable
+from sandbox.demo.report import Report
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
 from sandbox.results import ResultEvent
+from sandbox.terminal import Terminal
 
 MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
 
@@ -34,6 +35,7 @@ def run() -> Run:
         event_source="sqs",
         source_id="m-1",
         client_token="t-1",
+        contact_id="c-1",
         code=None,
         reason=None,
         message_id=MESSAGE_ID,
@@ -53,28 +55,35 @@ def run() -> Run:
     return Run(
         sendings=[Sending(message=message, result=result, answer=None)],
         chats=[
-            ChatRecord(chat=Chat(name="alice"), contact_id="c-1", transcript=[item]),
-            ChatRecord(chat=Chat(name="carol", ended=True), contact_id="c-2", transcript=[]),
+            ChatRecord(chat=Chat(name="alice"), contact_id="c-1", connections=2, transcript=[item]),
+            ChatRecord(chat=Chat(name="carol", ended=True), contact_id="c-2", connections=1, transcript=[]),
         ],
-        queues=QueueDepths(messages=0, dead_letter=0, rejected=0),
+        queues=QueueDepths(messages=0, dead_letter=0, rejected=0, events_dead_letter=0),
         has_error_types=True,
     )
 
 
 def printed(run: Run) -> list[str]:
     stream = io.StringIO()
-    Report(stream).run(run, judge(run))
+    Report(Terminal(stream)).run(run, judge(run))
     return stream.getvalue().splitlines()
 
 
-def test_a_line_has_event_source_chat_outcome_code_message_id_and_time(run: Run) -> None:
+def test_a_line_has_route_event_source_chat_outcome_code_message_id_and_time(run: Run) -> None:
     (row,) = [line.split() for line in printed(run) if "says hello" in line]
 
-    assert row == ["3", "sqs", "alice", "SENT", MESSAGE_ID, "10:11:12.345", "says", "hello"]
+    assert row == ["3", "queue", "sqs", "alice", "SENT", MESSAGE_ID, "10:11:12.345", "says", "hello"]
 
 
 def test_a_transcript_shows_the_text_as_it_is_but_for_what_would_steer_the_terminal(run: Run) -> None:
     assert r"  10:11:12.300  text/plain  [bold]Hello\x1b[31m" in printed(run)
+
+
+def test_a_chat_says_when_it_had_more_than_one_connection_token(run: Run) -> None:
+    lines = printed(run)
+
+    assert "alice  contact c-1  2 connection tokens" in lines
+    assert "carol  contact c-2  ended before its first message" in lines
 
 
 def test_totals_count_outcomes_and_transcripts(run: Run) -> None:
@@ -106,10 +115,6 @@ def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:
         messages=tuple(sending.message for sending in run.sendings),
     )
 
-    Report(stream).introduction(file, Path("examples/messages.jsonl"))
+    Report(Terminal(stream)).introduction(file, Path("examples/messages.jsonl"))
 
     assert "1 message for 2 chats (alice, carol) from examples/messages.jsonl" in stream.getvalue()
-
-
-def test_printable_escapes_control_characters_only() -> None:
-    assert printable("über\n\x1b[2J\x07\u202e☕") == "über\n\\x1b[2J\\x07\\u202e☕"

@@ -1,0 +1,57 @@
+"""A program of the sandbox as its user has it, in folders of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class Program:
+    """A module that is run in a folder, a home and a temporary folder of its own."""
+
+    def __init__(self, module: str, folder: Path) -> None:
+        self.module = module
+        self.folder = folder / "program"
+        self.home = folder / "home"
+        self.home.mkdir()
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603  # the project's own command
+            [sys.executable, "-m", self.module, "--folder", str(self.folder), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    @property
+    def left_behind(self) -> list[str]:
+        """Every process with the program's folder in its command or environment, as all that it starts have.
+
+        None where there is no /proc to read.
+        """
+        if sys.platform != "linux":
+            return []
+        return [
+            command
+            for process in Path("/proc").iterdir()
+            if process.name.isdecimal()
+            and str(self.folder) in (command := _text(process / "cmdline")) + _text(process / "environ")
+        ]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ProcessLookupError):
+        return ""

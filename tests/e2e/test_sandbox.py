@@ -1,0 +1,253 @@
+"""`make sandbox` as its user has it: what it prints, that what it prints works, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.live.code import CodeWatch
+from tests.e2e.programs import ROOT, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sandbox.local_stack import LocalStack
+    from tests.e2e.conftest import Conversation
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("stack")]
+
+# Stands for the AWS CLI, which is no dependency: it notes what it was called with
+AWS = """#!{python}
+import json, os, sys
+stdin = sys.stdin.read() if "fileb:///dev/stdin" in sys.argv else ""
+with open(os.environ["CALLS"], "a") as calls:
+    print(json.dumps({{"arguments": sys.argv[1:], "stdin": stdin}}), file=calls)
+"""
+
+
+class Sandbox:
+    """A running sandbox, what it has printed, and another terminal."""
+
+    def __init__(self, program: Program, process: subprocess.Popen[str]) -> None:
+        self.program = program
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name="sandbox-output")
+        self._reader.start()
+        self.introduction = "\n".join(self._lines_until("Results, as they come"))
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+
+    def _lines_until(self, text: str) -> Iterator[str]:
+        deadline = time.monotonic() + 60
+        line = ""
+        while text not in line:
+            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            yield line
+
+    def line_with(self, text: str) -> str:
+        """Wait for the next line that has this text."""
+        return list(self._lines_until(text))[-1]
+
+    @property
+    def exports(self) -> list[str]:
+        return [line for line in self.introduction.splitlines() if line.startswith("export ")]
+
+    def commands(self, tool: str) -> list[str]:
+        """Return those of the printed commands that use a tool."""
+        blocks = re.findall(r"^(?:aws|curl|echo) .*(?:\n    .*)*", self.introduction, re.MULTILINE)
+        return [block for block in blocks if re.search(rf"^ *{tool} ", block, re.MULTILINE)]
+
+    def paste(self, command: str, **environ: str) -> str:
+        """Run a command as it would run in a terminal where the exports have been pasted."""
+        done = subprocess.run(  # noqa: S603  # what the sandbox has printed
+            ["/bin/sh", "-ec", "\n".join([*self.exports, command])],
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    def chats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run what `make chat`, `make end-chat` and `make transcript` run."""
+        return subprocess.run(  # noqa: S603  # the project's own command
+            [sys.executable, "-m", "sandbox.live.chats", "--folder", str(self.program.folder), *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def stop(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        status = self.process.wait(timeout=20)
+        self._reader.join()
+        return status
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    program = Program("sandbox.live", tmp_path_factory.mktemp("sandbox"))
+    with program.start() as process:
+        sandbox = Sandbox(program, process)
+        try:
+            yield sandbox
+        finally:
+            if process.poll() is None:
+                sandbox.stop(signal.SIGTERM)
+
+
+def variable(name: str, text: str) -> str:
+    [value] = re.findall(rf"\b{name}=(\S+)", text)
+    return str(value)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_printed_request_leads_to_a_message_and_a_live_result(sandbox: Sandbox) -> None:
+    to_the_queue, and_wait = sandbox.commands("curl")
+    contact_id = variable("CONTACT_ID", "\n".join(sandbox.exports))
+
+    accepted = sandbox.paste(to_the_queue)
+    queued = sandbox.line_with("SENT")
+    answered = sandbox.paste(and_wait)
+    awaited = sandbox.line_with("SENT")
+
+    assert accepted.endswith(" 202\n")
+    assert answered.endswith(" 200\n")
+    assert re.search(rf"sqs +contact {contact_id} +message \S+$", queued)
+    assert re.search(rf"api_gateway +contact {contact_id} +message \S+$", awaited)
+    transcript = sandbox.chats("transcript", contact_id).stdout
+    assert re.search(r"Hello by the API\n.*Hello by the API, waiting\n", transcript)
+
+
+def test_the_printed_commands_of_the_aws_cli_have_the_chats_token(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "aws").write_text(AWS.format(python=sys.executable))
+    (tmp_path / "aws").chmod(0o755)
+    commands = sandbox.commands("aws")
+
+    for command in commands:
+        sandbox.paste(command, PATH=f"{tmp_path}:{os.environ['PATH']}", CALLS=str(tmp_path / "calls"))
+
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [call["arguments"][:2] for call in calls] == [
+        ["sqs", "send-message"],
+        ["events", "put-events"],
+        ["stepfunctions", "start-execution"],
+        ["lambda", "invoke"],
+    ]
+    sqs, events, step_functions, lambda_ = (call["arguments"] for call in calls)
+    [entry] = json.loads(events[events.index("--entries") + 1])
+    requests = [
+        json.loads(text)
+        for text in (
+            sqs[sqs.index("--message-body") + 1],
+            entry["Detail"],
+            step_functions[step_functions.index("--input") + 1],
+            calls[-1]["stdin"],
+        )
+    ]
+    exports = "\n".join(sandbox.exports)
+    for name, field in (("CONNECTION_TOKEN", "ConnectionToken"), ("CONTACT_ID", "ContactId")):
+        assert {request[field] for request in requests} == {variable(name, exports)}
+    assert len({request["ClientToken"] for request in requests}) == len(requests)
+    assert variable("AWS_ENDPOINT_URL", exports) in sqs
+    assert lambda_[lambda_.index("--function-name") + 1].endswith(":live")
+
+
+def test_another_terminal_opens_a_chat_ends_it_and_reads_its_transcript(sandbox: Sandbox) -> None:
+    opened = sandbox.chats("open").stdout
+    contact_id = variable("CONTACT_ID", opened)
+    assert opened.startswith("export ")
+    assert variable("CONNECTION_TOKEN", opened)
+
+    assert "participant.joined" in sandbox.chats("transcript", contact_id).stdout
+    assert sandbox.chats("end", contact_id).returncode == 0
+    assert "chat.ended" in sandbox.chats("transcript", contact_id).stdout
+
+
+def test_a_chat_that_is_not_there_is_told(sandbox: Sandbox) -> None:
+    done = sandbox.chats("transcript", "nobody")
+
+    assert (done.returncode, done.stderr) == (2, "404: No such chat\n")
+
+
+def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "chat", "end-chat", "transcript"],  # noqa: S607  # the make that runs the tests
+        cwd=ROOT,
+        env={**os.environ, "CONTACT_ID": "c-1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    commands = [line.partition("sandbox.live.chats ")[2] for line in done.stdout.splitlines()]
+    assert [command for command in commands if command] == ["open", 'end "c-1"', 'transcript "c-1"']
+
+
+# The last that is done with this sandbox
+def test_ctrl_c_stops_it_and_leaves_nothing_behind(sandbox: Sandbox) -> None:
+    status = sandbox.stop(signal.SIGINT)
+
+    assert status == 0
+    assert sandbox.line_with("Stopped")
+    assert sandbox.process.stderr
+    assert sandbox.process.stderr.read() == ""
+    assert sandbox.program.left_behind == []
+    assert list(sandbox.program.home.iterdir()) == []
+
+
+def test_without_a_sandbox_the_other_terminal_is_told_how_to_start_one(tmp_path: Path) -> None:
+    program = Program("sandbox.live.chats", tmp_path)
+
+    done = program.run("open")
+
+    assert done.returncode == 2
+    assert done.stderr == "No sandbox is running. Start one in another terminal: make sandbox\n"
+
+
+def test_changed_code_is_put_in_place_and_broken_code_is_not(
+    stack: LocalStack, alice: Conversation, tmp_path: Path
+) -> None:
+    source = tmp_path / "message_sender"
+    shutil.copytree(ROOT / "lambda_src/message_sender", source)
+    request_module = source / "request.py"
+    original = request_module.read_text()
+    watch = CodeWatch(source)
+
+    def reason() -> str:
+        return str(alice.post_and_wait("x" * 1025, ClientToken="c-1").payload["Reason"])
+
+    assert not watch.update(stack.emulator, stack.outputs)
+    assert "longer than" in reason()
+
+    request_module.write_text(original.replace("longer than", "much longer than"))
+    assert watch.update(stack.emulator, stack.outputs)
+    assert "much longer than" in reason()
+
+    request_module.write_text("def broken(:\n")
+    with pytest.raises(SyntaxError, match=r"request\.py"):
+        watch.update(stack.emulator, stack.outputs)
+    assert "much longer than" in reason()
+
+    request_module.write_text(original)
+    assert watch.update(stack.emulator, stack.outputs)
+    assert "much" not in reason()
