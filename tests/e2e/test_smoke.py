@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.participant_service.faults import AcceptedThenStatus
+from tests.support.coverage import measured_environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ class Smoke:
 def smoke(stack: LocalStack, folder: Path, tmp_path: Path) -> Iterator[Smoke]:
     participant_url = (folder / "participant-service.url").read_text(encoding="utf-8").strip()
     environ = {
+        **measured_environ(),
         **stack.emulator.environ(home=tmp_path),
         "AWS_ENDPOINT_URL_CONNECT": participant_url,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.participant_service.faults import Status
 from tests.functional.conftest import function_environ
+from tests.support.coverage import measured_environ
 from tests.support.lambda_events import FakeLambdaContext, record
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def run(function: Function, program: str, event: dict[str, Any], **environ: str)
         "PYTHONPATH": str(LAMBDA_SRC),
         "ROOT": str(LAMBDA_SRC.parent),
         "LAMBDA_TASK_ROOT": str(LAMBDA_SRC),
+        **measured_environ(),
     }
     done = subprocess.run(  # noqa: S603  # this interpreter, a program of this file
         [sys.executable, "-c", program],
