@@ -11,7 +11,7 @@ Variables, of `make smoke` or of the environment:
     LONG=1                           repeats a ClientToken after 1 and 10 minutes, too
 
 Credentials, Region and endpoints are those of any program that uses an AWS SDK. What they must permit is in
-the README. Data flows one way: `settings` and `deployment` say what is there; `run` opens a `chat`, sends
+docs/smoke-test.md. Data flows one way: `settings` and `deployment` say what is there; `run` opens a `chat`, sends
 through the `sources`, waits for the `results`, has the chat's service observed (`observations`) and ends the
 chat; `report` prints it.
 
