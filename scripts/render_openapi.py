@@ -67,7 +67,7 @@ _ERROR_SCHEMA: Final[Mapping[str, Any]] = {
             "type": "string",
         },
         "Reason": {
-            "description": "For people. Names fields and rules, never values.",
+            "description": "For people, without values. The function's own names field and rule.",
             "type": "string",
         },
         "ClientToken": {

@@ -11,9 +11,11 @@ Variables, of `make smoke` or of the environment:
     LONG=1                           repeats a ClientToken after 1 and 10 minutes, too
 
 Credentials, Region and endpoints are those of any program that uses an AWS SDK. What they must permit is in
-docs/smoke-test.md. Data flows one way: `settings` and `deployment` say what is there; `run` opens a `chat`, sends
-through the `sources`, waits for the `results`, has the chat's service observed (`observations`) and ends the
-chat; `report` prints it.
+docs/smoke-test.md.
+
+Data flows one way: `settings` and `deployment` say what is there; `run` opens a `chat`, sends through the
+`sources`, waits for the `results`, has the chat's service observed (`observations`) and ends the chat;
+`report` prints it.
 
 The exit code is 0 if every message was sent, and is in the transcript once; 1 if not; 2 if the test could not
 run.

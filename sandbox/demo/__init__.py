@@ -6,7 +6,7 @@ The file has one JSON object a line. A line with a `request` is a message:
      "through": "queue",                       the way in, see below
      "request": {"ContentType": "text/plain",  the message request; ConnectionToken is added, and the
                  "Content": "Hello"},          ContactId of the chat unless the line has one
-     "expect": {"outcome": "SENT"},            or {"outcome": "REJECTED", "code": "InvalidRequest"}
+     "expect": {"outcome": "SENT"},            the default; or {"outcome": "REJECTED", "code": ...}
      "note": "says hello"}                     optional: what the line is there to show
 
     "queue"     the queue                                                     in order

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OUTCOMES = ("SENT", "REJECTED", "FAILED", "REFUSED")
+_MOST_ERRORS = 10
+_SENT = {"outcome": "SENT"}  # what a line expects that does not say
 _MESSAGE_KEYS = {"chat", "through", "request", "expect", "note"}
 _CHAT_KEYS = {"chat", "ended", "content_types"}
 _NEW_TOKEN_KEYS = {"chat", "new_token"}
@@ -84,7 +86,9 @@ def read_message_file(path: Path) -> MessageFile:
     try:
         # Not splitlines(), which would split at some characters that JSON allows inside a string
         lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise MessageFileError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise MessageFileError(f"{path}: {error}") from None
     chats: dict[str, Chat] = {}
     new_tokens: Counter[str] = Counter()
@@ -109,7 +113,8 @@ def read_message_file(path: Path) -> MessageFile:
     if not errors and not messages:
         errors.append(f"{path}: has no message")
     if errors:
-        raise MessageFileError("\n".join(errors))
+        more = [f"... and {len(errors) - _MOST_ERRORS} more"] if len(errors) > _MOST_ERRORS else []
+        raise MessageFileError("\n".join(errors[:_MOST_ERRORS] + more))
     return MessageFile(tuple(chats.values()), tuple(messages))
 
 
@@ -143,7 +148,7 @@ def _message(number: int, fields: Mapping[str, Any], new_tokens: Mapping[str, in
         connection=1 + new_tokens[chat],
         route=Route(route),
         request=request,
-        expected=_expectation(_required(fields, "expect", dict, "a JSON object")),
+        expected=_expectation(_required({"expect": _SENT, **fields}, "expect", dict, "a JSON object")),
         note=_required(fields, "note", str, "a string") if "note" in fields else "",
     )
 

@@ -55,11 +55,11 @@ def judge(run: Run) -> list[Check]:
         for title, problems in (
             ("Every message had the outcome that the file expects", _unexpected_outcomes(run.sendings)),
             ("Every caller who waited was answered what was published", _wrong_answers(run)),
-            ("Every chat shows what came by the queue, from the API too, in order", _out_of_order(run)),
+            ("Messages by the queue or POST /messages appear in order", _out_of_order(run)),
             ("No message appears twice", _repeated(run)),
             ("Every message sent is in its chat, and nothing else is", _wrong_transcripts(run)),
             (
-                "The queues are empty, but for a copy of what was rejected while nobody waited",
+                "The queues are empty, except for copies of rejected messages",
                 _wrong_queues(run),
             ),
         )
@@ -83,7 +83,11 @@ def _unexpected_outcomes(sendings: Iterable[Sending]) -> Iterator[str]:
     for sending in sendings:
         if not as_expected(sending):
             outcome = str(outcome_of(sending) or _no_result(sending.answer))
-            yield f"line {sending.message.number}: {outcome}, where {sending.message.expected} was expected"
+            reason = f" ({sending.result.reason})" if sending.result and sending.result.reason else ""
+            yield (
+                f"line {sending.message.number}: {outcome}{reason}, "
+                f"where {sending.message.expected} was expected"
+            )
 
 
 def _wrong_answers(run: Run) -> Iterator[str]:

@@ -19,6 +19,10 @@ class _NoSandboxError(Exception):
     pass
 
 
+class _NoChatError(Exception):
+    pass
+
+
 def main() -> int:
     arguments = _arguments()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
@@ -27,6 +31,11 @@ def main() -> int:
             _run(arguments.action, arguments.chat, participant, Terminal(sys.stdout))
     except (_NoSandboxError, HTTPError):
         sys.stderr.write("No sandbox is running. Start one in another terminal: make sandbox\n")
+        return COULD_NOT_RUN
+    except _NoChatError:
+        sys.stderr.write(
+            "Which chat? Paste the sandbox's lines that begin with export, or add CHAT=contact-id\n"
+        )
         return COULD_NOT_RUN
     except ControlCallError as error:
         sys.stderr.write(f"{error}\n")
@@ -39,6 +48,8 @@ def _run(action: str, contact_id: str, participant: ParticipantControl, terminal
         # The line alone on standard output: eval "$(make -s chat)"
         sys.stderr.write("The commands of the sandbox send to a new chat once this line is pasted:\n\n")
         terminal.print_to_paste(chat_environment(open_chat(participant)))
+    elif not contact_id:
+        raise _NoChatError
     elif action == "end":
         participant.end_chat(contact_id)
         terminal.print("Ended.")
@@ -58,10 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("action", choices=["open", "end", "transcript"])
     parser.add_argument("chat", nargs="?", default="", help="its contact id")
     parser.add_argument("--folder", type=Path, default=FOLDER / "live", help="the sandbox's")
-    parsed = parser.parse_args()
-    if parsed.action != "open" and not parsed.chat:
-        parser.error("which chat? Paste the sandbox's lines that begin with export, or add CHAT=contact-id")
-    return parsed
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def test_a_run_as_expected_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("sending", "problem"),
     [
-        (rejected(message(7)), "line 7: REJECTED InvalidRequest, where SENT was expected"),
+        (rejected(message(7)), "line 7: REJECTED InvalidRequest (It breaks a rule), where SENT was expected"),
         (
             Sending(message=message(7, expected=TOO_LONG), result=None, answer=None),
             "line 7: no result, where REJECTED InvalidRequest was expected",
@@ -133,7 +133,7 @@ def test_a_run_as_expected_has_no_problem() -> None:
         ),
         (
             rejected(message(7, expected=Expectation("REJECTED", "Expired"))),
-            "line 7: REJECTED InvalidRequest, where REJECTED Expired was expected",
+            "line 7: REJECTED InvalidRequest (It breaks a rule), where REJECTED Expired was expected",
         ),
     ],
 )
