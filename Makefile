@@ -17,6 +17,8 @@ CDK := node_modules/.bin/cdk
 CDK_PATH := PATH="$(CURDIR)/.venv/bin:$$PATH"
 STEP := "$(PYTHON)" -m sandbox.step
 
+# Twelve lines at every synth, for what the README says in one
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 # Otherwise it is unpacked into the home folder
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
 ifneq (yes,$(shell test -w "$$HOME" && echo yes))
@@ -70,6 +72,7 @@ smoke: .venv/.installed ## Send one message by each event source to a chat in Am
 .PHONY: synth
 synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
 	$(CDK_PATH) $(CDK) synth --quiet --context stage=$(STAGE)
+	@echo 'The template is in cdk.out/ConnectMessageSender-$(STAGE).template.json'
 
 .PHONY: deploy
 deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
