@@ -68,10 +68,9 @@ def create_handler(
     sources = _event_sources(settings, environ, telemetry, tracer, clock or SystemClock())
     warm_up()
 
+    # The event holds the token: it is not logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says.
     @metrics.log_metrics
-    @logger.inject_lambda_context(
-        log_event=False
-    )  # whatever POWERTOOLS_LOGGER_LOG_EVENT says: it holds the token
+    @logger.inject_lambda_context(log_event=False)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with telemetry.defects_told():
             source = detect(event)

@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from urllib3.exceptions import HTTPError
 
-from message_sender.errors import AwsCallError
+from message_sender.errors import AwsCallError, aws_error_name
 from message_sender.retry import MAX_ATTEMPTS, full_jitter
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class JsonApi:
         name = response.headers.get("x-amzn-errortype") or (
             answer.get("__type", "") if isinstance(answer, dict) else ""
         )
-        name = str(name).split(":")[0].rpartition("#")[2] or "UnreadableResponse"
+        name = aws_error_name(str(name)) or "UnreadableResponse"
         raise AwsCallError(operation, name=name, http_status=response.status)
 
     def _signed_headers(self, operation: str, body: bytes) -> dict[str, str]:

@@ -179,3 +179,8 @@ class ConnectionFailedError(RetryableError):
 
 class DeadlineExceededError(RetryableError):
     """The time that is left does not suffice for a try."""
+
+
+def aws_error_name(text: str) -> str:
+    """Return the name in a service's answer: `Denied` also from `com.example#Denied:http://internal/`."""
+    return text.partition(":")[0].rpartition("#")[2]

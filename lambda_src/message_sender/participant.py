@@ -33,6 +33,7 @@ from message_sender.errors import (
     ServiceValidationError,
     ThrottledError,
     UnexpectedResponseError,
+    aws_error_name,
 )
 from message_sender.outcome import Sent
 from message_sender.retry import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -98,9 +99,9 @@ class _Answer(NamedTuple):
 
     @property
     def error_name(self) -> str:
-        """The error's name: `AccessDeniedException` also from `com.example#AccessDeniedException:http://...`."""
-        name = self.headers.get("x-amzn-errortype") or str((self.body or {}).get("__type", ""))
-        return name.split(":")[0].rpartition("#")[2]
+        return aws_error_name(
+            self.headers.get("x-amzn-errortype") or str((self.body or {}).get("__type", ""))
+        )
 
     @property
     def message(self) -> str:
