@@ -36,9 +36,12 @@ help: ## List the targets
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke),'
 	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
-.PHONY: demo
-demo: prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
+.PHONY: demo messages-file
+demo: messages-file prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
 	@exec $(VENV_PYTHON) -m sandbox.demo "$(MESSAGES)" $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
+
+messages-file:
+	@test -r "$(MESSAGES)" || { echo 'make: MESSAGES=$(MESSAGES): there is no such file' >&2; exit 1; }
 
 .PHONY: sandbox
 sandbox: prepare ## Keep the local stack running, and print commands that send to it and the results
