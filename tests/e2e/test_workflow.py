@@ -220,8 +220,8 @@ def test_a_task_that_is_tried_again_while_its_message_is_under_way_shows_it_once
     assert {event["taskFailedEventDetails"]["error"] for event in timeouts} == {"States.Timeout"}
     assert answer.payload["Outcome"] == "SENT"
     assert alice.texts == ["Friday, please"]
-    # Each try has put a message of its own into the queue: none was dropped as a duplicate. On AWS each try has
-    # a task token of its own too; the emulator keeps the first.
+    # Each try has put a message of its own into the queue: none was dropped as a duplicate. On AWS each try
+    # has a task token of its own too; the emulator keeps the first.
     client_token = answer.payload["ClientToken"]
     results = [event for event in stack.results.received if event.client_token == client_token]
     assert len({event.source_id for event in results}) == len(timeouts) + 1

@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from aws_cdk.assertions import Template
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 from message_sender.errors import RejectedError, RetryableError
 from message_sender.request import SCHEMA
+from scripts.render_docs import README
 from tests.infra.template import (
     ALIAS,
     KEY,
@@ -81,6 +83,17 @@ def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(templ
     }
     # Without it the output is what the task was answered with: the function's result
     assert "Output" not in task
+
+
+def test_task_of_the_readme_is_that_of_the_state_machine(dev: Template) -> None:
+    task = definition(dev)["States"]["SendToQueue"]
+    [shown] = re.findall(r'```json\n(\{"Type": "Task".*?)\n```', README.read_text(), re.DOTALL)
+
+    pasted = json.loads(shown.replace("<MessageQueueUrl>", MESSAGES))
+
+    assert pasted.pop("QueryLanguage") == definition(dev)["QueryLanguage"]
+    assert pasted.pop("Resource") == task["Resource"].replace("AWS::Partition", "aws")
+    assert pasted == {name: task[name] for name in pasted}
 
 
 def test_only_an_error_of_sqs_is_tried_again_and_no_outcome(template: Template) -> None:
