@@ -61,7 +61,7 @@ def _region_or_null() -> dict[str, _Rule]:
 
 
 _STATE_MACHINE_ARN = re.compile(
-    r"arn:aws(-[a-z]+)*:states:[a-z]{2}(-[a-z]+){1,2}-\d:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}", re.ASCII
+    r"arn:aws(-[a-z]+)*:states:[a-z]+(-[a-z]+)+-\d:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}", re.ASCII
 )
 
 

@@ -129,6 +129,7 @@ def test_regions_of_all_partitions_are_accepted(region: str) -> None:
         "arn:aws:states:eu-central-1:000000000000:stateMachine:orders",
         "arn:aws-us-gov:states:us-gov-west-1:000000000000:stateMachine:Orders_2-retry",
         "arn:aws-cn:states:cn-north-1:000000000000:stateMachine:o",
+        "arn:aws-eusc:states:eusc-de-east-1:000000000000:stateMachine:orders",
     ],
 )
 def test_state_machines_of_all_partitions_are_accepted(arn: str) -> None:
