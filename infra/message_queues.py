@@ -51,6 +51,9 @@ class MessageQueues(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
+        self.visibility_timeout = cdk.Duration.seconds(
+            _VISIBILITY_PER_CONSUMER_TIMEOUT * consumer_timeout.to_seconds()
+        )
         dead_letter_retention = cdk.Duration.days(options.dead_letter_retention_days)
 
         # Each of the two names the other, which CloudFormation cannot resolve unless one name is known before
@@ -80,9 +83,7 @@ class MessageQueues(Construct):
             # High throughput takes both
             deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
             fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-            visibility_timeout=cdk.Duration.seconds(
-                _VISIBILITY_PER_CONSUMER_TIMEOUT * consumer_timeout.to_seconds()
-            ),
+            visibility_timeout=self.visibility_timeout,
             retention_period=cdk.Duration.days(options.message_retention_days),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter,

@@ -1,7 +1,7 @@
 """The options of a stage, as `cdk.json` writes them under `stages`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Self
 
@@ -60,6 +60,20 @@ def _region_or_null() -> dict[str, _Rule]:
     return {"rule": _Rule("the name of an AWS Region, or null for the stack's own", accepts)}
 
 
+_STATE_MACHINE_ARN = re.compile(
+    r"arn:aws(-[a-z]+)*:states:[a-z]+(-[a-z]+)+-\d:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}", re.ASCII
+)
+
+
+def _state_machine_arns() -> dict[str, _Rule]:
+    def accepts(value: object) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(arn, str) and _STATE_MACHINE_ARN.fullmatch(arn) is not None for arn in value
+        )
+
+    return {"rule": _Rule("a list of ARNs of state machines", accepts)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions:
     """What may differ between stages. Every option is required, so that `cdk.json` shows all there are."""
@@ -81,6 +95,8 @@ class StageOptions:
     """Of every queue whose messages wait for a person."""
     retry_window_minutes: int = field(metadata=_whole_number(1, 240))
     """How long a message is tried again, from its acceptance."""
+    task_state_machine_arns: Sequence[str] = field(metadata=_state_machine_arns())
+    """Of the state machines beside the stack's own whose tasks the function may answer."""
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:

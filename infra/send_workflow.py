@@ -1,13 +1,15 @@
-"""A state machine that sends a message: how to invoke the function from Step Functions."""
+"""A state machine that sends a message: how to use the queue and the function from Step Functions."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from infra.message_queues import MessageQueues
 from infra.options import StageOptions
 
 # The function's errors: the names of its classes, which Step Functions takes as names of errors
@@ -29,66 +31,124 @@ _INVOCATION_ERRORS = (
 )
 
 # After at most 2, 4, 8, 16, 32 seconds, then 60 seconds nine times: ten minutes in all, half of it on average
-_RETRIES = 14
+_INVOCATION_RETRIES = 14
 
 # Twice the retries' waits and the function's timeouts
-_TIMEOUT = cdk.Duration.minutes(35)
+_INVOCATIONS_TIMEOUT = cdk.Duration.minutes(35)
+
+# After at most 1, 2, 4, 8, 16 seconds
+_QUEUE_RETRIES = 5
+
+# A ContactId that keeps the rule of the contract is a message group. Any other goes to the function, which
+# says what is wrong with it, and so does a TaskToken: the one that this machine waits with is its own.
+_HAS_MESSAGE_GROUP = (
+    "{% $type($states.input.ContactId) = 'string' and $not($exists($states.input.TaskToken))"
+    " ? $contains($states.input.ContactId, /^[A-Za-z0-9-]{1,128}$/) : false %}"
+)
+
+# Each try brings another task token, and so does a redrive of the execution, which counts its tries anew:
+# under one id the queue would drop the second message. At most 128 characters.
+_DEDUPLICATION_ID = (
+    "{% $hash($states.context.Execution.Id, 'SHA-256')"
+    " & '-' & $states.context.State.RetryCount & '-' & $states.context.Execution.RedriveCount %}"
+)
 
 
 class SendWorkflow(Construct):
     """The state machine: its input is the message request, its output the function's result.
 
+    A message with a ContactId goes through the queue, in order with the others of its chat, and its task
+    waits until the outcome is final. One without has no order, and is sent by an invocation of the function.
+
     The input holds the connection token, and so does the execution's history, encrypted with the key. The
     output and the logs do not hold it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what the state machine uses, all named
         self,
         scope: Construct,
         construct_id: str,
         *,
         key: kms.Key,
+        queues: MessageQueues,
         function: lambda_.IFunction,
         options: StageOptions,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        # In a state of its own, before the task: each retry has the same, so that the message is sent once
-        make_client_token = sfn.Pass(
-            self,
-            "MakeClientToken",
-            comment="The request's own ClientToken, if it has one, takes precedence",
-            parameters={
-                "Made": {"ClientToken": sfn.JsonPath.uuid()},
-                "Request": sfn.JsonPath.entire_payload,
-            },
+        # The last receive in the retry window may be lost with its invocation, and so may the one after it.
+        # What takes longer is not lost: its outcome is published, but this execution does not wait for it.
+        task_timeout = cdk.Duration.seconds(
+            60 * options.retry_window_minutes + 2 * queues.visibility_timeout.to_seconds()
         )
-        send_message = tasks.LambdaInvoke(
+
+        rejected = sfn.Fail.jsonata(
+            self,
+            "Rejected",
+            comment="The message can never be sent as it is. The place for what a chat does then.",
+            error="{% $states.input.Error %}",
+            cause="{% $states.input.Cause %}",
+        )
+
+        wait_for_outcome = tasks.SqsSendMessage.jsonata(
+            self,
+            "SendToQueue",
+            comment="The function answers the task when the outcome is final",
+            # Without its key, for which the task would be granted more than it needs
+            queue=sqs.Queue.from_queue_attributes(
+                self, "Queue", queue_arn=queues.messages.queue_arn, queue_url=queues.messages.queue_url
+            ),
+            integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
+            message_body=sfn.TaskInput.from_text(
+                "{% $merge([$states.input, {'TaskToken': $states.context.Task.Token}]) %}"
+            ),
+            message_group_id="{% $states.input.ContactId %}",
+            message_deduplication_id=_DEDUPLICATION_ID,
+            task_timeout=sfn.Timeout.duration(task_timeout),
+        )
+        # The outcome is final: what is given up lies in the dead-letter queue
+        wait_for_outcome.add_retry(errors=[*RETRYABLE_ERRORS, *REJECTED_ERRORS], max_attempts=0)
+        # Any other is an error of SQS. If the queue has taken the message after all, it comes twice under one
+        # ClientToken, and is shown once. A timeout is not among them: the outcome is not known then.
+        wait_for_outcome.add_retry(
+            errors=["States.TaskFailed"],
+            interval=cdk.Duration.seconds(1),
+            backoff_rate=2,
+            max_attempts=_QUEUE_RETRIES,
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        wait_for_outcome.add_catch(rejected, errors=[*REJECTED_ERRORS])
+
+        invoke = tasks.LambdaInvoke.jsonata(
             self,
             "SendMessage",
             lambda_function=function,
-            payload=sfn.TaskInput.from_json_path_at("States.JsonMerge($.Made, $.Request, false)"),
-            output_path="$.Payload",
+            payload=sfn.TaskInput.from_text("{% $states.input %}"),
+            outputs="{% $states.result.Payload %}",
             retry_on_service_exceptions=False,  # they are among those below
         )
-        send_message.add_retry(
+        invoke.add_retry(
             errors=[*RETRYABLE_ERRORS, *_INVOCATION_ERRORS],
             interval=cdk.Duration.seconds(2),
             backoff_rate=2,
             max_delay=cdk.Duration.seconds(60),
-            max_attempts=_RETRIES,
+            max_attempts=_INVOCATION_RETRIES,
             jitter_strategy=sfn.JitterType.FULL,
         )
-        send_message.add_catch(
-            sfn.Fail(
-                self,
-                "Rejected",
-                comment="The message can never be sent as it is. The place for what a chat does then.",
-                error_path="$.Error",
-                cause_path="$.Cause",
-            ),
-            errors=[*REJECTED_ERRORS],
+        invoke.add_catch(rejected, errors=[*REJECTED_ERRORS])
+
+        # In a state of its own, before the task: each retry has the same, so that the message is sent once
+        make_client_token = sfn.Pass.jsonata(
+            self,
+            "MakeClientToken",
+            comment="The request's own ClientToken, if it has one, takes precedence",
+            outputs="{% $merge([{'ClientToken': $uuid()}, $states.input]) %}",
+        )
+        choose_way = (
+            sfn.Choice.jsonata(self, "HasMessageGroup")
+            .when(sfn.Condition.jsonata(_HAS_MESSAGE_GROUP), wait_for_outcome)
+            .otherwise(invoke)
         )
 
         self.state_machine = sfn.StateMachine(
@@ -98,8 +158,9 @@ class SendWorkflow(Construct):
             state_machine_name=f"{stack.stack_name}-send",
             state_machine_type=sfn.StateMachineType.STANDARD,
             comment="Sends one chat message to Amazon Connect",
-            definition_body=sfn.DefinitionBody.from_chainable(make_client_token.next(send_message)),
-            timeout=_TIMEOUT,
+            definition_body=sfn.DefinitionBody.from_chainable(make_client_token.next(choose_way)),
+            query_language=sfn.QueryLanguage.JSONATA,
+            timeout=task_timeout.plus(_INVOCATIONS_TIMEOUT),  # more than either way may take
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(key),
             logs=sfn.LogOptions(
                 destination=logs.LogGroup(

@@ -25,7 +25,9 @@ class ConnectMessageSender(cdk.Stack):
         api = MessageApi(
             self, "MessageApi", key=key, queue=queues.messages, function=sender.alias, options=options
         )
-        workflow = SendWorkflow(self, "SendWorkflow", key=key, function=sender.alias, options=options)
+        workflow = SendWorkflow(
+            self, "SendWorkflow", key=key, queues=queues, function=sender.alias, options=options
+        )
 
         # The sender takes messages from the queue, and puts there those of events that cannot be sent now ...
         queues.messages.grant(
@@ -56,8 +58,41 @@ class ConnectMessageSender(cdk.Stack):
         key.grant(sender.role, "kms:Decrypt", "kms:GenerateDataKey")
         sender.log_group.grant_write(sender.role)
 
-        # The API puts messages on the queue
+        # It answers the tasks of state machines that wait for a message. Not by the role's own policy: that
+        # comes before the function, and the function before the state machine.
+        iam.Policy(
+            self,
+            "TaskCallbacks",
+            roles=[sender.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["states:SendTaskSuccess", "states:SendTaskFailure"],
+                    resources=[workflow.state_machine.state_machine_arn, *options.task_state_machine_arns],
+                ),
+                # What a task is answered with is encrypted in the name of who answers
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=[key.key_arn],
+                    conditions={
+                        "StringEquals": {
+                            "kms:EncryptionContext:aws:states:stateMachineArn": (
+                                workflow.state_machine.state_machine_arn
+                            )
+                        }
+                    },
+                ),
+            ],
+        )
+
+        # The API puts messages on the queue, and the state machine does
         through_sqs = {"StringEquals": {"kms:ViaService": f"sqs.{self.region}.amazonaws.com"}}
+        workflow.state_machine.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[key.key_arn],
+                conditions=through_sqs,
+            )
+        )
         queues.messages.grant(api.role, "sqs:SendMessage")
         api.role.add_to_principal_policy(
             iam.PolicyStatement(

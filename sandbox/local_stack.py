@@ -135,10 +135,14 @@ class LocalStack:
         )
         return str(answer["Entries"][0]["EventId"])
 
-    def start_execution(self, request: Mapping[str, Any]) -> str:
-        """Start the state machine with a request as its input, and return the execution's ARN."""
+    def start_execution(self, request: Mapping[str, Any], *, state_machine_arn: str | None = None) -> str:
+        """Start the state machine with a request as its input, and return the execution's ARN.
+
+        Args:
+            state_machine_arn: None starts the stack's own.
+        """
         answer = self.step_functions.start_execution(
-            stateMachineArn=self.outputs.state_machine_arn, input=json.dumps(request)
+            stateMachineArn=state_machine_arn or self.outputs.state_machine_arn, input=json.dumps(request)
         )
         return str(answer["executionArn"])
 

@@ -26,6 +26,7 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import warm_up
 from message_sender.settings import Settings
+from message_sender.task_callback import TaskCallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,6 +119,15 @@ def _event_sources(
         content_type="application/x-amz-json-1.1",
         credentials=credentials,
     )
+    step_functions = JsonApi(
+        pools=pools,
+        endpoint=settings.step_functions_url,
+        region=settings.region,
+        signing_name="states",
+        target="AWSStepFunctions",
+        content_type="application/x-amz-json-1.0",
+        credentials=credentials,
+    )
     queues = Queues(
         sqs=sqs,
         message_queue_url=settings.message_queue_url,
@@ -130,19 +140,26 @@ def _event_sources(
     publisher = Publisher(
         events=events, event_bus_name=settings.event_bus_name, queues=queues, clock=clock, random=random
     )
+    tasks = TaskCallback(step_functions=step_functions, clock=clock, random=random)
     synchronous = SynchronousDelivery(sender=sender, publisher=publisher, telemetry=telemetry, clock=clock)
     return {
         "sqs": SqsSource(
             sender=sender,
             queues=queues,
             publisher=publisher,
+            tasks=tasks,
             telemetry=telemetry,
             clock=clock,
             random=random,
             retry_window=settings.retry_window,
         ),
         "eventbridge": EventBridgeSource(
-            sender=sender, queues=queues, publisher=publisher, telemetry=telemetry, clock=clock
+            sender=sender,
+            queues=queues,
+            publisher=publisher,
+            tasks=tasks,
+            telemetry=telemetry,
+            clock=clock,
         ),
         "direct": DirectSource(synchronous=synchronous, clock=clock),
         "api_gateway": ApiGatewaySource(synchronous=synchronous, clock=clock),

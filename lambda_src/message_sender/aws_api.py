@@ -44,8 +44,10 @@ class AwsApi(Protocol):
         ...
 
 
-def tries(*, clock: Clock, random: Callable[[], float], until: float) -> Iterator[int]:
-    """Count the tries of a call, at most three, and wait between them.
+def tries(
+    *, clock: Clock, random: Callable[[], float], until: float, most: int = MAX_ATTEMPTS
+) -> Iterator[int]:
+    """Count the tries of a call, at most three unless told otherwise, and wait between them.
 
     Ends early when another try could not end in time.
 
@@ -53,7 +55,7 @@ def tries(*, clock: Clock, random: Callable[[], float], until: float) -> Iterato
         random: Returns a number from 0 to 1, for jitter.
         until: The moment of the monotonic clock at which the last try must be over.
     """
-    for attempt in range(1, MAX_ATTEMPTS + 1):
+    for attempt in range(1, most + 1):
         if attempt > 1:
             clock.sleep(full_jitter(attempt - 1, base=_BASE_DELAY, random=random))
         if clock.monotonic() + LONGEST_CALL > until:

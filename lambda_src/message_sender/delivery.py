@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -16,7 +16,7 @@ from message_sender.errors import (
     ThrottledError,
 )
 from message_sender.outcome import MessageResult, Rejected, Sent, Undelivered
-from message_sender.request import correlate, parse_request
+from message_sender.request import correlate, parse_request, task_token_of
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
     from message_sender.outcome import Origin, Outcome
-    from message_sender.request import ContentLimits, Correlation, SendMessageRequest
+    from message_sender.request import ContentLimits, Correlation, Secret, SendMessageRequest
     from message_sender.retry import TimeBudget
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
@@ -50,6 +50,7 @@ class Delivery:
         attempts: Calls of SendMessage.
         throttles: How many of these were answered with 429.
         send_seconds: What the last call took, None if there was none.
+        task_token: Of the task that waits for the outcome. An invalid request has one too, if it can be read.
     """
 
     outcome: DeliveryOutcome
@@ -58,6 +59,7 @@ class Delivery:
     attempts: int = 0
     throttles: int = 0
     send_seconds: float | None = None
+    task_token: Secret | None = field(default=None, repr=False)
 
     def result(self, outcome: Outcome, origin: Origin) -> MessageResult:
         """Return the result for the outcome that the event source decided on."""
@@ -114,6 +116,7 @@ class MessageSender:
                 outcome=Rejected(error),
                 correlation=correlate(text, client_token=client_token),
                 completed_at=self._clock.now(),
+                task_token=task_token_of(text),
             )
         tries = _Tries()
         outcome = self._send(request, budget, tries)
@@ -124,6 +127,7 @@ class MessageSender:
             attempts=tries.attempts,
             throttles=tries.throttles,
             send_seconds=tries.send_seconds,
+            task_token=request.task_token,
         )
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> DeliveryOutcome:

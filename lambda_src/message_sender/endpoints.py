@@ -12,31 +12,50 @@ if TYPE_CHECKING:
 
 
 class Service(NamedTuple):
-    """An AWS service, as its endpoints and its environment variable name it."""
+    """An AWS service, as its endpoints and its environment variable name it.
+
+    Attributes:
+        host: With `-fips` behind it where FIPS is asked for. In GovCloud, where many an endpoint keeps to
+            FIPS under its usual name, the other attributes say what it is.
+        us_gov_west_fips_host: Where that Region differs from the other one; None where it does not.
+    """
 
     variable: str
     host: str
+    govcloud_dual_stack_host: str
     govcloud_fips_host: str
     govcloud_fips_dual_stack_host: str
+    us_gov_west_fips_host: str | None = None
 
 
 CONNECT_PARTICIPANT: Final = Service(
     variable="CONNECTPARTICIPANT",
     host="participant.connect",
+    govcloud_dual_stack_host="participant.connect",
     govcloud_fips_host="participant.connect",
     govcloud_fips_dual_stack_host="participant.connect-fips",
 )
 EVENTBRIDGE: Final = Service(
     variable="EVENTBRIDGE",
     host="events",
+    govcloud_dual_stack_host="events",
     govcloud_fips_host="events",
     govcloud_fips_dual_stack_host="events",
 )
 SQS: Final = Service(
     variable="SQS",
     host="sqs",
+    govcloud_dual_stack_host="sqs",
     govcloud_fips_host="sqs",
     govcloud_fips_dual_stack_host="sqs-fips",
+)
+STEP_FUNCTIONS: Final = Service(
+    variable="SFN",
+    host="states",
+    govcloud_dual_stack_host="states-fips",
+    govcloud_fips_host="states-fips",
+    govcloud_fips_dual_stack_host="states-fips",
+    us_gov_west_fips_host="states",
 )
 
 # Region prefix: DNS suffix, dual-stack DNS suffix. The first that fits.
@@ -68,12 +87,22 @@ def endpoint_url(service: Service, *, region: str, environ: Mapping[str, str]) -
         for prefix, suffix, dual_stack_suffix in _PARTITIONS
         if region.startswith(prefix)
     )
-    host = service.host
-    if fips and region.startswith("us-gov-"):
-        host = service.govcloud_fips_dual_stack_host if dual_stack else service.govcloud_fips_host
-    elif fips:
-        host = f"{host}-fips"
+    host = _host(service, region, fips=fips, dual_stack=dual_stack)
     return f"https://{host}.{region}.{dual_stack_suffix if dual_stack else suffix}"
+
+
+def _host(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
+    if not region.startswith("us-gov-"):
+        return f"{service.host}-fips" if fips else service.host
+    match fips, dual_stack:
+        case True, True:
+            return service.govcloud_fips_dual_stack_host
+        case True, False:
+            is_west = region == "us-gov-west-1"
+            return (service.us_gov_west_fips_host if is_west else None) or service.govcloud_fips_host
+        case False, True:
+            return service.govcloud_dual_stack_host
+    return service.host
 
 
 def _is_true(value: str | None) -> bool:

@@ -94,13 +94,17 @@ class Telemetry:
 
     def delay_failed(self, error: BaseException) -> None:
         """Tell of messages that come back later than they should: when their visibility timeout ends."""
-        failure = str(error) if isinstance(error, AwsCallError) else type(error).__name__
-        self._logger.warning("Visibility not changed", failure=failure)
+        self._logger.warning("Visibility not changed", failure=_failure(error))
 
     def publish_failed(self, origin: Origin) -> None:
         """Tell of a result that neither the bus nor the queue took."""
         self._count("ResultPublishFailures")
         self._logger.error("Result not published", **_ids(origin, None))
+
+    def task_not_answered(self, origin: Origin, error: BaseException) -> None:
+        """Tell of a task that waits on, though its message has an outcome, until it times out."""
+        self._count("TaskCallbackFailures")
+        self._logger.error("Task not answered", failure=_failure(error), **_ids(origin, None))
 
     def unhandled(self, error: BaseException, *, origin: Origin | None = None) -> None:
         """Tell of a defect: where it is, and not what the error says, which could hold anything."""
@@ -171,6 +175,11 @@ def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:
         "content_type": delivery.correlation.content_type,
         "attempts": delivery.attempts,
     }
+
+
+def _failure(error: BaseException) -> str:
+    """Say what failed: of a defect the type alone, since its text could hold anything."""
+    return str(error) if isinstance(error, AwsCallError) else type(error).__name__
 
 
 def _error(error: DeliveryError) -> dict[str, Any]:

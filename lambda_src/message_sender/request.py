@@ -82,7 +82,7 @@ class SendMessageRequest:
     client_token: str
     contact_id: str | None = None
     expires_at: datetime | None = None
-    task_token: Secret | None = None
+    task_token: Secret | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -163,6 +163,22 @@ def contact_id_of(text: str) -> str | None:
     return correlate(text, client_token=None).contact_id
 
 
+def task_token_of(text: str) -> Secret | None:
+    """Read the TaskToken of a request that may be invalid, so that its task does not wait in vain.
+
+    None unless it is given once and keeps its own rule. Other fields may be repeated or wrong; but of two
+    TaskTokens nobody knows which one is meant.
+    """
+    try:
+        pairs = _parse(text, object_pairs_hook=tuple)
+    except InvalidRequestError:
+        return None
+    given = [value for name, value in pairs if name == "TaskToken"] if isinstance(pairs, tuple) else []
+    if len(given) != 1 or not _is_valid({**_SMALLEST, "TaskToken": given[0]}):
+        return None
+    return Secret(given[0])
+
+
 def derive_client_token(source_arn: str, source_id: str) -> str:
     """Return the ClientToken of a message that its producer gave none.
 
@@ -199,19 +215,24 @@ def warm_up() -> None:
 
 
 def _read_object(text: str) -> dict[str, Any]:
+    value = _parse(text, object_pairs_hook=_without_repeated_fields)
+    if not isinstance(value, dict):
+        raise InvalidRequestError("The request must be a JSON object")
+    return value
+
+
+def _parse(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], object]) -> object:
     if _is_too_deep(text):
         raise InvalidRequestError(f"The request is nested more than {MAX_DEPTH} levels deep")
     try:
-        value = json.loads(
+        value: object = json.loads(
             text,
-            object_pairs_hook=_without_repeated_fields,
+            object_pairs_hook=object_pairs_hook,
             parse_constant=_refuse_constant,
             parse_int=_any_number,  # no field is a number, and Python would refuse a long one
         )
     except ValueError:
         raise InvalidRequestError("The request is not valid JSON") from None
-    if not isinstance(value, dict):
-        raise InvalidRequestError("The request must be a JSON object")
     return value
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, get_args
 
-from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, endpoint_url
+from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
 from message_sender.request import ContentLimits
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Settings:
     """How the function is set up.
 
     Attributes:
-        region: Of the function, its bus and its queues.
+        region: Of the function, its bus, its queues, and the tasks that it answers.
         participant_url: Of the Participant Service. It may be in another Region: `CONNECT_REGION`.
         event_bus_name: The bus that results are published on: name or ARN.
         message_queue_url: Where an event's message goes that cannot be sent now.
@@ -39,6 +39,7 @@ class Settings:
     participant_url: str
     eventbridge_url: str
     sqs_url: str
+    step_functions_url: str
     event_bus_name: str
     message_queue_url: str
     dead_letter_queue_url: str
@@ -66,6 +67,7 @@ class Settings:
             ),
             eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
             sqs_url=endpoint_url(SQS, region=region, environ=environ),
+            step_functions_url=endpoint_url(STEP_FUNCTIONS, region=region, environ=environ),
             event_bus_name=_required(environ, "EVENT_BUS_NAME"),
             message_queue_url=_required(environ, "MESSAGE_QUEUE_URL"),
             dead_letter_queue_url=_required(environ, "DEAD_LETTER_QUEUE_URL"),

@@ -13,7 +13,8 @@ The file has one JSON object a line. A line with a `request` is a message:
     "api"       the HTTP API's POST /messages, which puts it on the queue     in order
     "event"     an event on the bus
     "direct"    an invocation of the function
-    "workflow"  an execution of the state machine, which invokes the function
+    "workflow"  an execution of the state machine, which invokes the function; without a ContactId
+    "task"      one with a ContactId, whose task waits for the queue          in order
     "api-sync"  the HTTP API's POST /messages/sync, which invokes the function
 
 What the HTTP API itself refuses, by either route, has no outcome that is published: its line expects

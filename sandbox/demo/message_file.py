@@ -32,6 +32,7 @@ class Route(StrEnum):
     EVENT = "event"
     DIRECT = "direct"
     WORKFLOW = "workflow"
+    TASK = "task"
     API_SYNC = "api-sync"
 
 

@@ -33,8 +33,8 @@ HTTP_STATUS: Mapping[str, int] = {
 }
 """What the synchronous API answers beside each code."""
 
-# The routes on which nobody is told that a message was rejected, but by its copy
-_COPIED = {Route.QUEUE, Route.API, Route.EVENT}
+# The routes that lead over the queue or the bus, where what is rejected is copied
+_COPIED = {Route.QUEUE, Route.API, Route.EVENT, Route.TASK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _out_of_order(run: Run) -> Iterator[str]:
 
 def _keeps_order(message: Message) -> bool:
     """Say whether a message is in the queue, and in the same message group as the others of its chat."""
-    if message.route is Route.API:
+    if message.route in {Route.API, Route.TASK}:
         return "ContactId" not in message.request
     return message.route is Route.QUEUE
 

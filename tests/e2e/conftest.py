@@ -37,13 +37,14 @@ class Conversation:
     chat: OpenChat
 
     def request(self, content: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON
-        return {
+        """Return a request, changed by `fields`. A field of `...` is left out."""
+        valid = {
             "ConnectionToken": self.chat.connection_token,
             "ContactId": self.chat.contact_id,
             "ContentType": "text/plain",
             "Content": content,
-            **fields,
         }
+        return {name: value for name, value in (valid | fields).items() if value is not ...}
 
     def queue(self, content: str, **fields: Any) -> str:  # noqa: ANN401  # JSON
         """Send through the queue; return the message id."""

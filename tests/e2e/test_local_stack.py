@@ -57,8 +57,12 @@ def test_no_token_and_no_message_text_is_in_any_log_or_result(
     secret = f"secret-{uuid.uuid4()}"
     alice, ended = conversations.open(), conversations.open(ended=True)
 
+    task_token = f"task-{uuid.uuid4()}"
+
     sources = [
         alice.queue(secret),
+        alice.queue("The task does not exist", TaskToken=task_token),
+        alice.queue("The task token is wrong", TaskToken=task_token * 100),
         alice.queue(secret, ContentType="application/json"),
         alice.queue(f"{secret} {'x' * 1025}"),
         ended.queue(secret),
@@ -73,6 +77,7 @@ def test_no_token_and_no_message_text_is_in_any_log_or_result(
         chat.post_and_wait(secret, ClientToken=str(uuid.uuid4()))
         chat.post_and_wait(secret, Unknown=chat.chat.connection_token)
         chat.execute(secret)
+        chat.execute(secret, ContactId=...)
     alice.invoke(secret)
     stack.invoke({"Records": [secret]})
     stack.api.post(QUEUE_PATH, f"not JSON: {secret}")
@@ -82,5 +87,5 @@ def test_no_token_and_no_message_text_is_in_any_log_or_result(
     results = [json.dumps(event.detail) for event in stack.results.received]
     said = [*log_lines(stack, folder), *results]
     assert any(sources[0] in line for line in said), "the logs are not there to be looked at"
-    for hidden in (secret, alice.chat.connection_token, ended.chat.connection_token):
+    for hidden in (secret, task_token, alice.chat.connection_token, ended.chat.connection_token):
         assert [line for line in said if hidden in line] == []

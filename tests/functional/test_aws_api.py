@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "secret-key", "session-token")
 EVENTS = {"target": "AWSEvents", "signing_name": "events", "content_type": "application/x-amz-json-1.1"}
+STEP_FUNCTIONS = {
+    "target": "AWSStepFunctions",
+    "signing_name": "states",
+    "content_type": "application/x-amz-json-1.0",
+}
 SQS = {"target": "AmazonSQS", "signing_name": "sqs", "content_type": "application/x-amz-json-1.0"}
 
 
@@ -83,6 +88,8 @@ MESSAGE = {
     "MessageBody": "b",
     "MessageAttributes": {"Code": {"DataType": "String", "StringValue": "x"}},
 }
+TASK_SUCCESS = {"taskToken": "AQC/+=", "output": '{"Outcome": "SENT", "Metadata": {"a": "ü"}}'}
+TASK_FAILURE = {"taskToken": "AQC/+=", "error": "AccessDeniedError", "cause": "The token was refused"}
 
 
 @pytest.mark.parametrize(
@@ -97,8 +104,10 @@ MESSAGE = {
             {"QueueUrl": "q", "Entries": [{"Id": "0", "MessageBody": "b"}]},
             SQS,
         ),
+        ("stepfunctions", "SendTaskSuccess", "send_task_success", TASK_SUCCESS, STEP_FUNCTIONS),
+        ("stepfunctions", "SendTaskFailure", "send_task_failure", TASK_FAILURE, STEP_FUNCTIONS),
     ],
-    ids=["PutEvents", "SendMessage", "SendMessageBatch"],
+    ids=["PutEvents", "SendMessage", "SendMessageBatch", "SendTaskSuccess", "SendTaskFailure"],
 )
 def test_a_call_is_the_one_that_botocore_makes(
     wire: Wire,
@@ -142,6 +151,19 @@ def test_an_error_has_the_name_that_botocore_reads(
 
     assert ours.value.name == theirs.value.response["Error"]["Code"] == name
     assert ours.value.http_status == status
+
+
+@pytest.mark.parametrize("name", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_an_error_of_a_task_has_the_name_that_botocore_reads(wire: Wire, name: str) -> None:
+    wire.status = 400
+    wire.body = json.dumps({"__type": f"com.amazonaws.swf.service.v2.model#{name}", "message": "m"}).encode()
+
+    with pytest.raises(AwsCallError) as ours:
+        api(wire, **STEP_FUNCTIONS).call("SendTaskSuccess", TASK_SUCCESS)
+    with pytest.raises(ClientError) as theirs:
+        boto_client(wire, "stepfunctions").send_task_success(**TASK_SUCCESS)
+
+    assert ours.value.name == theirs.value.response["Error"]["Code"] == name
 
 
 def test_a_call_is_made_once_and_no_redirect_is_followed(wire: Wire) -> None:

@@ -29,6 +29,7 @@ ACCESS_LOG = "MessageApiAccessLog2A19940E"
 STATE_MACHINE = "SendWorkflowStateMachine66884965"
 STATE_MACHINE_ROLE_POLICY = "SendWorkflowStateMachineRoleDefaultPolicy7E2C3E15"
 WORKFLOW_LOGS = "SendWorkflowLogs9FED9DD5"
+TASK_CALLBACKS_POLICY = "TaskCallbacks263B2F69"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
 

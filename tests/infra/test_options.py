@@ -16,6 +16,7 @@ VALID: dict[str, Any] = {
     "message_retention_days": 4,
     "dead_letter_retention_days": 14,
     "retry_window_minutes": 10,
+    "task_state_machine_arns": [],
 }
 
 
@@ -91,6 +92,21 @@ def test_missing_option_is_named(name: str) -> None:
         ("message_retention_days", True, "a whole number from 1 to 14"),
         ("dead_letter_retention_days", 0, "a whole number from 1 to 14"),
         ("retry_window_minutes", 241, "a whole number from 1 to 240"),
+        *(
+            ("task_state_machine_arns", value, "a list of ARNs of state machines")
+            for value in (
+                None,
+                "arn:aws:states:eu-central-1:000000000000:stateMachine:orders",
+                ["orders"],
+                [7],
+                ["*"],
+                ["arn:aws:states:eu-central-1:000000000000:stateMachine:*"],
+                ["arn:aws:states:*:000000000000:stateMachine:orders"],
+                ["arn:aws:states:eu-central-1:000000000000:execution:orders:1"],
+                ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders", ""],
+                ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders\n"],
+            )
+        ),
     ],
 )
 def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: object, accepted: str) -> None:
@@ -105,6 +121,21 @@ def test_regions_of_all_partitions_are_accepted(region: str) -> None:
     options = StageOptions.of_stage("dev", {"dev": VALID | {"connect_region": region}})
 
     assert options.connect_region == region
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:states:eu-central-1:000000000000:stateMachine:orders",
+        "arn:aws-us-gov:states:us-gov-west-1:000000000000:stateMachine:Orders_2-retry",
+        "arn:aws-cn:states:cn-north-1:000000000000:stateMachine:o",
+        "arn:aws-eusc:states:eusc-de-east-1:000000000000:stateMachine:orders",
+    ],
+)
+def test_state_machines_of_all_partitions_are_accepted(arn: str) -> None:
+    options = StageOptions.of_stage("dev", {"dev": VALID | {"task_state_machine_arns": [arn, arn]}})
+
+    assert options.task_state_machine_arns == [arn, arn]
 
 
 @pytest.mark.parametrize("stages", [None, ["dev"], "dev"])

@@ -20,6 +20,7 @@ from tests.infra.template import (
     ROLE_POLICY,
     STATE_MACHINE,
     STATE_MACHINE_ROLE_POLICY,
+    TASK_CALLBACKS_POLICY,
     UNPUBLISHED_RESULTS,
     Synthesize,
     arn,
@@ -105,6 +106,49 @@ def test_traced_function_may_also_write_traces(synthesize: Synthesize) -> None:
     ]
 
 
+def through_the_state_machine(template: Template) -> Statement:
+    """Return the permission to use the key for the data of the stack's own state machine."""
+    name = properties(template, STATE_MACHINE)["StateMachineName"]
+    state_machine_arn = regional_arn("states", f"stateMachine:{name}")
+    return {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": arn(KEY),
+        # Would never hold for a name that is not known before the state machine is made
+        "Condition": {
+            "StringEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": state_machine_arn}
+        },
+    }
+
+
+def test_function_may_answer_the_tasks_of_the_state_machine_and_no_others(template: Template) -> None:
+    policy = properties(template, TASK_CALLBACKS_POLICY)
+
+    assert policy["Roles"] == [ref(ROLE)]
+    answers, key = statements(template, TASK_CALLBACKS_POLICY)
+    assert answers == {
+        "Effect": "Allow",
+        "Action": ["states:SendTaskFailure", "states:SendTaskSuccess"],
+        "Resource": ref(STATE_MACHINE),
+    }
+    # What a task is answered with becomes a part of its execution, which Step Functions encrypts, in the name
+    # of the function: so not by way of SQS
+    context = through_the_state_machine(template)["Condition"]["StringEquals"]
+    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert key["Resource"] == arn(KEY)
+    assert key["Condition"] == {"StringEquals": dict.fromkeys(context, ref(STATE_MACHINE))}
+
+
+def test_function_may_answer_the_tasks_of_state_machines_that_the_stage_names(synthesize: Synthesize) -> None:
+    orders = "arn:aws:states:eu-central-1:000000000000:stateMachine:orders"
+    template = synthesize("dev", task_state_machine_arns=[orders])
+
+    answers, key = statements(template, TASK_CALLBACKS_POLICY)
+
+    assert answers["Resource"] == [orders, ref(STATE_MACHINE)]
+    assert orders not in str(key)
+
+
 def test_role_has_no_policy_but_its_own(template: Template) -> None:
     role = properties(template, ROLE)
 
@@ -142,24 +186,11 @@ def test_api_may_only_put_messages_on_the_queue(template: Template) -> None:
     ]
 
 
-def test_state_machine_may_only_invoke_the_alias_use_its_key_and_write_logs(dev: Template) -> None:
-    name = properties(dev, STATE_MACHINE)["StateMachineName"]
-
+def test_state_machine_may_only_send_either_way_use_its_key_and_write_logs(dev: Template) -> None:
     assert statements(dev, STATE_MACHINE_ROLE_POLICY) == [
         {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},
-        {
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": arn(KEY),
-            # Would never hold for a name that is not known before the state machine is made
-            "Condition": {
-                "StringEquals": {
-                    "kms:EncryptionContext:aws:states:stateMachineArn": regional_arn(
-                        "states", f"stateMachine:{name}"
-                    )
-                }
-            },
-        },
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
+        through_the_state_machine(dev),
         {
             "Effect": "Allow",
             "Action": "kms:GenerateDataKey",
@@ -180,6 +211,7 @@ def test_state_machine_may_only_invoke_the_alias_use_its_key_and_write_logs(dev:
             ],
             "Resource": "*",  # the delivery of logs knows no resources
         },
+        KEY_THROUGH_SQS,
     ]
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -6,9 +7,12 @@ from aws_cdk.assertions import Template
 
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 from message_sender.errors import RejectedError, RetryableError
+from message_sender.request import SCHEMA
+from scripts.render_docs import README
 from tests.infra.template import (
     ALIAS,
     KEY,
+    MESSAGES,
     STATE_MACHINE,
     WORKFLOW_LOGS,
     Synthesize,
@@ -32,37 +36,109 @@ def test_names_of_errors_are_the_functions_classes() -> None:
     assert sorted(REJECTED_ERRORS) == sorted(leaf.__name__ for leaf in leaves(RejectedError))
 
 
-def test_client_token_is_made_before_the_task_so_that_its_retries_share_it(template: Template) -> None:
+def test_client_token_is_made_before_the_tasks_so_that_their_retries_share_it(template: Template) -> None:
     machine = definition(template)
 
     first = machine["States"][machine["StartAt"]]
 
+    assert machine["QueryLanguage"] == "JSONata"
     assert first["Type"] == "Pass"
-    assert first["Parameters"] == {"Made": {"ClientToken.$": "States.UUID()"}, "Request.$": "$"}
-    assert first["Next"] == "SendMessage"
+    # Of fields that both have, it takes those of the second: a ClientToken of the request takes precedence
+    assert first["Output"] == "{% $merge([{'ClientToken': $uuid()}, $states.input]) %}"
+    assert first["Next"] == "HasMessageGroup"
 
 
-def test_task_invokes_the_alias_and_a_client_token_of_the_request_takes_precedence(
+def test_message_with_a_contact_goes_through_the_queue_and_any_other_to_the_function(
     template: Template,
 ) -> None:
+    choice = definition(template)["States"]["HasMessageGroup"]
+
+    assert choice["Type"] == "Choice"
+    [rule] = choice["Choices"]
+    assert rule["Next"] == "SendToQueue"
+    assert choice["Default"] == "SendMessage"
+    # The rule of the contract, so that whatever else a ContactId may be is refused by the function
+    rule_of_contract = SCHEMA["properties"]["ContactId"]
+    pattern = rule_of_contract["pattern"].replace("+", f"{{1,{rule_of_contract['maxLength']}}}")
+    assert rule["Condition"] == (
+        "{% $type($states.input.ContactId) = 'string' and $not($exists($states.input.TaskToken))"
+        f" ? $contains($states.input.ContactId, /{pattern}/) : false %}}"
+    )
+
+
+def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(template: Template) -> None:
+    task = definition(template)["States"]["SendToQueue"]
+
+    assert task["Resource"] == "arn:AWS::Partition:states:::sqs:sendMessage.waitForTaskToken"
+    assert task["End"] is True
+    assert task["Arguments"] == {
+        "QueueUrl": MESSAGES,
+        "MessageBody": "{% $merge([$states.input, {'TaskToken': $states.context.Task.Token}]) %}",
+        "MessageGroupId": "{% $states.input.ContactId %}",
+        # Retries and redrives have a task token of their own, and so must not be dropped as duplicates
+        "MessageDeduplicationId": (
+            "{% $hash($states.context.Execution.Id, 'SHA-256')"
+            " & '-' & $states.context.State.RetryCount & '-' & $states.context.Execution.RedriveCount %}"
+        ),
+    }
+    # Without it the output is what the task was answered with: the function's result
+    assert "Output" not in task
+
+
+def test_task_of_the_readme_is_that_of_the_state_machine(dev: Template) -> None:
+    task = definition(dev)["States"]["SendToQueue"]
+    [shown] = re.findall(r'```json\n(\{"Type": "Task".*?)\n```', README.read_text(), re.DOTALL)
+
+    pasted = json.loads(shown.replace("<MessageQueueUrl>", MESSAGES))
+
+    assert pasted.pop("QueryLanguage") == definition(dev)["QueryLanguage"]
+    assert pasted.pop("Resource") == task["Resource"].replace("AWS::Partition", "aws")
+    assert pasted == {name: task[name] for name in pasted}
+
+
+def test_only_an_error_of_sqs_is_tried_again_and_no_outcome(template: Template) -> None:
+    outcomes, others = definition(template)["States"]["SendToQueue"]["Retry"]
+
+    # The first retrier that has an error decides
+    assert outcomes == {"ErrorEquals": [*RETRYABLE_ERRORS, *REJECTED_ERRORS], "MaxAttempts": 0}
+    # Every error but a timeout
+    assert others == {
+        "ErrorEquals": ["States.TaskFailed"],
+        "IntervalSeconds": 1,
+        "BackoffRate": 2,
+        "MaxAttempts": 5,
+        "JitterStrategy": "FULL",
+    }
+
+
+@pytest.mark.parametrize("minutes", [1, 10, 240])
+def test_task_waits_longer_than_an_outcome_can_take_and_the_execution_longer_than_the_task(
+    synthesize: Synthesize, minutes: int
+) -> None:
+    template = synthesize("dev", retry_window_minutes=minutes)
+    machine = definition(template)
+    visibility = properties(template, MESSAGES)["VisibilityTimeout"]
+    retries_of_sqs = 1 + 2 + 4 + 8 + 16
+
+    timeout = machine["States"]["SendToQueue"]["TimeoutSeconds"]
+
+    assert timeout > minutes * 60 + visibility
+    assert machine["TimeoutSeconds"] > timeout + retries_of_sqs
+
+
+def test_task_invokes_the_alias_with_the_request(template: Template) -> None:
     task = definition(template)["States"]["SendMessage"]
 
     assert task["Type"] == "Task"
     assert task["Resource"] == "arn:AWS::Partition:states:::lambda:invoke"
-    assert task["Parameters"] == {
-        "FunctionName": ALIAS,
-        # Of fields that both have, it takes those of the second
-        "Payload.$": "States.JsonMerge($.Made, $.Request, false)",
-    }
+    assert task["Arguments"] == {"FunctionName": ALIAS, "Payload": "{% $states.input %}"}
 
 
 def test_output_is_the_functions_result_without_the_input(template: Template) -> None:
     task = definition(template)["States"]["SendMessage"]
 
     assert task["End"] is True
-    assert task["OutputPath"] == "$.Payload"
-    # Without them the whole output is the task's own
-    assert not {"ResultPath", "ResultSelector", "Assign"} & task.keys()
+    assert task["Output"] == "{% $states.result.Payload %}"
 
 
 def test_what_may_pass_is_retried_with_jitter(template: Template) -> None:
@@ -95,14 +171,17 @@ def test_execution_has_time_for_all_retries(template: Template) -> None:
     assert sum(waits) + invocations < definition(template)["TimeoutSeconds"]
 
 
-def test_rejected_message_ends_the_execution_under_the_name_of_the_error(template: Template) -> None:
+@pytest.mark.parametrize("task", ["SendMessage", "SendToQueue"])
+def test_rejected_message_ends_the_execution_under_the_name_of_the_error(
+    template: Template, task: str
+) -> None:
     states = definition(template)["States"]
 
-    # Without a ResultPath the error replaces the input, and the token with it
-    assert states["SendMessage"]["Catch"] == [{"ErrorEquals": list(REJECTED_ERRORS), "Next": "Rejected"}]
+    # Without an Output the error replaces the input, and the token with it
+    assert states[task]["Catch"] == [{"ErrorEquals": list(REJECTED_ERRORS), "Next": "Rejected"}]
     assert states["Rejected"]["Type"] == "Fail"
-    assert states["Rejected"]["ErrorPath"] == "$.Error"
-    assert states["Rejected"]["CausePath"] == "$.Cause"
+    assert states["Rejected"]["Error"] == "{% $states.input.Error %}"
+    assert states["Rejected"]["Cause"] == "{% $states.input.Cause %}"
 
 
 def test_state_machine_is_standard_and_named_after_the_stage(dev: Template, prod: Template) -> None:

@@ -1,4 +1,4 @@
-"""A local endpoint for the JSON APIs of EventBridge and SQS: records what it gets, fails on demand."""
+"""A local endpoint for the JSON APIs of EventBridge, SQS and Step Functions: records, and fails on demand."""
 
 from __future__ import annotations
 
@@ -21,26 +21,36 @@ class AwsEndpoint:
         events: Entries that PutEvents took, in order.
         messages: Parameters of SQS messages that were taken.
         delays: For each change of visibility, the seconds by receipt handle.
-        failures: For an operation, the answers of its next calls: a status, or entries to refuse.
+        answered_tasks: For each answer to a task, its operation and parameters.
+        failures: For an operation, the answers of its next calls: a status, the name of an error, or entries
+            to refuse.
     """
 
     url: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
-    failures: dict[str, list[int | set[int]]] = field(default_factory=dict)
+    failures: dict[str, list[int | str | set[int]]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     delays: list[dict[str, int]] = field(default_factory=list)
+    answered_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def results(self) -> list[dict[str, Any]]:
         """The details of the result events, parsed."""
         return [json.loads(event["Detail"]) for event in self.events]
 
-    def answer(self, operation: str, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def answer(  # noqa: PLR0911  # a table: one answer for each operation
+        self, operation: str, parameters: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
         self.calls.append(operation)
         failure = self.failures[operation].pop(0) if self.failures.get(operation) else set()
         if isinstance(failure, int):
             return failure, {"__type": "com.amazonaws#InternalFailure", "message": "told to fail"}
+        if isinstance(failure, str):
+            return 400, {"__type": f"com.amazonaws#{failure}", "message": "told to fail"}
+        if operation in {"SendTaskSuccess", "SendTaskFailure"}:
+            self.answered_tasks.append((operation, parameters))
+            return 200, {}
         if operation == "PutEvents":
             return 200, self._put_events(parameters["Entries"], failure)
         if operation == "SendMessage":

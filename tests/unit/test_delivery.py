@@ -62,6 +62,16 @@ def test_an_invalid_request_is_rejected_without_a_call() -> None:
     assert delivery.completed_at == START
 
 
+@pytest.mark.parametrize("content", ["Hello", ""], ids=["valid", "invalid"])
+def test_a_delivery_has_the_task_token_and_does_not_show_it(content: str) -> None:
+    delivery = deliver(FakeParticipant(), Content=content, TaskToken="my-task-token")
+
+    assert delivery.task_token is not None
+    assert delivery.task_token.reveal() == "my-task-token"
+    assert "task_token" not in repr(delivery)
+    assert "my-task-token" not in repr(delivery)
+
+
 def test_an_expired_message_is_rejected_without_a_call() -> None:
     participant = FakeParticipant()
 

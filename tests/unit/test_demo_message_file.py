@@ -126,11 +126,11 @@ def test_one_client_token_in_two_chats_makes_two_messages(tmp_path: Path) -> Non
         ({**LINE, "chat": 1}, "chat must be a name"),
         (
             {**LINE, "through": "pigeon"},
-            "through must be one of queue, api, event, direct, workflow, api-sync",
+            "through must be one of queue, api, event, direct, workflow, task, api-sync",
         ),
         (
             {**LINE, "through": ["queue"]},
-            "through must be one of queue, api, event, direct, workflow, api-sync",
+            "through must be one of queue, api, event, direct, workflow, task, api-sync",
         ),
         ({**LINE, "request": "Hello"}, "request must be a JSON object"),
         (

@@ -26,6 +26,7 @@ def holding(**depths: int) -> QueueDepths:
 
 
 ACCEPTED = HttpAnswer(status=202, payload={"MessageId": "m-1", "ContactId": "c-1"})
+ANSWERED = Answer(payload={"Outcome": "SENT"}, error_type=None)
 
 
 def message(
@@ -141,11 +142,16 @@ def test_another_outcome_is_a_problem(sending: Sending, problem: str) -> None:
     assert problem in problems(sending, transcript=())
 
 
-@pytest.mark.parametrize(("first", "second"), [(Route.QUEUE, Route.QUEUE), (Route.API, Route.QUEUE)])
-def test_the_queues_messages_out_of_order_are_a_problem(first: Route, second: Route) -> None:
+@pytest.mark.parametrize(
+    ("first", "answer"),
+    [(Route.QUEUE, None), (Route.API, ACCEPTED), (Route.TASK, ANSWERED)],
+)
+def test_the_queues_messages_out_of_order_are_a_problem(
+    first: Route, answer: Answer | HttpAnswer | None
+) -> None:
     found = problems(
-        sent(message(1, route=first), "a", answer=ACCEPTED if first is Route.API else None),
-        sent(message(2, route=second), "b"),
+        sent(message(1, route=first), "a", answer=answer),
+        sent(message(2), "b"),
         transcript=(shown("b"), shown("a")),
     )
 
@@ -243,10 +249,19 @@ def test_a_queue_that_holds_what_it_should_not_is_a_problem(queues: QueueDepths,
     assert problems(transcript=(), queues=queues) == [problem]
 
 
-@pytest.mark.parametrize("route", [Route.QUEUE, Route.API, Route.EVENT])
-def test_a_message_that_was_rejected_while_nobody_waited_has_a_copy(route: Route) -> None:
+@pytest.mark.parametrize(
+    ("route", "answer"),
+    [
+        (Route.QUEUE, None),
+        (Route.API, ACCEPTED),
+        (Route.EVENT, None),
+        (Route.TASK, Answer(payload={}, error_type="InvalidRequestError")),
+    ],
+)
+def test_a_message_that_was_rejected_by_way_of_queue_or_bus_has_a_copy(
+    route: Route, answer: Answer | HttpAnswer | None
+) -> None:
     line = message(1, route=route, expected=TOO_LONG)
-    answer = ACCEPTED if route is Route.API else None
 
     assert problems(rejected(line, answer=answer), transcript=(), queues=holding(rejected=1)) == []
 
@@ -309,7 +324,7 @@ def test_the_statuses_are_those_of_the_function() -> None:
     }
 
 
-@pytest.mark.parametrize("route", [Route.DIRECT, Route.WORKFLOW, Route.API, Route.API_SYNC])
+@pytest.mark.parametrize("route", [Route.DIRECT, Route.WORKFLOW, Route.TASK, Route.API, Route.API_SYNC])
 def test_a_caller_without_an_answer_is_a_problem(route: Route) -> None:
     found = problems(sent(message(1, route=route), "a"), transcript=(shown("a"),))
 

@@ -8,9 +8,21 @@ import pytest
 from botocore.endpoint_provider import EndpointProvider
 from botocore.loaders import Loader
 
-from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, Service, endpoint_url
+from message_sender.endpoints import (
+    CONNECT_PARTICIPANT,
+    EVENTBRIDGE,
+    SQS,
+    STEP_FUNCTIONS,
+    Service,
+    endpoint_url,
+)
 
-MODELS = {CONNECT_PARTICIPANT: "connectparticipant", EVENTBRIDGE: "events", SQS: "sqs"}
+MODELS = {
+    CONNECT_PARTICIPANT: "connectparticipant",
+    EVENTBRIDGE: "events",
+    SQS: "sqs",
+    STEP_FUNCTIONS: "stepfunctions",
+}
 LOADER = Loader()
 PARTITIONS: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -57,3 +69,13 @@ def test_every_endpoint_is_the_one_that_botocore_has(service: Service, fips: boo
 )
 def test_the_standard_variables_work_as_in_the_sdks(environ: dict[str, str], expected: str) -> None:
     assert endpoint_url(SQS, region="eu-central-1", environ=environ) == expected
+
+
+@pytest.mark.parametrize("service", MODELS, ids=lambda service: service.variable)
+def test_each_service_has_the_variable_that_botocore_reads(service: Service) -> None:
+    model = LOADER.load_service_model(MODELS[service], "service-2")
+
+    variable = model["metadata"]["serviceId"].replace(" ", "_").upper()
+
+    url = endpoint_url(service, region="eu-central-1", environ={f"AWS_ENDPOINT_URL_{variable}": "http://x"})
+    assert url == "http://x"

@@ -19,6 +19,7 @@ from message_sender.request import (
     correlate,
     derive_client_token,
     parse_request,
+    task_token_of,
     with_client_token,
 )
 from tests.support.lambda_events import TEXT, TOKEN, request
@@ -283,6 +284,7 @@ def test_secrets_do_not_show_themselves() -> None:
 
     shown = f"{parsed} {parsed!r} {Secret('x')} {[parsed.content]}"
 
+    assert "task_token" not in shown
     for secret in (TEXT, TOKEN, "my-task-token"):
         assert secret not in shown
 
@@ -409,3 +411,72 @@ def test_what_keeps_every_rule_is_read_as_it_was_written(fields: dict[str, Any])
 def test_the_examples_of_the_schema_are_valid() -> None:
     for example in SCHEMA["examples"]:
         assert parse(example)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"TaskToken": "my-task"}',
+        '{"TaskToken": "my-task", "Content": 7, "Unknown": {"TaskToken": "inner"}}',
+        '{"Content": "a", "TaskToken": "my-task", "Content": "b"}',
+        '{"Metadata": {"a": "b", "a": "c"}, "TaskToken": "my-task", "ConnectionToken": ""}',
+    ],
+)
+def test_a_task_token_is_read_whatever_else_is_wrong(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        parse_request(text, client_token="t")
+    task_token = task_token_of(text)
+
+    assert task_token is not None
+    assert task_token.reveal() == "my-task"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "no JSON",
+        "",
+        '["TaskToken", "my-task"]',
+        '[["TaskToken", "my-task"]]',
+        '"TaskToken"',
+        '{"Metadata": {"TaskToken": "my-task"}}',
+        '{"tasktoken": "my-task"}',
+        '{"TaskToken": ""}',
+        '{"TaskToken": null}',
+        '{"TaskToken": ["my-task"]}',
+        '{"TaskToken": {"a": "b"}}',
+        '{"TaskToken": "\\ud800"}',
+        json.dumps({"TaskToken": "t" * 2049}),
+        '{"TaskToken": "my-task", "TaskToken": "another"}',
+        '{"TaskToken": "my-task", "TaskToken": "my-task"}',
+        '{"TaskToken": "my-task", "a": NaN}',
+        '{"TaskToken": "my-task", "a": ' + "[" * 65 + "]" * 65 + "}",
+    ],
+)
+def test_what_is_no_task_token_or_not_the_only_one_is_not_read(text: str) -> None:
+    assert task_token_of(text) is None
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("TaskToken"), inner),
+    max_leaves=10,
+)
+
+
+@given(st.text() | ANY_JSON.map(json.dumps))
+def test_any_text_may_be_searched_for_a_task_token(text: str) -> None:
+    task_token = task_token_of(text)
+
+    assert task_token is None or json.loads(text)["TaskToken"] == task_token.reveal() != ""
+
+
+@given(st.text(min_size=1, max_size=2048))
+def test_a_task_token_is_the_same_in_a_valid_and_in_an_invalid_request(task_token: str) -> None:
+    valid = parse(request(TaskToken=task_token)).task_token
+    invalid = task_token_of(json.dumps(request(TaskToken=task_token, Content=...)))
+
+    assert valid is not None
+    assert invalid is not None
+    assert valid.reveal() == invalid.reveal() == task_token

@@ -29,6 +29,7 @@ from message_sender.observability import Telemetry
 from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.task_callback import TaskCallback
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
 from tests.support.lambda_events import FakeLambdaContext, record, request
 
@@ -74,6 +75,7 @@ class Batch:
         self.participant = FatefulParticipant(self.clock)
         self.bus = bus or FakeAwsApi(accepting_bus)
         self.queue = FakeAwsApi(self._queue)
+        self.step_functions = FakeAwsApi(lambda _: {})
 
     @staticmethod
     def _queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +101,7 @@ class Batch:
             sender=MessageSender(participant=self.participant, content_limits="specification", **common),
             queues=queues,
             publisher=Publisher(events=self.bus, event_bus_name="bus", queues=queues, **common),
+            tasks=TaskCallback(step_functions=self.step_functions, **common),
             telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
             retry_window=timedelta(minutes=10),
             **common,
@@ -118,11 +121,20 @@ class Batch:
             for entry in parameters["Entries"]
         }
 
+    @property
+    def answered(self) -> list[str]:
+        """The tokens of the tasks that were answered, sorted."""
+        return sorted(parameters["taskToken"] for _, parameters in self.step_functions.calls)
+
 
 def batch_of(plan: list[tuple[str, Fate]]) -> list[dict[str, Any]]:
     return [
         record(
-            request(Content=f"{number} {fate}", **({"Unknown": 1} if fate == "invalid" else {})),
+            request(
+                Content=f"{number} {fate}",
+                TaskToken=f"{number}",
+                **({"Unknown": 1} if fate == "invalid" else {}),
+            ),
             group=group,
             message_id=f"{number}",
         )
@@ -155,6 +167,30 @@ def test_in_each_chat_the_first_record_that_is_not_done_and_all_later_ones_come_
         assert not set(held_back) & set(batch.participant.tried)
     assert failed == {f"{number}" for number in range(len(plan))} - done
     assert batch.published == done
+    assert batch.answered == sorted(done)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10),
+    st.sets(st.integers(0, 9).map(str)),
+)
+def test_the_task_of_a_record_that_comes_back_is_not_answered(
+    plan: list[tuple[str, Fate]], unpublished: set[str]
+) -> None:
+    def bus(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        source_ids = [json.loads(entry["Detail"])["SourceId"] for entry in parameters["Entries"]]
+        return {"Entries": [{} if source_id in unpublished else {"EventId": "e"} for source_id in source_ids]}
+
+    def queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        keeps_nothing = parameters["QueueUrl"] == "unpublished"
+        return {"Successful": []} if keeps_nothing else batch._queue(parameters)  # noqa: SLF001  # its own test
+
+    batch = Batch(bus=FakeAwsApi(bus))
+    batch.queue = FakeAwsApi(queue)
+
+    failed = batch.handle(batch_of(plan))
+
+    assert batch.answered == sorted({f"{number}" for number in range(len(plan))} - failed)
 
 
 @pytest.mark.parametrize("fate", ["down", "defect", "copy fails"])
@@ -177,6 +213,36 @@ def test_a_defect_after_the_sends_still_names_what_failed_and_loses_nothing() ->
 
     assert failed == {"0", "1", "2"}
     assert batch.participant.transcript == ["1"]
+
+
+def test_no_answer_to_a_task_is_begun_that_could_not_end_in_time() -> None:
+    def slow_bus(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        batch.clock.elapsed += 24.6  # of 27.5 seconds
+        return accepting_bus(parameters)
+
+    batch = Batch(bus=FakeAwsApi(slow_bus))
+
+    failed = batch.handle(batch_of([("A", "sent")]))
+
+    assert failed == set()
+    assert batch.answered == []
+
+
+def test_tasks_are_answered_side_by_side() -> None:
+    together = threading.Barrier(3, timeout=5)
+
+    def answer(_: Mapping[str, Any]) -> dict[str, Any]:
+        together.wait()
+        return {}
+
+    batch = Batch()
+    batch.step_functions = FakeAwsApi(answer)
+
+    failed = batch.handle(batch_of([("A", "sent"), ("A", "sent"), ("B", "refused")]))
+
+    assert failed == set()
+    assert batch.answered == ["0", "1", "2"]
+    assert not together.broken
 
 
 def test_retries_of_a_chat_end_five_seconds_after_its_first_failure() -> None:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.delivery import Delivery, MessageSender
     from message_sender.observability import Telemetry
+    from message_sender.outcome import MessageResult
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
+    from message_sender.request import Secret
+    from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 
@@ -29,25 +32,28 @@ REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 class EventBridgeSource:
     """Works off events, one at a time. They have no order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
         self,
         *,
         sender: MessageSender,
         queues: Queues,
         publisher: Publisher,
+        tasks: TaskCallback,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
         self._sender = sender
         self._queues = queues
         self._publisher = publisher
+        self._tasks = tasks
         self._telemetry = telemetry
         self._clock = clock
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Send the message of an event.
 
-        One that may be sent later is handed over to the queue, so that one retry mechanism serves both.
+        One that may be sent later is handed over to the queue, so that one retry mechanism serves both. A
+        task that waits for it is answered from there, when the outcome is final.
 
         Raises:
             RetryableError: The message may be sent later, and is not in the queue. Lambda invokes again, with
@@ -77,6 +83,8 @@ class EventBridgeSource:
         if not all(self._publisher.publish([result], until=deadlines.publish)):
             self._telemetry.publish_failed(origin)
             raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
+        if delivery.task_token is not None:
+            self._answer_task(delivery.task_token, result, until=deadlines.answer_tasks)
         return {}
 
     def _hand_over(
@@ -113,3 +121,9 @@ class EventBridgeSource:
         except AwsCallError as error:
             self._telemetry.copy_failed(origin, delivery, error)
             raise
+
+    def _answer_task(self, task_token: Secret, result: MessageResult, *, until: float) -> None:
+        try:
+            self._tasks.answer(task_token, result, until=until)
+        except AwsCallError as error:
+            self._telemetry.task_not_answered(result.origin, error)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from message_sender.outcome import MessageResult, Outcome
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
+    from message_sender.task_callback import TaskCallback
 
 _RETRY_SECONDS: Final = 5.0
 """For how long after a chat's first failure to try again in this invocation. Longer waits are the queue's."""
@@ -138,6 +139,7 @@ class SqsSource:
         sender: MessageSender,
         queues: Queues,
         publisher: Publisher,
+        tasks: TaskCallback,
         telemetry: Telemetry,
         clock: Clock,
         random: Callable[[], float],
@@ -146,6 +148,7 @@ class SqsSource:
         self._sender = sender
         self._queues = queues
         self._publisher = publisher
+        self._tasks = tasks
         self._telemetry = telemetry
         self._clock = clock
         self._random = random
@@ -214,7 +217,7 @@ class SqsSource:
             )
 
     def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
-        """Publish the outcomes and tell of everything.
+        """Publish the outcomes, tell of everything, and answer the tasks of what is done.
 
         A record whose result is safe nowhere comes back, and is sent again under the same ClientToken.
         """
@@ -235,7 +238,26 @@ class SqsSource:
             self._telemetry.unhandled(defect)
             for item, _, _ in ended:
                 item.error = item.error or InternalError.caused_by(defect)
-        self._delay(handled, until=deadlines.publish)
+        self._answer_tasks([(item, result) for item, _, result in ended], until=deadlines.answer_tasks)
+        self._delay(handled, until=deadlines.answer_tasks)
+
+    def _answer_tasks(self, ended: Sequence[tuple[HandledRecord, MessageResult]], *, until: float) -> None:
+        """Answer the tasks that wait for a message, side by side, unless its record comes back.
+
+        A task that cannot be answered brings no record back: its message has been sent, and published.
+        """
+        waiting = [
+            (result, partial(self._tasks.answer, item.delivery.task_token, result, until=until))
+            for item, result in ended
+            if item.error is None and item.delivery is not None and item.delivery.task_token is not None
+        ]
+        if not waiting:
+            return
+        answers = [answer for _, answer in waiting]
+        errors = run_side_by_side(answers, patience=until - self._clock.monotonic())
+        for (result, _), error in zip(waiting, errors, strict=True):
+            if error is not None:
+                self._telemetry.task_not_answered(result.origin, error)
 
     def _delay(self, handled: Sequence[HandledRecord], *, until: float) -> None:
         """Let what comes back of each chat come back together, after the backoff of its first message.

@@ -35,11 +35,11 @@ class SynchronousDelivery:
         The request must have a ClientToken, since the caller retries by itself, and may have no TaskToken,
         since the answer is the outcome. The caller has its answer even if the result cannot be published.
         """
-        deadlines = Deadlines.of_invocation(context, self._clock)
+        deadlines = Deadlines.of_invocation(context, self._clock, caller_waits=True)
         delivery = self._sender.deliver(
             text,
             client_token=None,
-            budget=TimeBudget(deadline=deadlines.copy),  # nothing is copied here
+            budget=TimeBudget(deadline=deadlines.send),
             task_token_allowed=False,
         )
         outcome = delivery.outcome
