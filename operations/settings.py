@@ -84,7 +84,12 @@ def _queue(value: str) -> LetterQueue:
 
 
 def _codes(value: str) -> frozenset[str]:
-    return frozenset(code.strip() for code in value.split(",") if code.strip())
+    codes = frozenset(code.strip() for code in value.split(",") if code.strip())
+    if not codes:
+        raise SettingsError(
+            "CODE names none. It is a list:\n    make redrive CODE=Throttled,ServiceUnavailable"
+        )
+    return codes
 
 
 def _age(value: str) -> timedelta:
