@@ -10,7 +10,7 @@ from message_sender.delivery import is_expired
 from message_sender.errors import DeadlineExceededError, ExpiredError, InvalidRequestError
 from message_sender.outcome import Failed, MessageResult, Rejected
 from message_sender.queues import message_group_of
-from message_sender.request import Secret, correlate, parse_request, with_client_token
+from message_sender.request import correlate, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -44,7 +44,6 @@ class Rules:
 class Redrive:
     """Try it again, by the messages queue."""
 
-    body: Secret
     message_group: str
     has_dead_token: bool
     """Whether its connection token is certainly older than a day."""
@@ -105,7 +104,6 @@ def decide(letter: Letter, rules: Rules, now: datetime) -> Decision:
     if outcome := _end_of_time(letter, request, rules, now):
         return _end(letter, Settle(outcome=outcome, message_group=group), rules)
     return Redrive(
-        body=Secret(with_client_token(letter.body.reveal(), letter.client_token)),
         message_group=group,
         has_dead_token=now - letter.origin.accepted_at > LIFE_OF_A_CONNECTION_TOKEN,
     )

@@ -135,7 +135,7 @@ class RedriveRun:
         if not self.dry_run:
             try:
                 self.queues.hand_over(
-                    decision.body.reveal(),
+                    letter.body.reveal(),
                     client_token=letter.client_token,
                     origin=letter.origin,
                     message_group=decision.message_group,

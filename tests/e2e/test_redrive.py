@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
+import sys
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -328,6 +330,23 @@ def test_results_that_were_kept_reach_the_bus(operator: Operator) -> None:
     assert {output.returncode for output in (shown, done, again)} == {0}
     for each in (result, other):
         assert operator.stack.results.wait_for(each.origin.source_id).detail == each.detail()
+
+
+def test_a_signal_lets_go_of_the_letters(operator: Operator, alice: Conversation) -> None:
+    alice.result_of(alice.queue("", ClientToken=str(uuid.uuid4())))
+    command = [sys.executable, "-m", "operations", "redrive"]
+    environ = operator.environ | {"PYTHONPATH": "lambda_src", "QUEUE": "rejected"}
+
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # the same
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("leave"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)  # it waits for more letters
+        out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 128 + signal.SIGINT
+    assert out.endswith("Stopped. What was done is done; the same command does the rest.\n")
+    assert rows(operator.make("redrive", QUEUE="rejected").stdout)
 
 
 @pytest.mark.parametrize(

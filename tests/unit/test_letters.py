@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_sender.request import derive_client_token
+from message_sender.request import derive_client_token, parse_request
 from operations.decisions import Leave, Redrive, Rules, Settle, decide
 from operations.letters import Letter, LetterQueue, UnreadableLetter, read_letter
 from tests.support.dead_letters import SOURCE_ID, put_copy, put_failed_invocation, put_moved
@@ -163,7 +163,8 @@ parts = {
     "ClientToken": st.just("c-1") | json_values,
     "ExpiresAt": st.sampled_from(["2026-01-31T11:00:00Z", "2026-01-31T13:00:00Z"]) | json_values,
 }
-requests = st.fixed_dictionaries({}, optional=parts)
+valid = {"ConnectionToken": st.just(TOKEN), "ContentType": st.just("text/plain"), "Content": st.just(TEXT)}
+requests = st.fixed_dictionaries(valid) | st.fixed_dictionaries({}, optional=parts)
 events = st.fixed_dictionaries(
     {},
     optional={
@@ -222,8 +223,8 @@ def test_every_letter_is_decided_on_and_tells_no_secret(
     decision = decide(letter, rules, START)
     assert TOKEN not in repr(decision)
     if isinstance(decision, Redrive):
-        assert json.loads(decision.body.reveal())["ClientToken"] == letter.client_token
         assert decision.message_group
+        assert parse_request(letter.body.reveal(), client_token=letter.client_token, content_limits="service")
     if isinstance(decision, Settle):
         assert not letter.has_outcome
         assert settle
