@@ -31,15 +31,17 @@ _WAIT: Final = 1
 class Inbox:
     """Receives each message once and, on leaving the block, lets go of those that stay.
 
-    A FIFO queue returns nothing of a group while messages of it are held: of one whose first ten stay, the
-    rest is not seen. Source: SQS developer guide, "FIFO queue delivery logic".
+    Of a group of a FIFO queue whose first ten messages stay, the others are not seen: they come ten at a
+    time, and none while earlier ones are held. Source: SQS developer guide, "FIFO queue delivery logic".
     """
 
     def __init__(self, sqs: AwsApi, queue_url: str, *, clock: Clock, random: Callable[[], float]) -> None:
         self._call = partial(call_patiently, sqs, clock=clock, random=random)
         self._queue_url = queue_url
         self._clock = clock
+        self._is_fifo = queue_url.endswith(".fifo")
         self._held: dict[str, str] = {}
+        self._seen: set[str] = set()
         self.is_read = False
         """Whether the queue had nothing more to give, rather than the time run out."""
 
@@ -61,14 +63,22 @@ class Inbox:
             AwsCallError: They cannot be received.
         """
         end = self._clock.monotonic() + _SECONDS
+        any_new = False
         while self._clock.monotonic() < end:
             messages = self._receive()
-            if not messages:
+            if messages:
+                new = [message for message in messages if message["MessageId"] not in self._seen]
+                self._held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
+                self._seen |= {message["MessageId"] for message in new}
+                any_new = any_new or bool(new)
+                yield new
+            elif any_new and self._is_fifo:
+                # What is held hides the rest of its group: received anew, it comes with what is behind it
+                self._release()
+                any_new = False
+            else:
                 self.is_read = True
                 return
-            new = [message for message in messages if message["MessageId"] not in self._held]
-            self._held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
-            yield new
 
     def delete(self, message: Message) -> None:
         """Delete a message that was received.
@@ -104,3 +114,4 @@ class Inbox:
             ]
             with suppress(AwsCallError):
                 self._call("ChangeMessageVisibilityBatch", {"QueueUrl": self._queue_url, "Entries": entries})
+        self._held.clear()

@@ -647,6 +647,18 @@ def test_letters_behind_ten_that_are_settled_are_seen(operator: Operator) -> Non
     assert len(operator.letters()) == 12
 
 
+def test_letters_behind_some_that_stay_are_seen(operator: Operator) -> None:
+    for number in range(35):
+        put_copy(
+            operator.client, code="Other" if number % 4 == 0 else "Throttled", ClientToken=f"c-{number:02d}"
+        )
+
+    totals = operator.redrive(codes={"Throttled"})
+
+    assert totals.count == {Done.LEFT: 9, Done.REDRIVEN: 26}
+    assert len(operator.letters()) == 9
+
+
 def test_letters_behind_ten_that_stay_are_not_seen(operator: Operator) -> None:
     for number in range(12):
         put_copy(operator.client, ClientToken=f"c-{number}")
