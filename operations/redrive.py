@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from message_sender.errors import AwsCallError, MessageSenderError, ResultNotPublishedError
+from message_sender.errors import MessageSenderError, ResultNotPublishedError
 from message_sender.outcome import Rejected
 from operations.aws import PATIENCE
 from operations.decisions import Leave, Redrive, decide
@@ -142,7 +142,7 @@ class RedriveRun:
                     deduplication_id=letter.deduplication_id,
                     until=self._patience(),
                 )
-            except AwsCallError:
+            except Exception:
                 self._blocked.add(decision.message_group)
                 raise
         self._ended[letter.client_token] = Done.REDRIVEN
