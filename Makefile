@@ -33,7 +33,8 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke),'
+	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke,'
+	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h SETTLE=yes (redrive), DRY_RUN=yes|no (redrive, republish),'
 	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
 .PHONY: demo messages-file
@@ -71,6 +72,13 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
 	@STAGE="$(STAGE)" exec $(VENV_PYTHON) -m smoke
+
+.PHONY: redrive republish
+redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|events|rejected; DRY_RUN=no does it
+	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations redrive
+
+republish: .venv/.installed ## Publish the results that the event bus did not take; DRY_RUN=yes only shows them
+	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
 
 .PHONY: synth
 synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out

@@ -132,7 +132,7 @@ class MessageSender:
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> DeliveryOutcome:
         while True:
-            if _is_expired(request, self._clock.now()):
+            if is_expired(request, self._clock.now()):
                 return Rejected(ExpiredError("ExpiresAt is past"), tries.maybe_delivered)
             timeout = budget.attempt_timeout(self._clock.monotonic())
             if timeout is None:
@@ -173,5 +173,5 @@ class _Tries:
     maybe_delivered: bool = False
 
 
-def _is_expired(request: SendMessageRequest, now: datetime) -> bool:
+def is_expired(request: SendMessageRequest, now: datetime) -> bool:
     return request.expires_at is not None and now - _CLOCK_TOLERANCE > request.expires_at

@@ -67,7 +67,8 @@ class Origin:
     Attributes:
         source_id: What the producer was given: the SQS message id, the event id, or the request id.
         receive_count: How often the message came, this time included.
-        maybe_delivered: Whether a try before it was handed over to the queue may have arrived.
+        maybe_delivered: Whether a try before it was put into the queue may have arrived: before a hand-over
+            or a redrive.
     """
 
     event_source: EventSource
@@ -100,6 +101,16 @@ class MessageResult:
     @property
     def detail_type(self) -> str:
         return _DETAIL_TYPES[type(self.outcome)]
+
+    @property
+    def maybe_delivered(self) -> bool:
+        """Whether the message is not known as sent, and may have arrived all the same."""
+        if isinstance(self.outcome, Sent):
+            return False
+        # What an earlier receive did is not known here. Only an invalid request was certainly never sent.
+        tried_before = self.origin.maybe_delivered or self.origin.receive_count > 1
+        earlier = tried_before and not isinstance(self.outcome.error, InvalidRequestError)
+        return self.outcome.maybe_delivered or earlier
 
     def detail(self) -> dict[str, Any]:
         """Return the detail of the result event.
@@ -136,15 +147,12 @@ class MessageResult:
         if isinstance(self.outcome, Sent):
             return None
         error = self.outcome.error
-        # What an earlier receive did is not known here. Only an invalid request was certainly never sent.
-        tried_before = self.origin.maybe_delivered or self.origin.receive_count > 1
-        earlier = tried_before and not isinstance(error, InvalidRequestError)
         return {
             "Code": error.code,
             "Reason": error.reason,
             "HttpStatus": error.http_status,
             "RequestId": error.request_id,
-            "MaybeDelivered": self.outcome.maybe_delivered or earlier,
+            "MaybeDelivered": self.maybe_delivered,
         }
 
 

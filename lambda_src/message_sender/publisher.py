@@ -10,7 +10,7 @@ from message_sender.errors import AwsCallError
 from message_sender.outcome import RESULT_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from message_sender.aws_api import AwsApi
     from message_sender.clock import Clock
@@ -60,18 +60,12 @@ class Publisher:
         return safe
 
     def _publish_ten(self, entries: list[dict[str, str]], until: float) -> list[bool]:
-        pending = dict(enumerate(entries))
         # One call's time is left for the queue, or an outage of the bus would have messages sent again.
-        for _ in tries(clock=self._clock, random=self._random, until=until - LONGEST_CALL):
-            try:
-                answer = self._events.call("PutEvents", {"Entries": list(pending.values())})
-            except AwsCallError as error:
-                if not error.retryable:
-                    break
-            else:
-                pending = _refused(pending, answer)
-            if not pending:
-                return [True] * len(entries)
+        attempts = tries(clock=self._clock, random=self._random, until=until - LONGEST_CALL)
+        taken = put_events(entries, events=self._events, attempts=attempts)
+        pending = {index: entry for index, entry in enumerate(entries) if not taken[index]}
+        if not pending:
+            return taken
         unpublished = [
             {"Id": str(index), "MessageBody": json.dumps(entry)} for index, entry in pending.items()
         ]
@@ -87,7 +81,33 @@ class Publisher:
         }
 
 
-def _refused(pending: dict[int, dict[str, str]], answer: dict[str, Any]) -> dict[int, dict[str, str]]:
+def put_events(
+    entries: Sequence[Mapping[str, str]], *, events: AwsApi, attempts: Iterable[int]
+) -> list[bool]:
+    """Put entries, at most ten, on their bus. Return for each whether EventBridge took it.
+
+    What it did not take is offered again, as often as there are attempts.
+
+    Args:
+        attempts: See `tries`.
+    """
+    pending = dict(enumerate(entries))
+    for _ in attempts:
+        try:
+            answer = events.call("PutEvents", {"Entries": list(pending.values())})
+        except AwsCallError as error:
+            if not error.retryable:
+                break
+        else:
+            pending = _refused(pending, answer)
+        if not pending:
+            break
+    return [index not in pending for index in range(len(entries))]
+
+
+def _refused(
+    pending: Mapping[int, Mapping[str, str]], answer: Mapping[str, Any]
+) -> dict[int, Mapping[str, str]]:
     """Return the entries that EventBridge did not take: its answer has one place for each, in order."""
     answers = answer.get("Entries")
     taken = [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws_api import tries
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
 
     from message_sender.aws_api import AwsApi
     from message_sender.clock import Clock
-    from message_sender.outcome import MessageResult
+    from message_sender.outcome import EventSource, MessageResult
 
-_EVENT_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_KEPT_SOURCES: Final[Mapping[str, EventSource]] = {"eventbridge": "eventbridge", "sqs": "sqs"}
+_SOURCE_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_BYTES: Final = 1_048_576
@@ -90,15 +93,25 @@ class Queues:
         fifo = {"MessageGroupId": message_group, "MessageDeduplicationId": message_id}
         self._call("SendMessage", {"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
 
-    def hand_over(
-        self, body: str, *, client_token: str, origin: Origin, message_group: str, until: float
+    def hand_over(  # noqa: PLR0913  # what makes a message of a FIFO queue, all named
+        self,
+        body: str,
+        *,
+        client_token: str,
+        origin: Origin,
+        message_group: str,
+        deduplication_id: str,
+        until: float,
     ) -> None:
-        """Put a message of an event into the messages queue, where it is tried again in order.
+        """Put a message into the messages queue, where it is tried again in order.
+
+        Used for the message of an event, and by a redrive.
 
         Its ClientToken is written in, so that it stays the same message, and its origin goes with it.
 
         Args:
             message_group: The contact, or whatever else keeps the order of the chat.
+            deduplication_id: SQS drops a second one within 5 minutes.
 
         Raises:
             AwsCallError: The message is not in the queue.
@@ -110,7 +123,7 @@ class Queues:
                 "MessageBody": with_client_token(body, client_token),
                 "MessageAttributes": _attributes(origin_attributes(origin)),
                 "MessageGroupId": message_group,
-                "MessageDeduplicationId": origin.source_id,
+                "MessageDeduplicationId": deduplication_id,
             },
             until=until,
         )
@@ -167,8 +180,13 @@ class Queues:
         raise failure
 
 
+def message_group_of(contact_id: str | None, connection_token: str) -> str:
+    """Return the group of a message that has none: its contact, else a hash of its connection token."""
+    return contact_id or sha256(connection_token.encode()).hexdigest()
+
+
 def origin_attributes(origin: Origin) -> dict[str, str]:
-    """Return the attributes by which a message that is handed over keeps its origin. See `origin_of`."""
+    """Return the attributes by which a message keeps its origin in another queue. See `origin_of`."""
     return {
         "EventSource": origin.event_source,
         "SourceId": origin.source_id,
@@ -178,30 +196,41 @@ def origin_attributes(origin: Origin) -> dict[str, str]:
 
 
 def origin_of(attributes: object, *, queued_at: datetime, receive_count: int) -> Origin | None:
-    """Read the origin of a message that was handed over, from an SQS event's `messageAttributes`.
+    """Read the origin of a message that was handed over or redriven, from an SQS event's `messageAttributes`.
 
-    None for any other message. A producer may write such attributes too, so they are believed only if they
-    are all there and right, and only for what is told of the message: they decide nothing.
+    None for any other message. See `read_origin`.
 
     Args:
-        queued_at: When the queue accepted the message: an event was accepted before.
+        queued_at: When the queue accepted the message.
     """
-    values = _string_values(attributes)
+    return read_origin(_string_values(attributes), queued_at=queued_at, receive_count=receive_count)
+
+
+def read_origin(values: Mapping[str, str], *, queued_at: datetime, receive_count: int) -> Origin | None:
+    """Read the origin of a message from what its attributes say. The reverse of `origin_attributes`.
+
+    None unless they are those of an origin. A producer may write such attributes too, so they are believed
+    only if they are all there and right, and only for what is told of the message: they decide nothing.
+
+    Args:
+        queued_at: When the queue accepted the message: what it comes from was accepted before.
+    """
     source_id = values.get("SourceId", "")
     try:
         accepted_at = datetime.fromisoformat(values.get("AcceptedAt", ""))
         is_earlier = accepted_at <= queued_at + _CLOCK_TOLERANCE
     except (TypeError, ValueError):  # TypeError: it has no offset
         return None
+    event_source = _KEPT_SOURCES.get(values.get("EventSource", ""))
     if (
-        values.get("EventSource") != "eventbridge"
-        or not _EVENT_ID.fullmatch(source_id)
+        event_source is None
+        or not _SOURCE_ID.fullmatch(source_id)
         or not accepted_at > _EARLIEST
         or not is_earlier
     ):
         return None
     return Origin(
-        event_source="eventbridge",
+        event_source=event_source,
         source_id=source_id,
         accepted_at=accepted_at,
         receive_count=receive_count,
@@ -220,8 +249,8 @@ def _copy(body: str, result: MessageResult, message_group: str | None) -> dict[s
     attributes = {
         "Code": result.code,
         "ClientToken": result.correlation.client_token,
-        "SourceId": result.origin.source_id,
         "MessageGroupId": message_group,
+        **origin_attributes(replace(result.origin, maybe_delivered=result.maybe_delivered)),
     }
     copy, fitting = _fitting(
         body,

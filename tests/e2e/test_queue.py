@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -69,10 +70,14 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
     assert event.client_token == client_token
     copy = rejected.copy_of(too_long)
     attributes = {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()}
+    accepted_at = datetime.fromisoformat(attributes.pop("AcceptedAt"))
+    assert accepted_at.isoformat(timespec="milliseconds") == event.detail["AcceptedAt"].replace("Z", "+00:00")
     assert attributes == {
         "Code": "InvalidRequest",
         "ClientToken": client_token,
+        "EventSource": "sqs",
         "SourceId": too_long,
+        "MaybeDelivered": "false",
         "MessageGroupId": alice.chat.contact_id,
     }
     assert json.loads(copy["Body"]) == alice.request("x" * 1025, ClientToken=client_token)

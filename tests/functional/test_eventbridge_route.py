@@ -67,7 +67,10 @@ def test_a_rejected_message_is_copied_and_published(
     assert {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()} == {
         "Code": code,
         "ClientToken": client_token,
+        "EventSource": "eventbridge",
         "SourceId": event["id"],
+        "AcceptedAt": "2026-01-31T12:00:00+00:00",
+        "MaybeDelivered": "false",
     }
     [result] = function.aws.results
     assert result["Error"]["Code"] == code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,6 +100,10 @@ def test_each_chat_keeps_its_order(function: Function) -> None:
     assert [chat.texts for chat in chats] == [["0", "1"]] * 5
 
 
+def accepted_at(message: dict[str, Any]) -> str:
+    return datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC).isoformat()
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -126,8 +131,11 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
     assert {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()} == {
         "Code": code,
         "ClientToken": client_token,
-        "SourceId": bad["messageId"],
         "MessageGroupId": "chat-7",
+        "EventSource": "sqs",
+        "SourceId": bad["messageId"],
+        "AcceptedAt": accepted_at(bad),
+        "MaybeDelivered": "false",
     }
 
 
@@ -414,6 +422,7 @@ def test_a_message_older_than_the_retry_window_is_given_up_and_its_chat_goes_on(
     assert letter["MessageDeduplicationId"] == old["messageId"]
     assert json.loads(letter["MessageBody"])["ClientToken"] == client_token
     assert letter["MessageAttributes"]["Code"]["StringValue"] == "ServiceUnavailable"
+    assert letter["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "true"
     given_up, sent = function.aws.results
     assert given_up["Outcome"] == "FAILED"
     assert given_up["Error"]["Code"] == "ServiceUnavailable"
@@ -438,6 +447,25 @@ def test_an_old_message_that_can_be_sent_is_sent(function: Function) -> None:
     function.batch(record(chat.request(), age=3600))
 
     assert chat.texts == [TEXT]
+
+
+def test_a_letter_that_is_put_back_keeps_its_origin(function: Function) -> None:
+    chat = function.start_chat()
+    old = record(chat.request(), age=601, receive_count=12)
+    function.participant.faults.add(AcceptedThenCut(), times=3)
+    function.batch(old)
+    [letter] = function.aws.messages
+    attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    function.participant.service.end_chat(chat.contact_id)
+
+    function.batch(record(letter["MessageBody"], attributes=attributes))
+
+    given_up, rejected = function.aws.results
+    assert rejected["Outcome"] == "REJECTED"
+    same = ("ClientToken", "EventSource", "SourceId", "AcceptedAt")
+    assert [rejected[name] for name in same] == [given_up[name] for name in same]
+    assert rejected["SourceId"] == old["messageId"]
+    assert rejected["Error"]["MaybeDelivered"]
 
 
 def test_a_letter_that_cannot_be_copied_comes_back(function: Function) -> None:

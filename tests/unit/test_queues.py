@@ -85,7 +85,7 @@ def test_a_copy_without_a_group_has_no_such_attribute() -> None:
 
     copy(api, message_group=None)
 
-    assert set(api.calls[0][1]["MessageAttributes"]) == {"Code", "ClientToken", "SourceId"}
+    assert "MessageGroupId" not in api.calls[0][1]["MessageAttributes"]
 
 
 def test_characters_that_sqs_refuses_in_an_attribute_are_escaped() -> None:

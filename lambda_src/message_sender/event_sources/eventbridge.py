@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
 from message_sender.errors import AwsCallError, ResultNotPublishedError
 from message_sender.outcome import Origin, Rejected, Undelivered
+from message_sender.queues import message_group_of
 from message_sender.request import derive_client_token
 from message_sender.retry import TimeBudget
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from message_sender.clock import Clock
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
     from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
+
+
+def origin_of_event(event: Mapping[str, Any]) -> Origin:
+    """Return where the message of an event came from."""
+    return Origin(
+        event_source="eventbridge",
+        source_id=event["id"],
+        accepted_at=datetime.fromisoformat(event["time"]),
+    )
+
+
+def client_token_of_event(event: Mapping[str, Any]) -> str:
+    """Return the ClientToken of an event's message, should its request name none."""
+    return derive_client_token("eventbridge", event["id"])
 
 
 class EventBridgeSource:
@@ -62,13 +78,9 @@ class EventBridgeSource:
             ResultNotPublishedError: The result is safe nowhere. The same.
         """
         deadlines = Deadlines.of_invocation(context, self._clock)
-        origin = Origin(
-            event_source="eventbridge",
-            source_id=event["id"],
-            accepted_at=datetime.fromisoformat(event["time"]),
-        )
+        origin = origin_of_event(event)
         body = json.dumps(event["detail"])
-        client_token = derive_client_token("eventbridge", event["id"])
+        client_token = client_token_of_event(event)
         delivery = self._sender.deliver(
             body, client_token=client_token, budget=TimeBudget(deadline=deadlines.send)
         )
@@ -97,13 +109,14 @@ class EventBridgeSource:
         until: float,
     ) -> None:
         # Valid, or it would be rejected: there is a ClientToken, and the connection token is a string.
-        group = delivery.correlation.contact_id or sha256(detail["ConnectionToken"].encode()).hexdigest()
+        group = message_group_of(delivery.correlation.contact_id, detail["ConnectionToken"])
         try:
             self._queues.hand_over(
                 json.dumps(detail),
                 client_token=str(delivery.correlation.client_token),
                 origin=replace(origin, maybe_delivered=outcome.maybe_delivered),
                 message_group=group,
+                deduplication_id=origin.source_id,
                 until=until,
             )
         except AwsCallError:

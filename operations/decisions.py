@@ -1,0 +1,128 @@
+"""What is to become of a letter. Nothing here talks to AWS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from message_sender.delivery import is_expired
+from message_sender.errors import DeadlineExceededError, ExpiredError, InvalidRequestError
+from message_sender.outcome import Failed, MessageResult, Rejected
+from message_sender.queues import message_group_of
+from message_sender.request import correlate, parse_request
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
+
+    from message_sender.request import SendMessageRequest
+    from operations.letters import Letter
+
+LIFE_OF_A_CONNECTION_TOKEN: Final = timedelta(days=1)
+"""Source: Amazon Connect Participant Service API reference, "CreateParticipantConnection"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Which letters are to be tried again.
+
+    Attributes:
+        codes: Only letters of these codes; None for all.
+        codes_required: Whether letters stay unless their code is named.
+        max_age: A letter that was accepted longer ago is not tried again.
+        settle: Whether a letter that has no outcome, and is not tried again, gets it now.
+    """
+
+    codes: AbstractSet[str] | None
+    codes_required: bool
+    max_age: timedelta
+    settle: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """Try it again, by the messages queue."""
+
+    message_group: str
+    has_dead_token: bool
+    """Whether its connection token is certainly older than a day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Give it the outcome that is due: publish it, and keep the letter where such letters lie."""
+
+    outcome: Failed | Rejected
+    message_group: str | None
+
+    @property
+    def reason(self) -> str:
+        return f"{self.outcome.error.code}: {self.outcome.error.reason}"
+
+    def result(self, letter: Letter, now: datetime) -> MessageResult:
+        return MessageResult(
+            outcome=self.outcome,
+            origin=letter.origin,
+            correlation=correlate(letter.body.reveal(), client_token=letter.client_token),
+            completed_at=now,
+            attempts=0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """Let it lie.
+
+    Attributes:
+        outcome_is_due: Whether it has no outcome yet, and would get one if that were asked for.
+    """
+
+    reason: str
+    outcome_is_due: bool = False
+
+
+Decision: TypeAlias = Redrive | Settle | Leave
+
+
+def decide(letter: Letter, rules: Rules, now: datetime) -> Decision:
+    """Say what is to become of a letter."""
+    if rules.codes is not None and letter.code not in rules.codes:
+        return Leave(reason="CODE leaves it out")
+    if rules.codes is None and rules.codes_required:
+        return Leave(reason="rejected letters are tried again only if CODE names them")
+    if letter.is_truncated:
+        return Leave(reason="a part of it is missing: it was too large to be copied")
+    try:
+        # By the longer limits: what the function allows is its own matter, and it rejects what is too long
+        request = parse_request(
+            letter.body.reveal(), client_token=letter.client_token, content_limits="service"
+        )
+    except InvalidRequestError as error:
+        return _end(letter, Settle(outcome=Rejected(error), message_group=letter.message_group), rules)
+    group = letter.message_group or message_group_of(request.contact_id, request.connection_token.reveal())
+    if outcome := _end_of_time(letter, request, rules, now):
+        return _end(letter, Settle(outcome=outcome, message_group=group), rules)
+    return Redrive(
+        message_group=group,
+        has_dead_token=now - letter.origin.accepted_at > LIFE_OF_A_CONNECTION_TOKEN,
+    )
+
+
+def _end_of_time(
+    letter: Letter, request: SendMessageRequest, rules: Rules, now: datetime
+) -> Failed | Rejected | None:
+    if is_expired(request, now):
+        return Rejected(ExpiredError("ExpiresAt is past"))
+    if now - letter.origin.accepted_at > rules.max_age:
+        return Failed(DeadlineExceededError("It was not sent in time and is not tried again"))
+    return None
+
+
+def _end(letter: Letter, settle: Settle, rules: Rules) -> Settle | Leave:
+    if letter.has_outcome:
+        too_old = isinstance(settle.outcome, Failed)
+        return Leave(reason="it is older than MAX_AGE" if too_old else settle.reason)
+    if rules.settle:
+        return settle
+    return Leave(reason=settle.reason, outcome_is_due=True)

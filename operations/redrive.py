@@ -1,0 +1,187 @@
+"""Goes through a queue of letters, and has each of them tried again, given its outcome, or left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from message_sender.errors import MessageSenderError, ResultNotPublishedError
+from message_sender.outcome import Rejected
+from operations.aws import PATIENCE
+from operations.decisions import Leave, Redrive, decide
+from operations.letters import Letter, UnreadableLetter, read_letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+    from message_sender.clock import Clock
+    from message_sender.outcome import MessageResult
+    from message_sender.publisher import Publisher
+    from message_sender.queues import Queues
+    from operations.decisions import Rules, Settle
+    from operations.inbox import Inbox
+    from operations.letters import LetterQueue
+
+
+class Done(StrEnum):
+    """What became of a letter, or would in a run that changes nothing."""
+
+    REDRIVEN = "redrive"
+    SETTLED = "settle"
+    LEFT = "leave"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """A letter, and what became of it. `age` is at least that: None of a letter that cannot be read."""
+
+    letter: Letter | UnreadableLetter
+    done: Done
+    reason: str
+    age: timedelta | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Totals:
+    """What became of all letters.
+
+    Attributes:
+        due: Letters that were left without an outcome, and would get one if that were asked for.
+        dead_tokens: Letters tried again although their connection token must have expired.
+        is_complete: Whether the queue had no more letters to give.
+    """
+
+    count: Counter[Done] = field(default_factory=Counter)
+    due: int = 0
+    dead_tokens: int = 0
+    is_complete: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class RedriveRun:
+    """One run through a queue.
+
+    May be cut off at any moment and repeated: a letter is deleted only after it is safe elsewhere, a repeat
+    within five minutes is dropped by SQS, and a later one is the same message for Amazon Connect, since its
+    ClientToken is the same.
+
+    Attributes:
+        queues: Where letters go, by the function's own code.
+        publisher: For outcomes that are due.
+        dry_run: Decide, and change nothing.
+        tell: Gets each letter with what became of it.
+    """
+
+    queue: LetterQueue
+    inbox: Inbox
+    queues: Queues
+    publisher: Publisher
+    messages_queue_arn: str
+    rules: Rules
+    dry_run: bool
+    clock: Clock
+    tell: Callable[[Handled], None]
+    totals: Totals = field(default_factory=Totals)
+    _ended: dict[str, Done] = field(default_factory=dict)
+    _blocked: set[str] = field(default_factory=set)
+
+    def run(self) -> Totals:
+        """Handle every letter that the queue gives. What stays is visible again at the end.
+
+        Raises:
+            AwsCallError: The queue cannot be read.
+        """
+        with self.inbox:
+            for messages in self.inbox.batches():
+                for message in messages:
+                    self._handle(message)
+        self.totals.is_complete = self.inbox.is_read
+        return self.totals
+
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        letter = read_letter(message, queue=self.queue, messages_queue_arn=self.messages_queue_arn)
+        if isinstance(letter, UnreadableLetter):
+            self._tell(letter, Done.LEFT, letter.reason)
+            return
+        before = self._ended.get(letter.client_token)
+        if before is Done.SETTLED and letter.has_outcome:
+            return  # the copy that this run has made of it
+        if before is not None:
+            self._tell(letter, Done.LEFT, "the same message has come before in this run")
+            return
+        try:
+            decision = decide(letter, self.rules, self.clock.now())
+            if isinstance(decision, Leave):
+                self.totals.due += decision.outcome_is_due
+                self._tell(letter, Done.LEFT, decision.reason)
+            elif isinstance(decision, Redrive):
+                self._redrive(letter, decision, message)
+            else:
+                self._settle(letter, decision, message)
+        except MessageSenderError as error:
+            self._tell(letter, Done.ERROR, str(error))
+        except Exception as defect:  # noqa: BLE001  # no letter may keep the others from being handled
+            # Its text could hold anything
+            self._tell(letter, Done.ERROR, f"unexpected {type(defect).__name__}")
+
+    def _redrive(self, letter: Letter, decision: Redrive, message: Mapping[str, Any]) -> None:
+        if decision.message_group in self._blocked:
+            self._tell(letter, Done.ERROR, "an earlier letter of its group could not be put back")
+            return
+        if not self.dry_run:
+            try:
+                self.queues.hand_over(
+                    letter.body.reveal(),
+                    client_token=letter.client_token,
+                    origin=letter.origin,
+                    message_group=decision.message_group,
+                    deduplication_id=letter.deduplication_id,
+                    until=self._patience(),
+                )
+            except Exception:
+                self._blocked.add(decision.message_group)
+                raise
+        self._ended[letter.client_token] = Done.REDRIVEN
+        if not self.dry_run:
+            self.inbox.delete(message)
+        self.totals.dead_tokens += decision.has_dead_token
+        self._tell(
+            letter, Done.REDRIVEN, "its connection token has expired" if decision.has_dead_token else ""
+        )
+
+    def _settle(self, letter: Letter, decision: Settle, message: Mapping[str, Any]) -> None:
+        """Do what the function does with a message that has ended: copy, publish, delete."""
+        if not self.dry_run:
+            self._copy(letter, decision, result := decision.result(letter, self.clock.now()))
+        self._ended[letter.client_token] = Done.SETTLED
+        if not self.dry_run:
+            if not all(self.publisher.publish([result], until=self._patience())):
+                raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
+            self.inbox.delete(message)
+        self._tell(letter, Done.SETTLED, decision.reason)
+
+    def _copy(self, letter: Letter, decision: Settle, result: MessageResult) -> None:
+        body, group = letter.body.reveal(), decision.message_group
+        if isinstance(decision.outcome, Rejected):
+            self.queues.copy_to_rejected(body, result, message_group=group, until=self._patience())
+            return
+        self.queues.copy_to_dead_letters(
+            body,
+            result,
+            message_group=group or "",
+            # Not the bare id: that is the letter's own in this queue, and SQS would drop the copy as a repeat
+            message_id=f"settled-{letter.deduplication_id}",
+            until=self._patience(),
+        )
+
+    def _patience(self) -> float:
+        return self.clock.monotonic() + PATIENCE
+
+    def _tell(self, letter: Letter | UnreadableLetter, done: Done, reason: str) -> None:
+        self.totals.count[done] += 1
+        age = self.clock.now() - letter.origin.accepted_at if isinstance(letter, Letter) else None
+        self.tell(Handled(letter=letter, done=done, reason=reason, age=age))

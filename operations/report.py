@@ -1,0 +1,119 @@
+"""What the commands print: a line for each letter when it is handled, then the totals. Never what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operations.letters import Letter
+from operations.redrive import Done
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from typing import TextIO
+
+    from operations.redrive import Handled, Totals
+    from operations.republish import KeptResult, Republished
+
+_ID: Final = 36
+"""The width of a UUID, which most ids are."""
+_LETTER: Final = (8, 4, 20, _ID, _ID, _ID)
+_RESULT: Final = (8, 16, _ID, _ID)
+"""Widths of columns. The last column has none."""
+
+_MINUTES_UP_TO: Final = 120
+_HOURS_UP_TO: Final = 48
+
+
+class Report:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def line(self, text: str = "") -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def heading_of_letters(self) -> None:
+        self.line()
+        self._row(_LETTER, "", "age", "code", "source id", "client token", "group", "why")
+
+    def letter(self, handled: Handled) -> None:
+        letter = handled.letter
+        if isinstance(letter, Letter):
+            what = (letter.code, letter.origin.source_id, letter.client_token, letter.message_group or "-")
+        else:
+            what = ("-", letter.message_id, "-", "-")
+        self._row(_LETTER, handled.done, _age(handled.age), *what, handled.reason)
+
+    def redriven(self, totals: Totals, *, dry_run: bool, waiting: int) -> None:
+        """Print the totals.
+
+        Args:
+            waiting: About how many letters the queue held before.
+        """
+        count = totals.count
+        would = "would be " if dry_run else ""
+        self.line()
+        self.line(
+            f"{count[Done.REDRIVEN]} {would}put back, {count[Done.SETTLED]} {would}given their outcome, "
+            f"{count[Done.LEFT]} left, {count[Done.ERROR]} errors"
+        )
+        if totals.dead_tokens:
+            self.line(f"{totals.dead_tokens} of them are older than a day, and so is their connection token")
+        if totals.due:
+            self.line(f"{totals.due} that are left have no outcome yet: SETTLE=yes publishes it")
+        if count[Done.ERROR]:
+            self.line("Nothing is lost: what could not be done can be repeated")
+        seen = count.total()
+        if not totals.is_complete:
+            self.line(
+                f"Not all letters were looked at, for lack of time: {seen} of about {waiting}. Repeat this"
+            )
+        elif seen < waiting:
+            self.line(
+                f"{seen} letters of about {waiting} were looked at. "
+                "Of a group whose first ten stay, SQS does not give the rest"
+            )
+
+    def heading_of_results(self) -> None:
+        self.line()
+        self._row(_RESULT, "", "result", "source id", "client token", "why")
+
+    def result(self, result: KeptResult | None, problem: str | None) -> None:
+        what = (
+            (result.entry["DetailType"], result.source_id or "-", result.client_token or "-")
+            if result
+            else ("-", "-", "-")
+        )
+        self._row(_RESULT, "publish" if problem is None else "error", *what, problem or "")
+
+    def republished(self, totals: Republished, *, dry_run: bool) -> None:
+        self.line()
+        self.line(f"{totals.published} {'would be ' if dry_run else ''}published, {totals.errors} errors")
+        if not totals.is_complete:
+            self.line("Not all results were looked at. Repeat this")
+
+    def _row(self, widths: Sequence[int], *texts: str) -> None:
+        *columns, last = texts
+        cells = [_cell(text, width) for text, width in zip(columns, widths, strict=True)]
+        self.line("  ".join([*cells, _plain(last)]).rstrip())
+
+
+def _plain(text: str) -> str:
+    """Return what a terminal takes for text: what a producer wrote could hold control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _cell(text: str, width: int) -> str:
+    text = _plain(text)
+    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _age(age: timedelta | None) -> str:
+    if age is None:
+        return "-"
+    minutes = max(0, int(age.total_seconds())) // 60
+    if minutes < _MINUTES_UP_TO:
+        return f"{minutes}m"
+    hours = minutes // 60
+    return f"{hours}h" if hours < _HOURS_UP_TO else f"{hours // 24}d"

@@ -1,0 +1,231 @@
+"""Letters of every kind, read and decided on."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from message_sender.request import derive_client_token, parse_request
+from operations.decisions import Leave, Redrive, Rules, Settle, decide
+from operations.letters import Letter, LetterQueue, UnreadableLetter, read_letter
+from tests.support.dead_letters import SOURCE_ID, put_copy, put_failed_invocation, put_moved
+from tests.support.fakes import START, FakeClock
+from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, bus_event, request
+from tests.support.sqs_client import FakeAwsClient, StoredMessage
+
+EVERYTHING = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=False)
+SETTLING = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=True)
+
+
+@pytest.fixture
+def client() -> FakeAwsClient:
+    return FakeAwsClient(clock=FakeClock())
+
+
+def read(message: StoredMessage, queue: LetterQueue = LetterQueue.DEAD_LETTER) -> Letter:
+    letter = read_letter(message.received(), queue=queue, messages_queue_arn=QUEUE_ARN)
+    assert isinstance(letter, Letter)
+    return letter
+
+
+@pytest.mark.parametrize(
+    ("accepted", "what"),
+    [(timedelta(hours=23, minutes=59), Redrive), (timedelta(hours=24, minutes=1), Leave)],
+)
+def test_age_counts_from_the_acceptance_not_from_the_copy(
+    client: FakeAwsClient, accepted: timedelta, what: type
+) -> None:
+    letter = read(put_copy(client, accepted=accepted))
+
+    assert isinstance(decide(letter, EVERYTHING, START), what)
+
+
+def test_without_its_acceptance_the_age_of_a_copy_counts_from_the_copy(client: FakeAwsClient) -> None:
+    letter = read(put_copy(client, accepted=timedelta(hours=2), more={"AcceptedAt": "noon"}))
+
+    assert letter.origin.accepted_at == START - timedelta(hours=1, minutes=50)
+    assert letter.origin.source_id == SOURCE_ID
+    assert letter.origin.maybe_delivered
+
+
+def test_the_time_that_a_producer_gave_an_event_does_not_make_it_younger(client: FakeAwsClient) -> None:
+    event = bus_event(request()) | {"time": "2027-01-01T00:00:00Z"}
+
+    letter = read(put_failed_invocation(client, event), LetterQueue.EVENTS)
+
+    assert letter.origin.accepted_at == START
+
+
+@pytest.mark.parametrize(
+    ("condition", "count", "code", "receives"),
+    [("EventAgeExceeded", 0, "EventAgeExceeded", 1), ("", 3, "NotHandedOver", 3)],
+)
+def test_the_condition_of_a_failed_invocation_is_its_code(
+    client: FakeAwsClient, condition: str, count: int, code: str, receives: int
+) -> None:
+    message = put_failed_invocation(client, bus_event(request()), condition=condition, count=count)
+
+    letter = read(message, LetterQueue.EVENTS)
+
+    assert (letter.code, letter.origin.receive_count) == (code, receives)
+
+
+def test_the_source_is_that_of_the_message_or_else_the_messages_queue(client: FakeAwsClient) -> None:
+    moved, from_elsewhere, unnamed = (put_moved(client) for _ in range(3))
+    from_elsewhere.system["DeadLetterQueueSourceArn"] = "arn:of-another-queue"
+    del unnamed.system["DeadLetterQueueSourceArn"]
+
+    tokens = [read(message).client_token for message in (moved, from_elsewhere, unnamed)]
+
+    assert tokens == [
+        derive_client_token(QUEUE_ARN, moved.message_id),
+        derive_client_token("arn:of-another-queue", from_elsewhere.message_id),
+        derive_client_token(QUEUE_ARN, unnamed.message_id),
+    ]
+
+
+def test_a_letter_that_is_no_copy_is_not_taken_for_one(client: FakeAwsClient) -> None:
+    message = client.put("https://sqs/rejected", json.dumps(request()))
+
+    letter = read_letter(message.received(), queue=LetterQueue.REJECTED, messages_queue_arn=QUEUE_ARN)
+
+    assert letter == UnreadableLetter(
+        message_id=message.message_id, reason="it is no copy that the function has made"
+    )
+
+
+def test_a_copy_that_nothing_identifies_is_left(client: FakeAwsClient) -> None:
+    message = put_copy(client, body="no JSON")
+    del message.attributes["ClientToken"]
+
+    letter = read_letter(message.received(), queue=LetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN)
+
+    assert letter == UnreadableLetter(message_id=message.message_id, reason="it has no ClientToken")
+
+
+def test_a_letter_that_was_cut_short_is_left(client: FakeAwsClient) -> None:
+    letter = read(put_copy(client, more={"Truncated": "true"}))
+
+    assert decide(letter, SETTLING, START) == Leave(
+        reason="a part of it is missing: it was too large to be copied"
+    )
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        (None, "rejected letters are tried again only if CODE names them"),
+        ({"AccessDenied"}, "CODE leaves it out"),
+    ],
+)
+def test_a_rejected_letter_is_left_unless_its_code_is_named(
+    client: FakeAwsClient, codes: set[str] | None, reason: str
+) -> None:
+    letter = read(put_copy(client, queue_url="https://sqs/rejected"), LetterQueue.REJECTED)
+    rules = Rules(codes=codes, codes_required=True, max_age=timedelta(days=1), settle=True)
+
+    assert decide(letter, rules, START) == Leave(reason=reason)
+
+
+def test_a_text_that_only_the_stack_can_judge_is_left_to_the_function(client: FakeAwsClient) -> None:
+    letter = read(put_moved(client, Content="x" * 1025))
+
+    assert isinstance(decide(letter, SETTLING, START), Redrive)
+
+
+def test_a_letter_older_than_a_day_has_a_dead_token(client: FakeAwsClient) -> None:
+    old, young = (read(put_copy(client, accepted=timedelta(hours=hours))) for hours in (25, 23))
+    rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=2), settle=False)
+
+    dead = [
+        decision.has_dead_token
+        for letter in (old, young)
+        if isinstance(decision := decide(letter, rules, START), Redrive)
+    ]
+
+    assert dead == [True, False]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.just(TOKEN),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+parts = {
+    "ConnectionToken": st.just(TOKEN) | json_values,
+    "ContentType": st.just("text/plain") | json_values,
+    "Content": st.just(TEXT) | json_values,
+    "ClientToken": st.just("c-1") | json_values,
+    "ExpiresAt": st.sampled_from(["2026-01-31T11:00:00Z", "2026-01-31T13:00:00Z"]) | json_values,
+}
+valid = {"ConnectionToken": st.just(TOKEN), "ContentType": st.just("text/plain"), "Content": st.just(TEXT)}
+requests = st.fixed_dictionaries(valid) | st.fixed_dictionaries({}, optional=parts)
+events = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.just("e-1") | json_values,
+        "time": st.just("2026-01-31T11:00:00Z") | st.just("0001-01-01T00:00:00+14:00") | json_values,
+        "detail-type": st.just("SendMessage Requested"),
+        "detail": requests | json_values,
+    },
+)
+records = st.fixed_dictionaries(
+    {"requestPayload": events | json_values},
+    optional={
+        "requestContext": json_values
+        | st.fixed_dictionaries({"condition": json_values, "approximateInvokeCount": json_values})
+    },
+)
+bodies = (requests | events | records | json_values).map(json.dumps) | st.text()
+attributes = st.dictionaries(
+    st.sampled_from(
+        ["Code", "ClientToken", "SourceId", "EventSource", "AcceptedAt", "Truncated", "ERROR_CODE"]
+    ),
+    st.sampled_from([{"StringValue": "eventbridge"}, {"StringValue": "Throttled"}, {"BinaryValue": b"x"}]),
+)
+system = st.fixed_dictionaries(
+    {"SentTimestamp": st.just("1769860800000"), "ApproximateReceiveCount": st.just("3")},
+    optional={
+        "MessageGroupId": st.just("chat-1"),
+        "DeadLetterQueueSourceArn": st.just(QUEUE_ARN),
+    },
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
+@given(
+    body=bodies,
+    attributes=attributes,
+    system=system,
+    queue=st.sampled_from(list(LetterQueue)),
+    settle=st.booleans(),
+)
+def test_every_letter_is_decided_on_and_tells_no_secret(
+    body: str,
+    attributes: dict[str, dict[str, Any]],
+    system: dict[str, str],
+    queue: LetterQueue,
+    settle: bool,
+) -> None:
+    message = {"MessageId": "m-1", "Body": body, "Attributes": system, "MessageAttributes": attributes}
+
+    letter = read_letter(message, queue=queue, messages_queue_arn=QUEUE_ARN)
+
+    # A ClientToken is an id, which is shown
+    assert TOKEN not in repr(letter).replace(f"client_token={TOKEN!r}", "")
+    if isinstance(letter, UnreadableLetter):
+        return
+    rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=settle)
+    decision = decide(letter, rules, START)
+    assert TOKEN not in repr(decision)
+    if isinstance(decision, Redrive):
+        assert decision.message_group
+        assert parse_request(letter.body.reveal(), client_token=letter.client_token, content_limits="service")
+    if isinstance(decision, Settle):
+        assert not letter.has_outcome
+        assert settle

@@ -1,0 +1,105 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from message_sender.outcome import Origin
+from message_sender.request import Secret
+from operations.letters import Letter, UnreadableLetter
+from operations.redrive import Done, Handled, Totals
+from operations.report import Report
+from operations.republish import Republished
+from tests.support.fakes import START
+
+
+def printed(handled: Handled) -> str:
+    stream = io.StringIO()
+    Report(stream).letter(handled)
+    return stream.getvalue()
+
+
+def letter(*, group: str | None = "chat-1", client_token: str = "c-1") -> Letter:
+    return Letter(
+        message_id="m-1",
+        code="Throttled",
+        body=Secret("secret text"),
+        client_token=client_token,
+        message_group=group,
+        deduplication_id="m-1",
+        origin=Origin(event_source="sqs", source_id="s-1", accepted_at=START),
+        has_outcome=True,
+    )
+
+
+def test_a_letter_is_a_line_of_ids() -> None:
+    handled = Handled(letter=letter(), done=Done.LEFT, reason="too old", age=timedelta(minutes=90))
+
+    assert printed(handled).split() == ["leave", "90m", "Throttled", "s-1", "c-1", "chat-1", "too", "old"]
+    assert "secret text" not in repr(handled)
+
+
+def test_a_letter_that_cannot_be_read_is_known_by_its_message_id() -> None:
+    unreadable = UnreadableLetter(message_id="m-7", reason="it is no event")
+
+    line = printed(Handled(letter=unreadable, done=Done.LEFT, reason=unreadable.reason, age=None))
+
+    assert line.split()[:4] == ["leave", "-", "-", "m-7"]
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        (timedelta(seconds=-5), "0m"),
+        (timedelta(minutes=119), "119m"),
+        (timedelta(minutes=120), "2h"),
+        (timedelta(hours=47), "47h"),
+        (timedelta(hours=49), "2d"),
+    ],
+)
+def test_an_age_is_shown_in_its_largest_unit(age: timedelta, shown: str) -> None:
+    assert printed(Handled(letter=letter(), done=Done.LEFT, reason="", age=age)).split()[1] == shown
+
+
+def test_what_a_producer_wrote_does_not_reach_the_terminal_as_a_command() -> None:
+    forged = letter(client_token="\x1b[2J\r\n" + "x" * 100)
+
+    line = printed(Handled(letter=forged, done=Done.LEFT, reason="", age=None))
+
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+    assert "x…" in line
+
+
+@pytest.mark.parametrize(
+    ("totals", "waiting", "said"),
+    [
+        (Totals(count=Counter({Done.REDRIVEN: 2, Done.LEFT: 1}), is_complete=True), 3, "2 would be put back"),
+        (Totals(dead_tokens=2, is_complete=True), 0, "2 of them are older than a day"),
+        (Totals(due=4, is_complete=True), 0, "SETTLE=yes"),
+        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 0, "can be repeated"),
+        (Totals(count=Counter({Done.LEFT: 10})), 90, "for lack of time: 10 of about 90"),
+        (Totals(count=Counter({Done.LEFT: 10}), is_complete=True), 12, "10 letters of about 12"),
+    ],
+)
+def test_the_totals_say_what_is_left_to_do(totals: Totals, waiting: int, said: str) -> None:
+    stream = io.StringIO()
+
+    Report(stream).redriven(totals, dry_run=True, waiting=waiting)
+
+    assert said in stream.getvalue()
+
+
+def test_the_totals_of_results_say_what_is_left_to_do() -> None:
+    stream = io.StringIO()
+
+    Report(stream).republished(Republished(published=3, errors=1), dry_run=False)
+
+    assert stream.getvalue().split("\n")[1:3] == [
+        "3 published, 1 errors",
+        "Not all results were looked at. Repeat this",
+    ]

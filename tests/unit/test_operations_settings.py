@@ -1,0 +1,88 @@
+"""The variables of `make redrive` and `make republish`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from operations.decisions import Rules
+from operations.letters import LetterQueue
+from operations.settings import RedriveSettings, RepublishSettings, SettingsError
+
+
+def test_a_redrive_shows_what_it_would_do_with_the_dead_letters_of_a_day_unless_told_otherwise() -> None:
+    settings = RedriveSettings.from_environ({})
+
+    assert settings == RedriveSettings(
+        stage="dev",
+        queue=LetterQueue.DEAD_LETTER,
+        rules=Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=False),
+        dry_run=True,
+    )
+
+
+def test_every_variable_of_a_redrive_counts() -> None:
+    settings = RedriveSettings.from_environ(
+        {
+            "STAGE": "prod",
+            "QUEUE": "rejected",
+            "CODE": "AccessDenied, ServiceValidation",
+            "MAX_AGE": "90m",
+            "SETTLE": "yes",
+            "DRY_RUN": "no",
+        }
+    )
+
+    assert settings == RedriveSettings(
+        stage="prod",
+        queue=LetterQueue.REJECTED,
+        rules=Rules(
+            codes=frozenset({"AccessDenied", "ServiceValidation"}),
+            codes_required=True,
+            max_age=timedelta(minutes=90),
+            settle=True,
+        ),
+        dry_run=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [("0m", timedelta()), ("2h", timedelta(hours=2)), ("3d", timedelta(days=3))],
+)
+def test_an_age_is_a_number_and_its_unit(text: str, age: timedelta) -> None:
+    assert RedriveSettings.from_environ({"MAX_AGE": text}).rules.max_age == age
+
+
+def test_an_empty_variable_is_none() -> None:
+    variables = dict.fromkeys(["STAGE", "QUEUE", "CODE", "MAX_AGE", "SETTLE", "DRY_RUN"], "")
+
+    assert RedriveSettings.from_environ(variables) == RedriveSettings.from_environ({})
+    assert RepublishSettings.from_environ(variables) == RepublishSettings.from_environ({})
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"QUEUE": "messages"}, "make redrive QUEUE=dead-letter|events|rejected"),
+        ({"MAX_AGE": "2"}, "make redrive MAX_AGE=90m"),
+        ({"MAX_AGE": "-1h"}, "make redrive MAX_AGE=90m"),
+        ({"DRY_RUN": "false"}, "DRY_RUN is 'false'. It is yes or no"),
+        ({"SETTLE": "1"}, "SETTLE is '1'. It is yes or no"),
+        ({"QUEUE": "rejected", "DRY_RUN": "no"}, "make redrive QUEUE=rejected CODE="),
+        ({"QUEUE": "rejected", "DRY_RUN": "no", "CODE": " , "}, "CODE names none"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_line_that_mends_it(variables: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        RedriveSettings.from_environ(variables)
+
+    assert complaint in str(raised.value)
+
+
+def test_results_are_published_unless_they_are_only_to_be_shown() -> None:
+    assert RepublishSettings.from_environ({}) == RepublishSettings(stage="dev", dry_run=False)
+    assert RepublishSettings.from_environ({"STAGE": "prod", "DRY_RUN": "yes"}) == RepublishSettings(
+        stage="prod", dry_run=True
+    )
