@@ -51,13 +51,31 @@ def _true_or_false() -> dict[str, _Rule]:
     return {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
 
 
-def _region_or_null() -> dict[str, _Rule]:
+def _whole_number_or_null(least: int, most: int) -> dict[str, _Rule]:
+    number = _whole_number(least, most)["rule"]
+    return {
+        "rule": _Rule(f"{number.accepted}, or null", lambda value: value is None or number.accepts(value))
+    }
+
+
+def _text_or_null(pattern: str, *, accepted: str) -> dict[str, _Rule]:
     def accepts(value: object) -> bool:
-        return value is None or (
-            isinstance(value, str) and re.fullmatch(r"[a-z]{2}(-[a-z]+){1,2}-\d", value) is not None
+        return value is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+
+    return {"rule": _Rule(accepted, accepts)}
+
+
+def _list_of(pattern: str, *, accepted: str) -> dict[str, _Rule]:
+    def accepts(value: object) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(item, str) and re.fullmatch(pattern, item) for item in value
         )
 
-    return {"rule": _Rule("the name of an AWS Region, or null for the stack's own", accepts)}
+    return {"rule": _Rule(accepted, accepts)}
+
+
+_HEX_ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
+_PARTITION = r"arn:aws[a-z-]*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +83,12 @@ class StageOptions:
     """What may differ between stages. Every option is required, so that `cdk.json` shows all there are."""
 
     content_limits: Literal["specification", "service"] = field(metadata=_one_of("specification", "service"))
-    connect_region: str | None = field(default=None, metadata=_region_or_null())
+    connect_region: str | None = field(
+        default=None,
+        metadata=_text_or_null(
+            r"[a-z]{2}(-[a-z]+){1,2}-\d", accepted="the name of an AWS Region, or null for the stack's own"
+        ),
+    )
     """Of the Amazon Connect instance, where it is not the stack's. The CDK drops a null from its context."""
     log_level: Literal["DEBUG", "INFO"] = field(metadata=_one_of("DEBUG", "INFO"))
     """Not above INFO: Lambda would drop the metrics, which are lines of the log without a level."""
@@ -75,12 +98,45 @@ class StageOptions:
     """Of the queue's event source; Lambda accepts no less than 2."""
     tracing: bool = field(metadata=_true_or_false())
     retain_data: bool = field(metadata=_true_or_false())
-    """Whether queues, key and logs outlive the stack."""
+    """Whether queues, key and logs outlive the stack, which itself is then protected from deletion."""
     message_retention_days: int = field(metadata=_whole_number(1, 14))
     dead_letter_retention_days: int = field(metadata=_whole_number(1, 14))
     """Of every queue whose messages wait for a person."""
     retry_window_minutes: int = field(metadata=_whole_number(1, 240))
     """How long a message is tried again, from its acceptance."""
+    reserved_concurrency: int | None = field(default=None, metadata=_whole_number_or_null(1, 10_000))
+    """Of the function, for all event sources; null for none: an account with a limit of 10 can spare none."""
+    snap_start: bool = field(metadata=_true_or_false())
+    """Whether a new environment starts from a snapshot: sooner, and for a price of its own."""
+    vpc_subnet_ids: list[str] = field(
+        metadata=_list_of(rf"subnet-{_HEX_ID}", accepted="a list of ids of subnets, empty for no VPC")
+    )
+    """Private ones with a NAT gateway: Amazon Connect's participant service has no VPC endpoint."""
+    vpc_security_group_ids: list[str] = field(
+        metadata=_list_of(rf"sg-{_HEX_ID}", accepted="a list of ids of security groups, empty for no VPC")
+    )
+    """They let HTTPS out. Nothing comes in."""
+    producer_principals: list[str] = field(
+        metadata=_list_of(
+            rf"{_PARTITION}:iam::\d{{12}}:(root|(role|user)/[\w+=,.@/-]+)",
+            accepted="a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)",
+        )
+    )
+    """Who may send, beside those to whom the ProducerPolicy is attached. For producers in other accounts."""
+    api_web_acl_arn: str | None = field(
+        default=None,
+        metadata=_text_or_null(
+            rf"{_PARTITION}:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]+/[0-9a-f-]+",
+            accepted="the ARN of a regional web ACL of AWS WAF, or null for none",
+        ),
+    )
+    """Of the web ACL before the HTTP API."""
+    api_source_cidrs: list[str] = field(
+        metadata=_list_of(
+            r"[0-9a-f.:]+/\d{1,3}", accepted="a list of address ranges (203.0.113.0/24), empty for any"
+        )
+    )
+    """The only addresses from which the HTTP API takes requests."""
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:
@@ -110,7 +166,18 @@ class StageOptions:
                     raise InvalidOptionsError(f"{path}.{name} is {values[name]!r}; accepted: {rule.accepted}")
             elif option.default is MISSING:
                 raise InvalidOptionsError(f"{path}.{name} is missing; accepted: {rule.accepted}")
-        return cls(**values)
+        selected = cls(**values)
+        if bool(selected.vpc_subnet_ids) != bool(selected.vpc_security_group_ids):
+            raise InvalidOptionsError(
+                f"{path}.vpc_subnet_ids and vpc_security_group_ids belong together; accepted: both or neither"
+            )
+        reserved = selected.reserved_concurrency
+        if reserved is not None and reserved <= selected.maximum_concurrency:
+            raise InvalidOptionsError(
+                f"{path}.reserved_concurrency is {reserved}; accepted: more than maximum_concurrency "
+                f"({selected.maximum_concurrency}), for the other event sources, or null"
+            )
+        return selected
 
     @property
     def log_retention(self) -> logs.RetentionDays:

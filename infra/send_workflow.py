@@ -8,6 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from infra.gates import UNTRACED, acknowledge
 from infra.options import StageOptions
 
 # The function's errors: the names of its classes, which Step Functions takes as names of errors
@@ -114,3 +115,15 @@ class SendWorkflow(Construct):
             ),
             tracing_enabled=options.tracing,
         )
+        acknowledge(
+            self.state_machine,
+            "AwsSolutions-IAM5[Resource::*]",
+            because="Neither the delivery of logs nor X-Ray knows resources",
+        )
+        if not options.tracing:
+            acknowledge(
+                self.state_machine,
+                "AwsSolutions-SF2",
+                "Serverless-StepFunctionStateMachineXray",
+                because=UNTRACED,
+            )
