@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_network
 from typing import Any, Literal, Self
 
 import aws_cdk as cdk
@@ -51,27 +52,23 @@ def _true_or_false() -> dict[str, _Rule]:
     return {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
 
 
-def _whole_number_or_null(least: int, most: int) -> dict[str, _Rule]:
-    number = _whole_number(least, most)["rule"]
-    return {
-        "rule": _Rule(f"{number.accepted}, or null", lambda value: value is None or number.accepts(value))
-    }
+def _matching(pattern: str) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-def _text_or_null(pattern: str, *, accepted: str) -> dict[str, _Rule]:
-    def accepts(value: object) -> bool:
-        return value is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+def _is_address_range(value: object) -> bool:
+    try:
+        return isinstance(value, str) and "/" in value and ip_network(value) is not None
+    except ValueError:
+        return False
 
-    return {"rule": _Rule(accepted, accepts)}
+
+def _or_null(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:
+    return {"rule": _Rule(accepted, lambda value: value is None or accepts(value))}
 
 
-def _list_of(pattern: str, *, accepted: str) -> dict[str, _Rule]:
-    def accepts(value: object) -> bool:
-        return isinstance(value, list) and all(
-            isinstance(item, str) and re.fullmatch(pattern, item) for item in value
-        )
-
-    return {"rule": _Rule(accepted, accepts)}
+def _list_of(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:
+    return {"rule": _Rule(accepted, lambda value: isinstance(value, list) and all(map(accepts, value)))}
 
 
 _HEX_ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
@@ -85,8 +82,9 @@ class StageOptions:
     content_limits: Literal["specification", "service"] = field(metadata=_one_of("specification", "service"))
     connect_region: str | None = field(
         default=None,
-        metadata=_text_or_null(
-            r"[a-z]{2}(-[a-z]+){1,2}-\d", accepted="the name of an AWS Region, or null for the stack's own"
+        metadata=_or_null(
+            _matching(r"[a-z]{2}(-[a-z]+){1,2}-\d"),
+            accepted="the name of an AWS Region, or null for the stack's own",
         ),
     )
     """Of the Amazon Connect instance, where it is not the stack's. The CDK drops a null from its context."""
@@ -104,36 +102,45 @@ class StageOptions:
     """Of every queue whose messages wait for a person."""
     retry_window_minutes: int = field(metadata=_whole_number(1, 240))
     """How long a message is tried again, from its acceptance."""
-    reserved_concurrency: int | None = field(default=None, metadata=_whole_number_or_null(1, 10_000))
+    reserved_concurrency: int | None = field(
+        default=None,
+        metadata=_or_null(
+            _whole_number(1, 10_000)["rule"].accepts, accepted="a whole number from 1 to 10000, or null"
+        ),
+    )
     """Of the function, for all event sources; null for none: an account with a limit of 10 can spare none."""
     snap_start: bool = field(metadata=_true_or_false())
     """Whether a new environment starts from a snapshot: sooner, and for a price of its own."""
     vpc_subnet_ids: list[str] = field(
-        metadata=_list_of(rf"subnet-{_HEX_ID}", accepted="a list of ids of subnets, empty for no VPC")
+        metadata=_list_of(
+            _matching(rf"subnet-{_HEX_ID}"), accepted="a list of ids of subnets, empty for no VPC"
+        )
     )
     """Private ones with a NAT gateway: Amazon Connect's participant service has no VPC endpoint."""
     vpc_security_group_ids: list[str] = field(
-        metadata=_list_of(rf"sg-{_HEX_ID}", accepted="a list of ids of security groups, empty for no VPC")
+        metadata=_list_of(
+            _matching(rf"sg-{_HEX_ID}"), accepted="a list of ids of security groups, empty for no VPC"
+        )
     )
     """They let HTTPS out. Nothing comes in."""
     producer_principals: list[str] = field(
         metadata=_list_of(
-            rf"{_PARTITION}:iam::\d{{12}}:(root|(role|user)/[\w+=,.@/-]+)",
+            _matching(rf"{_PARTITION}:iam::\d{{12}}:(root|(role|user)/[\w+=,.@/-]+)"),
             accepted="a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)",
         )
     )
     """Who may send, beside those to whom the ProducerPolicy is attached. For producers in other accounts."""
     api_web_acl_arn: str | None = field(
         default=None,
-        metadata=_text_or_null(
-            rf"{_PARTITION}:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]+/[0-9a-f-]+",
+        metadata=_or_null(
+            _matching(rf"{_PARTITION}:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]+/[0-9a-f-]+"),
             accepted="the ARN of a regional web ACL of AWS WAF, or null for none",
         ),
     )
     """Of the web ACL before the HTTP API."""
     api_source_cidrs: list[str] = field(
         metadata=_list_of(
-            r"[0-9a-f.:]+/\d{1,3}", accepted="a list of address ranges (203.0.113.0/24), empty for any"
+            _is_address_range, accepted="a list of address ranges (203.0.113.0/24), empty for any"
         )
     )
     """The only addresses from which the HTTP API takes requests."""

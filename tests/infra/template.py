@@ -44,6 +44,8 @@ EVERYTHING: Mapping[str, object] = {
     "api_source_cidrs": ["203.0.113.0/24", "2001:db8::/32"],
 }
 
+VPC_OPTIONS = ("vpc_subnet_ids", "vpc_security_group_ids")
+
 
 class Configure(Protocol):
     """Makes the context of a stage without its deployment package, some of its options changed."""
@@ -60,6 +62,16 @@ class Synthesize(Protocol):
 def properties(template: Template, logical_id: str) -> Mapping[str, Any]:
     declared: Mapping[str, Any] = template.to_json()["Resources"][logical_id]["Properties"]
     return declared
+
+
+def queue_policy(template: Template, queue: str) -> list[dict[str, Any]]:
+    """Return the statements of all policies of a queue."""
+    return [
+        statement
+        for policy in template.find_resources("AWS::SQS::QueuePolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if policy["Properties"]["Queues"] == [ref(queue)]
+    ]
 
 
 def arn(logical_id: str) -> dict[str, list[str]]:

@@ -150,7 +150,7 @@ def test_validation_by_the_cdk_can_fail_and_ends_a_synthesis_without_cdk_nag(app
     stack = app.build(application)
     cdk.CfnResource(stack, "Control", type="AWS::SQS::Queue", properties={"VisibilityTimeout": "soon"})
 
-    with pytest.raises(RuntimeError, match="^ValidationFailed"):
+    with pytest.raises(RuntimeError, match=r"^ValidationFailed"):
         application.synth()
 
     report = json.loads((Path(application.outdir) / REPORT).read_text())
