@@ -51,3 +51,12 @@ def template(request: pytest.FixtureRequest) -> Template:
     """Each stage in turn, for what holds in all of them."""
     stage: Template = request.getfixturevalue(request.param)
     return stage
+
+
+@pytest.fixture(scope="session")
+def asset(context: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deployment package as the CDK stages it."""
+    assembly = tmp_path_factory.mktemp("cdk.out")
+    app.build(cdk.App(context=context, outdir=str(assembly)))
+    (asset,) = assembly.glob("asset.*")
+    return asset

@@ -4,9 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
 import app
@@ -14,15 +12,6 @@ from infra.python_asset import CACHE, AssetBuildError, PythonAsset, compile_modu
 from infra.sender_function import RUNTIME
 
 SOURCE = Path(app.__file__).parent / "lambda_src"
-
-
-@pytest.fixture(scope="module")
-def asset(context: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The deployment package as the CDK stages it."""
-    assembly = tmp_path_factory.mktemp("cdk.out")
-    app.build(cdk.App(context=context, outdir=str(assembly)))
-    (asset,) = assembly.glob("asset.*")
-    return asset
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -80,12 +69,6 @@ def test_package_holds_compiled_modules_of_the_runtimes_version_or_none(asset: P
     modules = {f"{path.stem}.cpython-313.pyc" for path in asset.rglob("*.py")}
 
     assert compiled == (modules if find_python("3.13") else set())
-
-
-def test_package_holds_the_licence_of_every_dependency(asset: Path) -> None:
-    unlicensed = [folder.name for folder in asset.glob("*.dist-info") if not [*folder.rglob("LICEN[CS]E*")]]
-
-    assert unlicensed == []
 
 
 def test_same_sources_give_the_same_bytes(asset: Path, tmp_path: Path) -> None:
