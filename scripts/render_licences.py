@@ -33,8 +33,8 @@ _HEAD: Final = """\
 # Licences
 
 What the function's deployment package holds beside the project's own modules (MIT, [LICENSE](../LICENSE)):
-written by `make docs` from the packages' metadata. A test refuses any licence that is not permissive. botocore
-and boto3 come with the Lambda runtime and are not shipped.
+written by `make docs` from the packages' metadata. A test refuses any licence that is not permissive.
+botocore and boto3 come with the Lambda runtime and are not shipped.
 
 | Package | Version | Licence | Its text, in the package |
 |---|---|---|---|
