@@ -57,10 +57,13 @@ def _matching(pattern: str) -> Callable[[object], bool]:
 
 
 def _is_address_range(value: object) -> bool:
+    if not isinstance(value, str) or "/" not in value:
+        return False
     try:
-        return isinstance(value, str) and "/" in value and ip_network(value) is not None
+        ip_network(value)
     except ValueError:
         return False
+    return True
 
 
 def _or_null(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:

@@ -42,7 +42,7 @@ _NETWORK_INTERFACES = (
 
 
 class SenderFunction(Construct):
-    """The function, with a role that may do nothing until the stack grants it, and the alias `live`."""
+    """The function, with a role that may use nothing of the stack until it is granted, and the alias `live`."""
 
     def __init__(  # noqa: PLR0913  # what the function uses, all named
         self,

@@ -11,6 +11,7 @@ import aws_cdk as cdk
 import cdk_nag
 import pytest
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.assertions import Template
 
 import app
 from tests.infra.template import EVERYTHING, Configure
@@ -158,8 +159,8 @@ def test_validation_by_the_cdk_can_fail_and_ends_a_synthesis_without_cdk_nag(app
     assert found == ["F3012"]
 
 
-def test_cfn_lint_can_fail(checked: Checked, tmp_path: Path) -> None:
-    template = json.loads(checked.template.read_text())
+def test_cfn_lint_can_fail(dev: Template, tmp_path: Path) -> None:
+    template = dev.to_json()
     template["Resources"]["Control"] = {"Type": "AWS::SQS::Queue", "Properties": {"Visibility": 1}}
     changed = tmp_path / "changed.template.json"
     changed.write_text(json.dumps(template))
