@@ -42,7 +42,7 @@ _NETWORK_INTERFACES = (
 
 
 class SenderFunction(Construct):
-    """The function, with a role that may use nothing of the stack until it is granted, and the alias `live`."""
+    """The function with the alias `live`, and a role that may use nothing of the stack until granted."""
 
     def __init__(  # noqa: PLR0913  # what the function uses, all named
         self,
