@@ -97,6 +97,11 @@ prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
 docs: .venv/.installed ## Write the tables that documents take from the sources
 	$(VENV_PYTHON) scripts/render_docs.py
 	$(VENV_PYTHON) scripts/render_openapi.py
+	$(VENV_PYTHON) scripts/render_licences.py
+
+.PHONY: audit
+audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and npm about known vulnerabilities of all that is pinned
+	@sh scripts/audit.sh .sandbox/venv-audit/bin/pip-audit
 
 .PHONY: lock
 lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pyproject.toml
@@ -119,7 +124,7 @@ prerequisites:
 	@PYTHON="$(PYTHON)" sh scripts/check-prerequisites.sh
 
 .venv/.installed: requirements-dev.txt | prerequisites
-	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 900 MB, in a minute or a few.'
+	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 950 MB, in a minute or a few.'
 	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$(PYTHON)" .venv $<
 	@touch $@
 
@@ -147,6 +152,10 @@ node_modules/.installed: package.json package-lock.json | prerequisites
 
 .sandbox/venv-uv/.installed: | prerequisites
 	@$(STEP) 'Installing uv' sh -c '"$(PYTHON)" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet uv==0.13.9'
+	@touch $@
+
+.sandbox/venv-audit/.installed: | prerequisites
+	@$(STEP) 'Installing pip-audit' sh -c '"$(PYTHON)" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
 	@touch $@
 
 UV := .sandbox/venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock"

@@ -16,7 +16,7 @@ def build(app: cdk.App) -> ConnectMessageSender:
     named = app.node.try_get_context("stage")
     stage = DEFAULT_STAGE if named is None else named
     options = StageOptions.of_stage(stage, app.node.try_get_context("stages"))
-    return ConnectMessageSender(app, f"ConnectMessageSender-{stage}", options=options)
+    return ConnectMessageSender(app, f"ConnectMessageSender-{stage}", stage=stage, options=options)
 
 
 def main() -> None:

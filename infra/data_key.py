@@ -10,8 +10,9 @@ class DataKey(kms.Key):
     """A customer managed key that the identities of this account use as far as their own policies say.
 
     The key policy itself permits only services that use the key in their own name: CloudWatch Logs here,
-    EventBridge with the bus (`EventRouting`), the delivery of logs with the state machine (`SendWorkflow`).
-    SQS and Lambda use it in the name of their caller.
+    EventBridge with the bus (`EventRouting`), the delivery of logs with the state machine (`SendWorkflow`);
+    and producers in other accounts, through SQS, if the stage has any. SQS and Lambda use it in the name of
+    their caller.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, removal_policy: cdk.RemovalPolicy) -> None:

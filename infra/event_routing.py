@@ -25,13 +25,15 @@ _INVOCATION_RETRIES = 2
 class EventRouting(Construct):
     """The bus, and the way of requests from there to the function."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.Key) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, key: kms.Key, dead_letters: sqs.IQueue
+    ) -> None:
         super().__init__(scope, construct_id)
 
         # The bus adds what it needs to the key's policy, except that it binds DescribeKey to an encryption
         # context, which DescribeKey never has:
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html
-        self.bus = events.EventBus(self, "Bus", kms_key=key)
+        self.bus = events.EventBus(self, "Bus", kms_key=key, dead_letter_queue=dead_letters)
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="EventBridgeValidation",
@@ -40,8 +42,18 @@ class EventRouting(Construct):
                 resources=["*"],
             )
         )
-        # For the dead letters, in an encrypted queue. The queue's policy, written by the rule's target, names
-        # the rule; the key's cannot, for the rule refers to the function, and the function to the key.
+        # What the bus itself cannot decrypt or encrypt; for the rule, its target writes a policy of its own
+        dead_letters.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EventsThatTheBusCannotDecrypt",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[dead_letters.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": self.bus.event_bus_arn}},
+            )
+        )
+        # For the dead letters, in an encrypted queue. The queue's policy names rule and bus; the key's cannot
+        # name the rule, which refers to the function, and the function to the key.
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="EventBridgeDeadLetters",

@@ -10,9 +10,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, request_model
+from infra.gates import UNTRACED, acknowledge
 from infra.options import StageOptions
 
 # The call of SQS. What a reference yields is not read as template again, and URL-encoding leaves nothing in
@@ -50,12 +52,39 @@ _ACCESS_LOG = {
     "responseLatency": "$context.responseLatency",
 }
 
-# A runaway caller is stopped before it fills the queue. A synchronous call that Amazon Connect would refuse,
-# by its default quota of 10 SendMessage a second and a burst of 15, does not get to the function.
-_QUEUE_RATE = apigateway.MethodDeploymentOptions(throttling_rate_limit=100, throttling_burst_limit=200)
+# A synchronous call that Amazon Connect would refuse, by its default quota of 10 SendMessage a second and a
+# burst of 15, does not get to the function.
 _SYNCHRONOUS_RATE = apigateway.MethodDeploymentOptions(throttling_rate_limit=10, throttling_burst_limit=15)
 
+STAGE = "v1"
+
 _JSON = "application/json"
+
+_LOG_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+
+def _resource_policy(options: StageOptions) -> iam.PolicyDocument | None:
+    """Say who else may call, and from where, if the options do. The own account's producers need none."""
+    statements = []
+    if options.producer_principals:
+        statements.append(
+            iam.PolicyStatement(
+                principals=[iam.ArnPrincipal(arn) for arn in options.producer_principals],
+                actions=["execute-api:Invoke"],
+                resources=[f"execute-api:/{STAGE}/POST/messages", f"execute-api:/{STAGE}/POST/messages/sync"],
+            )
+        )
+    if options.api_source_cidrs:
+        statements.append(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["execute-api:Invoke"],
+                resources=["execute-api:/*"],
+                conditions={"NotIpAddress": {"aws:SourceIp": options.api_source_cidrs}},
+            )
+        )
+    return iam.PolicyDocument(statements=statements) if statements else None
 
 
 class MessageApi(Construct):
@@ -87,6 +116,7 @@ class MessageApi(Construct):
             rest_api_name=cdk.Stack.of(self).stack_name,  # else every stage's would be called `Api`
             description="Takes chat messages for Amazon Connect",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
+            policy=_resource_policy(options),
             default_method_options=apigateway.MethodOptions(
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
@@ -94,18 +124,46 @@ class MessageApi(Construct):
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(
-                stage_name="v1",
+                stage_name=STAGE,
                 access_log_destination=apigateway.LogGroupLogDestination(access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
                 logging_level=apigateway.MethodLoggingLevel.OFF,
                 data_trace_enabled=False,
                 tracing_enabled=options.tracing,
-                method_options={
-                    "/messages/POST": _QUEUE_RATE,
-                    "/messages/sync/POST": _SYNCHRONOUS_RATE,
-                },
+                # A runaway caller is stopped before it fills the queue
+                throttling_rate_limit=100,
+                throttling_burst_limit=200,
+                method_options={"/messages/sync/POST": _SYNCHRONOUS_RATE},
             ),
         )
+        acknowledge(
+            self.api,
+            "AwsSolutions-APIG6",
+            because="Logs of executions can hold the connection token. The access log cannot",
+        )
+        acknowledge(
+            self.api, "AwsSolutions-COG4", because="Producers are machines: IAM authorizes every method"
+        )
+        acknowledge(
+            self.api,
+            f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
+            because="The role is the account's, for the logs of all its APIs: AWS says what that takes",
+        )
+        if not options.tracing:
+            acknowledge(self.api, "Serverless-APIGWXrayEnabled", because=UNTRACED)
+        if options.api_web_acl_arn is None:
+            acknowledge(
+                self.api,
+                "AwsSolutions-APIG3",
+                because="IAM lets in known producers only; the option api_web_acl_arn adds a web ACL",
+            )
+        else:
+            wafv2.CfnWebACLAssociation(
+                self,
+                "WebAcl",
+                resource_arn=self.api.deployment_stage.stage_arn,
+                web_acl_arn=options.api_web_acl_arn,
+            )
         self.api.node.try_remove_child("Endpoint")  # an output, of which the stack has its own
 
         for response_type, error in GATEWAY_ERRORS.items():
@@ -116,7 +174,9 @@ class MessageApi(Construct):
                 templates={_JSON: error.body},
             )
 
-        body_validator = self.api.add_request_validator("Body", validate_request_body=True)
+        body_validator = self.api.add_request_validator(
+            "Body", validate_request_body=True, validate_request_parameters=True
+        )
         messages = self.api.root.add_resource("messages")
         self.queue_method = messages.add_method(
             "POST",

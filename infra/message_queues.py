@@ -5,6 +5,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.gates import acknowledge
 from infra.options import StageOptions
 
 # "at least six times the timeout of the function":
@@ -117,3 +118,7 @@ class MessageQueues(Construct):
             enforce_ssl=True,
             removal_policy=options.removal_policy,
         )
+        ends = "Its messages wait for a person: none is received so often that it had to go elsewhere"
+        acknowledge(self.dead_letter, "Serverless-SQSRedrivePolicy", because=ends)
+        for queue in (self.rejected, self.unpublished_results, self.events_dead_letter):
+            acknowledge(queue, "AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy", because=ends)

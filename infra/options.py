@@ -1,8 +1,9 @@
 """The options of a stage, as `cdk.json` writes them under `stages`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_network
 from typing import Any, Literal, Self
 
 import aws_cdk as cdk
@@ -51,27 +52,30 @@ def _true_or_false() -> dict[str, _Rule]:
     return {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
 
 
-def _region_or_null() -> dict[str, _Rule]:
-    def accepts(value: object) -> bool:
-        return value is None or (
-            isinstance(value, str) and re.fullmatch(r"[a-z]{2}(-[a-z]+){1,2}-\d", value) is not None
-        )
-
-    return {"rule": _Rule("the name of an AWS Region, or null for the stack's own", accepts)}
+def _matching(pattern: str) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-_STATE_MACHINE_ARN = re.compile(
-    r"arn:aws(-[a-z]+)*:states:[a-z]+(-[a-z]+)+-\d:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}", re.ASCII
-)
+def _is_address_range(value: object) -> bool:
+    if not isinstance(value, str) or "/" not in value:
+        return False
+    try:
+        ip_network(value)
+    except ValueError:
+        return False
+    return True
 
 
-def _state_machine_arns() -> dict[str, _Rule]:
-    def accepts(value: object) -> bool:
-        return isinstance(value, list) and all(
-            isinstance(arn, str) and _STATE_MACHINE_ARN.fullmatch(arn) is not None for arn in value
-        )
+def _or_null(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:
+    return {"rule": _Rule(accepted, lambda value: value is None or accepts(value))}
 
-    return {"rule": _Rule("a list of ARNs of state machines", accepts)}
+
+def _list_of(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:
+    return {"rule": _Rule(accepted, lambda value: isinstance(value, list) and all(map(accepts, value)))}
+
+
+_HEX_ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
+_PARTITION = r"arn:aws[a-z-]*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,13 @@ class StageOptions:
     """What may differ between stages. Every option is required, so that `cdk.json` shows all there are."""
 
     content_limits: Literal["specification", "service"] = field(metadata=_one_of("specification", "service"))
-    connect_region: str | None = field(default=None, metadata=_region_or_null())
+    connect_region: str | None = field(
+        default=None,
+        metadata=_or_null(
+            _matching(r"[a-z]{2}(-[a-z]+){1,2}-\d"),
+            accepted="the name of an AWS Region, or null for the stack's own",
+        ),
+    )
     """Of the Amazon Connect instance, where it is not the stack's. The CDK drops a null from its context."""
     log_level: Literal["DEBUG", "INFO"] = field(metadata=_one_of("DEBUG", "INFO"))
     """Not above INFO: Lambda would drop the metrics, which are lines of the log without a level."""
@@ -89,14 +99,63 @@ class StageOptions:
     """Of the queue's event source; Lambda accepts no less than 2."""
     tracing: bool = field(metadata=_true_or_false())
     retain_data: bool = field(metadata=_true_or_false())
-    """Whether queues, key and logs outlive the stack."""
+    """Whether queues, key and logs outlive the stack, which itself is then protected from deletion."""
     message_retention_days: int = field(metadata=_whole_number(1, 14))
     dead_letter_retention_days: int = field(metadata=_whole_number(1, 14))
     """Of every queue whose messages wait for a person."""
     retry_window_minutes: int = field(metadata=_whole_number(1, 240))
     """How long a message is tried again, from its acceptance."""
-    task_state_machine_arns: Sequence[str] = field(metadata=_state_machine_arns())
+    task_state_machine_arns: list[str] = field(
+        metadata=_list_of(
+            _matching(
+                r"arn:aws(-[a-z]+)*:states:[a-z]+(-[a-z]+)+-[0-9]:[0-9]{12}:stateMachine:[A-Za-z0-9_-]{1,80}"
+            ),
+            accepted="a list of ARNs of state machines",
+        )
+    )
     """Of the state machines beside the stack's own whose tasks the function may answer."""
+    reserved_concurrency: int | None = field(
+        default=None,
+        metadata=_or_null(
+            _whole_number(1, 10_000)["rule"].accepts, accepted="a whole number from 1 to 10000, or null"
+        ),
+    )
+    """Of the function, for all event sources; null for none: an account with a limit of 10 can spare none."""
+    snap_start: bool = field(metadata=_true_or_false())
+    """Whether a new environment starts from a snapshot: sooner, and for a price of its own."""
+    vpc_subnet_ids: list[str] = field(
+        metadata=_list_of(
+            _matching(rf"subnet-{_HEX_ID}"), accepted="a list of ids of subnets, empty for no VPC"
+        )
+    )
+    """Private ones with a NAT gateway: Amazon Connect's participant service has no VPC endpoint."""
+    vpc_security_group_ids: list[str] = field(
+        metadata=_list_of(
+            _matching(rf"sg-{_HEX_ID}"), accepted="a list of ids of security groups, empty for no VPC"
+        )
+    )
+    """They let HTTPS out. Nothing comes in."""
+    producer_principals: list[str] = field(
+        metadata=_list_of(
+            _matching(rf"{_PARTITION}:iam::\d{{12}}:(root|(role|user)/[\w+=,.@/-]+)"),
+            accepted="a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)",
+        )
+    )
+    """Who may send, beside those to whom the ProducerPolicy is attached. For producers in other accounts."""
+    api_web_acl_arn: str | None = field(
+        default=None,
+        metadata=_or_null(
+            _matching(rf"{_PARTITION}:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]+/[0-9a-f-]+"),
+            accepted="the ARN of a regional web ACL of AWS WAF, or null for none",
+        ),
+    )
+    """Of the web ACL before the HTTP API."""
+    api_source_cidrs: list[str] = field(
+        metadata=_list_of(
+            _is_address_range, accepted="a list of address ranges (203.0.113.0/24), empty for any"
+        )
+    )
+    """The only addresses from which the HTTP API takes requests."""
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:
@@ -126,7 +185,18 @@ class StageOptions:
                     raise InvalidOptionsError(f"{path}.{name} is {values[name]!r}; accepted: {rule.accepted}")
             elif option.default is MISSING:
                 raise InvalidOptionsError(f"{path}.{name} is missing; accepted: {rule.accepted}")
-        return cls(**values)
+        selected = cls(**values)
+        if bool(selected.vpc_subnet_ids) != bool(selected.vpc_security_group_ids):
+            raise InvalidOptionsError(
+                f"{path}.vpc_subnet_ids and vpc_security_group_ids belong together; accepted: both or neither"
+            )
+        reserved = selected.reserved_concurrency
+        if reserved is not None and reserved <= selected.maximum_concurrency:
+            raise InvalidOptionsError(
+                f"{path}.reserved_concurrency is {reserved}; accepted: more than maximum_concurrency "
+                f"({selected.maximum_concurrency}), for the other event sources, or null"
+            )
+        return selected
 
     @property
     def log_retention(self) -> logs.RetentionDays:

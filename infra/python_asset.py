@@ -2,6 +2,9 @@
 
 The dependencies are pure Python, so one package serves every architecture and any machine can build it. The
 same sources give the same bytes: whatever pip notes about the machine and the moment is left out.
+
+Where the runtime's own version of Python is at hand, the package holds the compiled modules too. Lambda's
+file system is read-only, so without them every cold start compiles all that it imports.
 """
 
 import hashlib
@@ -19,6 +22,9 @@ from aws_cdk import aws_lambda as lambda_
 CACHE = Path(__file__).parent.parent / ".cdk-cache"
 _PACKAGE = "message_sender"
 
+# Where Lambda unpacks the package: the paths in a traceback
+_TASK_ROOT = "/var/task"
+
 # Patterns of the names, of files and folders, that the function never needs
 _LEFT_OUT = (
     *("__pycache__", "*.pyc"),  # of this machine's Python, not of the function's
@@ -26,6 +32,10 @@ _LEFT_OUT = (
     *("bin", "*.c", "*.pyi"),  # command line tools, sources of extensions, type stubs
     *(".*", "tests"),  # what editors and tools leave beside our modules
 )
+
+
+# What an interpreter says of itself; the shim of a version manager may stand for none at all
+_WHICH_PYTHON = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
 
 
 class AssetBuildError(Exception):
@@ -64,13 +74,21 @@ class PythonAsset:
         return True
 
     def build(self, output: Path) -> None:
-        """Write the package into a folder.
+        """Write the package into a folder, compiled if an interpreter of its version is found.
 
         Raises:
-            AssetBuildError: pip could not install the dependencies.
+            AssetBuildError: pip could not install the dependencies, or a module could not be compiled.
         """
         _copy(self._dependencies(), output)
         _copy(self._source / _PACKAGE, output / _PACKAGE)
+        python = find_python(self._python_version)
+        if python is None:
+            _say(
+                f"No python{self._python_version} on this machine: the function is packaged without .pyc "
+                "files, and compiles its modules at every cold start"
+            )
+        else:
+            compile_modules(output, python=python)
 
     def _dependencies(self) -> Path:
         requirements = self._source / "requirements.txt"
@@ -90,6 +108,42 @@ class PythonAsset:
         return installed
 
 
+def find_python(version: str) -> str | None:
+    """Find an interpreter of a minor version: the one that is running, or `python<version>` on the PATH."""
+    for python in (sys.executable, shutil.which(f"python{version}")):
+        if python and _run((python, "-I", "-c", _WHICH_PYTHON)).stdout.split() == ["cpython", version]:
+            return python
+    return None
+
+
+def compile_modules(folder: Path, *, python: str) -> None:
+    """Put a `.pyc` beside each module, for an interpreter of the same minor version.
+
+    The same modules give the same bytes from the same interpreter, wherever the folder is: no time is in
+    them, and the paths are those in Lambda. Unchecked, since nothing ever changes there: Python does not even
+    look at the sources.
+
+    Raises:
+        AssetBuildError: A module is not valid for this version.
+    """
+    command = (
+        *(python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+        *("-s", str(folder), "-p", _TASK_ROOT, str(folder)),
+    )
+    compilation = _run(command)
+    if compilation.returncode != 0:
+        raise AssetBuildError(f"{python} could not compile the package:\n{compilation.stdout.strip()}")
+
+
+def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    # Lambda reads what is written as another user, whatever this one's umask is
+    return subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)  # noqa: S603  # no shell, no input
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 def _pip_install(requirements: Path, target: Path, *, python_version: str) -> None:
     """Install pure Python wheels only, exactly those whose hashes the requirements list."""
     command = (
@@ -99,7 +153,7 @@ def _pip_install(requirements: Path, target: Path, *, python_version: str) -> No
         *("--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", python_version, "--no-compile", "--target", str(target)),
     )
-    pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # no shell, no input
+    pip = _run(command)
     if pip.returncode != 0:
         raise AssetBuildError(f"pip could not install {requirements}:\n{pip.stderr.strip()}")
 
@@ -112,4 +166,4 @@ def _copy(source: Path, output: Path) -> None:
         copy = output / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-        copy.chmod(0o644)  # Lambda reads it as another user, whatever this one's umask is
+        copy.chmod(0o644)  # the cache is of this user's umask

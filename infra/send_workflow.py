@@ -9,6 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from infra.gates import UNTRACED, acknowledge
 from infra.message_queues import MessageQueues
 from infra.options import StageOptions
 
@@ -175,3 +176,15 @@ class SendWorkflow(Construct):
             ),
             tracing_enabled=options.tracing,
         )
+        acknowledge(
+            self.state_machine,
+            "AwsSolutions-IAM5[Resource::*]",
+            because="Neither the delivery of logs nor X-Ray knows resources",
+        )
+        if not options.tracing:
+            acknowledge(
+                self.state_machine,
+                "AwsSolutions-SF2",
+                "Serverless-StepFunctionStateMachineXray",
+                because=UNTRACED,
+            )

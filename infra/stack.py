@@ -14,12 +14,18 @@ from infra.sender_function import TIMEOUT, SenderFunction
 
 
 class ConnectMessageSender(cdk.Stack):
-    def __init__(self, scope: Construct, construct_id: str, *, options: StageOptions) -> None:
-        super().__init__(scope, construct_id, description="Delivers chat messages to Amazon Connect")
+    def __init__(self, scope: Construct, construct_id: str, *, stage: str, options: StageOptions) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="Delivers chat messages to Amazon Connect",
+            tags={"project": "connect-message-sender", "stage": stage},  # CloudFormation tags all that can be
+            termination_protection=options.retain_data,
+        )
 
         key = DataKey(self, "DataKey", removal_policy=options.removal_policy)
         queues = MessageQueues(self, "MessageQueues", key=key, consumer_timeout=TIMEOUT, options=options)
-        routing = EventRouting(self, "EventRouting", key=key)
+        routing = EventRouting(self, "EventRouting", key=key, dead_letters=queues.events_dead_letter)
         sender = SenderFunction(self, "Sender", key=key, queues=queues, bus=routing.bus, options=options)
         routing.route_requests(to=sender.alias, dead_letters=queues.events_dead_letter, options=options)
         api = MessageApi(
@@ -102,6 +108,12 @@ class ConnectMessageSender(cdk.Stack):
             )
         )
 
+        # Requests only: a producer cannot publish a result. Nor can it send a request in the function's name,
+        # which the rule would leave aside in silence.
+        requests_only = {
+            "StringEquals": {"events:detail-type": REQUEST_DETAIL_TYPE},
+            "ForAllValues:StringNotEquals": {"events:source": RESULT_SOURCE},
+        }
         producer_policy = iam.ManagedPolicy(
             self,
             "ProducerPolicy",
@@ -123,8 +135,7 @@ class ConnectMessageSender(cdk.Stack):
                 iam.PolicyStatement(
                     actions=["events:PutEvents"],
                     resources=[routing.bus.event_bus_arn],
-                    # Requests only: a producer cannot publish a result
-                    conditions={"StringEquals": {"events:detail-type": REQUEST_DETAIL_TYPE}},
+                    conditions=requests_only,
                 ),
                 iam.PolicyStatement(
                     actions=["execute-api:Invoke"],
@@ -136,6 +147,39 @@ class ConnectMessageSender(cdk.Stack):
                 ),
             ],
         )
+
+        # Producers in other accounts need the same of each resource, beside a policy of their own. The API
+        # has its resource policy from the start; a state machine can have none.
+        if options.producer_principals:
+            producers = [iam.ArnPrincipal(arn) for arn in options.producer_principals]
+            queues.messages.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="Producers",
+                    principals=producers,
+                    actions=["sqs:SendMessage"],
+                    resources=[queues.messages.queue_arn],
+                )
+            )
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="Producers",
+                    principals=producers,
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=["*"],
+                    conditions=through_sqs,
+                )
+            )
+            routing.bus.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="Producers",
+                    principals=producers,
+                    actions=["events:PutEvents"],
+                    resources=[routing.bus.event_bus_arn],
+                    conditions=requests_only,
+                )
+            )
+            for producer in producers:
+                sender.alias.add_permission(f"Producer {producer.arn}", principal=producer)
 
         for name, value in {
             "MessageQueueUrl": queues.messages.queue_url,

@@ -7,7 +7,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 import app
-from tests.infra.template import Synthesize
+from tests.infra.template import Configure, Synthesize
 
 CDK_JSON = Path(app.__file__).with_name("cdk.json")
 
@@ -20,11 +20,18 @@ def context() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def synthesize(context: dict[str, Any]) -> Synthesize:
-    def synthesize(stage: str, **options: object) -> Template:
+def configure(context: dict[str, Any]) -> Configure:
+    def configure(stage: str, **options: object) -> dict[str, Any]:
         stages = {stage: context["stages"][stage] | options}
-        changed = {"stage": stage, "stages": stages, "aws:cdk:bundling-stacks": []}
-        return Template.from_stack(app.build(cdk.App(context=context | changed)))
+        return context | {"stage": stage, "stages": stages, "aws:cdk:bundling-stacks": []}
+
+    return configure
+
+
+@pytest.fixture(scope="session")
+def synthesize(configure: Configure) -> Synthesize:
+    def synthesize(stage: str, **options: object) -> Template:
+        return Template.from_stack(app.build(cdk.App(context=configure(stage, **options))))
 
     return synthesize
 
@@ -44,3 +51,12 @@ def template(request: pytest.FixtureRequest) -> Template:
     """Each stage in turn, for what holds in all of them."""
     stage: Template = request.getfixturevalue(request.param)
     return stage
+
+
+@pytest.fixture(scope="session")
+def asset(context: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deployment package as the CDK stages it."""
+    assembly = tmp_path_factory.mktemp("cdk.out")
+    app.build(cdk.App(context=context, outdir=str(assembly)))
+    (asset,) = assembly.glob("asset.*")
+    return asset

@@ -32,6 +32,28 @@ WORKFLOW_LOGS = "SendWorkflowLogs9FED9DD5"
 TASK_CALLBACKS_POLICY = "TaskCallbacks263B2F69"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
+# Each option that adds something to the stack, so that it does
+EVERYTHING: Mapping[str, object] = {
+    "connect_region": "eu-west-2",
+    "tracing": True,
+    "task_state_machine_arns": ["arn:aws:states:eu-central-1:111122223333:stateMachine:orders"],
+    "reserved_concurrency": 40,
+    "snap_start": True,
+    "vpc_subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+    "vpc_security_group_ids": ["sg-0123456789abcdef0"],
+    "producer_principals": ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:role/team/producer"],
+    "api_web_acl_arn": "arn:aws:wafv2:eu-central-1:444455556666:regional/webacl/api/a1b2c3d4-0000-1111",
+    "api_source_cidrs": ["203.0.113.0/24", "2001:db8::/32"],
+}
+
+VPC_OPTIONS = ("vpc_subnet_ids", "vpc_security_group_ids")
+
+
+class Configure(Protocol):
+    """Makes the context of a stage without its deployment package, some of its options changed."""
+
+    def __call__(self, stage: str, **options: object) -> dict[str, Any]: ...
+
 
 class Synthesize(Protocol):
     """Synthesizes a stage without its deployment package, some of its options changed."""
@@ -42,6 +64,16 @@ class Synthesize(Protocol):
 def properties(template: Template, logical_id: str) -> Mapping[str, Any]:
     declared: Mapping[str, Any] = template.to_json()["Resources"][logical_id]["Properties"]
     return declared
+
+
+def queue_policy(template: Template, queue: str) -> list[dict[str, Any]]:
+    """Return the statements of all policies of a queue."""
+    return [
+        statement
+        for policy in template.find_resources("AWS::SQS::QueuePolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if policy["Properties"]["Queues"] == [ref(queue)]
+    ]
 
 
 def arn(logical_id: str) -> dict[str, list[str]]:

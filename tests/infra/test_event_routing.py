@@ -1,7 +1,9 @@
+import pytest
 from aws_cdk.assertions import Template
 
 from infra.event_routing import RESULT_SOURCE
 from message_sender import outcome
+from tests.infra.event_pattern import matches
 from tests.infra.template import (
     ALIAS,
     BUS,
@@ -24,6 +26,28 @@ def test_rule_is_for_requests_and_never_for_our_own_results(template: Template) 
         "detail-type": ["SendMessage Requested"],
         "source": [{"anything-but": ["connect-message-sender"]}],
     }
+
+
+@pytest.mark.parametrize("detail_type", ["Message Sent", "Message Rejected", "Message Failed"])
+def test_result_never_matches_the_rule(template: Template, detail_type: str) -> None:
+    pattern = properties(template, REQUESTS)["EventPattern"]
+    result = {"source": outcome.RESULT_SOURCE, "detail-type": detail_type, "detail": {}}
+    disguised = result | {"detail-type": "SendMessage Requested"}
+
+    assert not matches(pattern, result)
+    assert not matches(pattern, disguised)
+
+
+@pytest.mark.parametrize("source", ["shop", "aws.events", "connect-message-sender.shop"])
+def test_request_matches_the_rule_whoever_sends_it(template: Template, source: str) -> None:
+    pattern = properties(template, REQUESTS)["EventPattern"]
+
+    assert matches(pattern, {"source": source, "detail-type": "SendMessage Requested", "detail": {}})
+    assert not matches(pattern, {"source": source, "detail-type": "Order Placed", "detail": {}})
+
+
+def test_event_that_the_bus_cannot_decrypt_ends_among_the_dead_events(template: Template) -> None:
+    assert properties(template, BUS)["DeadLetterConfig"] == {"Arn": arn(EVENTS_DEAD_LETTER)}
 
 
 def test_source_of_results_is_the_functions() -> None:

@@ -8,12 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.api_models import CONTRACT, request_model
+from tests.infra.iam import allows, resolve
 from tests.infra.template import (
     ACCESS_LOG,
     ALIAS,
     API,
     API_ROLE,
     API_STAGE,
+    EVERYTHING,
     KEY,
     MESSAGES,
     QUEUE_METHOD,
@@ -81,6 +83,7 @@ def test_body_is_validated_by_the_contracts_model(template: Template, method: st
     assert model["ContentType"] == "application/json"
     assert model["Schema"] == request_model(CONTRACT, also_required=required)
     assert validator["ValidateRequestBody"] is True
+    assert validator["ValidateRequestParameters"] is True
 
 
 def test_deployment_changes_with_a_model(dev: Template) -> None:
@@ -311,7 +314,7 @@ def test_routes_are_throttled_and_nothing_of_a_request_is_logged(template: Templ
         for setting in settings
         if "ThrottlingRateLimit" in setting
     }
-    assert throttled == {"/~1messages": (100, 200), "/~1messages~1sync": (10, 15)}
+    assert throttled == {"/*": (100, 200), "/~1messages~1sync": (10, 15)}
     assert [setting["DataTraceEnabled"] for setting in settings] == [False] * len(settings)
     assert {setting.get("LoggingLevel", "OFF") for setting in settings} == {"OFF"}
 
@@ -321,3 +324,69 @@ def test_api_is_traced_as_the_stage_says(synthesize: Synthesize, tracing: bool) 
     template = synthesize("dev", tracing=tracing)
 
     assert properties(template, API_STAGE)["TracingEnabled"] is tracing
+
+
+def test_api_has_no_policy_and_no_web_acl_unless_told(template: Template) -> None:
+    assert "Policy" not in properties(template, API)
+    template.resource_count_is("AWS::WAFv2::WebACLAssociation", 0)
+
+
+def test_web_acl_of_the_option_stands_before_the_stage(synthesize: Synthesize) -> None:
+    web_acl = EVERYTHING["api_web_acl_arn"]
+
+    [association] = synthesize("dev", api_web_acl_arn=web_acl).find_resources(ASSOCIATION).values()
+
+    assert association["Properties"]["WebACLArn"] == web_acl
+    assert resolve(association["Properties"]["ResourceArn"]) == (
+        f"arn:aws:apigateway:eu-central-1::/restapis/<{API}>/stages/<{API_STAGE}>"
+    )
+
+
+ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
+PRODUCER = "arn:aws:iam::444455556666:role/team/producer"
+
+
+def resource_policy(template: Template) -> list[dict[str, Any]]:
+    return list(properties(template, API)["Policy"]["Statement"])
+
+
+@pytest.mark.parametrize(
+    ("route", "allowed"),
+    [("POST/messages", True), ("POST/messages/sync", True), ("GET/messages", False), ("POST/other", False)],
+)
+def test_producers_of_the_option_may_call_the_routes(
+    synthesize: Synthesize, route: str, allowed: bool
+) -> None:
+    policy = resource_policy(synthesize("dev", producer_principals=[PRODUCER]))
+
+    assert allows(policy, "execute-api:Invoke", f"execute-api:/v1/{route}", principal=PRODUCER) is allowed
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"), [("203.0.113.7", True), ("2001:db8::7", True), ("198.51.100.7", False)]
+)
+def test_addresses_of_the_option_alone_may_call(synthesize: Synthesize, address: str, allowed: bool) -> None:
+    ranges = ["203.0.113.0/24", "2001:db8::/32"]
+    [deny] = resource_policy(synthesize("dev", api_source_cidrs=ranges))
+    allow = deny | {"Effect": "Allow", "Condition": {}}  # what the caller's own policy would say
+
+    context = {"aws:SourceIp": address}
+
+    assert (
+        allows(
+            [allow, deny],
+            "execute-api:Invoke",
+            "execute-api:/v1/POST/messages",
+            principal="*",
+            context=context,
+        )
+        is allowed
+    )
+
+
+def test_changed_resource_policy_is_deployed(synthesize: Synthesize, dev: Template) -> None:
+    changed = synthesize("dev", producer_principals=[PRODUCER])
+
+    deployments = {properties(template, API_STAGE)["DeploymentId"]["Ref"] for template in (dev, changed)}
+
+    assert len(deployments) == 2

@@ -6,6 +6,7 @@ from aws_cdk.assertions import Template
 
 from infra.message_queues import max_receive_count
 from tests.infra.template import (
+    BUS,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
     FUNCTION,
@@ -17,7 +18,7 @@ from tests.infra.template import (
     Synthesize,
     arn,
     properties,
-    ref,
+    queue_policy,
     regional_arn,
 )
 
@@ -96,18 +97,15 @@ def test_messages_are_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> 
     }
 
 
+def test_stages_keep_messages_for_four_days_and_dead_letters_for_fourteen(template: Template) -> None:
+    kept = [properties(template, queue)["MessageRetentionPeriod"] for queue in ALL_QUEUES]
+
+    assert kept == [4 * DAY, *[14 * DAY] * 4]
+
+
 @pytest.mark.parametrize("queue", ALL_QUEUES)
 def test_queue_is_encrypted_with_the_key(template: Template, queue: str) -> None:
     assert properties(template, queue)["KmsMasterKeyId"] == arn(KEY)
-
-
-def queue_policy(template: Template, queue: str) -> list[dict[str, Any]]:
-    return [
-        statement
-        for policy in template.find_resources("AWS::SQS::QueuePolicy").values()
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if policy["Properties"]["Queues"] == [ref(queue)]
-    ]
 
 
 def tls_only(queue: str) -> dict[str, Any]:
@@ -125,18 +123,22 @@ def test_queue_refuses_a_connection_without_tls(template: Template, queue: str) 
     assert queue_policy(template, queue) == [tls_only(queue)]
 
 
-def test_rule_of_requests_alone_may_write_to_the_queue_of_dead_events(template: Template) -> None:
-    [deny, allow] = queue_policy(template, EVENTS_DEAD_LETTER)
+def test_bus_and_rule_alone_may_write_to_the_queue_of_dead_events(template: Template) -> None:
+    [deny, *allowed] = queue_policy(template, EVENTS_DEAD_LETTER)
 
-    del allow["Sid"]  # has the stack's name in it
+    for statement in allowed:
+        del statement["Sid"]  # has the stack's name in it
     assert deny == tls_only(EVENTS_DEAD_LETTER)
-    assert allow == {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn(EVENTS_DEAD_LETTER),
-        "Condition": {"ArnEquals": {"aws:SourceArn": arn(REQUESTS)}},
-    }
+    assert allowed == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn(EVENTS_DEAD_LETTER),
+            "Condition": {"ArnEquals": {"aws:SourceArn": arn(source)}},
+        }
+        for source in (BUS, REQUESTS)
+    ]
 
 
 def test_receive_count_is_twice_the_receives_of_the_retry_window() -> None:

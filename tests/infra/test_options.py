@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from infra.options import InvalidOptionsError, StageOptions
+from tests.infra.template import EVERYTHING
 
 VALID: dict[str, Any] = {
     "content_limits": "specification",
@@ -17,7 +18,16 @@ VALID: dict[str, Any] = {
     "dead_letter_retention_days": 14,
     "retry_window_minutes": 10,
     "task_state_machine_arns": [],
+    "reserved_concurrency": 20,
+    "snap_start": False,
+    "vpc_subnet_ids": [],
+    "vpc_security_group_ids": [],
+    "producer_principals": [],
+    "api_web_acl_arn": None,
+    "api_source_cidrs": [],
 }
+# The CDK hands on no null that cdk.json has
+MAY_BE_NULL = {"connect_region", "reserved_concurrency", "api_web_acl_arn"}
 
 
 def test_every_stage_of_the_project_is_valid(context: dict[str, Any]) -> None:
@@ -29,20 +39,20 @@ def test_every_stage_of_the_project_is_valid(context: dict[str, Any]) -> None:
 
 
 def test_options_are_those_of_the_stage() -> None:
-    stages = {"one": VALID, "other": VALID | {"maximum_concurrency": 50}}
+    stages = {"one": VALID, "other": VALID | {"maximum_concurrency": 15}}
 
     options = StageOptions.of_stage("other", stages)
 
-    assert options.maximum_concurrency == 50
+    assert options.maximum_concurrency == 15
 
 
-def test_absent_connect_region_is_the_own_region() -> None:
-    # the CDK hands on no null that cdk.json has
-    without_region = {name: value for name, value in VALID.items() if name != "connect_region"}
+@pytest.mark.parametrize("option", sorted(MAY_BE_NULL))
+def test_absent_option_that_may_be_null_is_null(option: str) -> None:
+    rest = {name: value for name, value in VALID.items() if name != option}
 
-    options = StageOptions.of_stage("dev", {"dev": without_region})
+    options = StageOptions.of_stage("dev", {"dev": rest})
 
-    assert options.connect_region is None
+    assert getattr(options, option) is None
 
 
 @pytest.mark.parametrize("stage", ["test", "", "DEV", 1])
@@ -60,12 +70,16 @@ def test_unknown_option_names_the_known_ones() -> None:
         StageOptions.of_stage("dev", {"dev": VALID | {"memory": 512}})
 
 
-@pytest.mark.parametrize("name", VALID.keys() - {"connect_region"})
+@pytest.mark.parametrize("name", sorted(VALID.keys() - MAY_BE_NULL))
 def test_missing_option_is_named(name: str) -> None:
     rest = {other: value for other, value in VALID.items() if other != name}
 
     with pytest.raises(InvalidOptionsError, match=rf"^stages\.dev\.{name} is missing; accepted: .+"):
         StageOptions.of_stage("dev", {"dev": rest})
+
+
+PRINCIPALS = "a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)"
+CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +121,31 @@ def test_missing_option_is_named(name: str) -> None:
                 ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders\n"],
             )
         ),
+        ("reserved_concurrency", 0, "a whole number from 1 to 10000, or null"),
+        ("reserved_concurrency", "20", "a whole number from 1 to 10000, or null"),
+        (
+            "reserved_concurrency",
+            10,
+            "more than maximum_concurrency (10), for the other event sources, or null",
+        ),
+        ("snap_start", "yes", "true or false"),
+        ("vpc_subnet_ids", "subnet-01234567", "a list of ids of subnets, empty for no VPC"),
+        ("vpc_subnet_ids", ["subnet-1"], "a list of ids of subnets, empty for no VPC"),
+        ("vpc_security_group_ids", ["subnet-01234567"], "a list of ids of security groups, empty for no VPC"),
+        ("producer_principals", ["*"], PRINCIPALS),
+        ("producer_principals", ["111122223333"], PRINCIPALS),
+        ("producer_principals", ["arn:aws:iam::111122223333:role/*"], PRINCIPALS),
+        ("producer_principals", ["arn:aws:sts::111122223333:assumed-role/a/b"], PRINCIPALS),
+        ("producer_principals", "arn:aws:iam::111122223333:root", PRINCIPALS),
+        ("api_web_acl_arn", "web-acl", "the ARN of a regional web ACL of AWS WAF, or null for none"),
+        (
+            "api_web_acl_arn",
+            "arn:aws:wafv2:us-east-1:111122223333:global/webacl/api/a1b2",
+            "the ARN of a regional web ACL of AWS WAF, or null for none",
+        ),
+        ("api_source_cidrs", ["203.0.113.7"], CIDRS),
+        ("api_source_cidrs", "203.0.113.0/24", CIDRS),
+        ("api_source_cidrs", ["203.0.113.0/33"], CIDRS),
     ],
 )
 def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: object, accepted: str) -> None:
@@ -151,3 +190,18 @@ def test_options_of_a_stage_must_be_an_object() -> None:
         InvalidOptionsError, match=r"^stages\.dev is 'small'; accepted: an object with the options$"
     ):
         StageOptions.of_stage("dev", {"dev": "small"})
+
+
+@pytest.mark.parametrize("name", ["vpc_subnet_ids", "vpc_security_group_ids"])
+def test_subnets_and_security_groups_belong_together(name: str) -> None:
+    with pytest.raises(
+        InvalidOptionsError,
+        match=r"^stages\.dev\.vpc_subnet_ids and vpc_security_group_ids belong together; accepted: both or ",
+    ):
+        StageOptions.of_stage("dev", {"dev": VALID | {name: EVERYTHING[name]}})
+
+
+def test_options_that_add_something_are_accepted() -> None:
+    options = StageOptions.of_stage("dev", {"dev": VALID | dict(EVERYTHING)})
+
+    assert {name: getattr(options, name) for name in EVERYTHING} == EVERYTHING

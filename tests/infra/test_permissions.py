@@ -1,9 +1,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import aws_cdk as cdk
+import pytest
 from aws_cdk.assertions import Template
 
+import app
+from tests.infra.iam import Context, allows, resolve
 from tests.infra.template import (
+    ACCESS_LOG,
     ALIAS,
     API,
     API_ROLE_POLICY,
@@ -11,20 +16,27 @@ from tests.infra.template import (
     BUS,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
+    EVERYTHING,
+    FUNCTION,
     KEY,
     LOGS,
     MESSAGES,
     PRODUCER_POLICY,
     REJECTED,
+    REQUESTS,
     ROLE,
     ROLE_POLICY,
     STATE_MACHINE,
     STATE_MACHINE_ROLE_POLICY,
     TASK_CALLBACKS_POLICY,
     UNPUBLISHED_RESULTS,
+    VPC_OPTIONS,
+    WORKFLOW_LOGS,
+    Configure,
     Synthesize,
     arn,
     properties,
+    queue_policy,
     ref,
     regional_arn,
 )
@@ -38,6 +50,12 @@ KEY_THROUGH_SQS: Statement = {
     "Condition": {
         "StringEquals": {"kms:ViaService": {"Fn::Join": ["", ["sqs.", ref("AWS::Region"), ".amazonaws.com"]]}}
     },
+}
+
+
+REQUESTS_ONLY: Statement = {
+    "StringEquals": {"events:detail-type": "SendMessage Requested"},
+    "ForAllValues:StringNotEquals": {"events:source": "connect-message-sender"},
 }
 
 
@@ -165,7 +183,7 @@ def test_producer_may_do_exactly_what_a_producer_needs(template: Template) -> No
             "Effect": "Allow",
             "Action": "events:PutEvents",
             "Resource": arn(BUS),
-            "Condition": {"StringEquals": {"events:detail-type": "SendMessage Requested"}},
+            "Condition": REQUESTS_ONLY,
         },
         {
             "Effect": "Allow",
@@ -300,3 +318,238 @@ def test_key_is_open_to_the_account_and_to_services_for_what_they_encrypt(templa
             "Resource": "*",
         },
     ]
+
+
+VIA_SQS: Context = {"kms:ViaService": "sqs.eu-central-1.amazonaws.com"}
+REQUEST: dict[str, str | list[str]] = {
+    "events:detail-type": "SendMessage Requested",
+    "events:source": ["shop"],
+}
+ROUTES = f"arn:aws:execute-api:eu-central-1:123456789012:<{API}>/<{API_STAGE}>"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "given"),
+    [
+        ("sqs:SendMessage", arn(MESSAGES), {}),
+        ("kms:GenerateDataKey", arn(KEY), VIA_SQS),
+        ("kms:Decrypt", arn(KEY), VIA_SQS),
+        ("lambda:InvokeFunction", ref(ALIAS), {}),
+        ("events:PutEvents", arn(BUS), REQUEST),
+        ("execute-api:Invoke", f"{ROUTES}/POST/messages", {}),
+        ("execute-api:Invoke", f"{ROUTES}/POST/messages/sync", {}),
+        ("states:StartExecution", ref(STATE_MACHINE), {}),
+    ],
+)
+def test_producer_policy_suffices_for_every_way_in(
+    dev: Template, action: str, resource: object, given: Context
+) -> None:
+    assert allows(statements(dev, PRODUCER_POLICY), action, resource, context=given)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "given"),
+    [
+        ("sqs:ReceiveMessage", arn(MESSAGES), {}),
+        ("sqs:SendMessage", arn(DEAD_LETTER), {}),
+        ("sqs:SendMessage", arn(REJECTED), {}),
+        ("kms:Decrypt", arn(KEY), {}),
+        ("kms:Decrypt", arn(KEY), {"kms:ViaService": "lambda.eu-central-1.amazonaws.com"}),
+        ("lambda:InvokeFunction", arn(FUNCTION), {}),
+        ("lambda:UpdateFunctionCode", arn(FUNCTION), {}),
+        ("events:PutEvents", arn(BUS), REQUEST | {"events:detail-type": "Message Sent"}),
+        ("events:PutEvents", arn(BUS), REQUEST | {"events:source": ["connect-message-sender"]}),
+        ("events:PutEvents", arn(BUS), {"events:source": ["shop"]}),
+        ("events:PutEvents", regional_arn("events", "event-bus/default"), REQUEST),
+        ("execute-api:Invoke", f"{ROUTES}/GET/messages", {}),
+        ("execute-api:Invoke", f"{ROUTES}/POST/other", {}),
+        ("states:StopExecution", ref(STATE_MACHINE), {}),
+        ("states:GetExecutionHistory", ref(STATE_MACHINE), {}),
+        ("logs:GetLogEvents", arn(LOGS), {}),
+    ],
+)
+def test_producer_policy_gives_nothing_more(
+    dev: Template, action: str, resource: object, given: Context
+) -> None:
+    assert not allows(statements(dev, PRODUCER_POLICY), action, resource, context=given)
+
+
+@pytest.mark.parametrize(
+    ("sources", "allowed"),
+    [
+        (["connect-message-sender"], True),
+        (["shop"], False),
+        (["connect-message-sender", "shop"], False),
+        (None, False),
+    ],
+)
+def test_function_publishes_under_its_own_name_only(
+    dev: Template, sources: list[str] | None, allowed: bool
+) -> None:
+    context: Context = {} if sources is None else {"events:source": sources}
+
+    assert allows(statements(dev, ROLE_POLICY), "events:PutEvents", arn(BUS), context=context) is allowed
+
+
+def test_function_in_a_vpc_lets_lambda_alone_make_network_interfaces(synthesize: Synthesize) -> None:
+    outside, inside = (
+        statements(synthesize("dev", **options), ROLE_POLICY)
+        for options in ({}, {name: EVERYTHING[name] for name in VPC_OPTIONS})
+    )
+    from_its_code = {"lambda:SourceFunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:sender"}
+
+    [added] = [grant for grant in inside if grant not in outside]
+
+    assert added["Action"] == [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ]
+    assert allows([added], "ec2:CreateNetworkInterface")
+    assert not allows([added], "ec2:CreateNetworkInterface", context=from_its_code)
+
+
+EVENTBRIDGE = "events.amazonaws.com"
+OWN_ACCOUNT = {"aws:SourceAccount": "123456789012"}
+
+
+@pytest.mark.parametrize("source", [BUS, REQUESTS])
+def test_eventbridge_may_really_write_dead_letters(dev: Template, source: str) -> None:
+    queue = queue_policy(dev, EVENTS_DEAD_LETTER)
+    key = properties(dev, KEY)["KeyPolicy"]["Statement"]
+    context = {"aws:SourceArn": resolve(arn(source)), "aws:SecureTransport": "true"} | OWN_ACCOUNT
+
+    written = allows(
+        queue, "sqs:SendMessage", arn(EVENTS_DEAD_LETTER), principal=EVENTBRIDGE, context=context
+    )
+    encrypted = [
+        allows(key, action, principal=EVENTBRIDGE, context=context)
+        for action in ("kms:GenerateDataKey", "kms:Decrypt")
+    ]
+
+    assert written
+    assert encrypted == [True, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aws:SourceArn": "arn:aws:events:eu-central-1:123456789012:rule/default/other"},
+        {"aws:SecureTransport": "false"},
+    ],
+    ids=str,
+)
+def test_no_other_rule_may_write_dead_letters(dev: Template, change: dict[str, str]) -> None:
+    context = {"aws:SourceArn": resolve(arn(REQUESTS)), "aws:SecureTransport": "true"} | change
+
+    assert not allows(
+        queue_policy(dev, EVENTS_DEAD_LETTER),
+        "sqs:SendMessage",
+        arn(EVENTS_DEAD_LETTER),
+        principal=EVENTBRIDGE,
+        context=context,
+    )
+
+
+def test_eventbridge_of_another_account_may_not_use_the_key(dev: Template) -> None:
+    key = properties(dev, KEY)["KeyPolicy"]["Statement"]
+    context = {"aws:SourceAccount": "444455556666"}
+
+    assert not allows(key, "kms:GenerateDataKey", principal=EVENTBRIDGE, context=context)
+
+
+def test_lambda_may_really_write_the_events_that_the_function_fails_on(dev: Template) -> None:
+    # It puts them into the failure destination by the function's own role
+    role = statements(dev, ROLE_POLICY)
+
+    granted = [
+        allows(role, "sqs:SendMessage", arn(EVENTS_DEAD_LETTER)),
+        allows(role, "kms:GenerateDataKey", arn(KEY)),
+        allows(role, "kms:Decrypt", arn(KEY)),
+    ]
+
+    assert granted == [True, True, True]
+
+
+FOREIGN_ACCOUNT, FOREIGN_ROLE = (
+    "arn:aws:iam::111122223333:root",
+    "arn:aws:iam::444455556666:role/team/producer",
+)
+
+
+@pytest.fixture(scope="module")
+def shared(synthesize: Synthesize) -> Template:
+    return synthesize("dev", producer_principals=[FOREIGN_ACCOUNT, FOREIGN_ROLE])
+
+
+@pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
+def test_producers_of_the_option_may_do_what_the_policy_of_producers_says(
+    shared: Template, producer: str
+) -> None:
+    queue = queue_policy(shared, MESSAGES)
+    key = properties(shared, KEY)["KeyPolicy"]["Statement"]
+    bus = bus_policy(shared)
+    tls = {"aws:SecureTransport": "true"}
+
+    assert allows(queue, "sqs:SendMessage", arn(MESSAGES), principal=producer, context=tls)
+    assert allows(key, "kms:GenerateDataKey", principal=producer, context=VIA_SQS)
+    assert allows(key, "kms:Decrypt", principal=producer, context=VIA_SQS)
+    assert allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=REQUEST)
+    assert producer in invokers(shared)
+
+
+@pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
+def test_producers_of_the_option_may_do_no_more(shared: Template, producer: str) -> None:
+    queue = queue_policy(shared, MESSAGES)
+    key = properties(shared, KEY)["KeyPolicy"]["Statement"]
+    bus = bus_policy(shared)
+    tls = {"aws:SecureTransport": "true"}
+    result = REQUEST | {"events:detail-type": "Message Sent"}
+    own_source = REQUEST | {"events:source": ["connect-message-sender"]}
+
+    assert not allows(queue, "sqs:ReceiveMessage", arn(MESSAGES), principal=producer, context=tls)
+    assert not allows(key, "kms:Decrypt", principal=producer)
+    assert not allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=result)
+    assert not allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=own_source)
+
+
+def test_without_the_option_no_other_principal_is_let_in(dev: Template) -> None:
+    tls = {"aws:SecureTransport": "true"}
+
+    assert not allows(
+        queue_policy(dev, MESSAGES), "sqs:SendMessage", arn(MESSAGES), principal=FOREIGN_ROLE, context=tls
+    )
+    assert bus_policy(dev) == []
+    assert invokers(dev) == {"apigateway.amazonaws.com", EVENTBRIDGE}
+
+
+def bus_policy(template: Template) -> list[Statement]:
+    policies = template.find_resources("AWS::Events::EventBusPolicy").values()
+    return [policy["Properties"]["Statement"] for policy in policies]
+
+
+def invokers(template: Template) -> set[str]:
+    permissions = template.find_resources("AWS::Lambda::Permission").values()
+    assert all(permission["Properties"]["FunctionName"] == ref(ALIAS) for permission in permissions)
+    return {permission["Properties"]["Principal"] for permission in permissions}
+
+
+@pytest.mark.parametrize("logical_id", [LOGS, ACCESS_LOG, WORKFLOW_LOGS])
+def test_every_log_group_is_encrypted_with_the_key(template: Template, logical_id: str) -> None:
+    assert properties(template, logical_id)["KmsKeyId"] == arn(KEY)
+
+
+def test_permissions_boundary_of_the_context_is_on_every_role(configure: Configure) -> None:
+    boundary = {"@aws-cdk/core:permissionsBoundary": {"name": "developers"}}
+
+    template = Template.from_stack(app.build(cdk.App(context=configure("dev") | boundary)))
+
+    boundaries = [
+        resolve(role["Properties"]["PermissionsBoundary"])
+        for role in template.find_resources("AWS::IAM::Role").values()
+    ]
+    assert len(boundaries) == 4
+    assert set(boundaries) == {"arn:aws:iam::123456789012:policy/developers"}

@@ -1,12 +1,17 @@
+import base64
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
 
+from tests.infra.iam import resolve
 from tests.infra.template import (
     ALIAS,
     BUS,
     DEAD_LETTER,
+    EVERYTHING,
     FUNCTION,
     KEY,
     LOGS,
@@ -14,11 +19,14 @@ from tests.infra.template import (
     REJECTED,
     ROLE_POLICY,
     UNPUBLISHED_RESULTS,
+    VPC_OPTIONS,
     Synthesize,
     arn,
     properties,
     ref,
 )
+
+VERSION = "AWS::Lambda::Version"
 
 
 def environment(template: Template) -> dict[str, Any]:
@@ -113,7 +121,110 @@ def test_lambda_lets_through_what_the_logger_writes(synthesize: Synthesize, leve
 def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
     template = synthesize("dev", log_retention_days=90)
 
-    assert properties(template, LOGS) == {"KmsKeyId": arn(KEY), "RetentionInDays": 90}
+    assert properties(template, LOGS)["KmsKeyId"] == arn(KEY)
+    assert properties(template, LOGS)["RetentionInDays"] == 90
+
+
+@pytest.fixture
+def masked(template: Template) -> Mapping[str, Any]:
+    """What CloudWatch masks in the function's log."""
+    policy: Mapping[str, Any] = properties(template, LOGS)["DataProtectionPolicy"]
+    return policy
+
+
+def test_log_masks_and_counts_tokens_secrets_and_addresses(masked: Mapping[str, Any]) -> None:
+    audit, mask = masked["Statement"]
+
+    assert audit["Operation"] == {"Audit": {"FindingsDestination": {}}}
+    assert mask["Operation"] == {"Deidentify": {"MaskConfig": {}}}
+    assert audit["DataIdentifier"] == mask["DataIdentifier"]
+    assert [resolve(identifier) for identifier in mask["DataIdentifier"]] == [
+        "Token",
+        "arn:aws:dataprotection::aws:data-identifier/AwsSecretKey",
+        "arn:aws:dataprotection::aws:data-identifier/EmailAddress",
+    ]
+
+
+def test_pattern_of_tokens_is_one_that_cloudwatch_takes(masked: Mapping[str, Any]) -> None:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL-custom-data-identifiers.html
+    [identifier] = masked["Configuration"]["CustomDataIdentifier"]
+
+    assert identifier["Name"] == "Token"
+    assert len(identifier["Regex"]) <= 200
+    assert re.fullmatch(r"[A-Za-z0-9_#=@/;,\- ^$?\[\]{}|\\*+.]+", identifier["Regex"])
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (base64.b64encode(bytes(range(256)) * 2).decode(), 99),
+        (base64.urlsafe_b64encode(bytes(range(255, -1, -1))).decode(), 99),
+        ("AAAAKgAAAAIAAAAAAAAAA" + "aB3/+" * 120, 99),
+    ],
+    ids=["connection token", "web token", "task token"],
+)
+def test_token_is_masked_but_for_an_end_of_no_use(masked: Mapping[str, Any], text: str, left: int) -> None:
+    [identifier] = masked["Configuration"]["CustomDataIdentifier"]
+
+    rest = re.sub(identifier["Regex"], "", f'{{"message": "x {text}"}}')
+
+    assert len(rest) <= len('{"message": "x "}') + left
+    assert text[:100] not in rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5f0d5b9e-0b43-4a35-9c2e-6a1d1c5c9c11" * 2,
+        "arn:aws:lambda:eu-central-1:123456789012:function:ConnectMessageSender-prod-SenderFunction8A49F898-abc",
+        'File "/var/task/message_sender/event_sources/eventbridge.py", line 71, in handle',
+        "https://sqs.eu-central-1.amazonaws.com/123456789012/ConnectMessageSender-prod-messages.fifo",
+        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+    ],
+)
+def test_ids_and_paths_are_not_masked(masked: Mapping[str, Any], text: str) -> None:
+    [identifier] = masked["Configuration"]["CustomDataIdentifier"]
+
+    assert not re.search(identifier["Regex"], text)
+
+
+def test_only_prod_reserves_concurrency_for_the_queue_and_the_other_sources(
+    dev: Template, prod: Template
+) -> None:
+    reserved = [properties(stage, FUNCTION).get("ReservedConcurrentExecutions") for stage in (dev, prod)]
+
+    assert reserved == [None, 30]
+    assert reserved[1] > event_source(prod)["ScalingConfig"]["MaximumConcurrency"]
+
+
+def test_snapshot_is_taken_of_the_version_that_the_alias_leads_to(synthesize: Synthesize) -> None:
+    template = synthesize("dev", snap_start=True)
+
+    (version,) = template.find_resources("AWS::Lambda::Version")
+
+    assert properties(template, FUNCTION)["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert properties(template, ALIAS)["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
+
+
+def test_function_is_in_the_subnets_of_the_options(synthesize: Synthesize) -> None:
+    template = synthesize("dev", **{name: EVERYTHING[name] for name in VPC_OPTIONS})
+
+    assert properties(template, FUNCTION)["VpcConfig"] == {
+        "SubnetIds": EVERYTHING["vpc_subnet_ids"],
+        "SecurityGroupIds": EVERYTHING["vpc_security_group_ids"],
+    }
+
+
+def test_changed_network_is_another_version(synthesize: Synthesize, dev: Template) -> None:
+    changed = synthesize("dev", **{name: EVERYTHING[name] for name in VPC_OPTIONS})
+
+    versions = {name for template in (dev, changed) for name in template.find_resources(VERSION)}
+
+    assert len(versions) == 2
+
+
+def test_function_has_neither_snapshot_nor_vpc_unless_told(template: Template) -> None:
+    assert properties(template, FUNCTION).keys() & {"SnapStart", "VpcConfig"} == set()
 
 
 def test_queue_invokes_the_alias(template: Template) -> None:

@@ -6,19 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import pytest
 from aws_cdk.assertions import Template
 
 import app
 from tests.infra.template import (
     ACCESS_LOG,
+    ALIAS,
+    API,
+    BUS,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
     KEY,
     LOGS,
     MESSAGES,
+    PRODUCER_POLICY,
     REJECTED,
+    STATE_MACHINE,
     UNPUBLISHED_RESULTS,
     WORKFLOW_LOGS,
+    Configure,
 )
 
 # The kinds of resources that hold data. Add a kind here when the stack begins to use it.
@@ -34,6 +41,41 @@ def stateful(template: Template) -> dict[str, Mapping[str, Any]]:
 def test_logical_ids_of_resources_that_hold_data_do_not_change(template: Template) -> None:
     # Another id is another resource: empty, and the one with the data gone or left behind
     assert stateful(template).keys() == {KEY, *QUEUES, LOGS, ACCESS_LOG, WORKFLOW_LOGS}
+
+
+def test_logical_ids_of_what_others_refer_to_do_not_change(template: Template) -> None:
+    # Another id is another bus, API or state machine, with another name or address
+    resources = template.to_json()["Resources"]
+
+    types = {name: resources[name]["Type"] for name in (BUS, API, ALIAS, STATE_MACHINE, PRODUCER_POLICY)}
+
+    assert types == {
+        BUS: "AWS::Events::EventBus",
+        API: "AWS::ApiGateway::RestApi",
+        ALIAS: "AWS::Lambda::Alias",
+        STATE_MACHINE: "AWS::StepFunctions::StateMachine",
+        PRODUCER_POLICY: "AWS::IAM::ManagedPolicy",
+    }
+
+
+@pytest.mark.parametrize(("stage", "protected"), [("dev", False), ("prod", True)])
+def test_stack_that_keeps_its_data_is_protected_from_deletion(
+    configure: Configure, stage: str, protected: bool
+) -> None:
+    stack = app.build(cdk.App(context=configure(stage)))
+
+    assert stack.termination_protection is protected
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_everything_is_tagged_with_project_and_stage(configure: Configure, stage: str) -> None:
+    application = cdk.App(context=configure(stage))
+    stack = app.build(application)
+
+    deployed = application.synth().get_stack_by_name(stack.stack_name)
+
+    # Of the stack: CloudFormation hands them on to all that can have tags
+    assert deployed.tags == {"project": "connect-message-sender", "stage": stage}
 
 
 def test_dev_leaves_nothing_behind(dev: Template) -> None:

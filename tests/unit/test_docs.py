@@ -47,7 +47,7 @@ def test_every_option_is_in_the_readme_with_its_values() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", README.read_text(), re.MULTILINE)
 
     def shown(value: object) -> str:
-        return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        return "–" if value in (None, []) else str(value).lower() if isinstance(value, bool) else str(value)
 
     options = {name: (dev, prod) for name, dev, prod in rows if name in stages["dev"]}
     assert set(options) == {option.name for option in fields(StageOptions)}

@@ -1,0 +1,57 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.render_licences import DOCUMENT, NotPermissiveError, render
+
+
+def add_package(folder: Path, name: str, *metadata: str) -> None:
+    (folder / f"{name}-1.0.dist-info").mkdir()
+    (folder / f"{name}-1.0.dist-info" / "METADATA").write_text(
+        "\n".join(["Metadata-Version: 2.4", f"Name: {name}", "Version: 1.0", *metadata, ""])
+    )
+
+
+def test_document_lists_what_is_in_the_package(asset: Path) -> None:
+    assert DOCUMENT.read_text() == render(asset), "run `make docs`"
+
+
+def test_text_of_every_licence_is_in_the_package(asset: Path) -> None:
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")][1:]
+
+    texts = [re.findall(r"`(.+?)`", row) for row in rows]
+
+    assert len(rows) == len([*asset.glob("*.dist-info")])
+    assert [row for row, found in zip(rows, texts, strict=True) if not found] == []
+    assert all((asset / text).is_file() for found in texts for text in found)
+
+
+@pytest.mark.parametrize(
+    ("stated", "named"),
+    [
+        ("License-Expression: MIT", "MIT"),
+        ("License: Apache License 2.0", "Apache-2.0"),
+        ("License: BSD-3-Clause", "BSD-3-Clause"),
+    ],
+)
+def test_licence_is_named_as_spdx_does(tmp_path: Path, stated: str, named: str) -> None:
+    add_package(tmp_path, "dependency", stated)
+
+    assert f"| dependency | 1.0 | {named} |" in render(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        (["License-Expression: GPL-3.0-only"], "GPL-3.0-only"),
+        (["License-Expression: MIT AND LGPL-2.1-or-later"], "MIT AND LGPL-2.1-or-later"),
+        (["License: Proprietary"], "Proprietary"),
+        ([], "no licence"),
+    ],
+)
+def test_licence_that_is_not_permissive_is_refused(tmp_path: Path, stated: list[str], said: str) -> None:
+    add_package(tmp_path, "dependency", *stated)
+
+    with pytest.raises(NotPermissiveError, match=rf"^dependency 1\.0: {re.escape(said)}$"):
+        render(tmp_path)
