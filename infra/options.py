@@ -60,6 +60,16 @@ def _region_or_null() -> dict[str, _Rule]:
     return {"rule": _Rule("the name of an AWS Region, or null for the stack's own", accepts)}
 
 
+def _topic_or_null() -> dict[str, _Rule]:
+    def accepts(value: object) -> bool:
+        return value is None or (
+            isinstance(value, str)
+            and re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+", value) is not None
+        )
+
+    return {"rule": _Rule("the ARN of an SNS topic, or null for none", accepts)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions:
     """What may differ between stages. Every option is required, so that `cdk.json` shows all there are."""
@@ -81,6 +91,12 @@ class StageOptions:
     """Of every queue whose messages wait for a person."""
     retry_window_minutes: int = field(metadata=_whole_number(1, 240))
     """How long a message is tried again, from its acceptance."""
+    alarm_topic_arn: str | None = field(default=None, metadata=_topic_or_null())
+    """Of an SNS topic that CloudWatch may publish to, where alarms are told. The CDK drops a null."""
+    access_denied_percent: int = field(metadata=_whole_number(1, 100))
+    """Of the messages that end: the share of AccessDenied above which there is an alarm."""
+    send_message_quota: int = field(metadata=_whole_number(1, 10_000))
+    """SendMessage calls a second that Amazon Connect grants: what the dashboard measures calls against."""
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:
