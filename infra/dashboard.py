@@ -73,7 +73,7 @@ class Dashboard(Construct):
 
     def _answering(self) -> cloudwatch.GraphWidget:
         return _graph(
-            "How fast does Amazon Connect answer? Last call of a message, ms",
+            "How fast does Amazon Connect answer? SendMessage, ms",
             *self._percentiles("SendLatency"),
         )
 
@@ -86,9 +86,12 @@ class Dashboard(Construct):
 
     def _rejected(self) -> cloudwatch.GraphWidget:
         rejected = [error.removesuffix("Error") for error in REJECTED_ERRORS]
-        failed = [error.removesuffix("Error") for error in RETRYABLE_ERRORS]
+        # What was given up has been tried, so it did not fail for want of time
+        failed = [
+            error.removesuffix("Error") for error in RETRYABLE_ERRORS if error != "DeadlineExceededError"
+        ]
         return _graph(
-            "What is rejected or failed, and why? Messages a minute, by code",
+            "What is rejected or failed, and why? Messages a minute",
             *(self._metrics.own("MessagesRejected", code=code, label=code) for code in rejected),
             *(self._metrics.own("MessagesFailed", code=code, label=f"FAILED {code}") for code in failed),
         )
@@ -183,7 +186,7 @@ class Dashboard(Construct):
     def _workflow(self) -> cloudwatch.GraphWidget:
         state_machine = self._metrics.state_machine
         return _graph(
-            "State machine: executions a minute (a REJECTED message fails its own)",
+            "State machine: executions a minute (REJECTED fails its own)",
             state_machine("ExecutionsSucceeded", label="succeeded").with_(color=_GREEN),
             state_machine("ExecutionsFailed", label="failed").with_(color=_RED),
             state_machine("ExecutionsTimedOut", label="timed out").with_(color=_ORANGE),

@@ -16,6 +16,9 @@ VALID: dict[str, Any] = {
     "message_retention_days": 4,
     "dead_letter_retention_days": 14,
     "retry_window_minutes": 10,
+    "alarm_topic_arn": None,
+    "access_denied_percent": 20,
+    "send_message_quota": 10,
 }
 
 
@@ -59,7 +62,7 @@ def test_unknown_option_names_the_known_ones() -> None:
         StageOptions.of_stage("dev", {"dev": VALID | {"memory": 512}})
 
 
-@pytest.mark.parametrize("name", VALID.keys() - {"connect_region"})
+@pytest.mark.parametrize("name", VALID.keys() - {"connect_region", "alarm_topic_arn"})
 def test_missing_option_is_named(name: str) -> None:
     rest = {other: value for other, value in VALID.items() if other != name}
 
@@ -91,6 +94,16 @@ def test_missing_option_is_named(name: str) -> None:
         ("message_retention_days", True, "a whole number from 1 to 14"),
         ("dead_letter_retention_days", 0, "a whole number from 1 to 14"),
         ("retry_window_minutes", 241, "a whole number from 1 to 240"),
+        ("alarm_topic_arn", "alarms", "the ARN of an SNS topic, or null for none"),
+        ("alarm_topic_arn", "", "the ARN of an SNS topic, or null for none"),
+        (
+            "alarm_topic_arn",
+            "arn:aws:sqs:eu-central-1:111122223333:q",
+            "the ARN of an SNS topic, or null for none",
+        ),
+        ("access_denied_percent", 0, "a whole number from 1 to 100"),
+        ("access_denied_percent", 101, "a whole number from 1 to 100"),
+        ("send_message_quota", 0, "a whole number from 1 to 10000"),
     ],
 )
 def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: object, accepted: str) -> None:
