@@ -87,6 +87,10 @@ docs: .venv/.installed ## Write the tables that documents take from the sources
 	$(VENV_PYTHON) scripts/render_docs.py
 	$(VENV_PYTHON) scripts/render_openapi.py
 
+.PHONY: picture
+picture: prepare ## Draw the dashboard with what a run of the local stack measures, in six minutes: docs/images/dashboard.svg
+	@exec $(VENV_PYTHON) -m sandbox.dashboard
+
 .PHONY: lock
 lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pyproject.toml
 	$(UV) pyproject.toml -o requirements.txt

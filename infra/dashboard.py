@@ -73,7 +73,7 @@ class Dashboard(Construct):
 
     def _answering(self) -> cloudwatch.GraphWidget:
         return _graph(
-            "How fast does Amazon Connect answer? SendMessage, ms",
+            "How fast does Amazon Connect answer? ms",
             *self._percentiles("SendLatency"),
         )
 
@@ -98,7 +98,7 @@ class Dashboard(Construct):
 
     def _stuck(self, options: StageOptions) -> cloudwatch.GraphWidget:
         return _graph(
-            "What is stuck? Age of the oldest message in the queue, seconds",
+            "What is stuck? Oldest message of the queue, seconds",
             self._metrics.queue(
                 self._metrics.queues.messages, "ApproximateAgeOfOldestMessage", label="oldest message"
             ).with_(color=_BLUE),
@@ -186,9 +186,9 @@ class Dashboard(Construct):
     def _workflow(self) -> cloudwatch.GraphWidget:
         state_machine = self._metrics.state_machine
         return _graph(
-            "State machine: executions a minute (REJECTED fails its own)",
+            "State machine: executions a minute",
             state_machine("ExecutionsSucceeded", label="succeeded").with_(color=_GREEN),
-            state_machine("ExecutionsFailed", label="failed").with_(color=_RED),
+            state_machine("ExecutionsFailed", label="failed, also by REJECTED").with_(color=_RED),
             state_machine("ExecutionsTimedOut", label="timed out").with_(color=_ORANGE),
         )
 

@@ -7,7 +7,9 @@ import io
 import itertools
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from aws_cdk.assertions import Template
 
+PICTURE = Path(__file__).parents[2] / "docs/images/dashboard.svg"
 NAMESPACE = "ConnectMessageSender-dev"
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:pager"
 
@@ -122,7 +125,7 @@ def metrics_on_dashboard(template: Template) -> Iterator[tuple[str, str, dict[st
 
 @pytest.fixture(scope="module")
 def emitted() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
-    """Run the handler through every outcome. Return names and dimensions of what it emits, values included."""
+    """Run the handler through every outcome. Return name and dimensions of each metric that it emits."""
     output = io.StringIO()
     with (
         running_participant_service() as participant,
@@ -464,6 +467,21 @@ def test_lines_of_the_dashboard_follow_from_the_options(synthesize: Synthesize) 
     }
 
     assert lines == {"quota": 25, "half of the retry window": 900}
+
+
+def test_the_picture_shows_every_widget_and_line_of_the_dashboard(dev: Template) -> None:
+    picture = ET.parse(PICTURE).getroot()  # noqa: S314  # made by this project
+    shown = "\n".join("".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text"))
+    lines = [
+        metric[-1]["label"]
+        for graph in graphs(dev).values()
+        for metric in graph["metrics"]
+        if metric[-1].get("visible") is not False
+    ]
+
+    missing = [text for text in [*graphs(dev), *lines, *alarms(dev)] if text not in shown]
+
+    assert missing == [], "run `make picture`"
 
 
 def test_calls_are_shown_a_second_as_the_quota_is(dev: Template) -> None:
