@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -27,5 +28,5 @@ def test_picture_has_the_figures_of_a_run_and_nothing_is_left_behind(tmp_path: P
     drawn = {element.get("stroke") for element in picture.iter() if element.get("class") == "line"}
     assert "SENT" in legend
     assert "#2ca02c" in drawn, "the line of SENT"
-    assert "Connection" not in output.read_text(encoding="utf-8").replace("Amazon Connect", "")
+    assert not re.search(r"[A-Za-z0-9+/]{100}", output.read_text(encoding="utf-8")), "this looks like a token"
     assert program.left_behind == []
