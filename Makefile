@@ -103,6 +103,10 @@ docs: .venv/.installed ## Write the tables that documents take from the sources
 audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and npm about known vulnerabilities of all that is pinned
 	@sh scripts/audit.sh .sandbox/venv-audit/bin/pip-audit
 
+.PHONY: picture
+picture: prepare ## Draw the dashboard with what a run of the local stack measures, in six minutes: docs/images/dashboard.svg
+	@exec $(VENV_PYTHON) -m sandbox.dashboard
+
 .PHONY: lock
 lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pyproject.toml
 	$(UV) pyproject.toml -o requirements.txt

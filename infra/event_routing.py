@@ -64,15 +64,17 @@ class EventRouting(Construct):
             )
         )
 
-    def route_requests(self, *, to: lambda_.Alias, dead_letters: sqs.IQueue, options: StageOptions) -> None:
-        """Have the function invoked with the requests on the bus.
+    def route_requests(
+        self, *, to: lambda_.Alias, dead_letters: sqs.IQueue, options: StageOptions
+    ) -> events.Rule:
+        """Have the function invoked with the requests on the bus. Return the rule that does it.
 
         EventBridge hands an event to Lambda, which invokes the function. Each of the two gives up after the
         retry window, since a stale chat message is worse than none, and leaves the event among the dead
         letters: EventBridge what it could not hand over, Lambda what the function failed on.
         """
         retry_window = cdk.Duration.minutes(options.retry_window_minutes)
-        events.Rule(
+        rule = events.Rule(
             self,
             "Requests",
             description="Messages to send",
@@ -104,3 +106,4 @@ class EventRouting(Construct):
             ),
         )
         invocation.node.add_dependency(to)
+        return rule

@@ -156,6 +156,18 @@ class StageOptions:
         )
     )
     """The only addresses from which the HTTP API takes requests."""
+    alarm_topic_arn: str | None = field(
+        default=None,
+        metadata=_or_null(
+            _matching(rf"{_PARTITION}:sns:[a-z0-9-]+:\d{{12}}:[A-Za-z0-9_-]+"),
+            accepted="the ARN of an SNS topic, or null for none",
+        ),
+    )
+    """Of an SNS topic that CloudWatch may publish to, where alarms are told. The CDK drops a null."""
+    access_denied_percent: int = field(metadata=_whole_number(1, 100))
+    """Of the messages that end: the share of AccessDenied above which there is an alarm."""
+    send_message_quota: int = field(metadata=_whole_number(1, 10_000))
+    """SendMessage calls a second that Amazon Connect grants: what the dashboard measures calls against."""
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:

@@ -18,6 +18,9 @@ from infra.python_asset import python_code
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 
+# A dimension of every metric, and a key of every log line
+SERVICE = "connect-message-sender"
+
 # One for all event sources, below the 29 seconds that API Gateway waits
 TIMEOUT = cdk.Duration.seconds(28)
 
@@ -89,7 +92,7 @@ class SenderFunction(Construct):
                 "RETRY_WINDOW_MINUTES": str(options.retry_window_minutes),
                 "CONTENT_LIMITS": options.content_limits,
                 **({"CONNECT_REGION": options.connect_region} if options.connect_region else {}),
-                "POWERTOOLS_SERVICE_NAME": "connect-message-sender",
+                "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": stack.stack_name,  # else stages in one account would add up
                 "POWERTOOLS_LOG_LEVEL": options.log_level,
                 **({} if options.tracing else {"POWERTOOLS_TRACE_DISABLED": "true"}),

@@ -8,6 +8,7 @@ from infra.data_key import DataKey
 from infra.event_routing import REQUEST_DETAIL_TYPE, RESULT_SOURCE, EventRouting
 from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
+from infra.monitoring import Monitoring
 from infra.options import StageOptions
 from infra.send_workflow import SendWorkflow
 from infra.sender_function import TIMEOUT, SenderFunction
@@ -27,12 +28,25 @@ class ConnectMessageSender(cdk.Stack):
         queues = MessageQueues(self, "MessageQueues", key=key, consumer_timeout=TIMEOUT, options=options)
         routing = EventRouting(self, "EventRouting", key=key, dead_letters=queues.events_dead_letter)
         sender = SenderFunction(self, "Sender", key=key, queues=queues, bus=routing.bus, options=options)
-        routing.route_requests(to=sender.alias, dead_letters=queues.events_dead_letter, options=options)
+        requests = routing.route_requests(
+            to=sender.alias, dead_letters=queues.events_dead_letter, options=options
+        )
         api = MessageApi(
             self, "MessageApi", key=key, queue=queues.messages, function=sender.alias, options=options
         )
         workflow = SendWorkflow(
             self, "SendWorkflow", key=key, queues=queues, function=sender.alias, options=options
+        )
+        Monitoring(
+            self,
+            "Monitoring",
+            queues=queues,
+            bus=routing.bus,
+            requests=requests,
+            sender=sender,
+            api=api,
+            workflow=workflow,
+            options=options,
         )
 
         # The sender takes messages from the queue, and puts there those of events that cannot be sent now ...

@@ -1,4 +1,4 @@
-"""`python emulator_gaps.py`: start MiniStack with what its API Gateway lacks for this stack.
+"""`python emulator_gaps.py`: start MiniStack with what it lacks for this stack.
 
 Run by the interpreter that MiniStack is installed for, by its path: standard library and MiniStack only. It
 replaces private functions of one pinned version, so it looks first whether they are what it expects, and
@@ -18,10 +18,11 @@ from typing import Any
 VERSION = "1.5.33"  # that of requirements-emulator.txt, which a test compares
 
 # What is replaced, and the parameters that it has
-_REPLACED = {
+_REPLACED_IN_API_GATEWAY = {
     "_render_request_template_v1": ["template", "body_str", "params_map", "context"],
     "_vtl_set": ["inner", "st"],
 }
+_REPLACED_IN_CLOUDFORMATION = {"_cw_metric_alarm_put": ["name", "props"]}
 _HEADER_OVERRIDE = re.compile(r"\s*\$context\.requestOverride\.header\.(\w+)\s*=(.*)", re.DOTALL)
 
 
@@ -34,6 +35,7 @@ def main() -> None:
     if version != VERSION:
         raise UnknownEmulatorError(f"MiniStack is {version}, and its gaps are known of {VERSION} only")
     fill_gaps(importlib.import_module("ministack.services.apigateway_v1"))
+    let_metric_math_pass(importlib.import_module("ministack.services.cloudformation.provisioners"))
     importlib.import_module("ministack.app").main()
 
 
@@ -46,10 +48,7 @@ def fill_gaps(api_gateway: Any) -> None:  # noqa: ANN401  # a module that this p
     Raises:
         UnknownEmulatorError: The functions are not there, or not as they were.
     """
-    for name, parameters in _REPLACED.items():
-        function = getattr(api_gateway, name, None)
-        if function is None or list(inspect.signature(function).parameters) != parameters:
-            raise UnknownEmulatorError(f"MiniStack has no {name}({', '.join(parameters)})")
+    _expect(api_gateway, _REPLACED_IN_API_GATEWAY)
     render, set_variable = api_gateway._render_request_template_v1, api_gateway._vtl_set  # noqa: SLF001  # see above
 
     def render_with_context(
@@ -72,6 +71,34 @@ def fill_gaps(api_gateway: Any) -> None:  # noqa: ANN401  # a module that this p
     api_gateway._render_request_template_v1 = render_with_context  # noqa: SLF001  # see above
     api_gateway._vtl_set = set_variable_or_header  # noqa: SLF001  # see above
     _try_out(api_gateway)
+
+
+def let_metric_math_pass(cloudformation: Any) -> None:  # noqa: ANN401  # a module that this project does not have
+    """Let CloudFormation take an alarm on metric math, which MiniStack refuses and with it the whole stack.
+
+    Such an alarm is in no state there, and DescribeAlarms does not know it. No alarm matters locally.
+
+    Raises:
+        UnknownEmulatorError: The function is not there, or not as it was.
+    """
+    _expect(cloudformation, _REPLACED_IN_CLOUDFORMATION)
+    put = cloudformation._cw_metric_alarm_put  # noqa: SLF001  # see above
+
+    def put_unless_math(name: str, properties: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        if "Metrics" in properties:
+            owner = f"{cloudformation.get_region()}:{cloudformation.get_account_id()}"
+            return name, {"Arn": f"arn:aws:cloudwatch:{owner}:alarm:{name}"}
+        created: tuple[str, dict[str, str]] = put(name, properties)
+        return created
+
+    cloudformation._cw_metric_alarm_put = put_unless_math  # noqa: SLF001  # see above
+
+
+def _expect(module: Any, functions: dict[str, list[str]]) -> None:  # noqa: ANN401  # see above
+    for name, parameters in functions.items():
+        function = getattr(module, name, None)
+        if function is None or list(inspect.signature(function).parameters) != parameters:
+            raise UnknownEmulatorError(f"MiniStack has no {name}({', '.join(parameters)})")
 
 
 def _try_out(api_gateway: Any) -> None:  # noqa: ANN401  # a module that this project does not have

@@ -40,12 +40,14 @@ class Telemetry:
         self._logger = logger
         self._metrics = metrics
         self._tracer = tracer
-        self._event_source: EventSource = "direct"
 
     def event_source(self, name: EventSource) -> None:
-        """Set the dimension that every metric of this invocation has: what invoked the function."""
-        self._event_source = name
+        """Set what invoked the function: a dimension of every metric of this invocation.
+
+        Each is counted without it, too: an alarm looks at one metric, not at one for each event source.
+        """
         self._metrics.add_dimension(name="EventSource", value=name)
+        self._metrics.add_dimensions(service=self._metrics.service)
 
     def ended(self, result: MessageResult, delivery: Delivery) -> None:
         """Tell of a message that has an outcome: one log line."""
@@ -56,7 +58,6 @@ class Telemetry:
                 name=metric, unit=MetricUnit.Count, value=1, namespace=self._metrics.namespace
             ) as by_code:
                 by_code.add_dimension(name="service", value=self._metrics.service)
-                by_code.add_dimension(name="EventSource", value=self._event_source)
                 by_code.add_dimension(name="Code", value=result.code)
         self._note_attempts(delivery)
         latency = result.completed_at - result.origin.accepted_at
@@ -150,6 +151,8 @@ class Telemetry:
         return traced
 
     def _note_attempts(self, delivery: Delivery) -> None:
+        if delivery.attempts:
+            self._count("SendAttempts", delivery.attempts)
         if delivery.throttles:
             self._count("Throttles", delivery.throttles)
         if delivery.send_seconds is not None:

@@ -71,12 +71,27 @@ def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.
     found = metrics(lines(capsys))
     assert found["MessagesSent", "EventSource=sqs"] == [1.0]
     assert found["MessagesRejected", "EventSource=sqs"] == [1.0]
-    assert found["MessagesRejected", "Code=InvalidRequest", "EventSource=sqs"] == [1.0]
+    assert found["MessagesRejected", "Code=InvalidRequest"] == [1.0]
     assert found["MessagesRetried", "EventSource=sqs"] == [1.0]
     assert found["Throttles", "EventSource=sqs"] == [3.0]
+    assert found["SendAttempts", "EventSource=sqs"] == [1.0, 3.0]
     assert ("ResultPublishFailures", "EventSource=sqs") not in found
     assert len(found["SendLatency", "EventSource=sqs"]) == 2
     assert len(found["EndToEndLatency", "EventSource=sqs"]) == 2
+
+
+def test_every_metric_of_an_invocation_is_counted_over_all_event_sources_too(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = function.start_chat()
+
+    function(chat.request(ClientToken="t-1"))
+
+    found = metrics(lines(capsys))
+    by_source = {name: value for (name, *where), value in found.items() if where == ["EventSource=direct"]}
+    in_all = {name: value for (name, *where), value in found.items() if not where}
+    assert by_source["MessagesSent"] == [1.0]
+    assert in_all == by_source
 
 
 def test_a_result_that_is_safe_nowhere_is_counted(

@@ -43,6 +43,7 @@ EVERYTHING: Mapping[str, object] = {
     "vpc_security_group_ids": ["sg-0123456789abcdef0"],
     "producer_principals": ["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:role/team/producer"],
     "api_web_acl_arn": "arn:aws:wafv2:eu-central-1:444455556666:regional/webacl/api/a1b2c3d4-0000-1111",
+    "alarm_topic_arn": "arn:aws:sns:eu-central-1:111122223333:alarms",
     "api_source_cidrs": ["203.0.113.0/24", "2001:db8::/32"],
 }
 

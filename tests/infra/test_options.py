@@ -25,9 +25,12 @@ VALID: dict[str, Any] = {
     "producer_principals": [],
     "api_web_acl_arn": None,
     "api_source_cidrs": [],
+    "alarm_topic_arn": None,
+    "access_denied_percent": 20,
+    "send_message_quota": 10,
 }
 # The CDK hands on no null that cdk.json has
-MAY_BE_NULL = {"connect_region", "reserved_concurrency", "api_web_acl_arn"}
+MAY_BE_NULL = {"connect_region", "reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"}
 
 
 def test_every_stage_of_the_project_is_valid(context: dict[str, Any]) -> None:
@@ -146,6 +149,16 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
         ("api_source_cidrs", ["203.0.113.7"], CIDRS),
         ("api_source_cidrs", "203.0.113.0/24", CIDRS),
         ("api_source_cidrs", ["203.0.113.0/33"], CIDRS),
+        ("alarm_topic_arn", "alarms", "the ARN of an SNS topic, or null for none"),
+        ("alarm_topic_arn", "", "the ARN of an SNS topic, or null for none"),
+        (
+            "alarm_topic_arn",
+            "arn:aws:sqs:eu-central-1:111122223333:q",
+            "the ARN of an SNS topic, or null for none",
+        ),
+        ("access_denied_percent", 0, "a whole number from 1 to 100"),
+        ("access_denied_percent", 101, "a whole number from 1 to 100"),
+        ("send_message_quota", 0, "a whole number from 1 to 10000"),
     ],
 )
 def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: object, accepted: str) -> None:

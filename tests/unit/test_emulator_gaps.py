@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import emulator_gaps
-from sandbox.emulator_gaps import UnknownEmulatorError, fill_gaps
+from sandbox.emulator_gaps import UnknownEmulatorError, fill_gaps, let_metric_math_pass
 
 REQUIREMENTS = Path(__file__).parents[2] / "sandbox/requirements-emulator.txt"
 
@@ -48,3 +48,32 @@ def test_an_addition_that_has_no_effect_is_an_error() -> None:
 
     with pytest.raises(UnknownEmulatorError, match="renders mapping templates in another way"):
         fill_gaps(emulator)
+
+
+def cloudformation(put: Any) -> SimpleNamespace:  # noqa: ANN401  # a function, of the right parameters or not
+    return SimpleNamespace(
+        _cw_metric_alarm_put=put, get_region=lambda: "us-east-1", get_account_id=lambda: "000000000000"
+    )
+
+
+def test_an_alarm_on_metric_math_has_a_name_and_an_arn() -> None:
+    emulator = cloudformation(lambda name, props: (name, props))
+    let_metric_math_pass(emulator)
+
+    created = vars(emulator)["_cw_metric_alarm_put"]("Late", {"Metrics": [{"Expression": "a / b"}]})
+
+    assert created == ("Late", {"Arn": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:Late"})
+
+
+def test_any_other_alarm_is_the_emulators_own_matter() -> None:
+    emulator = cloudformation(lambda name, props: (name, props))
+    let_metric_math_pass(emulator)
+
+    created = vars(emulator)["_cw_metric_alarm_put"]("Late", {"MetricName": "Age"})
+
+    assert created == ("Late", {"MetricName": "Age"})
+
+
+def test_an_alarm_function_with_other_parameters_is_an_error() -> None:
+    with pytest.raises(UnknownEmulatorError, match="has no _cw_metric_alarm_put"):
+        let_metric_math_pass(cloudformation(lambda alarm: alarm))

@@ -40,6 +40,7 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
     units = {metric["Name"]: metric["Unit"] for metric in emitted["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert units == {
         "MessagesSent": "Count",
+        "SendAttempts": "Count",
         "EndToEndLatency": "Milliseconds",
         "SendLatency": "Milliseconds",
     }

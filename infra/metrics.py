@@ -1,0 +1,115 @@
+"""The metrics that say how the service is: the function's own, and those of AWS about its parts."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.message_queues import MessageQueues
+from infra.sender_function import SERVICE, SenderFunction
+
+MINUTE = cdk.Duration.minutes(1)
+"""In which every source here sends its metrics, and the period of all of them unless said otherwise."""
+
+EVENT_SOURCES = ("sqs", "eventbridge", "direct", "api_gateway")
+
+# What Lambda's own log lines say of an invocation that gave no answer: that the time was up, or, as with
+# `Runtime.OutOfMemory` and `Runtime.ExitError`, that the process was gone. The function can count neither.
+# https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report
+_TIMEOUT_OR_CRASH = (
+    '{ ($.type = "platform.report") && '
+    '(($.record.status = "timeout") || ($.record.errorType = "Runtime.*")) }'
+)
+
+
+class ServiceMetrics(Construct):
+    """What alarms and dashboard look at."""
+
+    def __init__(  # noqa: PLR0913  # what is measured, all named
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        queues: MessageQueues,
+        sender: SenderFunction,
+        requests: events.Rule,
+        bus: events.IEventBus,
+        api: apigateway.RestApi,
+        state_machine: sfn.StateMachine,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.queues = queues
+        self._namespace = cdk.Stack.of(self).stack_name  # as the function has it
+        self._function = sender.function
+        self._requests = requests
+        self._bus = bus
+        self._api_stage = api.deployment_stage
+        self._state_machine = state_machine
+
+        timeouts_and_crashes = "TimeoutsAndCrashes"
+        logs.MetricFilter(
+            self,
+            timeouts_and_crashes,
+            log_group=sender.log_group,
+            filter_pattern=logs.FilterPattern.literal(_TIMEOUT_OR_CRASH),
+            metric_namespace=self._namespace,
+            metric_name=timeouts_and_crashes,
+        )
+        self.timeouts_and_crashes = cloudwatch.Metric(
+            namespace=self._namespace, metric_name=timeouts_and_crashes, statistic="Sum", period=MINUTE
+        )
+
+    def own(
+        self,
+        name: str,
+        *,
+        statistic: str = "Sum",
+        event_source: str | None = None,
+        code: str | None = None,
+        label: str | None = None,
+    ) -> cloudwatch.Metric:
+        """Give a metric of the function: over all event sources, or of one; or, of some, by the code."""
+        dimensions = {"service": SERVICE}
+        if event_source is not None:
+            dimensions["EventSource"] = event_source
+        if code is not None:
+            dimensions["Code"] = code
+        return cloudwatch.Metric(
+            namespace=self._namespace,
+            metric_name=name,
+            dimensions_map=dimensions,
+            statistic=statistic,
+            period=MINUTE,
+            label=label,
+        )
+
+    def queue(
+        self, queue: sqs.IQueue, name: str, *, statistic: str = "Maximum", label: str | None = None
+    ) -> cloudwatch.Metric:
+        return queue.metric(name, statistic=statistic, period=MINUTE, label=label)
+
+    def function(self, name: str, *, statistic: str = "Sum", label: str | None = None) -> cloudwatch.Metric:
+        return self._function.metric(name, statistic=statistic, period=MINUTE, label=label)
+
+    def api(self, name: str, *, statistic: str = "Sum", label: str | None = None) -> cloudwatch.Metric:
+        return self._api_stage.metric(name, statistic=statistic, period=MINUTE, label=label)
+
+    def state_machine(self, name: str, *, label: str | None = None) -> cloudwatch.Metric:
+        return self._state_machine.metric(name, statistic="Sum", period=MINUTE, label=label)
+
+    def requests(self, name: str, *, label: str | None = None) -> cloudwatch.Metric:
+        """Give a metric of the rule that takes requests from the bus."""
+        # From the ARN: of a rule on a bus of one's own, CloudFormation has `bus|rule` as the name
+        rule_name = cdk.Fn.select(2, cdk.Fn.split("/", self._requests.rule_arn))
+        return cloudwatch.Metric(
+            namespace="AWS/Events",
+            metric_name=name,
+            dimensions_map={"EventBusName": self._bus.event_bus_name, "RuleName": rule_name},
+            statistic="Sum",
+            period=MINUTE,
+            label=label,
+        )

@@ -1,0 +1,139 @@
+"""What a run measured, under the names and statistics of CloudWatch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.dashboard.recording import Recording, lines, metric
+
+SENT = metric("stack", "MessagesSent", service="sender")
+
+
+@pytest.fixture
+def recording() -> Recording:
+    return Recording(own_namespace="stack")
+
+
+def line_of_log(at: float, values: dict[str, Any], *dimension_sets: list[str]) -> str:
+    directive = {
+        "Namespace": "stack",
+        "Dimensions": list(dimension_sets),
+        "Metrics": [{"Name": name} for name in values],
+    }
+    emf = {"_aws": {"Timestamp": at * 1000, "CloudWatchMetrics": [directive]}}
+    return json.dumps({**emf, "service": "sender", "EventSource": "sqs", **values})
+
+
+def graph(*metrics: list[Any]) -> dict[str, Any]:
+    return {"title": "A graph", "metrics": list(metrics)}
+
+
+def test_a_line_of_the_log_counts_under_each_of_its_dimension_sets(recording: Recording) -> None:
+    recording.add_log_line(
+        line_of_log(100, {"MessagesSent": [1.0, 1.0]}, ["service"], ["service", "EventSource"])
+    )
+
+    by_source = metric("stack", "MessagesSent", service="sender", EventSource="sqs")
+    assert recording.statistic(SENT, "Sum", period=10) == {10: 2.0}
+    assert recording.statistic(by_source, "Sum", period=10) == {10: 2.0}
+
+
+def test_any_other_line_of_the_log_counts_nothing(recording: Recording) -> None:
+    recording.add_log_line('{"message": "Message ended"}')
+    recording.add_log_line("END RequestId: 1")
+
+    assert recording.seen == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Sum", 110.0),
+        ("SampleCount", 5.0),
+        ("Average", 22.0),
+        ("Minimum", 1.0),
+        ("Maximum", 100.0),
+        ("p50", 3.0),
+        ("p95", 100.0),
+    ],
+)
+def test_a_period_has_the_statistics_of_cloudwatch(recording: Recording, name: str, value: float) -> None:
+    for each in (2.0, 100.0, 3.0, 1.0, 4.0):
+        recording.add(SENT, 20, each)
+    recording.add(SENT, 30, 7.0)
+
+    assert recording.statistic(SENT, name, period=10) == {2: value, 3: 1.0 if name == "SampleCount" else 7.0}
+
+
+def test_sums_are_scaled_to_a_minute_and_nothing_else_is(recording: Recording) -> None:
+    recording.add(SENT, 20, 4.0)
+
+    of_a_graph = lines(
+        recording,
+        graph(
+            ["stack", "MessagesSent", "service", "sender", {"stat": "Sum", "label": "sum"}],
+            ["stack", "MessagesSent", "service", "sender", {"stat": "Maximum", "label": "most"}],
+        ),
+        period=10,
+    )
+
+    assert [(line.label, line.values) for line in of_a_graph] == [("sum", {2: 24.0}), ("most", {2: 4.0})]
+
+
+def test_a_rate_is_a_second_and_its_metric_is_not_shown_itself(recording: Recording) -> None:
+    recording.add(SENT, 20, 40.0)
+
+    [line] = lines(
+        recording,
+        graph(
+            [{"expression": "sent / PERIOD(sent)", "label": "a second", "color": "#123456"}],
+            ["stack", "MessagesSent", "service", "sender", {"stat": "Sum", "id": "sent", "visible": False}],
+        ),
+        period=10,
+    )
+
+    assert (line.label, line.color, line.values) == ("a second", "#123456", {2: 4.0})
+
+
+def test_another_expression_is_an_error(recording: Recording) -> None:
+    with pytest.raises(ValueError, match=r"cannot draw 'a \+ b'"):
+        lines(recording, graph([{"expression": "a + b", "label": "sum"}]), period=10)
+
+
+def test_what_only_aws_knows_is_told_from_what_did_not_occur(recording: Recording) -> None:
+    recording.add(metric("AWS/SQS", "Depth", QueueName="q"), 20, 0.0)
+
+    of_a_graph = lines(
+        recording,
+        graph(
+            ["stack", "MessagesFailed", "service", "sender", {"label": "of the function"}],
+            ["stack", "Timeouts", {"label": "of Lambda's own log lines"}],
+            ["AWS/SQS", "Depth", "QueueName", "q", {"label": "sampled"}],
+            ["AWS/SQS", "Depth", "QueueName", "other", {"label": "of another queue"}],
+        ),
+        period=10,
+    )
+
+    assert [(line.label, line.is_seen) for line in of_a_graph] == [
+        ("of the function", True),
+        ("of Lambda's own log lines", False),
+        ("sampled", True),
+        ("of another queue", False),
+    ]
+
+
+def test_periods_that_the_recording_has_only_a_part_of_are_left_out(recording: Recording) -> None:
+    for at in (25, 35, 45, 55):
+        recording.add(SENT, at)
+    [line] = lines(
+        recording,
+        graph(["stack", "MessagesSent", "service", "sender", {"stat": "SampleCount"}]),
+        period=10,
+    )
+
+    whole = line.within(*recording.whole_periods(10))
+
+    assert whole.values == {3: 1.0, 4: 1.0}
