@@ -24,7 +24,12 @@ from message_sender.errors import (
     DeadlineExceededError,
     ServiceUnavailableError,
 )
-from message_sender.event_sources.sqs import ChatBatchProcessor, HandledRecord, SqsSource
+from message_sender.event_sources.sqs import (
+    ChatBatchProcessor,
+    HandledRecord,
+    SqsSource,
+    run_side_by_side,
+)
 from message_sender.observability import Telemetry
 from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
@@ -220,7 +225,7 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
             handled.append(item)
 
     def process(*records: dict[str, Any]) -> list[str]:
-        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend)
+        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend, side_by_side=run_side_by_side)
         with processor(list(records), handle_chat):
             processor.process()
         return [str(item["itemIdentifier"]) for item in processor.response()["batchItemFailures"]]
