@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -84,7 +83,7 @@ class Queue:
         self._random = random
         self._dead_letters = dead_letters
         self._max_receive_count = max_receive_count
-        self._sequence = count(1)
+        self.messages_accepted = 0
         # A standard queue has one group for each message: nothing waits for anything.
         self._groups: defaultdict[str, list[Message]] = defaultdict(list)
         self._by_receipt: dict[str, Message] = {}
@@ -221,13 +220,14 @@ class Queue:
         *,
         message_id: str | None = None,
     ) -> Message:
+        self.messages_accepted += 1
         message = Message(
             message_id=message_id or str(UUID(int=self._random.getrandbits(128), version=4)),
             body=body,
             attributes=dict(attributes),
             group=group,
             deduplication_id=deduplication_id,
-            sequence=next(self._sequence),
+            sequence=self.messages_accepted,
             enqueued_at=self._time.epoch(),
         )
         self._groups[self._key(message)].append(message)
