@@ -67,7 +67,8 @@ class Origin:
     Attributes:
         source_id: What the producer was given: the SQS message id, the event id, or the request id.
         receive_count: How often the message came, this time included.
-        maybe_delivered: Whether a try before it was handed over to the queue may have arrived.
+        maybe_delivered: Whether an earlier try may have arrived: of an event that Lambda repeats, or of one
+            before it was handed over to the queue.
     """
 
     event_source: EventSource

@@ -113,7 +113,9 @@ class Function:
         task = self._time.start(partial(handler, event, Context(self._time, request_id)))
         task.when_done(partial(self._ended, invocation, task, handler, on_end))
         self._time.after(FUNCTION_TIMEOUT, partial(self._kill, invocation, task, Ending.TIMED_OUT))
-        if self._poison(event) or self._weather.strikes(Strike.CRASH):
+        if self._poison(event):
+            self._time.after(0.001, partial(self._kill, invocation, task, Ending.CRASHED))
+        elif self._weather.strikes(Strike.CRASH):
             self._kill_soon(invocation, task, Ending.CRASHED)
         elif self._weather.strikes(Strike.CUT_OFF):
             self._kill_soon(invocation, task, Ending.CUT_OFF)

@@ -63,6 +63,10 @@ class Queue:
         name: Ends in `.fifo` if it is a FIFO queue.
         random: For ids and for the order of groups in a receive.
         dead_letters: Where a message goes that was received `max_receive_count` times.
+
+    Attributes:
+        messages_accepted: So far.
+        bodies: Of all of these, by message id.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Queue:
         self._dead_letters = dead_letters
         self._max_receive_count = max_receive_count
         self.messages_accepted = 0
+        self.bodies: dict[str, str] = {}
         # A standard queue has one group for each message: nothing waits for anything.
         self._groups: defaultdict[str, list[Message]] = defaultdict(list)
         self._by_receipt: dict[str, Message] = {}
@@ -230,6 +235,7 @@ class Queue:
             sequence=self.messages_accepted,
             enqueued_at=self._time.epoch(),
         )
+        self.bodies[message.message_id] = body
         self._groups[self._key(message)].append(message)
         self._tell()
         return message

@@ -1,6 +1,6 @@
 """Producers of messages, and their own record of what was accepted: all that the invariants know of the plan.
 
-Every text holds `confidential-` and a number: it is known by it in a transcript, and must be found in no output.
+Every text holds `confidential-` and a number: it is known by it in a transcript, and must be in no output.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from message_sender.queues import Queues
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
+
+_FIRST_RETRY: Final = timedelta(minutes=1)
+"""When Lambda repeats an asynchronous invocation that failed. Source: Lambda developer guide."""
 
 
 class EventBridgeSource:
@@ -56,10 +59,13 @@ class EventBridgeSource:
             ResultNotPublishedError: The result is safe nowhere. The same.
         """
         deadlines = Deadlines.of_invocation(context, self._clock)
+        accepted_at = datetime.fromisoformat(event["time"])
         origin = Origin(
             event_source="eventbridge",
             source_id=event["id"],
-            accepted_at=datetime.fromisoformat(event["time"]),
+            accepted_at=accepted_at,
+            # Lambda does not tell which of its tries this is, nor what became of one that was cut off
+            maybe_delivered=self._clock.now() - accepted_at >= _FIRST_RETRY,
         )
         body = json.dumps(event["detail"])
         client_token = derive_client_token("eventbridge", event["id"])
@@ -94,7 +100,7 @@ class EventBridgeSource:
             self._queues.hand_over(
                 json.dumps(detail),
                 client_token=str(delivery.correlation.client_token),
-                origin=replace(origin, maybe_delivered=outcome.maybe_delivered),
+                origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
                 message_group=group,
                 until=until,
             )
