@@ -1,9 +1,9 @@
 """The promise, checked from the outside.
 
 What is looked at is what a producer, a consumer of results and an operator can see: what was accepted, the
-transcripts, the result events, the queues, the callers' answers, all that was written. Two things come from the
-driver: which messages a fault between function and source has hit, and which ones a fault of the service itself
-has ended.
+transcripts, the result events, the queues, the callers' answers and all that was written. Two things come
+from the driver: which messages a fault between function and source has hit, and which ones a fault of the
+service has ended.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Observations:
         published: Result events on the bus, in order, and results in the queue for unpublished ones.
         disturbed: ClientTokens of messages hit by a fault between the function and their source.
         ended_by_fault: ClientTokens of messages that a fault of the service made impossible.
+        timed_out: Invocations that ran into their timeout by themselves.
+        lost_results: Log lines that say that a result is safe nowhere.
     """
 
     accepted: Mapping[str, Accepted]
@@ -56,6 +58,7 @@ class Observations:
     ended_by_fault: frozenset[str]
     leaks: Sequence[str]
     timed_out: int
+    lost_results: int
 
     @classmethod
     def of(cls, simulation: Simulation) -> Observations:
@@ -96,6 +99,7 @@ class Observations:
                 *(text for result in published if output.holds_secret(text := json.dumps(result))),
             ],
             timed_out=len(simulation.function.timed_out),
+            lost_results=output.lines["Result not published"],
         )
 
     @cached_property
@@ -340,7 +344,7 @@ def callers_are_answered(seen: Observations) -> Violations:
     """A caller that waits has an outcome or a named error; what it is told was sent is in the chat."""
     appeared = {number for numbers in seen.transcripts.values() for number in numbers}
     violations = []
-    for token, message in seen.accepted.items():
+    for message in seen.accepted.values():
         if not message.route.has_caller:
             continue
         last = message.answers[-1] if message.answers else "nothing"
@@ -349,8 +353,12 @@ def callers_are_answered(seen: Observations) -> Violations:
             violations.append(f"the caller of message {message.number} was told {last}")
         if "SENT" in message.answers and message.number not in appeared:
             violations.append(f"the caller of message {message.number} was told SENT, and it does not appear")
-        if last in _REJECTIONS and token not in seen.results:
-            violations.append(f"message {message.number} was rejected without a result")
+    untold = sum(
+        bool(message.answers) and message.answers[-1] in _REJECTIONS and token not in seen.results
+        for token, message in seen.accepted.items()
+    )
+    if untold > seen.lost_results:  # a caller has its answer even where the result cannot be published
+        violations.append(f"{untold} callers were told of a rejection of which there is no result")
     return violations
 
 

@@ -24,6 +24,7 @@ class Output(io.TextIOBase):
     Attributes:
         leaks: What was written and holds a secret, the first hundred.
         lines: Of the log, by message.
+        unhandled: Types of the errors that the function has told of as unhandled.
     """
 
     def __init__(self, *, secret_words: Iterable[str], secrets: Callable[[], Iterable[str]]) -> None:
@@ -35,10 +36,12 @@ class Output(io.TextIOBase):
         self.leaks: list[str] = []
         self.characters = 0
         self.lines: Counter[str] = Counter()
+        self.unhandled: Counter[str] = Counter()
 
     def write(self, text: str) -> int:
         self.characters += len(text)
         self.lines.update(re.findall(r'"message":"([^"]*)"', text))
+        self.unhandled.update(re.findall(r'"error_type":"([^"]*)"', text))
         if self.holds_secret(text) and len(self.leaks) < 100:
             self.leaks.append(text)
         return len(text)

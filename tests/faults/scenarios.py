@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -152,7 +153,7 @@ def given_up(seed: object) -> dict[str, Violations]:
 def poison(seed: object) -> dict[str, Violations]:
     """The function dies of one message each time: SQS moves it, and its chat goes on.
 
-    What shares its batches is received as often as the poison is, and may end where it ends. All else goes on.
+    What shares its batches is received as often as the poison, and may end where it ends. All else goes on.
     """
     simulation = Simulation(Setup(seed=seed, poison=lambda event: "poison" in json.dumps(event)))
     producers, time = simulation.producers, simulation.time

@@ -113,7 +113,7 @@ class Simulation:
             time=self.time,
             random=self._random("function"),
             weather=self.weather,
-            new_instance=self._new_instance,
+            new_instance=self.new_instance,
             poison=setup.poison,
         )
         self.mapping = EventSourceMapping(
@@ -157,7 +157,7 @@ class Simulation:
     def _queue(self, name: str) -> Queue:
         return Queue(name, time=self.time, random=self._random(name))
 
-    def _new_instance(self) -> Handler:
+    def new_instance(self) -> Handler:
         """Start the function as in a process of its own."""
         self._instances += 1
         # Powertools shares the loggers of one service, and all metrics, within a process

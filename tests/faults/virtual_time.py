@@ -98,12 +98,13 @@ class Task:
         """Let this go on until it waits again. Without effect if it no longer waits for that."""
         if self.done or waits != self.waits:
             return
+        self._time.running = self  # before it runs, or it might wait before we know who does
         if self._has_begun:
             self._baton.give()
         else:
             self._has_begun = True
             self._time.worker().begin(self)
-        self._time.until_back(self)
+        self._time.until_back()
 
     def park(self) -> None:
         """Wait until somebody resumes this. Called in its own thread."""
@@ -138,7 +139,8 @@ class VirtualTime:
         self._seconds = 0.0
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
-        self._current: Task | None = None
+        self.running: Task | None = None
+        """Who runs now, None if it is the scheduler."""
         self._idle: list[Worker] = []
         self.back = Baton()
         """What a thread gives back when it waits or ends."""
@@ -164,7 +166,7 @@ class VirtualTime:
 
     def start(self, call: Callable[[], object]) -> Task:
         """Run a call in a thread of its own, from this moment on."""
-        task = Task(self, call, self._current)
+        task = Task(self, call, self.running)
         self.after(0.0, partial(task.resume, task.waits))
         return task
 
@@ -203,12 +205,11 @@ class VirtualTime:
     def worker(self) -> Worker:
         return self._idle.pop() if self._idle else Worker()
 
-    def until_back(self, task: Task) -> None:
+    def until_back(self) -> None:
         """Wait until the one thread that runs waits or ends."""
-        self._current = task
         if not self.back.take(timeout=self._real_patience):
             raise StuckError("a thread waits for something that is not in virtual time")
-        self._current = None
+        self.running = None
 
     def ended(self, actions: Sequence[Callable[[], object]], worker: Worker) -> None:
         """Note the end of a task, in its thread."""
@@ -223,6 +224,6 @@ class VirtualTime:
             self._idle.pop().begin(None)
 
     def _running(self) -> Task:
-        if self._current is None:
+        if self.running is None:
             raise RuntimeError("only a started call can wait")
-        return self._current
+        return self.running
