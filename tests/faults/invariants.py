@@ -115,8 +115,14 @@ class Observations:
         outcomes = [result["Outcome"] for result in self.results.get(client_token, [])]
         return "SENT" if "SENT" in outcomes else outcomes[-1] if outcomes else None
 
-    def contradicts_itself(self, client_token: str) -> bool:
-        return len({result["Outcome"] for result in self.results.get(client_token, [])}) > 1
+    @cached_property
+    def copied(self) -> set[str]:
+        """ClientTokens of messages of which the function has made a copy, rejected or given up."""
+        return {
+            copy.attributes.get("ClientToken", "")
+            for copy in (*self.rejected, *self.dead_letters)
+            if copy.source_queue is None
+        }
 
     @cached_property
     def moved_by_sqs(self) -> set[str]:
@@ -258,11 +264,12 @@ def other_messages_do_not_appear(seen: Observations) -> Violations:
 def chats_keep_their_order(seen: Observations) -> Violations:
     """SENT messages of a group stand in the order in which the queue accepted them.
 
-    One that was given up, and sent all the same since its acknowledgement was lost, has no place in it.
+    One of which a copy lies elsewhere has no place in it: it was rejected or given up, and sent after all
+    when it came back since its acknowledgement was lost.
     """
     groups: dict[str, list[Accepted]] = defaultdict(list)
     for token, message in seen.accepted.items():
-        if message.place is not None and seen.outcome(token) == "SENT" and not seen.contradicts_itself(token):
+        if message.place is not None and seen.outcome(token) == "SENT" and token not in seen.copied:
             groups[message.chat.contact_id].append(message)
     violations = []
     for contact_id, messages in groups.items():
