@@ -34,12 +34,13 @@ class ParticipantHost:
         self._weather = weather
 
     def __call__(self, request: Request) -> Answer:
-        planned = self._weather.counts[Strike.THROTTLED]
+        counts = self._weather.counts
+        told_to = counts[Strike.THROTTLED] + counts[Strike.CHAT_DOWN]
         answer = self._api.call(
             _OPERATIONS[request.path], bearer=request.headers.get("x-amz-bearer"), body=request.body
         )
-        if answer.status == 429 and self._weather.counts[Strike.THROTTLED] == planned:
-            self._weather.counts[Strike.QUOTA] += 1
+        if answer.status == 429 and counts[Strike.THROTTLED] + counts[Strike.CHAT_DOWN] == told_to:
+            counts[Strike.QUOTA] += 1
         return answer
 
 

@@ -200,7 +200,7 @@ class EventSourceMapping:
     def _return_early(self, batch: list[Message]) -> None:
         """Let the batch come back while it is at work, as a distributed queue may."""
         self.disturbed.update(message.message_id for message in batch)
-        seconds = self._weather.random.uniform(0.1, 5)
+        seconds = self._weather.random.uniform(0.01, 0.9)
         for message in batch:
             self._queue.release(message, seconds=seconds)
 

@@ -38,7 +38,7 @@ SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
 """Seconds by which others delay a chat at most: the batch that its last message shared with them."""
 
 
-def mix(seed: object, *, messages: int = 800, chats: int = 40) -> Simulation:
+def mix(seed: object, *, messages: int = 500, chats: int = 30) -> Simulation:
     """Let everything go wrong at once, with storms on top, for some hours."""
     simulation = Simulation(Setup(seed=seed, rates=STORMY))
     seconds = messages / 4
@@ -89,7 +89,7 @@ def outage(seed: object) -> dict[str, Violations]:
     simulation = Simulation(Setup(seed=seed))
     routes = {Route.QUEUE: 4.0, Route.BUS: 1.0}
     simulation.producers.carry_out(
-        Plan(messages=150, chats=30, seconds=200, invalid=0, ending=0, routes=routes)
+        Plan(messages=120, chats=24, seconds=200, invalid=0, ending=0, routes=routes)
     )
     simulation.weather.storm({Strike.SERVER_ERROR: 1.0}, seconds=300)
     simulation.run()
@@ -119,7 +119,7 @@ def throttling(seed: object) -> dict[str, Violations]:
     simulation = Simulation(Setup(seed=seed))
     simulation.participant.throttle.set(10, burst=15)
     simulation.producers.carry_out(
-        Plan(messages=600, chats=100, seconds=20, invalid=0, ending=0, routes={Route.QUEUE: 1})
+        Plan(messages=300, chats=60, seconds=10, invalid=0, ending=0, routes={Route.QUEUE: 1})
     )
     simulation.run()
 

@@ -170,7 +170,9 @@ class Simulation:
                 pools=self.network.pools(),
                 side_by_side=self.time.side_by_side,
             )
-        logging.Logger.manager.loggerDict.pop(service, None)
+        logger = logging.Logger.manager.loggerDict.pop(service)
+        assert isinstance(logger, logging.Logger)  # Powertools has just made it
+        logger.propagate = False  # pytest would keep every line of it
         return handler
 
     @contextmanager

@@ -218,7 +218,7 @@ class Producers:
     def send(self, chat: Chat, route: Route = Route.QUEUE, **fields: Any) -> Accepted:  # noqa: ANN401  # JSON
         """Send one message that is as it should be."""
         number = next(self._numbers)
-        return self._send(self._fields(chat, number) | fields, chat, route, number)
+        return self.hand_in(self.fields(chat, number) | fields, chat, route, number)
 
     def _end(self, chat: Chat, *, expires: bool) -> None:
         chat.ended = True
@@ -237,7 +237,7 @@ class Producers:
         """Send a message with some of all that a request may hold; or one that is not as it should be."""
         random = self._random
         number = next(self._numbers)
-        fields = self._fields(chat, number)
+        fields = self.fields(chat, number)
         expires = False
         if random.random() < 0.1:
             fields |= {
@@ -260,9 +260,9 @@ class Producers:
             if route is Route.BUS and isinstance(body, str):
                 body = {"Content": body}  # a detail is always an object
             self._weather.counts[Strike.INVALID] += 1
-            self._send(body, chat, route, number, code=mistake.code, expires=expires)
+            self.hand_in(body, chat, route, number, code=mistake.code, expires=expires)
             return
-        message = self._send(fields, chat, route, number, expires=expires)
+        message = self.hand_in(fields, chat, route, number, expires=expires)
         if "ClientToken" in fields and random.random() < 0.05:
             # A producer that repeats its own call: the same message, whatever the queue makes of it
             self._time.after(random.uniform(0, 60), partial(self._repeat, fields, message))
@@ -270,7 +270,7 @@ class Producers:
     def _repeat(self, fields: Fields, message: Accepted) -> None:
         self._accept(fields, message)
 
-    def _fields(self, chat: Chat, number: int) -> Fields:
+    def fields(self, chat: Chat, number: int) -> Fields:
         return {
             "ConnectionToken": chat.connection_token,
             "ContentType": "text/plain",
@@ -278,7 +278,7 @@ class Producers:
             "ContactId": chat.contact_id,
         }
 
-    def _send(
+    def hand_in(
         self,
         body: Fields | str,
         chat: Chat,
@@ -326,7 +326,10 @@ class Producers:
 
     def _call(self, body: Fields, message: Accepted, calls: int) -> None:
         """Call the function and wait, as a state machine or a client of the API does."""
-        event = body if message.route is Route.DIRECT else api_request(body)
+        event = body
+        if message.route is Route.API:
+            event = api_request(body)
+            event["requestContext"]["extendedRequestId"] = self._new_id()
         self._function.invoke(event, partial(self._answered, body, message, calls))
 
     def _answered(self, body: Fields, message: Accepted, calls: int, invocation: Invocation) -> None:

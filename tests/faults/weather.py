@@ -21,7 +21,7 @@ from sandbox.participant_service.faults import (
 from sandbox.participant_service.transcript import ProcessingStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from tests.faults.virtual_time import VirtualTime
@@ -34,6 +34,7 @@ class Strike(StrEnum):
     THROTTLED = "429"
     QUOTA = "429 over the quota"
     SERVER_ERROR = "5xx"
+    CHAT_DOWN = "fault of one chat, again and again"
     ACCEPTED_THEN_ERROR = "5xx though accepted"
     RESET = "reset before acceptance"
     CUT = "cut after acceptance"
@@ -136,7 +137,6 @@ class Weather:
     Attributes:
         counts: Strikes so far.
         ended_by_fault: ClientTokens of messages that a fault of the service itself made impossible.
-        calm_chats: Contact ids of chats whose calls of SendMessage all go well.
     """
 
     def __init__(self, *, time: VirtualTime, random: Random, rates: Rates) -> None:
@@ -145,7 +145,6 @@ class Weather:
         self.rates = dict(rates)
         self.counts: Counter[Strike] = Counter()
         self.ended_by_fault: set[str] = set()
-        self.calm_chats: Collection[str] = ()
 
     def strikes(self, strike: Strike) -> bool:
         """Draw once."""
@@ -189,9 +188,8 @@ class ServiceFaults(FaultPlan):
     def take(self, *, contact_id: str | None, client_token: str | None) -> Fault | None:
         weather = self._weather
         if planned := super().take(contact_id=contact_id, client_token=client_token):
+            weather.counts[Strike.CHAT_DOWN] += 1
             return planned
-        if contact_id in weather.calm_chats:
-            return None
         for strike, fault in _SERVICE_FAULTS.items():
             if weather.strikes(strike):
                 if strike in FINAL and client_token is not None:
