@@ -1,7 +1,7 @@
 """The fault suite: the handler under fire, in virtual time. `python -m tests.faults` runs the long form.
 
 `virtual_time`, `network`           what stands in for the machine: clock, threads, sockets
-`queue_model`, `aws_model`          SQS by its recorded behaviours; its API, EventBridge's, the Participant Service
+`queue_model`, `aws_model`          SQS by its recorded behaviours; and the APIs that the function calls
 `lambda_model`                      Lambda: instances, event source mapping, asynchronous invocation
 `weather`                           which faults strike, and how often
 `traffic`                           producers, and their own record of what was accepted
@@ -12,7 +12,7 @@
 `malformed_events`                  events of no sense, for every event source
 `report`                            what is printed
 
-To add a service that the function calls: a `network.Service` under its host name in `Simulation.services`, and
-the variable `AWS_ENDPOINT_URL_...` that leads there. To add a step after the run, such as a redrive: call it in a
-scenario between `Simulation.run()` and the checks, and run on.
+A further service that the function calls is a `network.Service` under its host name in `Simulation.services`,
+and the variable `AWS_ENDPOINT_URL_...` that leads there. A step of an operator is a call in a scenario,
+between `Simulation.run()` and the checks; then the simulation runs on.
 """

@@ -162,6 +162,29 @@ def test_in_each_chat_the_first_record_that_is_not_done_and_all_later_ones_come_
     assert batch.published == done
 
 
+@given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10))
+def test_what_comes_back_of_a_chat_comes_back_together_and_nothing_else_is_delayed(
+    plan: list[tuple[str, Fate]],
+) -> None:
+    batch = Batch()
+    records = batch_of(plan)
+    group_of = {item["receiptHandle"]: item["attributes"]["MessageGroupId"] for item in records}
+
+    failed = batch.handle(records)
+
+    delays = [
+        {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in parameters["Entries"]}
+        for operation, parameters in batch.queue.calls
+        if operation == "ChangeMessageVisibilityBatch"
+    ]
+    delayed = [handle for delay in delays for handle in delay]
+    assert sorted(delayed) == sorted(item["receiptHandle"] for item in records if item["messageId"] in failed)
+    for delay in delays:
+        assert len({group_of[handle] for handle in delay}) == 1
+        assert len(set(delay.values())) == 1
+        assert 1 <= next(iter(delay.values())) <= 60
+
+
 @pytest.mark.parametrize("fate", ["down", "defect", "copy fails"])
 def test_a_batch_whose_every_record_fails_still_answers(fate: Fate) -> None:
     batch = Batch()
