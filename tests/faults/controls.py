@@ -16,7 +16,6 @@ from message_sender.deadlines import Deadlines
 from message_sender.event_sources.sqs import SqsSource
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
-from message_sender.retry import TimeBudget
 from tests.faults import scenarios
 from tests.faults.virtual_time import VirtualTime
 
@@ -63,15 +62,15 @@ def _copy_without_client_token() -> Iterator[None]:
 
 @contextmanager
 def _followers_not_held() -> Iterator[None]:
-    def deliver_all(
+    deliver_chat = SqsSource._deliver_chat  # noqa: SLF001  # broken on purpose, from the outside
+
+    def deliver_each(
         self: SqsSource, chat: Sequence[Any], handled: list[Any], *, deadlines: Deadlines
     ) -> None:
-        budget = TimeBudget(deadline=deadlines.send, retry_seconds=5.0)
         for item in chat:
-            self._deliver(item, budget, deadlines)  # broken on purpose, from the outside
-            handled.append(item)
+            deliver_chat(self, [item], handled, deadlines=deadlines)
 
-    with patch.object(SqsSource, "_deliver_chat", deliver_all):
+    with patch.object(SqsSource, "_deliver_chat", deliver_each):
         yield
 
 
