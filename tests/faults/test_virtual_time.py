@@ -109,6 +109,27 @@ def test_only_a_started_call_can_wait() -> None:
         VirtualTime().sleep(1)
 
 
+def test_a_thread_of_somebody_elses_cannot_wait() -> None:
+    time = VirtualTime()
+    errors: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            time.sleep(1)
+        except RuntimeError as error:
+            errors.append(error)
+
+    def main() -> None:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join()
+
+    time.start(main)
+    time.run()
+
+    assert len(errors) == 1
+
+
 def test_time_runs_to_a_moment_and_on_from_there() -> None:
     time = VirtualTime()
     seen: list[float] = []

@@ -76,6 +76,7 @@ class Task:
         self.waits = 0
         """How often this has waited, by which a wake-up is known that comes too late."""
         self.children: list[Task] = []
+        self.thread: int | None = None
         self.done = False
         self.result: object = None
         self.error: BaseException | None = None
@@ -116,6 +117,7 @@ class Task:
 
     def run(self, worker: Worker) -> None:
         """Do the call. Called in a worker's thread."""
+        self.thread = threading.get_ident()
         self.waits += 1
         try:
             if self._killed:
@@ -224,6 +226,6 @@ class VirtualTime:
             self._idle.pop().begin(None)
 
     def _running(self) -> Task:
-        if self.running is None:
-            raise RuntimeError("only a started call can wait")
+        if self.running is None or self.running.thread != threading.get_ident():
+            raise RuntimeError("only a started call can wait, in the thread that virtual time has given it")
         return self.running
