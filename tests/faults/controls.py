@@ -18,6 +18,7 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from tests.faults import scenarios
 from tests.faults.virtual_time import VirtualTime
+from tests.support.lambda_events import FakeLambdaContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,8 +105,10 @@ def _publish_error_swallowed() -> Iterator[None]:
 
 @contextmanager
 def _deadline_ignored() -> Iterator[None]:
-    def far(*_: object) -> Deadlines:
-        return Deadlines(send=1e9, copy=1e9, publish=1e9)
+    of_invocation = Deadlines.of_invocation
+
+    def far(_: object, clock: Any) -> Deadlines:  # noqa: ANN401  # handed on
+        return of_invocation(FakeLambdaContext(seconds_left=600), clock)  # type: ignore[arg-type]  # a fake
 
     with patch.object(Deadlines, "of_invocation", far):
         yield

@@ -49,6 +49,9 @@ class Ending(StrEnum):
     THROTTLED = "throttled"
 
 
+_FAULTS: Final = frozenset({Ending.CRASHED, Ending.CUT_OFF, Ending.THROTTLED})
+
+
 @dataclass(slots=True)
 class Invocation:
     """One invocation. The error's type is what Lambda reports, and what a state machine matches."""
@@ -159,7 +162,8 @@ class EventSourceMapping:
 
     Attributes:
         disturbed: Ids of messages with which something went wrong between the function and the queue: who
-            was promised one outcome for these may see another.
+            was promised one outcome for these may see another. Not of those that the function itself failed
+            on, by an error or by taking too long: nothing excuses that.
         redeliveries: Receives that were not a message's first.
     """
 
@@ -209,7 +213,8 @@ class EventSourceMapping:
         self._time.after(0.0, self.poll)
         failed = _failed_ids(invocation, receipts)
         if failed is None:
-            self.disturbed.update(receipts)
+            if invocation.ending in _FAULTS:
+                self.disturbed.update(receipts)
             return
         for message_id, receipt in receipts.items():
             if message_id in failed:
