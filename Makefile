@@ -4,6 +4,9 @@ PYTHON ?= python3
 STAGE ?= dev
 MESSAGES ?= examples/messages.jsonl
 EMULATOR_PORT ?=
+SEED ?=
+FAULT_MESSAGES ?= 20000
+FAULT_EVENTS ?= 100000
 # The line that the sandbox prints of a chat sets it
 CHAT ?= $(CONTACT_ID)
 
@@ -35,6 +38,7 @@ help: ## List the targets
 	@echo
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke,'
 	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h SETTLE=yes (redrive), DRY_RUN=yes|no (redrive, republish),'
+	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults),'
 	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
 .PHONY: demo messages-file
@@ -61,6 +65,11 @@ transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
 .PHONY: test
 test: prepare .sandbox/venv-awscli/.installed ## Run every test
 	@exec $(VENV_PYTHON) -m pytest
+
+.PHONY: faults
+faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.faults $(if $(SEED),--seed "$(SEED)") \
+		--messages "$(FAULT_MESSAGES)" --events "$(FAULT_EVENTS)"
 
 .PHONY: check
 check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage

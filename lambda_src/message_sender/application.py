@@ -18,7 +18,7 @@ from message_sender.event_sources import detect
 from message_sender.event_sources.api_gateway import ApiGatewaySource
 from message_sender.event_sources.direct import DirectSource
 from message_sender.event_sources.eventbridge import EventBridgeSource
-from message_sender.event_sources.sqs import SqsSource
+from message_sender.event_sources.sqs import SqsSource, run_side_by_side
 from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.observability import Telemetry, TracedParticipant
 from message_sender.participant import ParticipantClient
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
     from message_sender.delivery import Participant
+    from message_sender.event_sources.sqs import SideBySide
     from message_sender.outcome import EventSource
 
 _CHATS_SIDE_BY_SIDE: Final = 10
@@ -50,11 +51,22 @@ class Source(Protocol):
 
 
 def create_handler(
-    environ: Mapping[str, str], *, clock: Clock | None = None
+    environ: Mapping[str, str],
+    *,
+    clock: Clock | None = None,
+    random: Callable[[], float] | None = None,
+    pools: urllib3.PoolManager | None = None,
+    side_by_side: SideBySide = run_side_by_side,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler that these environment variables describe.
 
     Opens no connection: what is made here can be kept in a snapshot (SnapStart).
+
+    Args:
+        clock: In place of the machine's.
+        random: In place of the machine's own numbers from 0 to 1, for jitter.
+        pools: In place of connections over the network. Must not retry by itself.
+        side_by_side: In place of threads.
 
     Raises:
         ValueError: A variable is missing or wrong. The text names it.
@@ -66,7 +78,16 @@ def create_handler(
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     tracer = _tracer(settings)
     telemetry = Telemetry(logger=logger, metrics=metrics, tracer=tracer)
-    sources = _event_sources(settings, environ, telemetry, tracer, clock or SystemClock())
+    sources = _event_sources(
+        settings,
+        environ,
+        telemetry,
+        tracer,
+        clock=clock or SystemClock(),
+        random=random or SystemRandom().random,
+        pools=pools or _pools(settings),
+        side_by_side=side_by_side,
+    )
     warm_up()
 
     # The event holds the token: it is not logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says.
@@ -83,19 +104,21 @@ def create_handler(
     return tracer.capture_lambda_handler(lambda_handler, capture_response=False, capture_error=False)
 
 
-def _event_sources(
+def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     settings: Settings,
     environ: Mapping[str, str],
     telemetry: Telemetry,
     tracer: Tracer | None,
+    *,
     clock: Clock,
+    random: Callable[[], float],
+    pools: urllib3.PoolManager,
+    side_by_side: SideBySide,
 ) -> dict[EventSource, Source]:
-    random = SystemRandom().random
-    pools = urllib3.PoolManager(
-        maxsize=_CHATS_SIDE_BY_SIDE, retries=False, ssl_context=_ssl_context(settings.ca_bundle)
-    )
     credentials = EnvironmentCredentials(environ=environ, pools=pools)
-    participant: Participant = ParticipantClient(pools=pools, endpoint=settings.participant_url)
+    participant: Participant = ParticipantClient(
+        pools=pools, endpoint=settings.participant_url, monotonic=clock.monotonic
+    )
     if tracer is not None:
         participant = TracedParticipant(participant, tracer=tracer)
     sender = MessageSender(
@@ -152,6 +175,7 @@ def _event_sources(
             clock=clock,
             random=random,
             retry_window=settings.retry_window,
+            side_by_side=side_by_side,
         ),
         "eventbridge": EventBridgeSource(
             sender=sender,
@@ -164,6 +188,12 @@ def _event_sources(
         "direct": DirectSource(synchronous=synchronous, clock=clock),
         "api_gateway": ApiGatewaySource(synchronous=synchronous, clock=clock),
     }
+
+
+def _pools(settings: Settings) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        maxsize=_CHATS_SIDE_BY_SIDE, retries=False, ssl_context=_ssl_context(settings.ca_bundle)
+    )
 
 
 def _ssl_context(ca_bundle: str | None) -> SSLContext:

@@ -67,8 +67,8 @@ class Origin:
     Attributes:
         source_id: What the producer was given: the SQS message id, the event id, or the request id.
         receive_count: How often the message came, this time included.
-        maybe_delivered: Whether a try before it was put into the queue may have arrived: before a hand-over
-            or a redrive.
+        maybe_delivered: Whether an earlier try may have arrived: of an event that Lambda repeats, or of one
+            before a hand-over or a redrive.
     """
 
     event_source: EventSource

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from ssl import SSLCertVerificationError
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import urllib3
@@ -39,7 +39,7 @@ from message_sender.outcome import Sent
 from message_sender.retry import CONNECT_TIMEOUT, READ_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from message_sender.request import SendMessageRequest
 
@@ -124,9 +124,17 @@ class ParticipantClient:
     Args:
         pools: Has a connection for each thread that sends. It must not retry by itself.
         endpoint: The service's URL without a trailing slash.
+        monotonic: Returns seconds that never run backwards.
     """
 
-    def __init__(self, *, pools: urllib3.PoolManager, endpoint: str) -> None:
+    def __init__(
+        self,
+        *,
+        pools: urllib3.PoolManager,
+        endpoint: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self._pool = pools.connection_from_url(endpoint)
         self._path = f"{urllib3.util.parse_url(endpoint).path or ''}{_PATH}"
 
@@ -150,7 +158,7 @@ class ParticipantClient:
             "Content": request.content.reveal(),
             "ClientToken": request.client_token,
         }
-        deadline = monotonic() + timeout
+        deadline = self._monotonic() + timeout
         try:
             response = self._pool.urlopen(
                 "POST",
@@ -162,26 +170,25 @@ class ParticipantClient:
                 redirect=False,
                 preload_content=False,
             )
-            data = _read(response, deadline)
+            data = self._read(response, deadline)
         except HTTPError as error:
             raise _connection_failed(error) from None
         return _Answer(response.status, response.headers, _json_object(data))
 
-
-def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """Read a body. One that is too large, or does not end in time, is cut off: it cannot be valid."""
-    data = bytearray()
-    try:
-        while piece := response.read1(_LARGEST_BODY):
-            data += piece
-            if len(data) > _LARGEST_BODY or monotonic() > deadline:
-                response.close()
-                return b""
-    except HTTPError:
-        response.close()
-        raise
-    response.release_conn()
-    return bytes(data)
+    def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+        """Read a body. One that is too large, or does not end in time, is cut off: it cannot be valid."""
+        data = bytearray()
+        try:
+            while piece := response.read1(_LARGEST_BODY):
+                data += piece
+                if len(data) > _LARGEST_BODY or self._monotonic() > deadline:
+                    response.close()
+                    return b""
+        except HTTPError:
+            response.close()
+            raise
+        response.release_conn()
+        return bytes(data)
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:

@@ -253,9 +253,9 @@ def _copy(body: str, result: MessageResult, message_group: str | None) -> dict[s
         **origin_attributes(replace(result.origin, maybe_delivered=result.maybe_delivered)),
     }
     copy, fitting = _fitting(
-        body,
+        _fit_for_sqs(body),
         result.correlation.client_token,
-        {name: _attribute_value(value) for name, value in attributes.items() if value},
+        {name: _fit_for_sqs(value) for name, value in attributes.items() if value},
     )
     return {"MessageBody": copy, "MessageAttributes": _attributes(fitting)}
 
@@ -281,6 +281,6 @@ def _fitting(body: str, client_token: str | None, attributes: dict[str, str]) ->
     return body.encode()[:room].decode(errors="ignore"), attributes | {"Truncated": "true"}
 
 
-def _attribute_value(value: str) -> str:
+def _fit_for_sqs(text: str) -> str:
     """Escape what SQS would refuse, so that no message is unfit to be copied."""
-    return _REFUSED_BY_SQS.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
+    return _REFUSED_BY_SQS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,6 +50,31 @@ def test_an_event_that_comes_twice_is_one_message(function: Function) -> None:
     assert chat.texts == [TEXT]
 
 
+@pytest.mark.parametrize(("age", "expected"), [(0, False), (50, False), (61, True), (150, True)])
+def test_what_lambda_may_have_tried_before_may_be_delivered(
+    function: Function, age: float, expected: bool
+) -> None:
+    """A first try that was cut off is not told of: Lambda repeats the event after a minute."""
+    time = datetime.now(UTC) - timedelta(seconds=age)
+    event = bus_event(function.start_chat().request(ConnectionToken="refused")) | {"time": time.isoformat()}
+
+    function(event)
+
+    [result] = function.aws.results
+    assert result["Error"]["MaybeDelivered"] is expected
+
+
+def test_a_hand_over_does_not_forget_that_lambda_may_have_tried_before(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=429), times=3)
+    time = datetime.now(UTC) - timedelta(seconds=90)
+
+    function(bus_event(chat.request()) | {"time": time.isoformat()})
+
+    [message] = function.aws.messages
+    assert message["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "true"
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [({"Content": "x" * 1025}, "InvalidRequest"), ({"ConnectionToken": "unknown"}, "AccessDenied")],
@@ -57,7 +83,8 @@ def test_a_rejected_message_is_copied_and_published(
     function: Function, fields: dict[str, Any], code: str
 ) -> None:
     chat = function.start_chat()
-    event = bus_event(chat.request(**fields))
+    accepted_at = datetime.now(UTC)
+    event = bus_event(chat.request(**fields)) | {"time": accepted_at.isoformat()}
 
     function(event)
 
@@ -69,7 +96,7 @@ def test_a_rejected_message_is_copied_and_published(
         "ClientToken": client_token,
         "EventSource": "eventbridge",
         "SourceId": event["id"],
-        "AcceptedAt": "2026-01-31T12:00:00+00:00",
+        "AcceptedAt": accepted_at.isoformat(),
         "MaybeDelivered": "false",
     }
     [result] = function.aws.results

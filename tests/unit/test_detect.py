@@ -27,9 +27,26 @@ def test_an_object_with_a_field_of_the_request_is_a_direct_invocation(field: str
     assert detect({field: None}) == "direct"
 
 
-@pytest.mark.parametrize("missing", ["messageId", "body", "attributes", "eventSource", "eventSourceARN"])
+@pytest.mark.parametrize(
+    "missing", ["messageId", "receiptHandle", "body", "attributes", "eventSource", "eventSourceARN"]
+)
 def test_a_record_without_what_sqs_always_gives_is_no_sqs_event(missing: str) -> None:
     broken = {name: value for name, value in record(request()).items() if name != missing}
+
+    with pytest.raises(UnsupportedEventError):
+        detect({"Records": [broken]})
+
+
+@pytest.mark.parametrize("message_id", ["", "\ud800", "é", 7])
+def test_a_record_whose_id_is_none_is_no_sqs_event(message_id: object) -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect({"Records": [record(request()) | {"messageId": message_id}]})
+
+
+@pytest.mark.parametrize("group", ["", None, ["chat-1"]])
+def test_a_record_whose_group_is_none_is_no_sqs_event(group: object) -> None:
+    broken = record(request())
+    broken["attributes"]["MessageGroupId"] = group
 
     with pytest.raises(UnsupportedEventError):
         detect({"Records": [broken]})
@@ -77,6 +94,8 @@ def test_other_events_are_refused_with_a_list_of_what_is_accepted(event: dict[st
     ("field", "value"),
     [
         ("id", None),
+        ("id", ""),
+        ("id", "\ud800"),
         ("time", "noon"),
         ("time", "2026-01-31"),
         ("time", "0001-01-01T00:00:00+14:00"),
@@ -88,7 +107,8 @@ def test_an_event_without_what_eventbridge_always_gives_is_refused(field: str, v
         detect(bus_event(request()) | {field: value})
 
 
-@pytest.mark.parametrize(("field", "value"), [("body", {}), ("requestContext", None), ("requestContext", {})])
+@pytest.mark.parametrize(("field", "value"), [("body", {}), ("requestContext", None), ("requestContext", {}),
+                                             ("requestContext", {"extendedRequestId": ""})])  # fmt: skip
 def test_a_request_without_what_api_gateway_always_gives_is_refused(field: str, value: object) -> None:
     with pytest.raises(UnsupportedEventError):
         detect(api_request(request()) | {field: value})

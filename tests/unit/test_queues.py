@@ -96,6 +96,14 @@ def test_characters_that_sqs_refuses_in_an_attribute_are_escaped() -> None:
     assert api.calls[0][1]["MessageAttributes"]["ClientToken"]["StringValue"] == r"a\u0000b\ufffec" + "\td😀"
 
 
+def test_characters_that_sqs_refuses_in_a_body_are_escaped() -> None:
+    api = FakeAwsApi(accepting_queue)
+
+    copy(api, body="no JSON \ud800\x0b")
+
+    assert api.calls[0][1]["MessageBody"] == r"no JSON \ud800\u000b"
+
+
 def size(parameters: Mapping[str, Any]) -> int:
     """Count the bytes of a message as SQS does: body, and names, types and values of attributes."""
     return len(parameters["MessageBody"].encode()) + sum(

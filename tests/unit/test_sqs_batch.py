@@ -24,7 +24,12 @@ from message_sender.errors import (
     DeadlineExceededError,
     ServiceUnavailableError,
 )
-from message_sender.event_sources.sqs import ChatBatchProcessor, HandledRecord, SqsSource
+from message_sender.event_sources.sqs import (
+    ChatBatchProcessor,
+    HandledRecord,
+    SqsSource,
+    run_side_by_side,
+)
 from message_sender.observability import Telemetry
 from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
@@ -193,6 +198,29 @@ def test_the_task_of_a_record_that_comes_back_is_not_answered(
     assert batch.answered == sorted({f"{number}" for number in range(len(plan))} - failed)
 
 
+@given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10))
+def test_what_comes_back_of_a_chat_comes_back_together_and_nothing_else_is_delayed(
+    plan: list[tuple[str, Fate]],
+) -> None:
+    batch = Batch()
+    records = batch_of(plan)
+    group_of = {item["receiptHandle"]: item["attributes"]["MessageGroupId"] for item in records}
+
+    failed = batch.handle(records)
+
+    delays = [
+        {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in parameters["Entries"]}
+        for operation, parameters in batch.queue.calls
+        if operation == "ChangeMessageVisibilityBatch"
+    ]
+    delayed = [handle for delay in delays for handle in delay]
+    assert sorted(delayed) == sorted(item["receiptHandle"] for item in records if item["messageId"] in failed)
+    for delay in delays:
+        assert len({group_of[handle] for handle in delay}) == 1
+        assert len(set(delay.values())) == 1
+        assert 1 <= next(iter(delay.values())) <= 60
+
+
 @pytest.mark.parametrize("fate", ["down", "defect", "copy fails"])
 def test_a_batch_whose_every_record_fails_still_answers(fate: Fate) -> None:
     batch = Batch()
@@ -286,7 +314,7 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
             handled.append(item)
 
     def process(*records: dict[str, Any]) -> list[str]:
-        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend)
+        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend, side_by_side=run_side_by_side)
         with processor(list(records), handle_chat):
             processor.process()
         return [str(item["itemIdentifier"]) for item in processor.response()["batchItemFailures"]]

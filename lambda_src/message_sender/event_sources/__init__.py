@@ -46,18 +46,16 @@ def _is_sqs_record(record: object) -> bool:
         return False
     attributes = record.get("attributes")
     return (
-        all(isinstance(record.get(name), str) for name in ("messageId", "body", "eventSourceARN"))
+        all(_is_id(record.get(name)) for name in ("messageId", "receiptHandle", "eventSourceARN"))
+        and isinstance(record.get("body"), str)
         and isinstance(attributes, dict)
+        and _is_id(attributes.get("MessageGroupId", "-"))  # a standard queue has none
         and all(_is_number(attributes.get(name)) for name in ("SentTimestamp", "ApproximateReceiveCount"))
     )
 
 
 def _is_event(event: dict[str, object]) -> bool:
-    return (
-        isinstance(event.get("detail"), dict)
-        and isinstance(event.get("id"), str)
-        and _is_time(event.get("time"))
-    )
+    return isinstance(event.get("detail"), dict) and _is_id(event.get("id")) and _is_time(event.get("time"))
 
 
 def _is_api_request(event: dict[str, object]) -> bool:
@@ -65,8 +63,12 @@ def _is_api_request(event: dict[str, object]) -> bool:
     return (
         isinstance(event.get("body", ""), str | None)
         and isinstance(context, dict)
-        and isinstance(context.get("extendedRequestId"), str)
+        and _is_id(context.get("extendedRequestId"))
     )
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != "" and value.isascii()
 
 
 def _is_time(value: object) -> bool:

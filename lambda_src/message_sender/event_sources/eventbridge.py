@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
+
+_FIRST_RETRY: Final = timedelta(minutes=1)
+"""When Lambda repeats an asynchronous invocation that failed. Source: Lambda developer guide."""
 
 
 def origin_of_event(event: Mapping[str, Any]) -> Origin:
@@ -79,6 +82,9 @@ class EventBridgeSource:
         """
         deadlines = Deadlines.of_invocation(context, self._clock)
         origin = origin_of_event(event)
+        # Lambda does not tell which of its tries this is, nor what became of one that was cut off
+        is_repeat = self._clock.now() - origin.accepted_at >= _FIRST_RETRY
+        origin = replace(origin, maybe_delivered=is_repeat)
         body = json.dumps(event["detail"])
         client_token = client_token_of_event(event)
         delivery = self._sender.deliver(
@@ -114,7 +120,7 @@ class EventBridgeSource:
             self._queues.hand_over(
                 json.dumps(detail),
                 client_token=str(delivery.correlation.client_token),
-                origin=replace(origin, maybe_delivered=outcome.maybe_delivered),
+                origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
                 message_group=group,
                 deduplication_id=origin.source_id,
                 until=until,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -66,6 +66,14 @@ class HandledRecord:
     error: MessageSenderError | None = None
 
 
+class SideBySide(Protocol):
+    """Runs calls at the same time. See `run_side_by_side`."""
+
+    def __call__(
+        self, calls: Sequence[Callable[[], None]], *, patience: float
+    ) -> list[BaseException | None]: ...
+
+
 class ChatBatchProcessor(BatchProcessor):
     """A batch processor that runs chats side by side.
 
@@ -76,12 +84,20 @@ class ChatBatchProcessor(BatchProcessor):
         patience: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
             the answer for the others.
         finish: Called once, in the main thread, with all records, chat by chat; may still set errors.
+        side_by_side: Runs the chats.
     """
 
-    def __init__(self, *, patience: float, finish: Callable[[Sequence[HandledRecord]], None]) -> None:
+    def __init__(
+        self,
+        *,
+        patience: float,
+        finish: Callable[[Sequence[HandledRecord]], None],
+        side_by_side: SideBySide,
+    ) -> None:
         super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
         self._patience = patience
         self._finish = finish
+        self._side_by_side = side_by_side
 
     def process(self) -> list[tuple[Any, ...]]:
         """Handle the batch and report each record as done or failed."""
@@ -89,7 +105,7 @@ class ChatBatchProcessor(BatchProcessor):
         for record in map(_read_record, self.records):
             chats[record.chat].append(record)
         runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
-        run_side_by_side([partial(self.handler, *run) for run in runs], patience=self._patience)
+        self._side_by_side([partial(self.handler, *run) for run in runs], patience=self._patience)
         # Copies of the lists: a thread that is late may still add to its own.
         handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
         self._finish(handled)
@@ -131,6 +147,7 @@ class SqsSource:
     Args:
         random: Returns a number from 0 to 1, for jitter.
         retry_window: A message that was tried and is older is given up.
+        side_by_side: Runs chats at the same time, and calls for several chats.
     """
 
     def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
@@ -144,6 +161,7 @@ class SqsSource:
         clock: Clock,
         random: Callable[[], float],
         retry_window: timedelta,
+        side_by_side: SideBySide = run_side_by_side,
     ) -> None:
         self._sender = sender
         self._queues = queues
@@ -153,6 +171,7 @@ class SqsSource:
         self._clock = clock
         self._random = random
         self._retry_window = retry_window
+        self._side_by_side = side_by_side
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
@@ -160,6 +179,7 @@ class SqsSource:
         processor = ChatBatchProcessor(
             patience=deadlines.copy - self._clock.monotonic(),
             finish=partial(self._finish, deadlines=deadlines),
+            side_by_side=self._side_by_side,
         )
         deliver_chat = self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines))
         with processor(event["Records"], deliver_chat):
@@ -254,7 +274,7 @@ class SqsSource:
         if not waiting:
             return
         answers = [answer for _, answer in waiting]
-        errors = run_side_by_side(answers, patience=until - self._clock.monotonic())
+        errors = self._side_by_side(answers, patience=until - self._clock.monotonic())
         for (result, _), error in zip(waiting, errors, strict=True):
             if error is not None:
                 self._telemetry.task_not_answered(result.origin, error)
@@ -280,7 +300,7 @@ class SqsSource:
         ]
         if not calls:
             return
-        for error in run_side_by_side(calls, patience=until - self._clock.monotonic()):
+        for error in self._side_by_side(calls, patience=until - self._clock.monotonic()):
             if error is not None:
                 self._telemetry.delay_failed(error)
 

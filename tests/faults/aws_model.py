@@ -1,0 +1,190 @@
+"""What the function's calls of SQS and EventBridge reach: queues, a bus, and the Participant Service.
+
+Each is a `network.Service`. Another one, such as Step Functions, is one more host name in the simulation.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending
+from tests.faults.queue_model import SqsError
+from tests.faults.weather import Strike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sandbox.participant_service.api import ParticipantApi
+    from tests.faults.network import Request
+    from tests.faults.queue_model import Queue
+    from tests.faults.virtual_time import VirtualTime
+    from tests.faults.weather import Weather
+
+_OPERATIONS: Final = {path: name for name, path in OPERATION_PATHS.items()}
+_NO_ANSWER_SECONDS: Final = 30.0
+
+
+class ParticipantHost:
+    """The local Participant Service, at its host name."""
+
+    def __init__(self, api: ParticipantApi, weather: Weather) -> None:
+        self._api = api
+        self._weather = weather
+
+    def __call__(self, request: Request) -> Answer:
+        counts = self._weather.counts
+        told_to = counts[Strike.THROTTLED] + counts[Strike.CHAT_DOWN]
+        answer = self._api.call(
+            _OPERATIONS[request.path], bearer=request.headers.get("x-amz-bearer"), body=request.body
+        )
+        if answer.status == 429 and counts[Strike.THROTTLED] + counts[Strike.CHAT_DOWN] == told_to:
+            counts[Strike.QUOTA] += 1
+        return answer
+
+
+@dataclass
+class Bus:
+    """The event bus: what was published on it.
+
+    Attributes:
+        results: When a result event was accepted, and its detail.
+    """
+
+    time: VirtualTime
+    weather: Weather
+    results: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer PutEvents."""
+        operation, parameters = _call(request)
+        if operation != "PutEvents":
+            return _unknown()
+        if self.weather.strikes(Strike.BUS_FAILS):
+            return _failure(self.weather)
+        answers: list[dict[str, str]] = []
+        in_part = self.weather.strikes(Strike.BUS_FAILS_IN_PART)
+        for entry in parameters["Entries"]:
+            if in_part and self.weather.random.random() < 0.5:
+                answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "told to refuse"})
+                continue
+            self.results.append((self.time.monotonic(), json.loads(entry["Detail"])))
+            answers.append({"EventId": f"e-{len(self.results)}"})
+        failed = sum("ErrorCode" in answer for answer in answers)
+        answer = _answer({"FailedEntryCount": failed, "Entries": answers})
+        if self.weather.strikes(Strike.BUS_TIMES_OUT):
+            return replace(answer, latency=_NO_ANSWER_SECONDS)
+        return answer
+
+
+@dataclass
+class Sqs:
+    """The SQS API in front of queues, as far as the function calls it.
+
+    Args:
+        queues: By the last part of their URL.
+    """
+
+    queues: Mapping[str, Queue]
+    weather: Weather
+
+    def __call__(self, request: Request) -> Answer:
+        operation, parameters = _call(request)
+        operations: dict[str, Callable[[Queue, dict[str, Any]], Answer]] = {
+            "SendMessage": self._send_message,
+            "SendMessageBatch": self._send_message_batch,
+            "ChangeMessageVisibilityBatch": self._change_visibility_batch,
+        }
+        if operation not in operations:
+            return _unknown()
+        queue = self.queues[parameters["QueueUrl"].rpartition("/")[2]]
+        try:
+            return operations[operation](queue, parameters)
+        except SqsError as error:
+            return _answer({"__type": f"com.amazonaws.sqs#{error}"}, status=400)
+
+    def _send_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
+        if self.weather.strikes(Strike.QUEUE_FAILS):
+            return _failure(self.weather)
+        answer = _answer({"MessageId": _send(queue, parameters)})
+        if self.weather.strikes(Strike.QUEUE_TIMES_OUT):
+            return replace(answer, latency=_NO_ANSWER_SECONDS)
+        return answer
+
+    def _send_message_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
+        if self.weather.strikes(Strike.QUEUE_FAILS):
+            return _failure(self.weather)
+
+        def send(entry: dict[str, Any]) -> None:
+            if self.weather.strikes(Strike.QUEUE_FAILS):
+                raise SqsError("InternalError")
+            _send(queue, entry)
+
+        return _each(parameters["Entries"], send)
+
+    def _change_visibility_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
+        if self.weather.strikes(Strike.VISIBILITY_FAILS):
+            return _failure(self.weather)
+        in_part = self.weather.strikes(Strike.VISIBILITY_FAILS_IN_PART)
+
+        def change(entry: dict[str, Any]) -> None:
+            if in_part and self.weather.random.random() < 0.5:
+                raise SqsError("InternalError")
+            queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
+
+        return _each(parameters["Entries"], change)
+
+
+def _send(queue: Queue, parameters: dict[str, Any]) -> str:
+    attributes = parameters.get("MessageAttributes", {})
+    return queue.send(
+        parameters["MessageBody"],
+        group=parameters.get("MessageGroupId"),
+        deduplication_id=parameters.get("MessageDeduplicationId"),
+        attributes={name: value["StringValue"] for name, value in attributes.items()},
+    )
+
+
+def _each(entries: list[dict[str, Any]], call: Callable[[dict[str, Any]], None]) -> Answer:
+    """Answer a batch: each entry succeeds or fails by itself."""
+    successful: list[dict[str, str]] = []
+    failed: list[dict[str, str]] = []
+    for entry in entries:
+        try:
+            call(entry)
+        except SqsError as error:
+            failed.append({"Id": entry["Id"], "Code": str(error)})
+        else:
+            successful.append({"Id": entry["Id"]})
+    return _answer({"Successful": successful, "Failed": failed})
+
+
+def _call(request: Request) -> tuple[str, dict[str, Any]]:
+    return request.headers["x-amz-target"].rpartition(".")[2], json.loads(request.body)
+
+
+def _unknown() -> Answer:
+    return _answer({"__type": "com.amazonaws#UnknownOperationException"}, status=400)
+
+
+def _failure(weather: Weather) -> Answer:
+    """Answer a call of which nothing was accepted, in one of the ways in which services fail."""
+    answer = _answer({"__type": "com.amazonaws#InternalFailure"}, status=500)
+    match weather.random.randrange(4):
+        case 0:
+            return replace(answer, ending=Ending.RESET)
+        case 1:
+            return replace(answer, latency=_NO_ANSWER_SECONDS)
+        case 2:
+            return _answer({"__type": "com.amazonaws#ThrottlingException"}, status=400)
+        case _:
+            return answer
+
+
+def _answer(document: dict[str, Any], *, status: int = 200) -> Answer:
+    return Answer(
+        status=status,
+        headers={"content-type": "application/x-amz-json-1.0"},
+        body=json.dumps(document).encode(),
+    )

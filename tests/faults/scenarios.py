@@ -1,0 +1,321 @@
+"""Named situations, each with what it must end in, on top of the checks that hold always.
+
+A scenario is a function of a seed that returns what was violated, by check. Bounds are in virtual seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from message_sender.retry import LONGEST_REDELIVERY_DELAY
+from sandbox.participant_service.faults import Latency, Status
+from tests.faults.invariants import Observations, Violations, violations
+from tests.faults.lambda_model import FUNCTION_TIMEOUT
+from tests.faults.simulation import RETRY_WINDOW_MINUTES, VISIBILITY_TIMEOUT, Setup, Simulation
+from tests.faults.traffic import NUMBER, Plan, Route
+from tests.faults.virtual_time import START
+from tests.faults.weather import STORMY, Strike
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.faults.traffic import Accepted, Chat
+
+Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
+
+_RETRY_WINDOW: Final = RETRY_WINDOW_MINUTES * 60.0
+AT_ONCE: Final = 2.0
+"""Seconds that a message takes at most that nothing goes wrong with, and that is behind none."""
+
+RECOVERY: Final = LONGEST_REDELIVERY_DELAY + FUNCTION_TIMEOUT
+"""Seconds after which a chat goes on at the latest, once its trouble is over: one backoff, one batch."""
+
+SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
+"""Seconds by which others delay a chat at most: the batch that its last message shared with them."""
+
+
+def mix(seed: object, *, messages: int = 500, chats: int = 30) -> Simulation:
+    """Let everything go wrong at once, with storms on top, for some hours."""
+    simulation = Simulation(Setup(seed=seed, rates=STORMY))
+    seconds = messages / 4
+    simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
+    random, time, weather = simulation.weather.random, simulation.time, simulation.weather
+    storms: list[tuple[dict[Strike, float], float]] = [
+        ({Strike.THROTTLED: 0.8}, 60),
+        ({Strike.SERVER_ERROR: 0.9}, 120),
+        ({Strike.REFUSED: 0.9}, 40),
+        ({Strike.SLOW: 0.5}, 40),
+        ({Strike.CUT: 0.5}, 40),
+        ({Strike.BUS_FAILS: 1.0}, 60),
+        ({Strike.BUS_FAILS: 1.0, Strike.QUEUE_FAILS: 0.9}, 30),
+        ({Strike.VISIBILITY_FAILS: 0.9}, 60),
+        ({Strike.CRASH: 0.3}, 60),
+        ({Strike.CUT_OFF: 0.3}, 60),
+        ({Strike.LOST_ACKNOWLEDGEMENT: 0.5}, 60),
+    ]
+    begins = 0.0
+    while begins < seconds:
+        rates, lasts = random.choice(storms)
+        time.after(begins, partial(weather.storm, rates, seconds=lasts))
+        begins += lasts + random.uniform(10, 60)
+    for chat in simulation.producers.chats:
+        if random.random() < 0.04:  # a chat that is down for so long that its messages are given up
+            down = partial(
+                simulation.participant.faults.add,
+                Status(status=503),
+                contact_id=chat.contact_id,
+                times=None,
+            )
+            time.after(random.uniform(0, seconds), down)
+    for _ in range(int(seconds // 600) + 1):
+        at = random.uniform(0, seconds)
+        time.after(at, partial(simulation.participant.throttle.set, 3, burst=5))
+        time.after(at + 90, simulation.participant.throttle.off)
+    simulation.run()
+    return simulation
+
+
+def random_mix(seed: object) -> dict[str, Violations]:
+    """Many messages, many chats, every fault."""
+    return violations(Observations.of(mix(seed)))
+
+
+def outage(seed: object) -> dict[str, Violations]:
+    """The service is down for five minutes: nothing fails, and all goes on soon after."""
+    simulation = Simulation(Setup(seed=seed))
+    routes = {Route.QUEUE: 4.0, Route.BUS: 1.0}
+    simulation.producers.carry_out(
+        Plan(messages=120, chats=24, seconds=200, invalid=0, ending=0, routes=routes)
+    )
+    simulation.weather.storm({Strike.SERVER_ERROR: 1.0}, seconds=300)
+    simulation.run()
+
+    late = [message for message in _all(simulation) if _ended_at(simulation, message) > 300 + RECOVERY]
+    return _found(
+        simulation,
+        {
+            "no failure": _not_sent(simulation),
+            "recovery": [f"message {message.number} came {RECOVERY:.0f} s late" for message in late],
+        },
+    )
+
+
+def failing_service(seed: object) -> dict[str, Violations]:
+    """Six of ten calls fail: messages come back often, and their chats keep their order."""
+    simulation = Simulation(Setup(seed=seed, rates={Strike.SERVER_ERROR: 0.6}))
+    plan = Plan(messages=100, chats=10, seconds=60, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def throttling(seed: object) -> dict[str, Violations]:
+    """Messages come at three times the quota: nothing fails, all are sent."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.participant.throttle.set(10, burst=15)
+    simulation.producers.carry_out(
+        Plan(messages=300, chats=60, seconds=10, invalid=0, ending=0, routes={Route.QUEUE: 1})
+    )
+    simulation.run()
+
+    return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def given_up(seed: object) -> dict[str, Violations]:
+    """One chat does not work for half an hour: its messages fail when the retry window is over."""
+    simulation = Simulation(Setup(seed=seed))
+    producers = simulation.producers
+    broken, sound = producers.start_chat(), producers.start_chat()
+    simulation.participant.faults.add(Status(status=500), contact_id=broken.contact_id, times=None)
+    failing = [producers.send(broken) for _ in range(3)]
+    producers.send(sound)
+    simulation.time.after(1800, simulation.participant.faults.clear)
+    simulation.run()
+
+    longest = _RETRY_WINDOW + LONGEST_REDELIVERY_DELAY + 2 * FUNCTION_TIMEOUT
+    return _found(
+        simulation,
+        {
+            "in time": [
+                f"message {message.number} was not given up in time"
+                for message in failing
+                if not _RETRY_WINDOW < _ended_at(simulation, message) <= longest
+            ]
+        },
+    )
+
+
+def poison(seed: object) -> dict[str, Violations]:
+    """The function dies of one message each time: SQS moves it, and its chat goes on.
+
+    What shares its batches is received as often as the poison, and may end where it ends. All else goes on.
+    """
+    simulation = Simulation(Setup(seed=seed, poison=lambda event: "poison" in json.dumps(event)))
+    producers, time = simulation.producers, simulation.time
+    chat = producers.start_chat()
+    deadly = producers.send(chat, Metadata={"note": "poison"})
+    companions = [producers.send(chat), producers.send(producers.start_chat())]
+    others: list[Accepted] = []
+    for minute in range(20):
+        time.after(60 * minute + 5, lambda: others.append(producers.send(producers.start_chat())))
+    for hour in (2, 3):
+        time.after(3600 * hour, lambda: others.append(producers.send(chat)))
+    simulation.run()
+
+    seen = Observations.of(simulation)
+    moved = {letter.message_id for letter in seen.dead_letters if letter.source_queue}
+    return _found(
+        simulation,
+        {
+            "poison": [] if deadly.source_ids[0] in moved else ["the poison was not moved"],
+            "companions": [
+                f"message {message.number} is lost"
+                for message in companions
+                if message.source_ids[0] not in moved and seen.outcome(message.client_token) != "SENT"
+            ],
+            "chat goes on": [
+                f"message {message.number} is {seen.outcome(message.client_token)}"
+                for message in others
+                if seen.outcome(message.client_token) != "SENT"
+            ],
+        },
+    )
+
+
+def cut_off(seed: object, *, idempotency_window: float | None = None) -> dict[str, Violations]:
+    """Many invocations are cut off in mid-batch: nothing is lost, nothing appears twice."""
+    simulation = Simulation(
+        Setup(
+            seed=seed,
+            rates={Strike.CUT_OFF: 0.25, Strike.CRASH: 0.25},
+            idempotency_window=idempotency_window,
+        )
+    )
+    plan = Plan(messages=150, chats=20, seconds=60, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def forgetful_service(seed: object) -> dict[str, Violations]:
+    """The same, with a service that forgets a ClientToken before the message comes back."""
+    return cut_off(seed, idempotency_window=VISIBILITY_TIMEOUT / 3)
+
+
+def calm_among_troubled(seed: object) -> dict[str, Violations]:
+    """Some chats are slow and failing: the others lose no more than the batch that they share.
+
+    A chat of one message loses nothing: it shares a batch, but is not behind anything. A chat of several may
+    have to wait for the batch of its message before.
+    """
+    simulation = Simulation(Setup(seed=seed))
+    producers, random, time = simulation.producers, simulation.weather.random, simulation.time
+    busy, troubled = ([producers.start_chat() for _ in range(10)] for _ in range(2))
+    for chat in troubled:
+        fault = random.choice([Latency(latency=4.5), Latency(latency=30), Status(status=503, latency=2)])
+        simulation.participant.faults.add(fault, contact_id=chat.contact_id, times=None)
+    bounds: list[tuple[Accepted, float]] = []
+
+    def send(seconds: float, chat: Chat) -> None:
+        bounds.append((producers.send(chat), seconds))
+
+    for _ in range(100):
+        at = random.uniform(0, 120)
+        time.after(at, partial(send, AT_ONCE, producers.start_chat()))
+        time.after(at, partial(send, SHARED_BATCH, random.choice(busy)))
+        time.after(at, partial(producers.send, random.choice(troubled)))
+    simulation.run()
+
+    appeared = _appeared_at(simulation)
+    return _found(
+        simulation,
+        {
+            "delay": [
+                f"message {message.number} waited {waited:.1f} s for others"
+                for message, bound in bounds
+                if (waited := appeared.get(message.number, float("inf")) - message.at) > bound
+            ]
+        },
+    )
+
+
+def slow_service(seed: object) -> dict[str, Violations]:
+    """Every answer takes long: what does not fit into the time of an invocation comes back."""
+    simulation = Simulation(Setup(seed=seed, rates={Strike.BUS_FAILS: 0.5, Strike.QUEUE_FAILS: 0.3}))
+    simulation.participant.faults.add(Latency(latency=4.6), times=None)
+    plan = Plan(messages=60, chats=6, seconds=20, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    return _found(simulation)
+
+
+def no_way_to_publish(seed: object) -> dict[str, Violations]:
+    """Neither bus nor queue takes results for a minute: the messages come back until one does."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.weather.storm({Strike.BUS_FAILS: 1.0, Strike.QUEUE_FAILS: 1.0}, seconds=60)
+    simulation.producers.carry_out(
+        Plan(messages=40, chats=10, seconds=30, ending=0, routes={Route.QUEUE: 3, Route.BUS: 1})
+    )
+    simulation.run()
+
+    return _found(simulation)
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "a mix of everything": random_mix,
+    "five minutes of outage": outage,
+    "a service that fails more often than not": failing_service,
+    "three times the quota": throttling,
+    "a chat that does not work": given_up,
+    "a message the function dies of": poison,
+    "invocations cut off in mid-batch": cut_off,
+    "calm chats among troubled ones": calm_among_troubled,
+    "answers that take long": slow_service,
+    "no way to publish": no_way_to_publish,
+}
+
+
+def _found(simulation: Simulation, own: Mapping[str, Violations] | None = None) -> dict[str, Violations]:
+    """Return what is violated, of the checks that hold always and of the scenario's own."""
+    found = violations(Observations.of(simulation))
+    return found | {name: violated for name, violated in (own or {}).items() if violated}
+
+
+def _all(simulation: Simulation) -> Iterable[Accepted]:
+    return simulation.producers.accepted.values()
+
+
+def _not_sent(simulation: Simulation) -> Violations:
+    """Say which valid messages were not sent."""
+    seen = Observations.of(simulation)
+    return [
+        f"message {message.number} is {seen.outcome(message.client_token)}"
+        for message in _all(simulation)
+        if message.code is None and not message.expires and seen.outcome(message.client_token) != "SENT"
+    ]
+
+
+def _ended_at(simulation: Simulation, message: Accepted) -> float:
+    """Return when a message's first result was on the bus, infinity if it never was."""
+    return min(
+        (at for at, result in simulation.bus.results if result["ClientToken"] == message.client_token),
+        default=float("inf"),
+    )
+
+
+def _appeared_at(simulation: Simulation) -> dict[int, float]:
+    """Return when each message appeared in its chat, by the number of its text."""
+    service = simulation.participant.service
+    return {
+        int(found[1]): datetime.fromisoformat(item.absolute_time).timestamp() - START.timestamp()
+        for chat in simulation.producers.chats
+        for item in service.messages(chat.contact_id)
+        if (found := NUMBER.search(str(item.content)))
+    }

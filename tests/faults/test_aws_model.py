@@ -1,0 +1,157 @@
+"""The APIs of SQS and EventBridge as the function sees them: whole, in part, and failing."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+
+from sandbox.participant_service.api import Ending, ParticipantApi
+from tests.faults.aws_model import Bus, ParticipantHost, Sqs
+from tests.faults.network import Request
+from tests.faults.queue_model import Queue
+from tests.faults.virtual_time import VirtualTime
+from tests.faults.weather import CALM, Rates, Strike, Weather
+
+
+class World:
+    """A FIFO queue and a bus, in some weather."""
+
+    def __init__(self, rates: Rates = CALM) -> None:
+        self.time = VirtualTime()
+        self.weather = Weather(time=self.time, random=Random(1), rates=rates)
+        self.queue = Queue("messages.fifo", time=self.time, random=Random(2))
+        self.sqs = Sqs({self.queue.name: self.queue}, self.weather)
+        self.bus = Bus(self.time, self.weather)
+
+    def call(self, operation: str, **parameters: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  # JSON
+        if operation != "PutEvents":
+            parameters["QueueUrl"] = "http://sqs/000000000000/messages.fifo"
+        service = self.bus if operation == "PutEvents" else self.sqs
+        answer = service(
+            Request("POST", "/", {"x-amz-target": f"Service.{operation}"}, json.dumps(parameters).encode())
+        )
+        return answer.status, json.loads(answer.body)
+
+
+MESSAGE = {"MessageBody": "a", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
+ENTRIES = [
+    {"Id": "0", **MESSAGE},
+    {"Id": "1", **MESSAGE, "MessageBody": "\x00", "MessageDeduplicationId": "e"},
+]
+
+
+def test_a_message_is_sent_with_its_attributes() -> None:
+    world = World()
+
+    status, answer = world.call(
+        "SendMessage", **MESSAGE, MessageAttributes={"Code": {"DataType": "String", "StringValue": "x"}}
+    )
+
+    [message] = world.queue.messages
+    assert (status, answer["MessageId"]) == (200, message.message_id)
+    assert message.attributes == {"Code": "x"}
+
+
+def test_a_message_that_sqs_refuses_is_a_client_error() -> None:
+    status, answer = World().call("SendMessage", **MESSAGE | {"MessageBody": "\x00"})
+
+    assert (status, answer["__type"]) == (400, "com.amazonaws.sqs#InvalidMessageContents")
+
+
+def test_each_entry_of_a_batch_succeeds_or_fails_by_itself() -> None:
+    world = World()
+
+    status, answer = world.call("SendMessageBatch", Entries=ENTRIES)
+
+    assert status == 200
+    assert [entry["Id"] for entry in answer["Successful"]] == ["0"]
+    assert [entry["Id"] for entry in answer["Failed"]] == ["1"]
+
+
+def test_visibility_changes_in_part() -> None:
+    world = World()
+    world.call("SendMessage", **MESSAGE)
+    [message] = world.queue.receive()
+    entries = [
+        {"Id": "0", "ReceiptHandle": message.receipt, "VisibilityTimeout": 7},
+        {"Id": "1", "ReceiptHandle": "unknown", "VisibilityTimeout": 7},
+    ]
+
+    _, answer = world.call("ChangeMessageVisibilityBatch", Entries=entries)
+
+    assert [entry["Id"] for entry in answer["Failed"]] == ["1"]
+    assert world.queue.messages[0].visible_at == 7
+
+
+def entry(number: int) -> dict[str, str]:
+    return {"Detail": json.dumps({"number": number})}
+
+
+def test_a_bus_keeps_what_it_takes() -> None:
+    world = World()
+
+    status, answer = world.call("PutEvents", Entries=[entry(1), entry(2)])
+
+    assert (status, answer["FailedEntryCount"]) == (200, 0)
+    assert [detail["number"] for _, detail in world.bus.results] == [1, 2]
+
+
+def test_a_bus_that_fails_in_part_says_which_entries() -> None:
+    world = World({Strike.BUS_FAILS_IN_PART: 1.0})
+
+    _, answer = world.call("PutEvents", Entries=[entry(number) for number in range(10)])
+
+    taken = [number for number, told in enumerate(answer["Entries"]) if "EventId" in told]
+    assert [detail["number"] for _, detail in world.bus.results] == taken
+    assert 0 < answer["FailedEntryCount"] == 10 - len(taken)
+
+
+@pytest.mark.parametrize("strike", [Strike.BUS_FAILS, Strike.QUEUE_FAILS, Strike.VISIBILITY_FAILS])
+def test_what_fails_has_no_effect(strike: Strike) -> None:
+    world = World({strike: 1.0})
+    operation = {
+        Strike.BUS_FAILS: ("PutEvents", {"Entries": [entry(1)]}),
+        Strike.QUEUE_FAILS: ("SendMessage", MESSAGE),
+        Strike.VISIBILITY_FAILS: ("ChangeMessageVisibilityBatch", {"Entries": []}),
+    }[strike]
+
+    status, _ = world.call(operation[0], **operation[1])  # type: ignore[arg-type]  # parameters by name
+
+    assert status != 200 or world.weather.counts[strike] == 1
+    assert world.bus.results == []
+    assert world.queue.messages == []
+
+
+@pytest.mark.parametrize("strike", [Strike.BUS_TIMES_OUT, Strike.QUEUE_TIMES_OUT])
+def test_what_times_out_was_accepted(strike: Strike) -> None:
+    world = World({strike: 1.0})
+
+    world.call("PutEvents", Entries=[entry(1)])
+    world.call("SendMessage", **MESSAGE)
+
+    assert len(world.bus.results) == len(world.queue.messages) == 1
+    assert world.weather.counts[strike] == 1
+
+
+def test_an_operation_that_is_not_here_is_refused() -> None:
+    assert World().call("DeleteQueue")[0] == 400
+
+
+def test_the_participant_service_counts_what_is_over_its_quota() -> None:
+    time = VirtualTime()
+    weather = Weather(time=time, random=Random(1), rates=CALM)
+    api = ParticipantApi(clock=time.epoch)
+    chat = api.service.start_chat()
+    token = api.service.create_connection(chat.participant_token).connection_token
+    api.throttle.set(1, burst=1)
+    body = json.dumps({"ContentType": "text/plain", "Content": "hello"}).encode()
+    host = ParticipantHost(api, weather)
+
+    answers = [host(Request("POST", "/participant/message", {"x-amz-bearer": token}, body)) for _ in "12"]
+
+    assert [answer.status for answer in answers] == [200, 429]
+    assert weather.counts[Strike.QUOTA] == 1
+    assert answers[0].ending is Ending.KEPT_OPEN
