@@ -190,3 +190,15 @@ def test_the_commands_of_the_runbook_are_found() -> None:
 
     assert len(found) >= 25
     assert ["lambda", "get-event-source-mapping", "--uuid", "$MAPPING", "--query", "State"] in found
+
+
+@pytest.mark.parametrize("page", ["operations.md", "security.md"])
+def test_every_option_that_is_named_is_there(page: str) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "lambda_src" / "message_sender").rglob("*.py"))
+    options = {option.name for option in fields(StageOptions)}
+
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`:]", (ROOT / "docs" / page).read_text()))
+
+    # The others are keys of the log and names of the code
+    assert named & options
+    assert [name for name in sorted(named - options) if name not in sources] == []
