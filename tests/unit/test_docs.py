@@ -16,7 +16,7 @@ from jsonschema import Draft7Validator
 
 from infra.options import StageOptions
 from message_sender.errors import DeliveryError
-from scripts.render_docs import README, render
+from scripts.render_docs import REFERENCE, render
 from tests.support.schemas import RESULT_SCHEMA
 from tests.unit.test_errors import leaves
 
@@ -27,18 +27,18 @@ LASTING = [page for page in PAGES if page.name != "decisions.md"]
 
 
 def test_the_table_of_fields_is_that_of_the_schema() -> None:
-    assert README.read_text() == render(README.read_text()), "run `make docs`"
+    assert REFERENCE.read_text() == render(REFERENCE.read_text()), "run `make docs`"
 
 
 def test_the_example_of_a_result_keeps_the_schema() -> None:
-    [example] = re.findall(r'```json\n(\{"Version".*?)\n```', README.read_text(), re.DOTALL)
+    [example] = re.findall(r'```json\n(\{"Version".*?)\n```', REFERENCE.read_text(), re.DOTALL)
 
     Draft7Validator(RESULT_SCHEMA).validate(json.loads(example))
 
 
-def test_every_code_is_in_the_readme() -> None:
+def test_every_code_is_in_the_reference() -> None:
     listed = re.findall(
-        r"^\| `(\w+)` \| (?:REJECTED|tried again, then FAILED) \|", README.read_text(), re.MULTILINE
+        r"^\| `(\w+)` \| (?:REJECTED|tried again, then FAILED) \|", REFERENCE.read_text(), re.MULTILINE
     )
 
     assert sorted(f"{code}Error" for code in listed) == sorted(
@@ -46,11 +46,11 @@ def test_every_code_is_in_the_readme() -> None:
     )
 
 
-def test_every_option_is_in_the_readme_with_its_values() -> None:
+def test_every_option_is_in_the_reference_with_its_values() -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     stages: dict[str, dict[str, Any]] = context["stages"]
 
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", README.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", REFERENCE.read_text(), re.MULTILINE)
 
     def shown(value: object) -> str:
         return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -62,10 +62,10 @@ def test_every_option_is_in_the_readme_with_its_values() -> None:
     }
 
 
-def test_every_json_of_the_readme_can_be_pasted() -> None:
-    readme = README.read_text()
-    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", readme, re.DOTALL)
-    [entries] = re.findall(r"<<'END'\n(.*?)\nEND\n", readme, re.DOTALL)
+def test_every_json_of_the_reference_can_be_pasted() -> None:
+    reference = REFERENCE.read_text()
+    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", reference, re.DOTALL)
+    [entries] = re.findall(r"<<'END'\n(.*?)\nEND\n", reference, re.DOTALL)
 
     requests = [json.loads(argument) for argument in arguments]
     requests += [json.loads(entry["Detail"]) for entry in json.loads(entries)]
