@@ -83,6 +83,11 @@ class SenderFunction(Construct):
             timeout=TIMEOUT,
             memory_size=options.memory_size_mb,
             role=self.role,
+            # Otherwise each deployment deletes the version before, and there is none to roll back to. What a
+            # failed deployment has published goes: Lambda would publish no second version of the same code.
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            ),
             environment={
                 "EVENT_BUS_NAME": bus.event_bus_name,
                 "MESSAGE_QUEUE_URL": queues.messages.queue_url,

@@ -1,4 +1,4 @@
-"""Write into the README what is said elsewhere: the table of the request's fields, from its JSON Schema.
+"""Write into the reference what is said elsewhere: the table of the request's fields, from its JSON Schema.
 
 usage: python scripts/render_docs.py            `make docs`; a test fails while there is something to write
 """
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
-README: Final = ROOT / "README.md"
+REFERENCE: Final = ROOT / "docs" / "reference.md"
 SCHEMA: Final = ROOT / "lambda_src" / "message_sender" / "schemas" / "send_message_request.json"
 
 _BLOCK: Final = re.compile(r"(<!-- request fields: written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def render(readme: str) -> str:
-    """Return the README with its table written anew."""
+def render(reference: str) -> str:
+    """Return the reference with its table written anew."""
     schema = json.loads(SCHEMA.read_text())
     rows = [
         f"| `{name}` | {_yes_or_no(name in schema['required'])} | {_rule(rules)} | {rules['description']} |"
         for name, rules in schema["properties"].items()
     ]
     table = "\n".join(["| Field | Required | Rule | What |", "|---|---|---|---|", *rows])
-    return _BLOCK.sub(lambda block: f"{block[1]}{table}\n{block[2]}", readme)
+    return _BLOCK.sub(lambda block: f"{block[1]}{table}\n{block[2]}", reference)
 
 
 def _yes_or_no(value: bool) -> str:  # noqa: FBT001  # what else would it be
@@ -54,4 +54,4 @@ def _rule(rules: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(render(README.read_text()))
+    REFERENCE.write_text(render(REFERENCE.read_text()))

@@ -8,7 +8,7 @@ from aws_cdk.assertions import Template
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 from message_sender.errors import RejectedError, RetryableError
 from message_sender.request import SCHEMA
-from scripts.render_docs import README
+from scripts.render_docs import REFERENCE
 from tests.infra.template import (
     ALIAS,
     KEY,
@@ -85,9 +85,9 @@ def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(templ
     assert "Output" not in task
 
 
-def test_task_of_the_readme_is_that_of_the_state_machine(dev: Template) -> None:
+def test_task_of_the_reference_is_that_of_the_state_machine(dev: Template) -> None:
     task = definition(dev)["States"]["SendToQueue"]
-    [shown] = re.findall(r'```json\n(\{"Type": "Task".*?)\n```', README.read_text(), re.DOTALL)
+    [shown] = re.findall(r'```json\n(\{"Type": "Task".*?)\n```', REFERENCE.read_text(), re.DOTALL)
 
     pasted = json.loads(shown.replace("<MessageQueueUrl>", MESSAGES))
 

@@ -261,3 +261,9 @@ def test_function_waits_for_its_permissions(template: Template) -> None:
     function = template.to_json()["Resources"][FUNCTION]
 
     assert ROLE_POLICY in function["DependsOn"]
+
+
+def test_the_previous_version_stays_to_be_rolled_back_to(template: Template) -> None:
+    (version,) = template.find_resources("AWS::Lambda::Version").values()
+
+    assert version.get("DeletionPolicy") == "RetainExceptOnCreate"

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 from jsonschema import Draft7Validator
 
 from infra.options import StageOptions
 from message_sender.errors import DeliveryError
-from scripts.render_docs import README, render
+from scripts.render_docs import REFERENCE, render
 from tests.support.schemas import RESULT_SCHEMA
 from tests.unit.test_errors import leaves
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+# Decisions are of their day; the changelog of its release
+LASTING = [page for page in PAGES if page.name != "decisions.md"]
 
 
 def test_the_table_of_fields_is_that_of_the_schema() -> None:
-    assert README.read_text() == render(README.read_text()), "run `make docs`"
+    assert REFERENCE.read_text() == render(REFERENCE.read_text()), "run `make docs`"
 
 
 def test_the_example_of_a_result_keeps_the_schema() -> None:
-    [example] = re.findall(r'```json\n(\{"Version".*?)\n```', README.read_text(), re.DOTALL)
+    [example] = re.findall(r'```json\n(\{"Version".*?)\n```', REFERENCE.read_text(), re.DOTALL)
 
     Draft7Validator(RESULT_SCHEMA).validate(json.loads(example))
 
 
-def test_every_code_is_in_the_readme() -> None:
+def test_every_code_is_in_the_reference() -> None:
     listed = re.findall(
-        r"^\| `(\w+)` \| (?:REJECTED|tried again, then FAILED) \|", README.read_text(), re.MULTILINE
+        r"^\| `(\w+)` \| (?:REJECTED|tried again, then FAILED) \|", REFERENCE.read_text(), re.MULTILINE
     )
 
     assert sorted(f"{code}Error" for code in listed) == sorted(
@@ -40,11 +46,11 @@ def test_every_code_is_in_the_readme() -> None:
     )
 
 
-def test_every_option_is_in_the_readme_with_its_values() -> None:
+def test_every_option_is_in_the_reference_with_its_values() -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     stages: dict[str, dict[str, Any]] = context["stages"]
 
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", README.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \|", REFERENCE.read_text(), re.MULTILINE)
 
     def shown(value: object) -> str:
         return "–" if value in (None, []) else str(value).lower() if isinstance(value, bool) else str(value)
@@ -56,10 +62,10 @@ def test_every_option_is_in_the_readme_with_its_values() -> None:
     }
 
 
-def test_every_json_of_the_readme_can_be_pasted() -> None:
-    readme = README.read_text()
-    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", readme, re.DOTALL)
-    [entries] = re.findall(r"<<'END'\n(.*?)\nEND\n", readme, re.DOTALL)
+def test_every_json_of_the_reference_can_be_pasted() -> None:
+    reference = REFERENCE.read_text()
+    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", reference, re.DOTALL)
+    [entries] = re.findall(r"<<'END'\n(.*?)\nEND\n", reference, re.DOTALL)
 
     requests = [json.loads(argument) for argument in arguments]
     requests += [json.loads(entry["Detail"]) for entry in json.loads(entries)]
@@ -98,3 +104,101 @@ def test_the_version_is_one() -> None:
     from message_sender import __version__  # noqa: PLC0415  # what is tested
 
     assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names of a page's headings, as the usual hosts make them."""
+    headings = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https://)([^)#]*)(?:#([^)]+))?\)", without_code(page))
+
+    targets = [(page.parent / path if path else page, anchor) for path, anchor in links]
+
+    assert [str(target) for target, _ in targets if not target.exists()] == []
+    assert [anchor for target, anchor in targets if anchor and anchor not in anchors(target)] == []
+
+
+@pytest.mark.parametrize("page", LASTING, ids=lambda page: page.name)
+def test_every_target_of_make_is_there(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    named = re.findall(r"(?:^|`)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE)
+
+    assert set(named) <= set(targets)
+
+
+@pytest.mark.parametrize("page", LASTING, ids=lambda page: page.name)
+def test_every_test_that_is_named_is_there(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`", page.read_text())
+
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+GLOBAL_OPTIONS = {"output", "query", "cli-binary-format"}
+
+
+def commands_of_the_aws_cli(page: Path) -> list[list[str]]:
+    """Return the words of each command, `make` lines and the like aside."""
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL))
+    inline = re.findall(r"`(aws [^`]+)`", without_code(page))
+    joined = re.sub(r"\s#\s.*$", "", blocks.replace("\\\n", " "), flags=re.MULTILINE)
+    starts = [match.end() for match in re.finditer(r"(?:^|\$\(|; |  )aws (?=[a-z])", joined, re.MULTILINE)]
+    return [_words(text) for text in [*(joined[start:] for start in starts), *(text[4:] for text in inline)]]
+
+
+def _words(text: str) -> list[str]:
+    """Split up to the end of the command, which may be that of a `$(...)`."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";")
+    lexer.whitespace = " \t"
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    words = []
+    for word in lexer:
+        command, end, _ = word.partition("\n")
+        if command and command != ";":
+            words.append(command)
+        if end or word == ";" or (command.endswith(")") and command.count("(") < command.count(")")):
+            break
+    return words
+
+
+@pytest.mark.parametrize("page", LASTING, ids=lambda page: page.name)
+def test_every_command_of_the_aws_cli_is_one_that_it_knows(page: Path) -> None:
+    session = botocore.session.get_session()
+    for service, command, *words in commands_of_the_aws_cli(page):
+        if command == "wait":
+            continue
+        model = session.get_service_model(service)
+        operations = {xform_name(name, "-"): name for name in model.operation_names}
+        assert command in operations, f"aws {service} {command}"
+        shape = model.operation_model(operations[command]).input_shape
+        known = {xform_name(name, "-") for name in shape.members} if shape else set()
+        options = {word[2:].partition("=")[0].removeprefix("no-") for word in words if word.startswith("--")}
+        assert options <= known | GLOBAL_OPTIONS, f"aws {service} {command}"
+
+
+def test_the_commands_of_the_runbook_are_found() -> None:
+    found = commands_of_the_aws_cli(ROOT / "docs" / "operations.md")
+
+    assert len(found) >= 25
+    assert ["lambda", "get-event-source-mapping", "--uuid", "$MAPPING", "--query", "State"] in found
+
+
+@pytest.mark.parametrize("page", ["operations.md", "security.md"])
+def test_every_option_that_is_named_is_there(page: str) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "lambda_src" / "message_sender").rglob("*.py"))
+    options = {option.name for option in fields(StageOptions)}
+
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`:]", (ROOT / "docs" / page).read_text()))
+
+    # The others are keys of the log and names of the code
+    assert named & options
+    assert [name for name in sorted(named - options) if name not in sources] == []
