@@ -22,7 +22,7 @@ from sandbox.processes import ChildProcesses, stopped_by_signals
 
 PICTURE = ROOT / "docs/images/dashboard.svg"
 
-_PERIOD = 10
+_POINTS = 30
 _CAPTION = (
     "The dashboard of the stage dev, with the figures of a local run of {minutes:g} minutes. In the place of "
     "Amazon Connect is the local participant service, which answers in 60 to 250 ms and grants 10 calls a "
@@ -48,11 +48,12 @@ def _render(children: ChildProcesses, arguments: argparse.Namespace) -> None:
     with local_stack(children, folder=arguments.folder, emulator_port=arguments.emulator_port) as stack:
         recording = run(stack, seconds=arguments.seconds, report=_tell)
         shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
+    period = max(1, round(arguments.seconds / _POINTS))
     picture = draw(
         json.loads(shown["DashboardBody"]),
         recording,
-        period=_PERIOD,
-        caption=_CAPTION.format(minutes=arguments.seconds / 60, period=_PERIOD),
+        period=period,
+        caption=_CAPTION.format(minutes=arguments.seconds / 60, period=period),
     )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(picture, encoding="utf-8")

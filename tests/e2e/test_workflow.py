@@ -201,7 +201,7 @@ def test_a_task_that_has_timed_out_before_its_answer_is_no_error(
     [ended] = [line for line in said if client_token in line and '"Message ended"' in line]
     assert json.loads(ended)["level"] == "INFO"
     assert [line for line in said if result.source_id in line and "Task not answered" in line] == []
-    assert [line for line in said if "TaskCallbackFailures" in line] == []
+    assert [line for line in said if '"TaskCallbackFailures"' in line] == []
 
 
 def test_a_task_that_is_tried_again_while_its_message_is_under_way_shows_it_once(
