@@ -82,7 +82,13 @@ class Bench:
     """
 
     def __init__(
-        self, contenders: Contenders, stub: Stub, *, effort: Effort, ca_bundle: Path, tell: Callable[[str], None]
+        self,
+        contenders: Contenders,
+        stub: Stub,
+        *,
+        effort: Effort,
+        ca_bundle: Path,
+        tell: Callable[[str], None],
     ) -> None:
         self._contenders = contenders
         self._stub = stub
@@ -96,7 +102,10 @@ class Bench:
         self._tell("the stub by itself")
         self._set_latency(0.0)
         body = batch(1)["Records"][0]["body"].encode()
-        call = b"POST /participant/message HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        call = b"POST /participant/message HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (
+            len(body),
+            body,
+        )
         calls = self._effort.warm_batches * 100
         with ExitStack() as stack:
             connections = [
@@ -158,7 +167,9 @@ class Bench:
         with ExitStack() as stack:
             workers = self._warmed_up(contenders, stack, tls=tls)
             for contender in self._rounds(self._effort.warm_tls if tls else self._effort.warm, contenders):
-                report = self._run(workers[contender], [batch(BATCH) for _ in range(self._effort.warm_batches)])
+                report = self._run(
+                    workers[contender], [batch(BATCH) for _ in range(self._effort.warm_batches)]
+                )
                 _add(
                     taken,
                     contender,
@@ -247,7 +258,9 @@ class Bench:
         endpoint = (
             f"https://localhost:{self._stub.tls_port}" if tls else f"http://127.0.0.1:{self._stub.port}"
         )
-        return self._contenders.start(contender, endpoint=endpoint, ca_bundle=self._ca_bundle if tls else None)
+        return self._contenders.start(
+            contender, endpoint=endpoint, ca_bundle=self._ca_bundle if tls else None
+        )
 
     def _warmed_up(
         self, contenders: Sequence[Contender], stack: ExitStack, *, tls: bool = False

@@ -57,7 +57,6 @@ class Packages:
         )
 
 
-
 def zipped_parts(folder: Path) -> dict[str, int]:
     """Return the bytes that a folder takes as a zip file, by package and kind of file.
 

@@ -32,7 +32,9 @@ class BenchmarkError(Exception):
 class _Process:
     """A child that answers lines with lines. It ends when its standard input does."""
 
-    def __init__(self, command: Sequence[str], *, environ: Mapping[str, str], log: Path, folder: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], *, environ: Mapping[str, str], log: Path, folder: Path
+    ) -> None:
         self._log = log
         self.started = time.monotonic()
         with log.open("ab") as errors:
