@@ -203,7 +203,7 @@ def test_a_trace_holds_no_answer_and_no_text_of_an_error(function: Function) -> 
 IMPORTED = """
 import sys
 from message_sender import handler
-heavy = {"boto3", "botocore.auth", "botocore.client", "aws_xray_sdk", "pydantic", "jsonschema"}
+heavy = {"boto3", "botocore.auth", "botocore.client", "aws_xray_sdk", "pydantic", "jsonschema", "asyncio"}
 print(sorted(heavy & set(sys.modules)))
 """
 

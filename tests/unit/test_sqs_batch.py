@@ -221,9 +221,8 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
 
     def process(*records: dict[str, Any]) -> list[str]:
         processor = ChatBatchProcessor(patience=0.2, finish=finished.extend)
-        with processor(list(records), handle_chat):
-            processor.process()
-        return [str(item["itemIdentifier"]) for item in processor.response()["batchItemFailures"]]
+        answer = processor.process(records, handle_chat)
+        return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
     finished: list[HandledRecord] = []
     stuck = [record("stuck", group=f"stuck-{number}", message_id=f"stuck-{number}") for number in range(10)]
