@@ -24,8 +24,8 @@ _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_BYTES: Final = 1_048_576
 """Of a message with its attributes. Source: SQS developer guide, "Message quotas"."""
 
-# What SQS refuses in a body or an attribute. Source: SQS API reference, "SendMessage". Compiled when first used:
-# that takes 3 ms, and few messages are ever copied.
+# What SQS refuses in a body or an attribute. Source: SQS API reference, "SendMessage".
+# Compiled when first used: that takes 3 ms, and few messages are ever copied.
 _REFUSED_BY_SQS: Final = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +22,7 @@ from message_sender.outcome import Failed, Origin, Rejected, Undelivered
 from message_sender.queues import origin_of
 from message_sender.request import contact_id_of, derive_client_token
 from message_sender.retry import TimeBudget, redelivery_delay
+from message_sender.side_by_side import run_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,21 +107,6 @@ class ChatBatchProcessor:
         self._finish(handled)
         failed = [item.record.message_id for item in handled if item.error is not None]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-
-
-def run_side_by_side(calls: Sequence[Callable[[], None]], *, patience: float) -> list[BaseException | None]:
-    """Run each call in a thread of its own and wait for all, but no longer than `patience` seconds.
-
-    The threads are new each time: one that is late takes no place from what comes after.
-
-    Returns:
-        For each call the exception that ended it, None if there was none. `TimeoutError` if it is late.
-    """
-    workers = ThreadPoolExecutor(max_workers=max(1, len(calls)), thread_name_prefix="sqs")
-    futures = [workers.submit(call) for call in calls]
-    done, _ = wait(futures, timeout=max(0.0, patience))
-    workers.shutdown(wait=False, cancel_futures=True)
-    return [future.exception() if future in done else TimeoutError() for future in futures]
 
 
 def _all_items(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
