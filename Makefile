@@ -34,7 +34,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke),'
-	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
+	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), QUICK=yes (bench), PYTHON=python3.13 (all)'
 
 .PHONY: demo
 demo: prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
@@ -64,6 +64,10 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
 	@exec $(VENV_PYTHON) -m pytest --cov
+
+.PHONY: bench
+bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
+	@exec $(VENV_PYTHON) -m benchmarks --python "$(PYTHON)" $(if $(QUICK),--quick --output .sandbox/benchmarks)
 
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
@@ -126,7 +130,7 @@ prerequisites:
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | prerequisites
-	@$(STEP) 'Installing the AWS CDK CLI and, for tests, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@$(STEP) 'Installing the AWS CDK CLI and, for tests and benchmarks, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
 	@touch $@
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed

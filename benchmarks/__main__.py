@@ -69,7 +69,7 @@ def _measure(folder: Path, python: str, effort: Effort, assembly: Path) -> dict[
             ca_bundle=ca_bundle,
             tell=_tell,
         )
-        results = {
+        results: dict[str, Any] = {
             "about": _about(python, effort),
             "stub": bench.stub_ceiling(),
             "cold": {"http": bench.cold(tls=False), "tls": bench.cold(tls=True)},
@@ -134,7 +134,8 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def _tell(what: str) -> None:
-    print(f"bench: {what}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"bench: {what}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from uuid import UUID
 
 _numbers = count(1)
 # Made up, and as long as a real one
-_TOKEN = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9  # noqa: S105
+_TOKEN = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9
 
 
 def batch(records: int, *, chats: int = 10) -> dict[str, Any]:

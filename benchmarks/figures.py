@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.contenders import Contender, Contenders
-    from benchmarks.processes import Report, Stub, Worker
+    from benchmarks.processes import Counts, Report, Stub, Worker
 
 Samples = dict[str, list[float]]
 """By contender, one for each round: those of one round belong together."""
@@ -38,13 +38,13 @@ class Effort:
     """How often each figure is taken."""
 
     cold: int = 15
-    cold_tls: int = 10
-    warm: int = 30
+    cold_tls: int = 15
+    warm: int = 25
     warm_tls: int = 10
-    warm_batches: int = 20
-    batches: int = 20
-    sizes: int = 7
-    messages_of_a_size: int = 2000
+    warm_batches: int = 10
+    batches: int = 15
+    sizes: int = 9
+    messages_of_a_size: int = 1000
     long_run: int = 100_000
     long_run_points: int = 20
     small_cold: int = 5
@@ -98,7 +98,7 @@ class Bench:
         self._random = random.Random(6)  # noqa: S311  # an order, no secret
 
     def stub_ceiling(self) -> dict[str, float]:
-        """Measure the stub by itself: ten connections that ask for nothing but SendMessage, over raw sockets."""
+        """Measure the stub by itself: ten raw connections that ask for nothing but SendMessage."""
         self._tell("the stub by itself")
         self._set_latency(0.0)
         body = batch(1)["Records"][0]["body"].encode()
@@ -152,7 +152,7 @@ class Bench:
         with self._start(contender, tls=tls) as worker, _limit(worker, share):
             report = worker.run(event)
         if contender is not self._contenders.bare:
-            self._check(event)
+            require_all(event, self._stub.counts())
         return report.finished - worker.started, report
 
     def warm(self, *, tls: bool) -> dict[str, Samples]:
@@ -167,9 +167,8 @@ class Bench:
         with ExitStack() as stack:
             workers = self._warmed_up(contenders, stack, tls=tls)
             for contender in self._rounds(self._effort.warm_tls if tls else self._effort.warm, contenders):
-                report = self._run(
-                    workers[contender], [batch(BATCH) for _ in range(self._effort.warm_batches)]
-                )
+                events = [batch(BATCH) for _ in range(self._effort.warm_batches)]
+                report = self._run(workers[contender], events)
                 _add(
                     taken,
                     contender,
@@ -193,7 +192,7 @@ class Bench:
         return taken
 
     def sizes(self) -> Samples:
-        """Measure the CPU of ours by message, in batches of several sizes; and with a chat for each message."""
+        """Measure the CPU of ours by message, in batches of several sizes; at last with a chat each."""
         self._tell("batches of several sizes")
         self._set_latency(0.0)
         cases = {f"{size}": (size, BATCH) for size in SIZES} | {
@@ -273,15 +272,19 @@ class Bench:
 
     def _run(self, worker: Worker, events: Sequence[dict[str, Any]]) -> Report:
         report = worker.run(events)
-        self._check(events)
+        require_all(events, self._stub.counts())
         return report
 
-    def _check(self, events: Sequence[dict[str, Any]]) -> None:
-        """See that every message of the events was sent and its result published, once."""
-        expected = sum(len(event["Records"]) for event in events)
-        counts = self._stub.counts()
-        if (counts.messages, counts.results, counts.other_calls) != (expected, expected, 0):
-            raise BenchmarkError(f"of {expected} messages the stub saw {counts}")
+
+def require_all(events: Sequence[dict[str, Any]], counts: Counts) -> None:
+    """See that every message of the events was sent and its result published, once.
+
+    Raises:
+        BenchmarkError: It was not so.
+    """
+    expected = sum(len(event["Records"]) for event in events)
+    if (counts.messages, counts.results, counts.other_calls) != (expected, expected, 0):
+        raise BenchmarkError(f"of {expected} messages the stub saw {counts}")
 
 
 def _limit(worker: Worker, share: float | None) -> AbstractContextManager[None]:

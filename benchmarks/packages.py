@@ -60,7 +60,7 @@ class Packages:
 def zipped_parts(folder: Path) -> dict[str, int]:
     """Return the bytes that a folder takes as a zip file, by package and kind of file.
 
-    Files are compressed one by one, so the parts add up to the whole. What is neither is the zip's own directory.
+    Files are compressed one by one, so the parts add up to the whole, with the zip file's own directory.
     """
     content = io.BytesIO()
     parts: dict[str, int] = {}

@@ -6,10 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
-
-mpl.use("svg")  # before pyplot, which would look for a screen
-
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from benchmarks.figures import LATENCIES, bound
 
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _OURS: Final = "#0b6e4f"
 _COLOURS: Final = {
@@ -29,7 +25,7 @@ _COLOURS: Final = {
     "(d) JavaScript SDK v3": "#5b7db1",
 }
 _OTHER: Final = "#b8b8b8"
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "svg.hashsalt": "benchmarks",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -56,19 +52,20 @@ def write_plots(results: dict[str, Any], folder: Path) -> None:
 def _save(figure: Figure, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None, "Creator": None})
-    plt.close(figure)
 
 
 def _cold_start(taken: dict[str, dict[str, list[float]]]) -> Figure:
-    figure, axes = plt.subplots(figsize=(7.5, 3.8))
+    figure = Figure(figsize=(7.5, 3.8))
+    axes = figure.subplots()
     _dots(axes, taken["wall"], unit=1e-3)
-    axes.set_title("Cold start: from the start of the process to the first published outcome")
+    axes.set_title("Cold start, to the first published outcome")
     axes.set_xlabel("milliseconds of wall time; a dot is a start, a line the median")
     return figure
 
 
 def _cpu(taken: dict[str, list[float]]) -> Figure:
-    figure, axes = plt.subplots(figsize=(7.5, 3.4))
+    figure = Figure(figsize=(7.5, 3.4))
+    axes = figure.subplots()
     _dots(axes, taken, unit=1e-6)
     axes.set_title("CPU per message, warm, batches of ten chats")
     axes.set_xlabel("microseconds of CPU; a dot is a round, a line the median")
@@ -96,7 +93,8 @@ def _dots(axes: Axes, samples: dict[str, list[float]], *, unit: float) -> None:
 
 
 def _batch(batches: dict[str, dict[str, list[float]]]) -> Figure:
-    figure, axes = plt.subplots(figsize=(7.5, 4.2))
+    figure = Figure(figsize=(7.5, 4.2))
+    axes = figure.subplots()
     latencies = [latency * 1000 for latency in LATENCIES]
     axes.plot(latencies, [bound(latency) * 1000 for latency in LATENCIES], "k--", linewidth=1, label="bound")
     for name in sorted(batches["100"], key=lambda name: -median(batches["100"][name])):
@@ -115,7 +113,8 @@ def _batch(batches: dict[str, dict[str, list[float]]]) -> Figure:
 
 
 def _long_run(points: list[dict[str, float]]) -> Figure:
-    figure, (cpu, memory) = plt.subplots(2, 1, figsize=(7.5, 4.2), sharex=True)
+    figure = Figure(figsize=(7.5, 4.2))
+    cpu, memory = figure.subplots(2, 1, sharex=True)
     messages = [point["messages"] / 1000 for point in points]
     _line(cpu, messages, [point["cpu"] * 1e6 for point in points])
     _line(memory, messages, [point["rss"] / 1e6 for point in points])
@@ -132,9 +131,10 @@ def _line(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
 
 
 def _small(small: dict[str, dict[str, dict[str, list[float]]]]) -> Figure:
-    figure, both = plt.subplots(1, 2, figsize=(7.5, 3.2))
+    figure = Figure(figsize=(8.5, 3.2))
+    both = figure.subplots(1, 2)
     for axes, figure_name, title in zip(
-        both, ("cold", "batch"), ("Cold start", "Batch of ten chats at 50 ms"), strict=True
+        both, ("cold", "batch"), ("Cold start", "Ten chats at 50 ms"), strict=True
     ):
         samples = {
             f"{name.removeprefix('(c) ')}, {share}": [value * 1000 for value in values]
@@ -154,12 +154,5 @@ def _small(small: dict[str, dict[str, dict[str, list[float]]]]) -> Figure:
 
 
 def _colour(name: str) -> str:
-    if name in _COLOURS:
-        return _COLOURS[name]
-    return (
-        _COLOURS["ours"]
-        if name.startswith("ours")
-        else _COLOURS["(b) boto3 + Powertools"]
-        if name.startswith("(b)")
-        else _OTHER
-    )
+    """Return the colour of a contender, which is that of its variants too."""
+    return next((colour for whose, colour in _COLOURS.items() if name[:3] == whose[:3]), _OTHER)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
@@ -21,7 +21,7 @@ _LONGEST_REPLY: Final = 120.0
 """Seconds after which a process that does not answer is ended, and the benchmark with it."""
 
 _PERIOD: Final = 0.02
-"""Seconds in which a limited process gets its share: Linux and Lambda ration CPU time in periods like this."""
+"""Seconds in which a limited process gets its share: a period such as schedulers ration CPU time in."""
 _GLANCE: Final = 0.0005
 
 
@@ -71,8 +71,10 @@ class _Process:
     def _read(self) -> Any:  # noqa: ANN401  # JSON
         alarm = threading.Timer(_LONGEST_REPLY, self._process.kill)
         alarm.start()
-        line = _stream(self._process.stdout).readline()
-        alarm.cancel()
+        try:
+            line = _stream(self._process.stdout).readline()
+        finally:
+            alarm.cancel()
         if not line:
             raise self._failed()
         return json.loads(line)
@@ -146,10 +148,10 @@ class Worker(_Process):
 
 @contextmanager
 def limited(pid: int, share: float) -> Iterator[None]:
-    """Hold a process to a share of one core, by SIGSTOP and SIGCONT and the clock of its CPU time.
+    """Hold a process to a share of one core, by SIGSTOP, SIGCONT and the clock of its CPU time. Linux only.
 
-    Every 20 ms the process earns its share of them; when it has used more than it earned it is stopped until
-    it is even. What it used beyond at one time is lacking at the next, so that the share is right in all. Linux only.
+    Every 20 ms the process earns its share of them. When it has used more than it earned, it is stopped until
+    it is even: so the share is right in all, though one period may be longer than another.
     """
     clock = (~pid << 3) | 2  # of the CPU time of all the process's threads: clock_getcpuclockid(3)
     ended = threading.Event()
@@ -159,20 +161,23 @@ def limited(pid: int, share: float) -> Iterator[None]:
         stopped = False
         while not ended.wait(_GLANCE):
             now, used_before, used = time.monotonic(), used, time.clock_gettime(clock)
-            credit -= used - used_before
             periods = int((now - period) / _PERIOD)
             period += periods * _PERIOD
-            credit = min(share * _PERIOD, credit + periods * share * _PERIOD)
-            if stopped is (credit <= 0):
-                continue
-            stopped = credit <= 0
-            os.kill(pid, signal.SIGSTOP if stopped else signal.SIGCONT)
+            credit = min(share * _PERIOD, credit - (used - used_before) + periods * share * _PERIOD)
+            if stopped is not (credit <= 0):
+                stopped = credit <= 0
+                os.kill(pid, signal.SIGSTOP if stopped else signal.SIGCONT)
 
-    thread = threading.Thread(target=ration)
+    def ration_until_it_ends() -> None:
+        with suppress(OSError):  # the process has ended
+            ration()
+
+    thread = threading.Thread(target=ration_until_it_ends)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
-        os.kill(pid, signal.SIGCONT)
+        with suppress(OSError):
+            os.kill(pid, signal.SIGCONT)

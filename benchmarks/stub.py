@@ -3,9 +3,9 @@
 usage: python -m benchmarks.stub CERTIFICATE
 
 Written to be fast rather than true: it reads no more of a request than it must, and takes every message. It
-prints its ports, for HTTP and for TLS, then reads lines of JSON: `{"message": seconds, "event": seconds}` sets how long it waits
-before it answers a SendMessage and any other call. It answers each line with what it has counted since the
-last one.
+prints its ports, for HTTP and for TLS. Then it reads lines of JSON, `{"message": seconds, "event": seconds}`,
+which set how long it waits before it answers a SendMessage and any other call, and answers each with what it
+has counted since the last one.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def _run(handler: Any) -> None:  # noqa: ANN401  # whatever the module holds
     # What the handler prints goes where it costs the same for all.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    cpu = wall = 0.0
+    cpu = wall = finished = 0.0
     for line in sys.stdin:
         if line == "\n":
             report = {
