@@ -20,7 +20,7 @@ const memory = (name) => {
     const line = readFileSync('/proc/self/status', 'utf8').split('\n').find((each) => each.startsWith(name))
     return Number(line.split(/\s+/)[1]) * 1024
   } catch {
-    return 0
+    return process.resourceUsage().maxRSS * 1024
   }
 }
 
