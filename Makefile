@@ -38,7 +38,7 @@ help: ## List the targets
 	@echo
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke,'
 	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h SETTLE=yes (redrive), DRY_RUN=yes|no (redrive, republish),'
-	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults),'
+	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults), QUICK=yes (bench),'
 	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
 .PHONY: demo messages-file
@@ -77,6 +77,10 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
 	@exec $(VENV_PYTHON) -m pytest --cov
+
+.PHONY: bench
+bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
+	@exec $(VENV_PYTHON) -m benchmarks --python "$(PYTHON)" $(if $(QUICK),--quick --output .sandbox/benchmarks)
 
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
@@ -155,7 +159,7 @@ prerequisites:
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | prerequisites
-	@$(STEP) 'Installing the AWS CDK CLI and, for tests, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@$(STEP) 'Installing the AWS CDK CLI and, for tests and benchmarks, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
 	@touch $@
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed

@@ -18,7 +18,7 @@ from message_sender.event_sources import detect
 from message_sender.event_sources.api_gateway import ApiGatewaySource
 from message_sender.event_sources.direct import DirectSource
 from message_sender.event_sources.eventbridge import EventBridgeSource
-from message_sender.event_sources.sqs import SqsSource, run_side_by_side
+from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.observability import Telemetry, TracedParticipant
 from message_sender.participant import ParticipantClient
@@ -26,6 +26,7 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import warm_up
 from message_sender.settings import Settings
+from message_sender.side_by_side import Workers
 from message_sender.task_callback import TaskCallback
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
     from message_sender.delivery import Participant
-    from message_sender.event_sources.sqs import SideBySide
     from message_sender.outcome import EventSource
+    from message_sender.side_by_side import SideBySide
 
 _CHATS_SIDE_BY_SIDE: Final = 10
 """The largest batch of a FIFO queue, so the most chats that one can hold. Source: Lambda developer guide."""
@@ -56,7 +57,7 @@ def create_handler(
     clock: Clock | None = None,
     random: Callable[[], float] | None = None,
     pools: urllib3.PoolManager | None = None,
-    side_by_side: SideBySide = run_side_by_side,
+    side_by_side: SideBySide | None = None,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler that these environment variables describe.
 
@@ -86,7 +87,7 @@ def create_handler(
         clock=clock or SystemClock(),
         random=random or SystemRandom().random,
         pools=pools or _pools(settings),
-        side_by_side=side_by_side,
+        side_by_side=side_by_side or Workers(),
     )
     warm_up()
 

@@ -1,21 +1,21 @@
 """A small client for the AWS APIs that speak JSON: EventBridge, SQS, Step Functions.
 
-urllib3 for the calls and botocore's signer for the signatures. A client of boto3 or botocore costs 250 ms of
-a cold start and three times the CPU for a call (docs/decisions.md).
+urllib3 for the calls, and `signature.py`. A client of boto3 or botocore costs 250 ms of a cold start and
+three times the CPU for a call (docs/decisions.md).
 """
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from urllib3.exceptions import HTTPError
 
 from message_sender.errors import AwsCallError, aws_error_name
 from message_sender.retry import MAX_ATTEMPTS, full_jitter
+from message_sender.signature import signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +86,8 @@ class JsonApi:
     ) -> None:
         self._pools = pools
         self._url = f"{endpoint}/"
+        url = urllib3.util.parse_url(self._url)
+        self._host, self._path = str(url.netloc), str(url.path)
         self._region = region
         self._signing_name = signing_name
         self._target = target
@@ -125,14 +127,16 @@ class JsonApi:
         raise AwsCallError(operation, name=name, http_status=response.status)
 
     def _signed_headers(self, operation: str, body: bytes) -> dict[str, str]:
-        request = AWSRequest(
-            "POST",
-            self._url,
-            data=body,
-            headers={
+        return signed(
+            {
+                "Host": self._host,
                 "Content-Type": self._content_type,
                 "X-Amz-Target": f"{self._target}.{operation}",
             },
+            body,
+            path=self._path,
+            region=self._region,
+            service=self._signing_name,
+            credentials=self._credentials(),
+            now=datetime.now(UTC),
         )
-        SigV4Auth(self._credentials(), self._signing_name, self._region).add_auth(request)
-        return dict(request.headers.items())

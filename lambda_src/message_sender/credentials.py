@@ -21,7 +21,7 @@ _REFRESH_BEFORE_EXPIRY: Final = timedelta(minutes=5)
 
 
 class Credentials(NamedTuple):
-    """Credentials, with the names that botocore's signer reads."""
+    """What a signature is made with. `token` is None for credentials that do not expire."""
 
     access_key: str
     secret_key: str

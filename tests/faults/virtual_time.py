@@ -175,7 +175,7 @@ class VirtualTime:
     def side_by_side(
         self, calls: Sequence[Callable[[], None]], *, patience: float
     ) -> list[BaseException | None]:
-        """Do in virtual time what `message_sender.event_sources.sqs.run_side_by_side` does."""
+        """Do in virtual time what `message_sender.side_by_side.Workers` does."""
         waiting = self._running()
         tasks = [self.start(call) for call in calls]
         left = len(tasks)

@@ -218,10 +218,21 @@ def test_a_trace_holds_no_answer_and_no_text_of_an_error(function: Function) -> 
 IMPORTED = """
 import sys
 from message_sender import handler
-heavy = {"boto3", "botocore.client", "botocore.session", "aws_xray_sdk", "pydantic", "jsonschema"}
+heavy = {"boto3", "botocore.auth", "botocore.client", "aws_xray_sdk", "pydantic", "jsonschema", "asyncio"}
 print(sorted(heavy & set(sys.modules)))
 """
 
 
 def test_the_entry_point_loads_nothing_that_it_does_not_need(function: Function) -> None:
     assert run(function, IMPORTED, {}).strip() == "[]"
+
+
+FROZEN = """
+import gc
+from message_sender import handler
+print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_what_is_imported_is_never_looked_through_for_garbage_and_the_rest_is(function: Function) -> None:
+    assert run(function, FROZEN, {}).strip() == "True True"

@@ -28,12 +28,12 @@ from message_sender.event_sources.sqs import (
     ChatBatchProcessor,
     HandledRecord,
     SqsSource,
-    run_side_by_side,
 )
 from message_sender.observability import Telemetry
 from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.side_by_side import Workers
 from message_sender.task_callback import TaskCallback
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
 from tests.support.lambda_events import FakeLambdaContext, record, request
@@ -109,6 +109,7 @@ class Batch:
             tasks=TaskCallback(step_functions=self.step_functions, **common),
             telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
             retry_window=timedelta(minutes=10),
+            side_by_side=Workers(),
             **common,
         )
         metrics.clear_metrics()
@@ -314,10 +315,9 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
             handled.append(item)
 
     def process(*records: dict[str, Any]) -> list[str]:
-        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend, side_by_side=run_side_by_side)
-        with processor(list(records), handle_chat):
-            processor.process()
-        return [str(item["itemIdentifier"]) for item in processor.response()["batchItemFailures"]]
+        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend, side_by_side=Workers())
+        answer = processor.process(records, handle_chat)
+        return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
     finished: list[HandledRecord] = []
     stuck = [record("stuck", group=f"stuck-{number}", message_id=f"stuck-{number}") for number in range(10)]

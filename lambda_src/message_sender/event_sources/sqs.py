@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
 from message_sender.errors import (
@@ -39,10 +35,22 @@ if TYPE_CHECKING:
     from message_sender.outcome import MessageResult, Outcome
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
+    from message_sender.side_by_side import SideBySide
     from message_sender.task_callback import TaskCallback
 
 _RETRY_SECONDS: Final = 5.0
 """For how long after a chat's first failure to try again in this invocation. Longer waits are the queue's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqsRecord:
+    """What is read of a record. `message_group` is None in a standard queue."""
+
+    message_id: str
+    receipt_handle: str
+    event_source_arn: str
+    body: str
+    message_group: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +65,7 @@ class HandledRecord:
         error: Why the record comes back, None if it is done.
     """
 
-    record: SQSRecord
+    record: SqsRecord
     chat: str
     queued_at: datetime
     origin: Origin
@@ -66,19 +74,8 @@ class HandledRecord:
     error: MessageSenderError | None = None
 
 
-class SideBySide(Protocol):
-    """Runs calls at the same time. See `run_side_by_side`."""
-
-    def __call__(
-        self, calls: Sequence[Callable[[], None]], *, patience: float
-    ) -> list[BaseException | None]: ...
-
-
-class ChatBatchProcessor(BatchProcessor):
-    """A batch processor that runs chats side by side.
-
-    Its record handler takes the records of one chat and a list. It handles them in order, appends each to
-    the list when it is handled, and stops after the first that is not done.
+class ChatBatchProcessor:
+    """Runs the chats of a batch side by side, and answers with what Lambda calls a partial batch response.
 
     Args:
         patience: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
@@ -94,42 +91,31 @@ class ChatBatchProcessor(BatchProcessor):
         finish: Callable[[Sequence[HandledRecord]], None],
         side_by_side: SideBySide,
     ) -> None:
-        super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
         self._patience = patience
         self._finish = finish
         self._side_by_side = side_by_side
 
-    def process(self) -> list[tuple[Any, ...]]:
-        """Handle the batch and report each record as done or failed."""
+    def process(
+        self,
+        records: Sequence[dict[str, Any]],
+        handle_chat: Callable[[list[HandledRecord], list[HandledRecord]], None],
+    ) -> dict[str, Any]:
+        """Handle the records of a batch. Return which of them come back.
+
+        Args:
+            handle_chat: Takes the records of one chat and a list. It handles them in order, appends each to
+                the list when it is handled, and stops after the first that is not done.
+        """
         chats: dict[str, list[HandledRecord]] = defaultdict(list)
-        for record in map(_read_record, self.records):
+        for record in map(_read_record, records):
             chats[record.chat].append(record)
         runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
-        self._side_by_side([partial(self.handler, *run) for run in runs], patience=self._patience)
+        self._side_by_side([partial(handle_chat, *run) for run in runs], patience=self._patience)
         # Copies of the lists: a thread that is late may still add to its own.
         handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
         self._finish(handled)
-        return [
-            self.success_handler(item.record, item.delivery)
-            if item.error is None
-            else self.failure_handler(item.record, (type(item.error), item.error, None))
-            for item in handled
-        ]
-
-
-def run_side_by_side(calls: Sequence[Callable[[], None]], *, patience: float) -> list[BaseException | None]:
-    """Run each call in a thread of its own and wait for all, but no longer than `patience` seconds.
-
-    The threads are new each time: one that is late takes no place from what comes after.
-
-    Returns:
-        For each call the exception that ended it, None if there was none. `TimeoutError` if it is late.
-    """
-    workers = ThreadPoolExecutor(max_workers=max(1, len(calls)), thread_name_prefix="sqs")
-    futures = [workers.submit(call) for call in calls]
-    done, _ = wait(futures, timeout=max(0.0, patience))
-    workers.shutdown(wait=False, cancel_futures=True)
-    return [future.exception() if future in done else TimeoutError() for future in futures]
+        failed = [item.record.message_id for item in handled if item.error is not None]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _all_items(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
@@ -161,7 +147,7 @@ class SqsSource:
         clock: Clock,
         random: Callable[[], float],
         retry_window: timedelta,
-        side_by_side: SideBySide = run_side_by_side,
+        side_by_side: SideBySide,
     ) -> None:
         self._sender = sender
         self._queues = queues
@@ -182,9 +168,7 @@ class SqsSource:
             side_by_side=self._side_by_side,
         )
         deliver_chat = self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines))
-        with processor(event["Records"], deliver_chat):
-            processor.process()
-        return dict(processor.response())
+        return processor.process(event["Records"], deliver_chat)
 
     def _deliver_chat(
         self, chat: Sequence[HandledRecord], handled: list[HandledRecord], *, deadlines: Deadlines
@@ -228,8 +212,9 @@ class SqsSource:
     def _copy(self, item: HandledRecord, result: MessageResult, *, until: float) -> None:
         record = item.record
         if isinstance(result.outcome, Rejected):
-            group = record.raw_event["attributes"].get("MessageGroupId")
-            self._queues.copy_to_rejected(record.body, result, message_group=group, until=until)
+            self._queues.copy_to_rejected(
+                record.body, result, message_group=record.message_group, until=until
+            )
         elif isinstance(result.outcome, Failed):
             # A FIFO queue needs a group, also for the message of a standard queue.
             self._queues.copy_to_dead_letters(
@@ -324,14 +309,20 @@ class SqsSource:
 
 
 def _read_record(raw: dict[str, Any]) -> HandledRecord:
-    record = SQSRecord(raw)
     attributes = raw["attributes"]
+    record = SqsRecord(
+        message_id=raw["messageId"],
+        receipt_handle=raw.get("receiptHandle", ""),
+        event_source_arn=raw["eventSourceARN"],
+        body=raw["body"],
+        message_group=attributes.get("MessageGroupId"),
+    )
     queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
     receive_count = int(attributes["ApproximateReceiveCount"])
     handed_over = origin_of(raw.get("messageAttributes"), queued_at=queued_at, receive_count=receive_count)
     return HandledRecord(
         record=record,
-        chat=attributes.get("MessageGroupId") or contact_id_of(record.body) or record.message_id,
+        chat=record.message_group or contact_id_of(record.body) or record.message_id,
         queued_at=queued_at,
         origin=handed_over
         or Origin(

@@ -1,0 +1,142 @@
+"""Takes all figures and writes them down.
+
+usage: python -m benchmarks [--python PYTHON] [--quick] [--output FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import botocore
+import trustme
+
+from benchmarks.contenders import Contenders
+from benchmarks.figures import LATENCIES, PUBLISH_SECONDS, QUICK, SHARES, Bench, Effort
+from benchmarks.packages import ROOT, Packages, deployed_asset, zipped_parts
+from benchmarks.processes import BenchmarkError, Stub
+from benchmarks.report import write_report
+from sandbox.processes import stopped_by_signals
+
+_ASSEMBLY: Final = ROOT / ".sandbox" / "cdk.out"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the handlers")
+    parser.add_argument("--quick", action="store_true", help="only see that everything runs")
+    parser.add_argument("--assembly", type=Path, default=_ASSEMBLY, help="the synthesized stack")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks")
+    options = parser.parse_args(arguments)
+    try:
+        with stopped_by_signals(), tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+            results = _measure(
+                Path(folder), options.python, QUICK if options.quick else Effort(), options.assembly
+            )
+    except BenchmarkError as error:
+        _tell(f"failed: {error}")
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_report(results, options.output)
+    _tell(f"done: {options.output / 'results.md'}")
+    return 0
+
+
+def _measure(folder: Path, python: str, effort: Effort, assembly: Path) -> dict[str, Any]:
+    started = time.monotonic()
+    _tell("lays out and compiles the packages")
+    python = _resolved(python)
+    packages = Packages(folder, asset=deployed_asset(assembly), python=python)
+    certificate, ca_bundle = _certificate(folder)
+    log = folder / "log"
+    with Stub(python=sys.executable, certificate=certificate, log=log, folder=ROOT) as stub:
+        bench = Bench(
+            Contenders(packages, python=python, log=log),
+            stub,
+            effort=effort,
+            ca_bundle=ca_bundle,
+            tell=_tell,
+        )
+        results: dict[str, Any] = {
+            "about": _about(python, effort),
+            "stub": bench.stub_ceiling(),
+            "cold": {"http": bench.cold(tls=False), "tls": bench.cold(tls=True)},
+            "warm": {"http": bench.warm(tls=False), "tls": bench.warm(tls=True)},
+            "batches": {f"{latency * 1000:.0f}": bench.batches(latency) for latency in LATENCIES},
+            "sizes": bench.sizes(),
+            "long_run": bench.long_run(),
+            "small": {str(share): bench.small(share) for share in SHARES} if _can_limit() else {},
+            "asset": zipped_parts(packages.ours),
+        }
+    results["about"]["minutes"] = round((time.monotonic() - started) / 60, 1)
+    return results
+
+
+def _about(python: str, effort: Effort) -> dict[str, Any]:
+    interpreter = _output(python, "-c", "import platform; print(platform.python_version())")
+    return {
+        "interpreter": f"CPython {interpreter}",
+        "node": _output("node", "--version"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "versions": {
+            name: version(name) for name in ("boto3", "aws-lambda-powertools", "urllib3", "fastjsonschema")
+        },
+        "publish_ms": PUBLISH_SECONDS * 1000,
+        "effort": asdict(effort),
+    }
+
+
+def _resolved(python: str) -> str:
+    """Return the interpreter behind a name, a version manager's shim or a virtual environment."""
+    return _output(python, "-c", "import sys; print(getattr(sys, '_base_executable', sys.executable))")
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  # no shell
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _can_limit() -> bool:
+    return platform.system() == "Linux"
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """Return the stub's certificate, and a bundle that trusts it beside the 140 that AWS SDKs trust."""
+    authority = trustme.CA()
+    certificate, ca_bundle = folder / "certificate.pem", folder / "ca-bundle.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    public = Path(botocore.__file__).with_name("cacert.pem").read_bytes()
+    ca_bundle.write_bytes(public + authority.cert_pem.bytes())
+    return certificate, ca_bundle
+
+
+def _tell(what: str) -> None:
+    sys.stderr.write(f"bench: {what}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

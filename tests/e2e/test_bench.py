@@ -1,0 +1,84 @@
+"""The benchmark at its smallest: it runs everything, and no figure is held against anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.e2e
+
+EVERYBODY = {
+    "ours",
+    "(a) boto3 loop",
+    "(b) boto3 + Powertools",
+    "(c) boto3 + threads",
+    "(d) JavaScript SDK v3",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    done = subprocess.run(  # noqa: S603  # the project's own command
+        [sys.executable, "-m", "benchmarks", "--quick", "--output", folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_everybody_is_measured(folder: Path) -> None:
+    results = json.loads((folder / "results.json").read_text())
+
+    for transport in ("http", "tls"):
+        assert set(results["warm"][transport]["cpu"]) >= EVERYBODY
+        assert set(results["cold"][transport]["wall"]) >= {"ours", "(a) boto3 loop", "(b) boto3 + Powertools"}
+    assert all(set(batches) == EVERYBODY for batches in results["batches"].values())
+    assert all(cpu > 0 for samples in results["warm"]["http"]["cpu"].values() for cpu in samples)
+    assert results["long_run"][-1]["messages"] == 200
+
+
+def test_a_batch_takes_no_less_than_its_bound(folder: Path) -> None:
+    batches = json.loads((folder / "results.json").read_text())["batches"]
+
+    for latency, samples in batches.items():
+        assert min(min(each) for each in samples.values()) >= (int(latency) + 10) / 1000
+
+
+def test_the_page_shows_every_plot(folder: Path) -> None:
+    shown = set(re.findall(r"\((\S+\.svg)\)", (folder / "results.md").read_text()))
+
+    assert shown == {path.name for path in folder.glob("*.svg")}
+
+
+def test_a_benchmark_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--output", str(tmp_path / "output")]
+    with subprocess.Popen(  # noqa: S603  # the project's own command
+        command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True
+    ) as benchmark:
+        assert benchmark.stderr is not None
+        reached = next(line for line in benchmark.stderr if "cold start" in line)
+        benchmark.send_signal(signal.SIGTERM)
+        _, rest = benchmark.communicate(timeout=60)
+
+    assert benchmark.returncode == 128 + signal.SIGTERM, reached + rest
+    assert commands_that_name(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def commands_that_name(folder: Path) -> list[str]:
+    listing = subprocess.run(["ps", "-Ao", "args="], capture_output=True, text=True, check=True)  # noqa: S607  # wherever it is
+    return [line for line in listing.stdout.splitlines() if str(folder) in line]

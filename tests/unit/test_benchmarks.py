@@ -1,0 +1,229 @@
+"""What the benchmark makes of its samples, and the means by which it takes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks.events import batch
+from benchmarks.figures import bound, require_all
+from benchmarks.packages import zipped_parts
+from benchmarks.processes import BenchmarkError, Counts, limited
+from benchmarks.report import Goal, Spread, goals, ratio, write_report
+from message_sender.event_sources import detect
+from message_sender.request import parse_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OURS, LOOP, POWERTOOLS, THREADS = "ours", "(a) boto3 loop", "(b) boto3 + Powertools", "(c) boto3 + threads"
+
+
+def taken(ours: float, loop: float, powertools: float) -> dict[str, list[float]]:
+    return {OURS: [ours] * 3, LOOP: [loop] * 3, POWERTOOLS: [powertools] * 3}
+
+
+def results(**changed: Any) -> dict[str, Any]:  # noqa: ANN401  # any part of the results
+    """Return results that reach every goal."""
+    cold = {"wall": taken(0.1, 0.2, 0.3), "cpu": taken(0.1, 0.2, 0.3), "peak": taken(30e6, 47e6, 53e6)}
+    warm = {"wall": taken(4e-4, 9e-4, 5e-3), "cpu": taken(4e-4, 9e-4, 5e-3), "peak": taken(30e6, 47e6, 53e6)}
+    reached = {
+        "about": {
+            "interpreter": "CPython 3.13.0",
+            "node": "v24.0.0",
+            "system": "Linux x86_64",
+            "processor": "a processor",
+            "cores": 2,
+            "load": 0.1,
+            "versions": {"boto3": "1.0"},
+            "minutes": 5.0,
+        },
+        "stub": {"calls_a_second": 20_000.0, "cpu_a_call": 3e-5},
+        "cold": {"http": cold, "tls": cold},
+        "warm": {"http": warm, "tls": warm},
+        "batches": {
+            "20": taken(0.031, 0.3, 0.4),
+            "50": taken(0.061, 0.6, 0.7),
+            "100": taken(0.111, 1.1, 1.2),
+        },
+        "sizes": {
+            "1": [1e-3],
+            "10": [5e-4],
+            "100": [4e-4],
+            "1000": [4e-4],
+            "1000, each its own chat": [4e-4],
+        },
+        "long_run": [{"messages": 5000 * n, "cpu": 5e-4, "rss": 4e7} for n in range(1, 21)],
+        "small": {"0.15": {"cold": {OURS: [1.0], THREADS: [2.0]}, "batch": {OURS: [0.1], THREADS: [0.2]}}},
+        "asset": {"a, sources": 1_000_000, "a, bytecode": 2_000_000},
+    }
+    return reached | changed
+
+
+def missed(of: dict[str, Any]) -> list[str]:
+    return [goal.figure for goal in goals(of) if not goal.met]
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    samples = {"ours": [1.0, 10.0, 2.0], "theirs": [2.0, 10.0, 4.0]}
+
+    assert ratio(samples, "ours", "theirs").median == 0.5
+
+
+def test_a_single_sample_has_no_spread() -> None:
+    assert Spread.of([0.0123]).text(1e-3, 1) == "12.3 (12.3 – 12.3)"
+
+
+def test_the_spread_is_the_middle_half() -> None:
+    assert Spread.of([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) == Spread(4.0, 2.0, 6.0)
+
+
+def test_the_bound_has_one_publish_in_it() -> None:
+    assert bound(0.05) == pytest.approx(0.06)
+
+
+def test_every_goal_can_be_reached() -> None:
+    assert missed(results()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "figure"),
+    [
+        ({"asset": {"a, sources": 3_200_001}}, "Asset"),
+        ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU per message in batches of 100 and 1000"),
+        ({"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}}, "Batch of 10 chats at 50 ms"),
+        ({"batches": results()["batches"] | {"20": taken(0.0391, 0.4, 0.7)}}, "Batch of 10 chats at 20 ms"),
+        ({"batches": results()["batches"] | {"100": taken(0.111, 0.88, 1.2)}}, "The same at 100 ms"),
+        (
+            {"long_run": [{"messages": n, "cpu": 5e-4 + n * 1e-5, "rss": 4e7} for n in range(1, 21)]},
+            "CPU per message over 20 messages",
+        ),
+        (
+            {"long_run": [{"messages": n, "cpu": 5e-4, "rss": 4e7 + n * 1e5} for n in range(1, 21)]},
+            "Memory over 20 messages",
+        ),
+    ],
+)
+def test_a_goal_that_is_missed_is_told(changed: dict[str, Any], figure: str) -> None:
+    (told,) = missed(results(**changed))
+
+    assert told.startswith(figure)
+
+
+def test_a_cold_start_is_held_against_both_peers() -> None:
+    cold = results()["cold"]["http"]
+    slow = {"http": cold, "tls": cold | {"wall": taken(0.2, 0.2, 0.3)}}
+
+    assert missed(results(cold=slow)) == [
+        "Cold start over TLS, wall, against (b)",
+        "Cold start over TLS, wall, against (a)",
+    ]
+
+
+@pytest.mark.parametrize(("spread", "met"), [(0.5, True), (0.501, False)])
+def test_a_goal_is_met_at_its_limit(spread: float, met: bool) -> None:
+    assert Goal.at_most("x", Spread(spread, 0, 1), 0.5).met is met
+
+
+def test_the_page_and_the_plots_depend_on_the_results_alone(tmp_path: Path) -> None:
+    def written(folder: Path) -> dict[str, bytes]:
+        folder.mkdir()
+        write_report(results(), folder)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    first = written(tmp_path / "1")
+
+    assert first == written(tmp_path / "2")
+    assert set(first) == {"results.md", *(f"{name}.svg" for name in PLOTS)}
+    assert all(f"({name}.svg)" in first["results.md"].decode() for name in PLOTS)
+    assert "**no**" not in first["results.md"].decode()
+
+
+PLOTS = ("batch", "cold-start", "cpu", "long-run", "small")
+
+
+def test_without_small_functions_there_is_no_plot_of_them(tmp_path: Path) -> None:
+    write_report(results(small={}), tmp_path)
+
+    assert not (tmp_path / "small.svg").exists()
+    assert "small.svg" not in (tmp_path / "results.md").read_text()
+
+
+def test_the_events_are_valid_and_no_message_comes_twice() -> None:
+    first, second = batch(20, chats=10), batch(20, chats=10)
+    bodies = [record["body"] for event in (first, second) for record in event["Records"]]
+
+    requests = [parse_request(body, client_token=None) for body in bodies]
+
+    assert detect(first) == "sqs"
+    assert len({request.client_token for request in requests}) == 40
+    assert len({request.contact_id for request in requests}) == 10
+
+
+@pytest.mark.parametrize(
+    "counts", [{"messages": 9}, {"messages": 11}, {"results": 9}, {"results": 11}, {"other_calls": 1}]
+)
+def test_a_handler_that_loses_a_message_or_a_result_fails_the_benchmark(counts: dict[str, int]) -> None:
+    right = {"messages": 10, "results": 10, "other_calls": 0, "connections": 10}
+    events = [batch(4), batch(6)]
+
+    require_all(events, Counts(**right, cpu=0.0))
+
+    with pytest.raises(BenchmarkError, match="of 10 messages"):
+        require_all(events, Counts(**right | counts, cpu=0.0))
+
+
+def test_the_parts_of_a_package_add_up_to_its_zip_file(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    for name in (
+        "one/a.py",
+        "one/__pycache__/a.cpython-313.pyc",
+        "six.py",
+        "__pycache__/six.cpython-313.pyc",
+    ):
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name * 100)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(path for path in package.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(package))
+
+    parts = zipped_parts(package)
+
+    assert sum(parts.values()) == (tmp_path / "all.zip").stat().st_size
+    assert {"one, sources", "one, bytecode", "six, sources", "six, bytecode"} < set(parts)
+
+
+@pytest.fixture
+def busy() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "while True: pass"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the clock of another process is Linux's")
+def test_a_limited_process_gets_no_more_than_its_share(busy: subprocess.Popen[bytes]) -> None:
+    clock = (~busy.pid << 3) | 2
+    with limited(busy.pid, 0.2):
+        time.sleep(0.2)
+        started, used = time.monotonic(), time.clock_gettime(clock)
+        time.sleep(1.0)
+        share = (time.clock_gettime(clock) - used) / (time.monotonic() - started)
+    afterwards = time.clock_gettime(clock)
+    time.sleep(0.5)
+
+    assert 0.01 < share < 0.3
+    assert time.clock_gettime(clock) - afterwards > 0.05  # it goes on
+
+
+def test_a_limit_outlives_no_process() -> None:
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "pass"]) as process, limited(process.pid, 0.2):
+        process.wait(30)
+
+    assert process.returncode == 0
