@@ -73,6 +73,8 @@ class StageOptions:
     memory_size_mb: int = field(metadata=_whole_number(128, 10_240))
     maximum_concurrency: int = field(metadata=_whole_number(2, 1000))
     """Of the queue's event source; Lambda accepts no less than 2."""
+    send_quota_per_second: int = field(metadata=_whole_number(1, 10_000))
+    """The account's quota of SendMessage, which all instances of the function share."""
     tracing: bool = field(metadata=_true_or_false())
     retain_data: bool = field(metadata=_true_or_false())
     """Whether queues, key and logs outlive the stack."""

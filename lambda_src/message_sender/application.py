@@ -21,6 +21,7 @@ from message_sender.event_sources.eventbridge import EventBridgeSource
 from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.observability import Telemetry, TracedParticipant
+from message_sender.pacing import Pacer
 from message_sender.participant import ParticipantClient
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
@@ -97,6 +98,14 @@ def _event_sources(
     participant: Participant = ParticipantClient(pools=pools, endpoint=settings.participant_url)
     if tracer is not None:
         participant = TracedParticipant(participant, tracer=tracer)
+    paced_sender = MessageSender(
+        participant=participant,
+        content_limits=settings.content_limits,
+        clock=clock,
+        random=random,
+        pacer=Pacer(share=settings.send_quota / settings.maximum_concurrency, random=random),
+    )
+    # Somebody waits for the answer, so these calls do not: what the queue sends gives way to them.
     sender = MessageSender(
         participant=participant, content_limits=settings.content_limits, clock=clock, random=random
     )
@@ -133,7 +142,7 @@ def _event_sources(
     synchronous = SynchronousDelivery(sender=sender, publisher=publisher, telemetry=telemetry, clock=clock)
     return {
         "sqs": SqsSource(
-            sender=sender,
+            sender=paced_sender,
             queues=queues,
             publisher=publisher,
             telemetry=telemetry,
@@ -142,7 +151,7 @@ def _event_sources(
             retry_window=settings.retry_window,
         ),
         "eventbridge": EventBridgeSource(
-            sender=sender, queues=queues, publisher=publisher, telemetry=telemetry, clock=clock
+            sender=paced_sender, queues=queues, publisher=publisher, telemetry=telemetry, clock=clock
         ),
         "direct": DirectSource(synchronous=synchronous, clock=clock),
         "api_gateway": ApiGatewaySource(synchronous=synchronous, clock=clock),

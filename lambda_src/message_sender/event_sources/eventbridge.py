@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 
+PACING_SECONDS: Final = 0.5
+"""For how long the quota may hold up an event. Longer waits are the queue's."""
+
 
 class EventBridgeSource:
     """Works off events, one at a time. They have no order."""
@@ -64,7 +67,9 @@ class EventBridgeSource:
         body = json.dumps(event["detail"])
         client_token = derive_client_token("eventbridge", event["id"])
         delivery = self._sender.deliver(
-            body, client_token=client_token, budget=TimeBudget(deadline=deadlines.send)
+            body,
+            client_token=client_token,
+            budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS),
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
