@@ -34,7 +34,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke),'
-	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
+	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), QUICK=yes (quota), PYTHON=python3.13 (all)'
 
 .PHONY: demo
 demo: prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
@@ -64,6 +64,10 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
 	@exec $(VENV_PYTHON) -m pytest --cov
+
+.PHONY: quota
+quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m benchmarks.quota_simulation $(if $(QUICK),--quick)
 
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
