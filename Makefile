@@ -38,7 +38,7 @@ help: ## List the targets
 	@echo
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke,'
 	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h SETTLE=yes (redrive), DRY_RUN=yes|no (redrive, republish),'
-	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults), QUICK=yes (bench),'
+	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults), QUICK=yes (bench, quota),'
 	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
 .PHONY: demo messages-file
@@ -81,6 +81,10 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 .PHONY: bench
 bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
 	@exec $(VENV_PYTHON) -m benchmarks --python "$(PYTHON)" $(if $(QUICK),--quick --output .sandbox/benchmarks)
+
+.PHONY: quota
+quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m benchmarks.quota_simulation $(if $(QUICK),--quick)
 
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript

@@ -139,7 +139,7 @@ class Dashboard(Construct):
             a_second("SendAttempts", label="calls", color=_BLUE),
             a_second("Throttles", label="of these throttled", color=_RED),
             line=cloudwatch.HorizontalAnnotation(
-                value=options.send_message_quota, label="quota", color=_ORANGE
+                value=options.send_quota_per_second, label="quota", color=_ORANGE
             ),
         )
 

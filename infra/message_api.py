@@ -52,9 +52,6 @@ _ACCESS_LOG = {
     "responseLatency": "$context.responseLatency",
 }
 
-# A synchronous call that Amazon Connect would refuse, by its default quota of 10 SendMessage a second and a
-# burst of 15, does not get to the function.
-_SYNCHRONOUS_RATE = apigateway.MethodDeploymentOptions(throttling_rate_limit=10, throttling_burst_limit=15)
 
 STAGE = "v1"
 
@@ -133,7 +130,14 @@ class MessageApi(Construct):
                 # A runaway caller is stopped before it fills the queue
                 throttling_rate_limit=100,
                 throttling_burst_limit=200,
-                method_options={"/messages/sync/POST": _SYNCHRONOUS_RATE},
+                method_options={
+                    # What Amazon Connect would refuse does not get to the function. The burst is as much
+                    # of the quota as the 15 of its own 10 and 15.
+                    "/messages/sync/POST": apigateway.MethodDeploymentOptions(
+                        throttling_rate_limit=options.send_quota_per_second,
+                        throttling_burst_limit=options.send_quota_per_second * 3 // 2,
+                    ),
+                },
             ),
         )
         acknowledge(

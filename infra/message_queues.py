@@ -1,5 +1,7 @@
 """The queue of messages to send, and the queues where messages and results wait for a person."""
 
+import math
+
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
@@ -10,7 +12,7 @@ from infra.options import StageOptions
 
 # "at least six times the timeout of the function":
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-_VISIBILITY_PER_CONSUMER_TIMEOUT = 6
+VISIBILITY_PER_CONSUMER_TIMEOUT = 6
 
 # The function's backoff between two receives of a message that failed
 _FIRST_BACKOFF_SECONDS = 2
@@ -18,24 +20,40 @@ _LONGEST_BACKOFF_SECONDS = 60
 
 _RECEIVE_HEADROOM = 2
 _LEAST_RECEIVES = 10
+_MOST_RECEIVES = 1000  # SQS accepts no more
+
+# What the function keeps of its timeout for sending, at least: lambda_src/message_sender/deadlines.py
+_SENDING_SECONDS = 14
+
+# The largest batch of a FIFO queue
+_BATCH_SIZE = 10
+
+# A message is received untried this many times as often as the average, at most: docs/benchmarks/quota.md
+_UNTRIED_HEADROOM = 4
 
 
-def max_receive_count(*, retry_window_minutes: int) -> int:
+def max_receive_count(
+    *, retry_window_minutes: int, maximum_concurrency: int, send_quota_per_second: int
+) -> int:
     """Count the receives after which SQS itself gives a message up.
 
     Only the net for a function that dies each time: any other message is given up by the function, at the
     first receive after the retry window. So this counts the receives of a window, the first and one after
     each wait of 2, 4, 8 ... 60 seconds, and doubles them: jitter makes a wait as short as its half. What is
     left of that, on average a third, is for receives that are no tries: throttled invocations, and failures
-    of a message's predecessor in its chat. SQS accepts at most 1000, which the longest window that
-    `StageOptions` accepts keeps to.
+    of a message's predecessor in its chat.
+
+    Where there may be more batches at once than the quota can send in an invocation, most of their messages
+    come back untried, as often on average as there are times too many batches. Four times that is added.
     """
     receives, elapsed, wait = 1, 0, _FIRST_BACKOFF_SECONDS
     while elapsed <= retry_window_minutes * 60:
         elapsed += wait
         receives += 1
         wait = min(2 * wait, _LONGEST_BACKOFF_SECONDS)
-    return max(_LEAST_RECEIVES, _RECEIVE_HEADROOM * receives)
+    untried = maximum_concurrency * _BATCH_SIZE / (send_quota_per_second * _SENDING_SECONDS)
+    allowed = _RECEIVE_HEADROOM * receives + math.floor(untried) * _UNTRIED_HEADROOM
+    return min(max(_LEAST_RECEIVES, allowed), _MOST_RECEIVES)
 
 
 class MessageQueues(Construct):
@@ -53,7 +71,7 @@ class MessageQueues(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         self.visibility_timeout = cdk.Duration.seconds(
-            _VISIBILITY_PER_CONSUMER_TIMEOUT * consumer_timeout.to_seconds()
+            VISIBILITY_PER_CONSUMER_TIMEOUT * consumer_timeout.to_seconds()
         )
         dead_letter_retention = cdk.Duration.days(options.dead_letter_retention_days)
 
@@ -88,7 +106,11 @@ class MessageQueues(Construct):
             retention_period=cdk.Duration.days(options.message_retention_days),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter,
-                max_receive_count=max_receive_count(retry_window_minutes=options.retry_window_minutes),
+                max_receive_count=max_receive_count(
+                    retry_window_minutes=options.retry_window_minutes,
+                    maximum_concurrency=options.maximum_concurrency,
+                    send_quota_per_second=options.send_quota_per_second,
+                ),
             ),
             encryption_master_key=key,
             enforce_ssl=True,

@@ -97,6 +97,8 @@ class StageOptions:
     memory_size_mb: int = field(metadata=_whole_number(128, 10_240))
     maximum_concurrency: int = field(metadata=_whole_number(2, 1000))
     """Of the queue's event source; Lambda accepts no less than 2."""
+    send_quota_per_second: int = field(metadata=_whole_number(1, 10_000))
+    """The account's quota of SendMessage, which all instances of the function share."""
     tracing: bool = field(metadata=_true_or_false())
     retain_data: bool = field(metadata=_true_or_false())
     """Whether queues, key and logs outlive the stack, which itself is then protected from deletion."""
@@ -166,8 +168,6 @@ class StageOptions:
     """Of an SNS topic that CloudWatch may publish to, where alarms are told. The CDK drops a null."""
     access_denied_percent: int = field(metadata=_whole_number(1, 100))
     """Of the messages that end: the share of AccessDenied above which there is an alarm."""
-    send_message_quota: int = field(metadata=_whole_number(1, 10_000))
-    """SendMessage calls a second that Amazon Connect grants: what the dashboard measures calls against."""
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:

@@ -95,6 +95,8 @@ class SenderFunction(Construct):
                 "REJECTED_QUEUE_URL": queues.rejected.queue_url,
                 "UNPUBLISHED_RESULTS_QUEUE_URL": queues.unpublished_results.queue_url,
                 "RETRY_WINDOW_MINUTES": str(options.retry_window_minutes),
+                "SEND_QUOTA_PER_SECOND": str(options.send_quota_per_second),
+                "MAXIMUM_CONCURRENCY": str(options.maximum_concurrency),
                 "CONTENT_LIMITS": options.content_limits,
                 **({"CONNECT_REGION": options.connect_region} if options.connect_region else {}),
                 "POWERTOOLS_SERVICE_NAME": SERVICE,

@@ -21,6 +21,7 @@ from message_sender.event_sources.eventbridge import EventBridgeSource
 from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.observability import Telemetry, TracedParticipant
+from message_sender.pacing import Pacer
 from message_sender.participant import ParticipantClient
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
@@ -122,6 +123,14 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     )
     if tracer is not None:
         participant = TracedParticipant(participant, tracer=tracer)
+    paced_sender = MessageSender(
+        participant=participant,
+        content_limits=settings.content_limits,
+        clock=clock,
+        random=random,
+        pacer=Pacer(share=settings.send_quota / settings.maximum_concurrency, random=random),
+    )
+    # Somebody waits for the answer, so these calls do not: what the queue sends gives way to them.
     sender = MessageSender(
         participant=participant, content_limits=settings.content_limits, clock=clock, random=random
     )
@@ -168,7 +177,7 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     synchronous = SynchronousDelivery(sender=sender, publisher=publisher, telemetry=telemetry, clock=clock)
     return {
         "sqs": SqsSource(
-            sender=sender,
+            sender=paced_sender,
             queues=queues,
             publisher=publisher,
             tasks=tasks,
@@ -179,7 +188,7 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
             side_by_side=side_by_side,
         ),
         "eventbridge": EventBridgeSource(
-            sender=sender,
+            sender=paced_sender,
             queues=queues,
             publisher=publisher,
             tasks=tasks,

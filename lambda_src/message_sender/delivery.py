@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
     from message_sender.outcome import Origin, Outcome
+    from message_sender.pacing import Pacer
     from message_sender.request import ContentLimits, Correlation, Secret, SendMessageRequest
     from message_sender.retry import TimeBudget
 
@@ -78,6 +79,7 @@ class MessageSender:
     Args:
         participant: Must not retry by itself.
         random: Returns a number from 0 to 1, for jitter.
+        pacer: Says when a call may be made. None: at once.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class MessageSender:
         content_limits: ContentLimits,
         clock: Clock,
         random: Callable[[], float],
+        pacer: Pacer | None = None,
     ) -> None:
         self._participant = participant
         self._content_limits = content_limits
         self._clock = clock
         self._random = random
+        self._pacer = pacer
 
     def deliver(
         self, text: str, *, client_token: str | None, budget: TimeBudget, task_token_allowed: bool = True
@@ -131,34 +135,78 @@ class MessageSender:
         )
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> DeliveryOutcome:
+        failure: RetryableError | None = None
         while True:
-            if is_expired(request, self._clock.now()):
-                return Rejected(ExpiredError("ExpiresAt is past"), tries.maybe_delivered)
-            timeout = budget.attempt_timeout(self._clock.monotonic())
-            if timeout is None:
-                error = DeadlineExceededError("There is not enough time left in this invocation for a try")
-                return Undelivered(error, tries.maybe_delivered)
             try:
+                timeout = self._wait_for_turn(request, budget, tries)
                 return self._try(request, timeout, tries)
             except RejectedError as rejection:
                 return Rejected(rejection, tries.maybe_delivered)
-            except RetryableError as failure:
-                now = self._clock.monotonic()
-                budget.note_failure(now)
-                delay = delay_before_retry(failure, tries.attempts, random=self._random)
-                if delay is None or not budget.allows_retry_at(now + delay):
-                    return Undelivered(failure, tries.maybe_delivered)
-                self._clock.sleep(delay)
+            except DeadlineExceededError as no_time:
+                return Undelivered(failure or no_time, tries.maybe_delivered)
+            except RetryableError as retryable:
+                failure = retryable
+            now = self._clock.monotonic()
+            budget.note_failure(now)
+            delay = delay_before_retry(failure, tries.attempts, random=self._random)
+            if delay is None or not budget.allows_retry_at(now + delay):
+                return Undelivered(failure, tries.maybe_delivered)
+            self._clock.sleep(delay)
+
+    def _wait_for_turn(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> float:
+        """Wait until the quota has room for a try, and return the seconds that the try may take.
+
+        Where it has none in time, wait for as long as there was time all the same: an instance that gave its
+        batch back at once would take the next one at once, and so the slowest would take the most.
+
+        Raises:
+            ExpiredError: `ExpiresAt` is past, before or after the wait.
+            DeadlineExceededError: There is no time left for a try.
+        """
+        self._refuse_expired(request)
+        timeout = self._time_for_a_try(budget)
+        if self._pacer is None:
+            return timeout
+        now = self._clock.monotonic()
+        latest = budget.latest_start(now, is_retry=tries.attempts > 0)
+        wait = self._pacer.reserve(now, latest=latest)
+        tries.had_to_wait = wait != 0.0
+        if not tries.had_to_wait:
+            return timeout
+        self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
+        if wait is None:
+            raise DeadlineExceededError("The quota leaves no room for a try in this invocation")
+        self._refuse_expired(request)
+        return self._time_for_a_try(budget)
+
+    def _time_for_a_try(self, budget: TimeBudget) -> float:
+        timeout = budget.attempt_timeout(self._clock.monotonic())
+        if timeout is None:
+            raise DeadlineExceededError("There is not enough time left in this invocation for a try")
+        return timeout
+
+    def _refuse_expired(self, request: SendMessageRequest) -> None:
+        if is_expired(request, self._clock.now()):
+            raise ExpiredError("ExpiresAt is past")
 
     def _try(self, request: SendMessageRequest, timeout: float, tries: _Tries) -> Sent:
         started = self._clock.monotonic()
         tries.attempts += 1
         try:
-            return self._participant.send_message(request, timeout=timeout)
+            sent = self._participant.send_message(request, timeout=timeout)
         except DeliveryError as error:
             tries.maybe_delivered = tries.maybe_delivered or error.maybe_delivered
-            tries.throttles += isinstance(error, ThrottledError)
+            if isinstance(error, ThrottledError):
+                tries.throttles += 1
+                if self._pacer is not None:
+                    self._pacer.throttled(
+                        self._clock.monotonic(), sent_at=started, retry_after=error.retry_after
+                    )
             raise
+        else:
+            if self._pacer is not None:
+                self._pacer.accepted(had_to_wait=tries.had_to_wait)
+            return sent
         finally:
             tries.send_seconds = self._clock.monotonic() - started
 
@@ -171,6 +219,8 @@ class _Tries:
     throttles: int = 0
     send_seconds: float | None = None
     maybe_delivered: bool = False
+    had_to_wait: bool = False
+    """The next one, for the quota's sake."""
 
 
 def is_expired(request: SendMessageRequest, now: datetime) -> bool:

@@ -74,11 +74,15 @@ class TimeBudget:
     Args:
         deadline: When everything must be over.
         retry_seconds: For how long after the first failure to retry. None: until the deadline.
+        pacing_seconds: For how long a try may be held back for the quota's sake. None: until the deadline.
     """
 
-    def __init__(self, *, deadline: float, retry_seconds: float | None = None) -> None:
+    def __init__(
+        self, *, deadline: float, retry_seconds: float | None = None, pacing_seconds: float | None = None
+    ) -> None:
         self._deadline = deadline
         self._retry_seconds = retry_seconds
+        self._pacing_seconds = pacing_seconds
         self._first_failure: float | None = None
 
     def attempt_timeout(self, now: float) -> float | None:
@@ -87,6 +91,15 @@ class TimeBudget:
         if left < _LEAST_TIME_FOR_AN_ATTEMPT:
             return None
         return min(left, CONNECT_TIMEOUT + READ_TIMEOUT)
+
+    def latest_start(self, now: float, *, is_retry: bool) -> float:
+        """Return the last moment to which a try may be held back that could start now."""
+        moments = [self._deadline - _LEAST_TIME_FOR_AN_ATTEMPT]
+        if self._pacing_seconds is not None:
+            moments.append(now + self._pacing_seconds)
+        if is_retry and self._retry_seconds is not None and self._first_failure is not None:
+            moments.append(self._first_failure + self._retry_seconds)
+        return min(moments)
 
     def note_failure(self, now: float) -> None:
         """Start the time for retries, if this is the first failure."""

@@ -28,6 +28,8 @@ class Settings:
         rejected_queue_url: Where copies of rejected messages go.
         unpublished_results_queue_url: Where results go that EventBridge did not take.
         retry_window: How long a message of the queue is tried again, counted from its acceptance.
+        send_quota: Calls of SendMessage a second that the service allows all instances together.
+        maximum_concurrency: How many instances may work off the queue at once.
         content_limits: Which lengths the contract allows.
         tracing: Whether X-Ray tracing is active.
         service: The service's name in logs, metrics and traces.
@@ -46,6 +48,8 @@ class Settings:
     rejected_queue_url: str
     unpublished_results_queue_url: str
     retry_window: timedelta
+    send_quota: int
+    maximum_concurrency: int
     content_limits: ContentLimits
     tracing: bool
     service: str
@@ -73,7 +77,9 @@ class Settings:
             dead_letter_queue_url=_required(environ, "DEAD_LETTER_QUEUE_URL"),
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
-            retry_window=_minutes(environ, "RETRY_WINDOW_MINUTES", default="10"),
+            retry_window=timedelta(minutes=_whole_number(environ, "RETRY_WINDOW_MINUTES", default="10")),
+            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND", default="10"),
+            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY", default="10"),
             content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
@@ -89,11 +95,11 @@ def _required(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _minutes(environ: Mapping[str, str], name: str, *, default: str) -> timedelta:
+def _whole_number(environ: Mapping[str, str], name: str, *, default: str) -> int:
     value = environ.get(name) or default
     if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise ValueError(f"the environment variable {name} must be a whole number of minutes")
-    return timedelta(minutes=int(value))
+        raise ValueError(f"the environment variable {name} must be a whole number, at least 1")
+    return int(value)
 
 
 def _content_limits(value: str) -> ContentLimits:

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 RETRY_WINDOW_MINUTES: Final = 10
 VISIBILITY_TIMEOUT: Final = 6 * FUNCTION_TIMEOUT
-MOST_RECEIVES: Final = max_receive_count(retry_window_minutes=RETRY_WINDOW_MINUTES)
+CONCURRENCY: Final = 50
+QUOTA: Final = 10
+"""SendMessage calls a second, as the function is told. What the service grants is the weather's matter."""
+MOST_RECEIVES: Final = max_receive_count(
+    retry_window_minutes=RETRY_WINDOW_MINUTES, maximum_concurrency=CONCURRENCY, send_quota_per_second=QUOTA
+)
 
 _ENVIRON: Final = {
     "AWS_REGION": "eu-central-1",
@@ -49,6 +54,8 @@ _ENVIRON: Final = {
     "REJECTED_QUEUE_URL": "http://sqs/000000000000/rejected",
     "UNPUBLISHED_RESULTS_QUEUE_URL": "http://sqs/000000000000/unpublished",
     "RETRY_WINDOW_MINUTES": str(RETRY_WINDOW_MINUTES),
+    "SEND_QUOTA_PER_SECOND": str(QUOTA),
+    "MAXIMUM_CONCURRENCY": str(CONCURRENCY),
     "POWERTOOLS_TRACE_DISABLED": "true",
 }
 
@@ -65,7 +72,7 @@ class Setup:
 
     seed: object = 0
     rates: Rates | None = None
-    concurrency: int = 50
+    concurrency: int = CONCURRENCY
     idempotency_window: float | None = None
     poison: Callable[[dict[str, Any]], bool] = lambda _: False
 

@@ -319,6 +319,15 @@ def test_routes_are_throttled_and_nothing_of_a_request_is_logged(template: Templ
     assert {setting.get("LoggingLevel", "OFF") for setting in settings} == {"OFF"}
 
 
+def test_synchronous_route_is_throttled_at_the_quota_of_the_stage(synthesize: Synthesize) -> None:
+    template = synthesize("dev", send_quota_per_second=51)
+
+    settings = properties(template, API_STAGE)["MethodSettings"]
+
+    [sync] = [item for item in settings if item.get("ResourcePath") == "/~1messages~1sync"]
+    assert (sync["ThrottlingRateLimit"], sync["ThrottlingBurstLimit"]) == (51, 76)
+
+
 @pytest.mark.parametrize("tracing", [True, False])
 def test_api_is_traced_as_the_stage_says(synthesize: Synthesize, tracing: bool) -> None:
     template = synthesize("dev", tracing=tracing)

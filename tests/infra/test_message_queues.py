@@ -49,11 +49,13 @@ def test_message_is_hidden_for_six_timeouts_of_the_function(template: Template) 
 
 
 def test_message_that_never_gets_done_ends_in_the_dead_letter_queue(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30)
+    template = synthesize("dev", retry_window_minutes=30, maximum_concurrency=60, send_quota_per_second=20)
 
     assert properties(template, MESSAGES)["RedrivePolicy"] == {
         "deadLetterTargetArn": arn(DEAD_LETTER),
-        "maxReceiveCount": max_receive_count(retry_window_minutes=30),
+        "maxReceiveCount": max_receive_count(
+            retry_window_minutes=30, maximum_concurrency=60, send_quota_per_second=20
+        ),
     }
 
 
@@ -141,22 +143,38 @@ def test_bus_and_rule_alone_may_write_to_the_queue_of_dead_events(template: Temp
     ]
 
 
+def receive_count(minutes: int, *, concurrency: int = 10, quota: int = 10) -> int:
+    return max_receive_count(
+        retry_window_minutes=minutes, maximum_concurrency=concurrency, send_quota_per_second=quota
+    )
+
+
 def test_receive_count_is_twice_the_receives_of_the_retry_window() -> None:
     # The waits are 2, 4, 8, 16, 32 seconds, then 60 seconds nine times: past ten minutes. Before the first
     # and after each of them is one receive.
     receives = 1 + 5 + 9
 
-    assert max_receive_count(retry_window_minutes=10) == 2 * receives
+    assert receive_count(10) == 2 * receives
 
 
 def test_receive_count_is_never_below_ten() -> None:
-    assert max_receive_count(retry_window_minutes=0) == 10
+    assert receive_count(0) == 10
 
 
 def test_receive_count_grows_with_the_window_up_to_what_sqs_accepts() -> None:
     windows = range(241)  # 240 minutes are the longest that the options accept
 
-    counts = [max_receive_count(retry_window_minutes=minutes) for minutes in windows]
+    counts = [receive_count(minutes) for minutes in windows]
 
     assert all(shorter <= longer for shorter, longer in itertools.pairwise(counts))
     assert counts[-1] <= 1000
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "quota", "more"),
+    [(2, 10, 0), (13, 10, 0), (14, 10, 4), (50, 10, 12), (200, 10, 56), (200, 500, 0), (1000, 1, 970)],
+)
+def test_receive_count_leaves_room_for_batches_that_the_quota_cannot_send(
+    concurrency: int, quota: int, more: int
+) -> None:
+    assert receive_count(10, concurrency=concurrency, quota=quota) == 30 + more

@@ -455,7 +455,7 @@ def test_widgets_neither_overlap_nor_leave_a_gap(dev: Template) -> None:
 
 
 def test_lines_of_the_dashboard_follow_from_the_options(synthesize: Synthesize) -> None:
-    template = synthesize("dev", send_message_quota=25, retry_window_minutes=30)
+    template = synthesize("dev", send_quota_per_second=25, retry_window_minutes=30)
 
     lines = {
         annotation["label"]: annotation["value"]

@@ -12,6 +12,7 @@ VALID: dict[str, Any] = {
     "log_retention_days": 30,
     "memory_size_mb": 512,
     "maximum_concurrency": 10,
+    "send_quota_per_second": 10,
     "tracing": True,
     "retain_data": True,
     "message_retention_days": 4,
@@ -27,7 +28,6 @@ VALID: dict[str, Any] = {
     "api_source_cidrs": [],
     "alarm_topic_arn": None,
     "access_denied_percent": 20,
-    "send_message_quota": 10,
 }
 # The CDK hands on no null that cdk.json has
 MAY_BE_NULL = {"connect_region", "reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"}
@@ -102,6 +102,8 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
         ("maximum_concurrency", 1, "a whole number from 2 to 1000"),
         ("maximum_concurrency", 1001, "a whole number from 2 to 1000"),
         ("maximum_concurrency", 2.5, "a whole number from 2 to 1000"),
+        ("send_quota_per_second", 0, "a whole number from 1 to 10000"),
+        ("send_quota_per_second", 10.0, "a whole number from 1 to 10000"),
         ("tracing", "true", "true or false"),
         ("tracing", 1, "true or false"),
         ("retain_data", None, "true or false"),
@@ -158,7 +160,6 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
         ),
         ("access_denied_percent", 0, "a whole number from 1 to 100"),
         ("access_denied_percent", 101, "a whole number from 1 to 100"),
-        ("send_message_quota", 0, "a whole number from 1 to 10000"),
     ],
 )
 def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: object, accepted: str) -> None:

@@ -64,6 +64,8 @@ def test_environment_is_what_the_function_reads(dev: Template) -> None:
         "REJECTED_QUEUE_URL": ref(REJECTED),
         "UNPUBLISHED_RESULTS_QUEUE_URL": ref(UNPUBLISHED_RESULTS),
         "RETRY_WINDOW_MINUTES": "10",
+        "SEND_QUOTA_PER_SECOND": "10",
+        "MAXIMUM_CONCURRENCY": "2",
         "CONTENT_LIMITS": "specification",
         "POWERTOOLS_SERVICE_NAME": "connect-message-sender",
         "POWERTOOLS_METRICS_NAMESPACE": "ConnectMessageSender-dev",
@@ -79,6 +81,8 @@ def test_environment_is_what_the_function_reads(dev: Template) -> None:
         ("connect_region", "eu-west-2", "CONNECT_REGION"),
         ("log_level", "DEBUG", "POWERTOOLS_LOG_LEVEL"),
         ("retry_window_minutes", 3, "RETRY_WINDOW_MINUTES"),
+        ("send_quota_per_second", 50, "SEND_QUOTA_PER_SECOND"),
+        ("maximum_concurrency", 30, "MAXIMUM_CONCURRENCY"),
     ],
 )
 def test_option_of_the_stage_reaches_the_environment(

@@ -18,6 +18,7 @@ from message_sender.errors import (
     ThrottledError,
 )
 from message_sender.outcome import Rejected, Sent, Undelivered
+from message_sender.pacing import Pacer
 from message_sender.retry import TimeBudget
 from tests.support.fakes import START, FakeClock, FakeParticipant
 from tests.support.lambda_events import request
@@ -210,3 +211,116 @@ def test_no_delivery_outlives_its_budget(
 
     assert clock.elapsed <= max(0.0, seconds - 1.0)
     assert delivery.attempts == len(participant.requests) <= 3
+
+
+PLACES = 1.0  # seconds between the places of the pacer in these tests
+
+
+def paced_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSender:
+    """Return a sender whose instance was throttled a moment ago. Its first place is a second away."""
+    pacer = Pacer(share=1 / PLACES, random=lambda: 0.5)
+    pacer.throttled(clock.monotonic(), sent_at=clock.monotonic())
+    return MessageSender(
+        participant=participant,
+        content_limits="specification",
+        clock=clock,
+        random=lambda: 0.0,
+        pacer=pacer,
+    )
+
+
+def send(sender: MessageSender, budget: TimeBudget, **fields: Any) -> Delivery:  # noqa: ANN401  # as above
+    return sender.deliver(json.dumps(request(**fields)), client_token="derived", budget=budget)
+
+
+def test_messages_wait_for_their_places() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = paced_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY)
+
+    deliveries = [send(sender, budget) for _ in range(3)]
+
+    assert all(isinstance(delivery.outcome, Sent) for delivery in deliveries)
+    assert clock.slept == pytest.approx([1.0, 1.0, 1.0], abs=0.05)  # the rate begins to grow
+
+
+def test_a_message_whose_place_comes_too_late_is_held_and_not_tried() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = paced_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + 1.9)  # the last try may start at 0.9
+
+    delivery = send(sender, budget)
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "DeadlineExceeded"
+    assert delivery.attempts == 0
+    assert participant.requests == []
+    assert clock.elapsed == pytest.approx(0.9)
+
+
+def test_a_message_that_may_not_be_held_for_long_is_not() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = paced_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, pacing_seconds=0.5)
+
+    delivery = send(sender, budget)
+
+    assert delivery.attempts == 0
+    assert clock.elapsed == pytest.approx(0.5)
+
+
+def test_a_throttled_message_takes_another_place_within_its_time_for_retries() -> None:
+    clock = FakeClock()
+    participant = FakeParticipant([ThrottledError("slow down")])
+    sender = paced_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=5.0)
+
+    delivery = send(sender, budget)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert (delivery.attempts, delivery.throttles) == (2, 1)
+
+
+def test_a_throttled_message_without_another_place_in_time_is_throttled() -> None:
+    clock = FakeClock()
+    participant = FakeParticipant([ThrottledError("slow down", retry_after=4.0)])
+    sender = paced_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=3.0)
+
+    delivery = send(sender, budget)
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "Throttled"
+    assert delivery.attempts == 1
+
+
+def test_an_expired_message_takes_no_place() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = paced_sender(participant, clock)
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), ExpiresAt="2026-01-31T11:59:54Z")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert clock.slept == []
+
+
+def test_a_message_that_expires_while_it_waits_is_rejected_without_a_call() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = paced_sender(participant, clock)
+    clock.elapsed = -0.5  # five seconds of tolerance end at 0
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), ExpiresAt="2026-01-31T11:59:55Z")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "Expired"
+    assert participant.requests == []
+    assert clock.slept != []
+
+
+def test_without_a_pacer_nothing_but_the_backoff_is_waited_for() -> None:
+    clock = FakeClock()
+
+    deliver(FakeParticipant([ThrottledError("slow down")] * 2), clock=clock)
+    deliver(FakeParticipant(), clock=clock)
+
+    assert clock.slept == pytest.approx([0.5, 1.0])

@@ -52,10 +52,19 @@ def test_the_retry_window_is_ten_minutes_unless_set() -> None:
     assert Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": "3"}).retry_window == timedelta(minutes=3)
 
 
+@pytest.mark.parametrize("name", ["RETRY_WINDOW_MINUTES", "SEND_QUOTA_PER_SECOND", "MAXIMUM_CONCURRENCY"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "ten", "³"])
-def test_a_retry_window_of_no_sense_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="RETRY_WINDOW_MINUTES must be a whole number of minutes"):
-        Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": value})
+def test_a_number_of_no_sense_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1"):
+        Settings.from_environ(ENVIRON | {name: value})
+
+
+def test_the_quota_is_the_service_s_own_unless_set() -> None:
+    settings = Settings.from_environ(ENVIRON)
+    raised = Settings.from_environ(ENVIRON | {"SEND_QUOTA_PER_SECOND": "50", "MAXIMUM_CONCURRENCY": "20"})
+
+    assert (settings.send_quota, settings.maximum_concurrency) == (10, 10)
+    assert (raised.send_quota, raised.maximum_concurrency) == (50, 20)
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", "1"])

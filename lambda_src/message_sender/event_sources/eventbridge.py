@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 
+PACING_SECONDS: Final = 0.5
+"""For how long the quota may hold up an event. Longer waits are the queue's."""
+
 _FIRST_RETRY: Final = timedelta(minutes=1)
 """When Lambda repeats an asynchronous invocation that failed. Source: Lambda developer guide."""
 
@@ -88,7 +91,9 @@ class EventBridgeSource:
         body = json.dumps(event["detail"])
         client_token = client_token_of_event(event)
         delivery = self._sender.deliver(
-            body, client_token=client_token, budget=TimeBudget(deadline=deadlines.send)
+            body,
+            client_token=client_token,
+            budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS),
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):

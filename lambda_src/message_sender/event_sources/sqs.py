@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from message_sender.side_by_side import SideBySide
     from message_sender.task_callback import TaskCallback
 
-_RETRY_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 5.0
 """For how long after a chat's first failure to try again in this invocation. Longer waits are the queue's."""
 
 
@@ -174,7 +174,7 @@ class SqsSource:
         self, chat: Sequence[HandledRecord], handled: list[HandledRecord], *, deadlines: Deadlines
     ) -> None:
         """Send the messages of one chat in order, up to the first that is not done."""
-        budget = TimeBudget(deadline=deadlines.send, retry_seconds=_RETRY_SECONDS)
+        budget = TimeBudget(deadline=deadlines.send, retry_seconds=RETRY_SECONDS)
         for item in chat:
             if self._clock.monotonic() >= deadlines.send:
                 return

@@ -1,0 +1,122 @@
+"""The quota, with a service that really throttles. In real seconds, few of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from message_sender.application import create_handler
+from sandbox.participant_service.faults import Status
+from sandbox.participant_service.throttle import Throttle
+from tests.functional.conftest import capture_logs, function_environ
+from tests.support.lambda_events import FakeLambdaContext, api_request, bus_event, record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functional.conftest import Function
+
+QUOTA = 40
+BURST = 4
+
+
+class CountingThrottle(Throttle):
+    """Counts what it refuses."""
+
+    refused = 0
+
+    def allows(self) -> bool:
+        allowed = super().allows()
+        self.refused += not allowed
+        return allowed
+
+
+@pytest.fixture
+def throttle(function: Function) -> Iterator[CountingThrottle]:
+    throttle = CountingThrottle(clock=time.monotonic)
+    throttle.set(QUOTA, burst=BURST)
+    function.participant.api.throttle = throttle
+    yield throttle
+    throttle.off()
+
+
+def believing_in(function: Function, *, quota: int) -> Function:
+    environ = function_environ(
+        function.participant.url,
+        function.aws.url,
+        SEND_QUOTA_PER_SECOND=f"{quota}",
+        MAXIMUM_CONCURRENCY="1",
+    )
+    handler = create_handler(environ)
+    capture_logs()
+    return replace(function, handler=handler)
+
+
+def test_an_instance_that_was_throttled_keeps_to_its_share(
+    function: Function, throttle: CountingThrottle
+) -> None:
+    def refused_while_sending(quota: int) -> int:
+        sender = believing_in(function, quota=quota)
+        before = throttle.refused
+        for _ in range(4):
+            chats = [sender.start_chat() for _ in range(10)]
+            waiting = {chat.contact_id: record(chat.request(), group=chat.contact_id) for chat in chats}
+            while waiting:
+                failed = sender.batch(*waiting.values())
+                waiting = {group: item for group, item in waiting.items() if item["messageId"] in failed}
+            assert [len(chat.texts) for chat in chats] == [1] * 10
+        return throttle.refused - before
+
+    unpaced = refused_while_sending(1_000_000)
+    paced = refused_while_sending(QUOTA // 2)  # as if another instance had the other half
+
+    assert unpaced >= 20
+    assert paced <= unpaced / 2
+
+
+def pause(function: Function) -> None:
+    """Have the service ask for a pause, which the instance keeps to for five seconds."""
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=429, retry_after=30), contact_id=chat.contact_id)
+    message = record(chat.request(), group=chat.contact_id)
+    assert function.batch(message) == [message["messageId"]]
+
+
+def test_what_finds_no_place_in_an_invocation_comes_back_untried(function: Function) -> None:
+    chat = function.start_chat()
+    old = record(chat.request(), age=3600, receive_count=9)
+    pause(function)
+
+    failed = function.batch(old, context=FakeLambdaContext(seconds_left=11))
+
+    assert failed == [old["messageId"]]
+    assert chat.texts == []
+    assert function.aws.delays[-1][old["receiptHandle"]] <= 2
+    assert function.aws.results == []
+
+
+def test_an_event_that_finds_no_place_joins_the_queue_untried(function: Function) -> None:
+    chat = function.start_chat()
+    pause(function)
+
+    function(bus_event(chat.request()) | {"time": datetime.now(UTC).isoformat()})
+
+    [handed_over] = function.aws.messages
+    assert handed_over["QueueUrl"].endswith("/messages.fifo")
+    assert handed_over["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "false"
+    assert chat.texts == []
+
+
+def test_a_caller_who_waits_does_not_wait_for_the_queue(function: Function) -> None:
+    chat = function.start_chat()
+    pause(function)
+    began = time.monotonic()
+
+    answer = function(api_request(chat.request(ClientToken="c")))
+
+    assert answer["statusCode"] == 200
+    assert time.monotonic() - began < 2
