@@ -26,6 +26,14 @@ def test_every_alarm_has_its_section_and_no_other_has_one(prod: Template) -> Non
     assert [name for name, text in sections if not re.search("Means:.*First:.*Then:", text, re.DOTALL)] == []
 
 
+def test_every_alarm_is_in_the_table_that_says_when_it_goes_off(prod: Template) -> None:
+    [table] = re.findall(r"^\| Alarm \| Goes off .*?\n\n", OPERATIONS, re.MULTILINE | re.DOTALL)
+
+    listed = re.findall(r"\[`(\w+)`\]", table)
+
+    assert sorted(listed) == sorted(alarms(prod))
+
+
 def test_cost_of_the_alarms_is_that_of_what_they_watch(prod: Template) -> None:
     watched = [
         sum("MetricStat" in metric for metric in alarm["Metrics"]) if "Metrics" in alarm else 1
