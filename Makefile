@@ -34,12 +34,22 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke,'
-	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h SETTLE=yes (redrive), DRY_RUN=yes|no (redrive, republish),'
-	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults), QUICK=yes (bench, quota),'
-	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
+	@echo 'Variables'
+	@echo '  MESSAGES=file.jsonl                       demo'
+	@echo '  EMULATOR_PORT=number                      demo, sandbox'
+	@echo '  CHAT=contact-id                           end-chat, transcript; else that of $$CONTACT_ID'
+	@echo '  SEED, FAULT_MESSAGES, FAULT_EVENTS=number faults'
+	@echo '  QUICK=yes                                 bench, quota'
+	@echo '  STAGE=dev|prod                            synth, deploy, smoke, redrive, republish'
+	@echo '  DRY_RUN=yes|no                            redrive, republish'
+	@echo '  QUEUE, CODE, MAX_AGE, SETTLE              redrive: docs/redrive.md'
+	@echo '  CONNECT_INSTANCE, CONTACT_FLOW ...        smoke: docs/smoke-test.md'
+	@echo '  PYTHON=python3.13                         all'
+
+##@ Try it out
 
 .PHONY: demo messages-file
 demo: messages-file prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
@@ -61,6 +71,8 @@ end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
 
 transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript "$(CHAT)"
+
+##@ Test and measure
 
 .PHONY: test
 test: prepare .sandbox/venv-awscli/.installed ## Run every test
@@ -86,6 +98,17 @@ bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ##
 quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md
 	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m benchmarks.quota_simulation $(if $(QUICK),--quick)
 
+##@ Deploy and operate
+
+.PHONY: synth
+synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
+	$(CDK_PATH) $(CDK) synth --quiet --context stage=$(STAGE)
+	@echo 'The template is in cdk.out/ConnectMessageSender-$(STAGE).template.json'
+
+.PHONY: deploy
+deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
+	$(CDK_PATH) $(CDK) deploy --context stage=$(STAGE)
+
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
 	@STAGE="$(STAGE)" exec $(VENV_PYTHON) -m smoke
@@ -97,14 +120,7 @@ redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|e
 republish: .venv/.installed ## Publish the results that the event bus did not take; DRY_RUN=yes only shows them
 	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
 
-.PHONY: synth
-synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
-	$(CDK_PATH) $(CDK) synth --quiet --context stage=$(STAGE)
-	@echo 'The template is in cdk.out/ConnectMessageSender-$(STAGE).template.json'
-
-.PHONY: deploy
-deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
-	$(CDK_PATH) $(CDK) deploy --context stage=$(STAGE)
+##@ Work on it
 
 .PHONY: prepare
 prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install everything into this folder, and run nothing
@@ -115,10 +131,6 @@ docs: .venv/.installed ## Write the tables that documents take from the sources
 	$(VENV_PYTHON) scripts/render_docs.py
 	$(VENV_PYTHON) scripts/render_openapi.py
 	$(VENV_PYTHON) scripts/render_licences.py
-
-.PHONY: audit
-audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and npm about known vulnerabilities of all that is pinned
-	@sh scripts/audit.sh .sandbox/venv-audit/bin/pip-audit
 
 .PHONY: picture
 picture: prepare ## Draw the dashboard with what a run of the local stack measures, in six minutes: docs/images/dashboard.svg
@@ -133,6 +145,10 @@ lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pypr
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
 	$(UV) --group asset -c requirements.txt --generate-hashes --no-emit-package botocore \
 		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
+
+.PHONY: audit
+audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and npm about known vulnerabilities of all that is pinned
+	@sh scripts/audit.sh .sandbox/venv-audit/bin/pip-audit
 
 .PHONY: clean
 clean: ## Remove everything that make has put into this folder
