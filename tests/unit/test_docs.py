@@ -17,13 +17,17 @@ from jsonschema import Draft7Validator
 from infra.options import StageOptions
 from message_sender.errors import DeliveryError
 from scripts.render_docs import REFERENCE, render
+from tests.faults.controls import CONTROLS
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.weather import Strike
 from tests.support.schemas import RESULT_SCHEMA
 from tests.unit.test_errors import leaves
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 # Decisions are of their day; the changelog of its release
-LASTING = [page for page in PAGES if page.name != "decisions.md"]
+LASTING = [page for page in PAGES if page.name not in {"decisions.md", "CHANGELOG.md"}]
 
 
 def test_the_table_of_fields_is_that_of_the_schema() -> None:
@@ -116,7 +120,7 @@ def without_code(page: Path) -> str:
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https://)([^)#]*)(?:#([^)]+))?\)", without_code(page))
 
@@ -126,7 +130,46 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [anchor for target, anchor in targets if anchor and anchor not in anchors(target)] == []
 
 
-@pytest.mark.parametrize("page", LASTING, ids=lambda page: page.name)
+def test_every_module_of_the_function_is_in_the_architecture_once() -> None:
+    architecture = (ROOT / "docs" / "architecture.md").read_text()
+    [table] = re.findall(r"^\| Module \| Knows \|\n(.*?)\n\n", architecture, re.MULTILINE | re.DOTALL)
+    package = ROOT / "lambda_src" / "message_sender"
+
+    listed = [name for row in table.split("\n") for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+    modules = [module.stem for module in package.glob("*.py") if module.stem != "__init__"]
+    assert sorted(listed) == sorted([*modules, "event_sources/*"])
+
+
+def test_the_readme_says_how_much_the_fault_suite_does() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    for row, number in {
+        "kinds of faults that strike them": len(Strike),
+        "named situations, such as an outage or three times the quota": len(SCENARIOS),
+        "mechanisms broken on purpose, each of which must make it fail": len(CONTROLS),
+    }.items():
+        assert f"| {row} | {number} |" in readme
+
+
+def test_every_decision_is_in_the_index_once() -> None:
+    page = ROOT / "docs" / "decisions.md"
+    index, _ = page.read_text().split("\n## ", 1)
+
+    listed = re.findall(r"\]\(#([^)]+)\)", index)
+
+    assert sorted(listed) == sorted(anchors(page) - {"decisions"}), "add it to the table at the top"
+
+
+def test_decisions_are_in_the_order_of_their_days() -> None:
+    decisions = (ROOT / "docs" / "decisions.md").read_text()
+
+    days = re.findall(r"^## (\S+) · ", decisions, re.MULTILINE)
+
+    assert days == sorted(days)
+
+
+@pytest.mark.parametrize("page", LASTING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_target_of_make_is_there(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
@@ -135,7 +178,7 @@ def test_every_target_of_make_is_there(page: Path) -> None:
     assert set(named) <= set(targets)
 
 
-@pytest.mark.parametrize("page", LASTING, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LASTING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_test_that_is_named_is_there(page: Path) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)`", page.read_text())
 
@@ -170,7 +213,7 @@ def _words(text: str) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("page", LASTING, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LASTING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_of_the_aws_cli_is_one_that_it_knows(page: Path) -> None:
     session = botocore.session.get_session()
     for service, command, *words in commands_of_the_aws_cli(page):
