@@ -12,7 +12,7 @@
 `make republish` publishes the results of the unpublished-results queue; DRY_RUN=yes only shows them.
 
 For both, STAGE names the stack: ConnectMessageSender-STAGE, dev unless given. Credentials, Region and
-endpoints are those of any program that uses an AWS SDK. What they must permit is in docs/operations.md.
+endpoints are those of any program that uses an AWS SDK. What they must permit is in docs/redrive.md.
 
 Data flows one way: `settings` and the stack's outputs say what is there; `inbox` receives each letter once;
 `letters` reads it; `decisions` says what is to become of it; `redrive` or `republish` does it, by the
