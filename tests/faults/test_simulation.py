@@ -79,6 +79,8 @@ def test_every_fault_is_part_of_the_mix() -> None:
         Strike.CHAT_ENDED,
         Strike.TOKEN_EXPIRED,
         Strike.INVALID,
+        Strike.TASK_TIMED_OUT,
+        Strike.POISONED,
     }
 
     assert STORMY.keys() | not_by_rate == set(Strike)

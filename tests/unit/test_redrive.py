@@ -643,7 +643,7 @@ def test_an_outcome_that_is_safe_nowhere_leaves_the_letter_where_it_is(operator:
     [({}, "DeadlineExceededError"), ({"ExpiresAt": "2026-01-31T11:59:00Z"}, "ExpiredError")],
 )
 def test_the_task_of_a_letter_that_gets_its_outcome_is_answered(
-    operator: Operator, fields: dict[str, str], error: str
+    operator: Operator, fields: dict[str, Any], error: str
 ) -> None:
     put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1", **fields)
     published_before: list[int] = []
