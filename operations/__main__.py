@@ -13,6 +13,7 @@ from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.task_callback import TaskCallback
 from operations.aws import CALLED_ONCE, BotoApi
 from operations.inbox import Inbox
 from operations.letters import LetterQueue
@@ -64,6 +65,7 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
     outputs = _outputs(session, settings.stage)
     client, clock, random = session.client("sqs", config=CALLED_ONCE), SystemClock(), SystemRandom().random
     sqs, events = BotoApi(client), BotoApi(session.client("events", config=CALLED_ONCE))
+    step_functions = BotoApi(session.client("stepfunctions", config=CALLED_ONCE))
     queue_url, messages_url = outputs[_OUTPUTS[settings.queue]], outputs["MessageQueueUrl"]
     waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
     queues = Queues(
@@ -82,6 +84,7 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
         publisher=Publisher(
             events=events, event_bus_name=outputs["EventBusName"], queues=queues, clock=clock, random=random
         ),
+        tasks=TaskCallback(step_functions=step_functions, clock=clock, random=random),
         messages_queue_arn=_attribute(client, messages_url, "QueueArn"),
         rules=settings.rules,
         dry_run=settings.dry_run,

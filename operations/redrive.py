@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from message_sender.errors import MessageSenderError, ResultNotPublishedError
+from message_sender.errors import AwsCallError, MessageSenderError, ResultNotPublishedError
 from message_sender.outcome import Rejected
+from message_sender.request import task_token_of
 from operations.aws import PATIENCE
 from operations.decisions import Leave, Redrive, decide
 from operations.letters import Letter, UnreadableLetter, read_letter
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from message_sender.outcome import MessageResult
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
+    from message_sender.task_callback import TaskCallback
     from operations.decisions import Rules, Settle
     from operations.inbox import Inbox
     from operations.letters import LetterQueue
@@ -72,6 +74,7 @@ class RedriveRun:
     Attributes:
         queues: Where letters go, by the function's own code.
         publisher: For outcomes that are due.
+        tasks: For the tasks that wait for these.
         dry_run: Decide, and change nothing.
         tell: Gets each letter with what became of it.
     """
@@ -80,6 +83,7 @@ class RedriveRun:
     inbox: Inbox
     queues: Queues
     publisher: Publisher
+    tasks: TaskCallback
     messages_queue_arn: str
     rules: Rules
     dry_run: bool
@@ -154,15 +158,25 @@ class RedriveRun:
         )
 
     def _settle(self, letter: Letter, decision: Settle, message: Mapping[str, Any]) -> None:
-        """Do what the function does with a message that has ended: copy, publish, delete."""
+        """Do what the function does with a message that has ended: copy, publish, answer its task, delete."""
+        reason = decision.reason
         if not self.dry_run:
             self._copy(letter, decision, result := decision.result(letter, self.clock.now()))
         self._ended[letter.client_token] = Done.SETTLED
         if not self.dry_run:
             if not all(self.publisher.publish([result], until=self._patience())):
                 raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
+            try:
+                self._answer_task(letter, result)
+            except AwsCallError as error:
+                reason = f"{reason}; the task that waits for it is not answered: {error}"
             self.inbox.delete(message)
-        self._tell(letter, Done.SETTLED, decision.reason)
+        self._tell(letter, Done.SETTLED, reason)
+
+    def _answer_task(self, letter: Letter, result: MessageResult) -> None:
+        task_token = task_token_of(letter.body.reveal())
+        if task_token is not None:
+            self.tasks.answer(task_token, result, until=self._patience())
 
     def _copy(self, letter: Letter, decision: Settle, result: MessageResult) -> None:
         body, group = letter.body.reveal(), decision.message_group

@@ -1,16 +1,18 @@
-"""What the function's calls of SQS and EventBridge reach: queues, a bus, and the Participant Service.
+"""What the function's calls reach: queues, a bus, tasks that wait, and the Participant Service.
 
-Each is a `network.Service`. Another one, such as Step Functions, is one more host name in the simulation.
+Each is a `network.Service`.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending
-from tests.faults.queue_model import SqsError
+from tests.faults.queue_model import SqsError, arn_of
 from tests.faults.weather import Strike
 
 if TYPE_CHECKING:
@@ -18,12 +20,12 @@ if TYPE_CHECKING:
 
     from sandbox.participant_service.api import ParticipantApi
     from tests.faults.network import Request
-    from tests.faults.queue_model import Queue
+    from tests.faults.queue_model import Message, Queue
     from tests.faults.virtual_time import VirtualTime
     from tests.faults.weather import Weather
 
 _OPERATIONS: Final = {path: name for name, path in OPERATION_PATHS.items()}
-_NO_ANSWER_SECONDS: Final = 30.0
+NO_ANSWER_SECONDS: Final = 30.0
 
 
 class ParticipantHost:
@@ -74,13 +76,13 @@ class Bus:
         failed = sum("ErrorCode" in answer for answer in answers)
         answer = _answer({"FailedEntryCount": failed, "Entries": answers})
         if self.weather.strikes(Strike.BUS_TIMES_OUT):
-            return replace(answer, latency=_NO_ANSWER_SECONDS)
+            return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
 
 @dataclass
 class Sqs:
-    """The SQS API in front of queues, as far as the function calls it.
+    """The SQS API in front of queues, as far as the function and operators call it.
 
     Args:
         queues: By the last part of their URL.
@@ -95,6 +97,8 @@ class Sqs:
             "SendMessage": self._send_message,
             "SendMessageBatch": self._send_message_batch,
             "ChangeMessageVisibilityBatch": self._change_visibility_batch,
+            "ReceiveMessage": self._receive_message,
+            "DeleteMessage": self._delete_message,
         }
         if operation not in operations:
             return _unknown()
@@ -109,7 +113,7 @@ class Sqs:
             return _failure(self.weather)
         answer = _answer({"MessageId": _send(queue, parameters)})
         if self.weather.strikes(Strike.QUEUE_TIMES_OUT):
-            return replace(answer, latency=_NO_ANSWER_SECONDS)
+            return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
     def _send_message_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
@@ -134,6 +138,127 @@ class Sqs:
             queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
 
         return _each(parameters["Entries"], change)
+
+    def _receive_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
+        if self.weather.strikes(Strike.LETTERS_FAIL):
+            return _failure(self.weather)
+        messages = queue.receive(
+            parameters["MaxNumberOfMessages"], visibility_timeout=parameters["VisibilityTimeout"]
+        )
+        return self._done({"Messages": [_received(message) for message in messages]} if messages else {})
+
+    def _delete_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
+        if self.weather.strikes(Strike.LETTERS_FAIL):
+            return _failure(self.weather)
+        queue.delete(parameters["ReceiptHandle"])
+        return self._done({})
+
+    def _done(self, document: dict[str, Any]) -> Answer:
+        answer = _answer(document)
+        if self.weather.strikes(Strike.LETTERS_TIME_OUT):
+            return replace(answer, latency=NO_ANSWER_SECONDS)
+        return answer
+
+
+def _received(message: Message) -> dict[str, Any]:
+    system = {
+        "SentTimestamp": str(int(message.enqueued_at * 1000)),
+        "ApproximateReceiveCount": str(message.receive_count),
+        "MessageGroupId": message.group,
+        "MessageDeduplicationId": message.deduplication_id,
+        "DeadLetterQueueSourceArn": message.source_queue and arn_of(message.source_queue),
+    }
+    return {
+        "MessageId": message.message_id,
+        "ReceiptHandle": message.receipt,
+        "Body": message.body,
+        "Attributes": {name: value for name, value in system.items() if value is not None},
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+        },
+    }
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitingTask:
+    """A task of a state machine that waits for an answer.
+
+    Attributes:
+        on_timeout: What its state machine does then.
+        answer: The one that it took, as it was called: operation and parameters.
+        answered_at: When that was.
+        ended: Why it takes no answer any more, as Step Functions names it, None while it waits.
+        timed_out_at: When it did, None if it did not.
+        calls_lost: Calls that answered it, and that the weather let fail before they did.
+    """
+
+    token: str = field(repr=False)
+    on_timeout: Callable[[], object]
+    answer: tuple[str, dict[str, Any]] | None = None
+    answered_at: float = 0.0
+    ended: str | None = None
+    timed_out_at: float | None = None
+    calls_lost: int = 0
+
+
+@dataclass
+class StepFunctions:
+    """Step Functions, as far as tasks wait for a callback.
+
+    Source: Step Functions API reference, "SendTaskSuccess" and "SendTaskFailure".
+
+    Args:
+        token_prefix: What every task token begins with.
+
+    Attributes:
+        tasks: All that there were, by token.
+    """
+
+    time: VirtualTime
+    weather: Weather
+    token_prefix: str
+    tasks: dict[str, WaitingTask] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def start_task(self, *, timeout: float, on_timeout: Callable[[], object]) -> WaitingTask:
+        """Begin to wait, for some seconds."""
+        task = WaitingTask(token=f"{self.token_prefix}{next(self._numbers)}", on_timeout=on_timeout)
+        self.tasks[task.token] = task
+        self.time.after(timeout, partial(self._time_out, task))
+        return task
+
+    def stop(self, task: WaitingTask) -> None:
+        """Wait no longer: the task has failed otherwise, or its execution was stopped."""
+        task.ended = task.ended or "TaskDoesNotExist"
+
+    def _time_out(self, task: WaitingTask) -> None:
+        if task.ended is None:
+            task.ended = "TaskTimedOut"
+            task.timed_out_at = self.time.monotonic()
+            self.weather.counts[Strike.TASK_TIMED_OUT] += 1
+            task.on_timeout()
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer SendTaskSuccess or SendTaskFailure."""
+        operation, parameters = _call(request)
+        if operation not in {"SendTaskSuccess", "SendTaskFailure"}:
+            return _unknown()
+        task = self.tasks.get(parameters["taskToken"])
+        if self.weather.strikes(Strike.TASK_ANSWER_FAILS):
+            if task is not None:
+                task.calls_lost += 1
+            return _failure(self.weather)
+        if task is None:
+            return _answer({"__type": "com.amazonaws#InvalidToken"}, status=400)
+        if task.ended is not None:
+            return _answer({"__type": f"com.amazonaws#{task.ended}"}, status=400)
+        task.ended = "TaskDoesNotExist"
+        task.answer = operation, {key: value for key, value in parameters.items() if key != "taskToken"}
+        task.answered_at = self.time.monotonic()
+        answer = _answer({})
+        if self.weather.strikes(Strike.TASK_ANSWER_TIMES_OUT):
+            return replace(answer, latency=NO_ANSWER_SECONDS)
+        return answer
 
 
 def _send(queue: Queue, parameters: dict[str, Any]) -> str:
@@ -175,7 +300,7 @@ def _failure(weather: Weather) -> Answer:
         case 0:
             return replace(answer, ending=Ending.RESET)
         case 1:
-            return replace(answer, latency=_NO_ANSWER_SECONDS)
+            return replace(answer, latency=NO_ANSWER_SECONDS)
         case 2:
             return _answer({"__type": "com.amazonaws#ThrottlingException"}, status=400)
         case _:

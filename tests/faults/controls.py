@@ -14,9 +14,12 @@ from uuid import uuid4
 
 from message_sender.deadlines import Deadlines
 from message_sender.event_sources.sqs import SqsSource
+from message_sender.outcome import Failed
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from operations.letters import LetterQueue
 from tests.faults import scenarios
+from tests.faults.operator_model import Operator
 from tests.faults.virtual_time import VirtualTime
 from tests.support.lambda_events import FakeLambdaContext
 
@@ -130,6 +133,51 @@ def _chats_one_after_another() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _tasks_answered_before_publishing() -> Iterator[None]:
+    finish = SqsSource._finish  # noqa: SLF001  # broken on purpose, from the outside
+
+    def answer_first(self: SqsSource, handled: Sequence[Any], *, deadlines: Deadlines) -> None:
+        ended = [
+            (item, item.delivery.result(item.outcome, item.origin))
+            for item in handled
+            if item.delivery is not None and item.outcome is not None
+        ]
+        self._answer_tasks(ended, until=deadlines.publish)
+        finish(self, handled, deadlines=deadlines)
+
+    with patch.object(SqsSource, "_finish", answer_first):
+        yield
+
+
+@contextmanager
+def _failed_tasks_not_answered() -> Iterator[None]:
+    answer_tasks = SqsSource._answer_tasks  # noqa: SLF001  # broken on purpose, from the outside
+
+    def answer_others(self: SqsSource, ended: Sequence[Any], *, until: float) -> None:
+        others = [(item, result) for item, result in ended if not isinstance(result.outcome, Failed)]
+        answer_tasks(self, others, until=until)
+
+    with patch.object(SqsSource, "_answer_tasks", answer_others):
+        yield
+
+
+@contextmanager
+def _letters_moved_as_they_are() -> Iterator[None]:
+    """Redrive as StartMessageMoveTask of SQS does."""
+
+    def move(self: Operator, queue: LetterQueue, _: object) -> bool:
+        queues = self.services["sqs"].queues  # type: ignore[attr-defined]  # those of the model
+        if queue is LetterQueue.DEAD_LETTER:
+            letters = queues["dead-letter.fifo"]
+            for letter in letters.messages:
+                letters.redrive(letter, to=queues["messages.fifo"])
+        return True
+
+    with patch.object(Operator, "_redrive", move):
+        yield
+
+
 CONTROLS: Final = (
     Control("the service forgets ClientTokens early", scenarios.forgetful_service, "once", nullcontext),
     Control("ClientToken is random", scenarios.cut_off, "once", _random_client_token),
@@ -144,5 +192,21 @@ CONTROLS: Final = (
         _publish_error_swallowed,
     ),
     Control("the deadline is ignored", scenarios.slow_service, "deadline", _deadline_ignored),
+    Control(
+        "tasks are answered before publishing",
+        scenarios.waiting_tasks,
+        "tasks' answers",
+        _tasks_answered_before_publishing,
+    ),
+    Control(
+        "tasks of what is given up are not answered",
+        scenarios.waiting_tasks,
+        "tasks",
+        _failed_tasks_not_answered,
+    ),
+    Control(
+        "a redrive does not write in the ClientToken", scenarios.redriven, "once", _copy_without_client_token
+    ),
+    Control("letters are moved as they are", scenarios.redriven, "once", _letters_moved_as_they_are),
     Control("chats run one after another", scenarios.calm_among_troubled, "delay", _chats_one_after_another),
 )

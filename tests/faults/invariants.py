@@ -9,6 +9,7 @@ service has ended.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import fastjsonschema
 
-from tests.faults.traffic import NUMBER, RETRYABLE_ERRORS, SECRET_WORD, Accepted
+from tests.faults.traffic import NUMBER, RETRYABLE_ERRORS, SECRET_WORD, Accepted, Route, client_token_in
+from tests.faults.virtual_time import START
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tests.faults.aws_model import WaitingTask
     from tests.faults.queue_model import Message
     from tests.faults.simulation import Simulation
 
@@ -34,30 +37,55 @@ Violations = list[str]
 
 
 @dataclass(frozen=True)
+class Wait:
+    """A task, and the messages that hold its token: of each the ClientToken and the id of its acceptance."""
+
+    task: WaitingTask
+    messages: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Observations:
     """What is to be seen when nothing is left to happen.
 
     Attributes:
         accepted: By ClientToken.
         transcripts: The numbers of the texts of each chat, in order, by contact id.
+        places: Of each message in the messages queue, in the order in which the queue accepted them, by
+            ClientToken. A hand-over has one, and each time that a letter is put back is one more.
         published: Result events on the bus, in order, and results in the queue for unpublished ones.
+        published_at: When each result was on the bus, or kept in that queue.
+        rejected: Copies that are there, as the letters below.
+        all_rejected: All that ever were, as the letters below.
+        worked_off: Whether operators have worked off all letters.
+        waits: Tasks that waited for messages.
         disturbed: ClientTokens of messages hit by a fault between the function and their source.
         ended_by_fault: ClientTokens of messages that a fault of the service made impossible.
         timed_out: Invocations that ran into their timeout by themselves.
-        lost_results: Log lines that say that a result is safe nowhere.
+        not_published: ClientTokens of messages that came back since their results were safe nowhere.
+        lost_results: Log lines that say so, of callers' messages too.
     """
 
     accepted: Mapping[str, Accepted]
     transcripts: Mapping[str, Sequence[int]]
+    places: Mapping[str, Sequence[int]]
     published: Sequence[Result]
+    published_at: Sequence[tuple[float, Result]]
     messages: Sequence[Message]
     rejected: Sequence[Message]
+    all_rejected: Sequence[Message]
     dead_letters: Sequence[Message]
+    all_dead_letters: Sequence[Message]
+    unpublished: Sequence[Message]
     events_dead_letters: Sequence[Message]
+    all_events_dead_letters: Sequence[Message]
+    worked_off: bool
+    waits: Sequence[Wait]
     disturbed: frozenset[str]
     ended_by_fault: frozenset[str]
     leaks: Sequence[str]
     timed_out: int
+    not_published: frozenset[str]
     lost_results: int
 
     @classmethod
@@ -69,13 +97,22 @@ class Observations:
             *(detail for _, detail in simulation.bus.results),
             *(json.loads(entry["Detail"]) for entry in unpublished),
         ]
+        kept = [
+            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
+            for message in simulation.unpublished.accepted.values()
+        ]
+        places: dict[str, list[int]] = defaultdict(list)
+        for message_id, message in simulation.messages.accepted.items():
+            sent = producers.by_source_id.get(message_id)
+            if (token := sent.client_token if sent else client_token_in(message.body)) is not None:
+                places[token].append(message.sequence)
         disturbed = simulation.mapping.disturbed | simulation.events.disturbed
         tokens = {producers.by_source_id[i].client_token for i in disturbed if i in producers.by_source_id}
         # A hand-over is a message of the queue that no producer sent: it is known by what it holds.
         tokens |= {
             token
             for message_id in disturbed - producers.by_source_id.keys()
-            if (token := client_token_in(simulation.messages.bodies[message_id])) is not None
+            if (token := client_token_in(simulation.messages.accepted[message_id].body)) is not None
         }
         return cls(
             accepted=producers.accepted,
@@ -87,11 +124,23 @@ class Observations:
                 ]
                 for chat in producers.chats
             },
+            places=places,
             published=published,
+            published_at=[*simulation.bus.results, *kept],
             messages=simulation.messages.messages,
             rejected=simulation.rejected.messages,
+            all_rejected=[*simulation.rejected.accepted.values()],
             dead_letters=simulation.dead_letters.messages,
+            all_dead_letters=[*simulation.dead_letters.accepted.values()],
+            unpublished=simulation.unpublished.messages,
             events_dead_letters=simulation.events_dead_letters.messages,
+            all_events_dead_letters=[*simulation.events_dead_letters.accepted.values()],
+            worked_off=simulation.worked_off,
+            waits=[
+                Wait(task, [(producers.by_source_id[i].client_token, i) for i in source_ids])
+                for token, source_ids in producers.source_ids_by_task.items()
+                if (task := simulation.step_functions.tasks.get(token)) is not None
+            ],
             disturbed=frozenset(tokens),
             ended_by_fault=frozenset(simulation.weather.ended_by_fault),
             leaks=[
@@ -99,6 +148,10 @@ class Observations:
                 *(text for result in published if output.holds_secret(text := json.dumps(result))),
             ],
             timed_out=len(simulation.function.timed_out),
+            not_published=frozenset(
+                producers.by_source_id[i].client_token
+                for i in output.not_published & producers.by_source_id.keys()
+            ),
             lost_results=output.lines["Result not published"],
         )
 
@@ -115,48 +168,57 @@ class Observations:
         outcomes = [result["Outcome"] for result in self.results.get(client_token, [])]
         return "SENT" if "SENT" in outcomes else outcomes[-1] if outcomes else None
 
+    def last_outcome(self, client_token: str) -> str | None:
+        """Return the outcome that a message came to last."""
+        results = self.results.get(client_token, [])
+        return max(results, key=lambda result: str(result["CompletedAt"]))["Outcome"] if results else None
+
     @cached_property
     def copied(self) -> set[str]:
         """ClientTokens of messages of which the function has made a copy, rejected or given up."""
         return {
             copy.attributes.get("ClientToken", "")
-            for copy in (*self.rejected, *self.dead_letters)
+            for copy in (*self.all_rejected, *self.all_dead_letters)
             if copy.source_queue is None
         }
 
     @cached_property
-    def moved_by_sqs(self) -> set[str]:
-        """ClientTokens of messages that the function never got to finish."""
-        return {
-            token
-            for letter in self.dead_letters
-            if letter.source_queue is not None and (token := self._token_of(letter)) is not None
-        }
+    def came_back(self) -> set[str]:
+        """ClientTokens of messages that may have come back after they were rejected or given up."""
+        return self.copied & (self.disturbed | self.not_published)
 
     @cached_property
-    def lost_events(self) -> set[str]:
-        """ClientTokens of messages whose events lie among the dead letters."""
-        return {
-            self._by_source_id[event_id]
-            for letter in self.events_dead_letters
-            if (event_id := _event_id(json.loads(letter.body))) in self._by_source_id
-        }
+    def moved_by_sqs(self) -> set[str]:
+        """ClientTokens of messages that the function never got to finish."""
+        return {self._token_of(letter) for letter in self.all_dead_letters if letter.source_queue} - {""}
 
-    def _token_of(self, letter: Message) -> str | None:
-        return self._by_source_id.get(letter.message_id) or client_token_in(letter.body)
+    @cached_property
+    def letters(self) -> set[str]:
+        """ClientTokens of messages that lie as letters. What SQS or the bus put there has no outcome yet."""
+        return self._tokens_of(self.dead_letters, self.events_dead_letters)
+
+    @cached_property
+    def worked_off_letters(self) -> set[str]:
+        """ClientTokens of messages of which a letter was put back, or given its outcome."""
+        there = {id(letter) for letter in (*self.dead_letters, *self.events_dead_letters)}
+        gone, gone_events = (
+            [letter for letter in letters if id(letter) not in there]
+            for letters in (self.all_dead_letters, self.all_events_dead_letters)
+        )
+        return self._tokens_of(gone, gone_events)
+
+    def _tokens_of(self, letters: Sequence[Message], events: Sequence[Message]) -> set[str]:
+        of_events = {self._by_source_id.get(_event_id(json.loads(letter.body)), "") for letter in events}
+        return ({self._token_of(letter) for letter in letters} | of_events) - {""}
+
+    def _token_of(self, letter: Message) -> str:
+        if letter.source_queue is None:
+            return letter.attributes.get("ClientToken", "")
+        return self._by_source_id.get(letter.message_id) or client_token_in(letter.body) or ""
 
     @cached_property
     def _by_source_id(self) -> Mapping[str, str]:
         return {i: token for token, message in self.accepted.items() for i in message.source_ids}
-
-
-def client_token_in(body: str) -> str | None:
-    """Read the ClientToken of a request's text, None if it holds none."""
-    try:
-        token = json.loads(body).get("ClientToken")
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    return token if isinstance(token, str) else None
 
 
 def _event_id(letter: dict[str, Any]) -> str:
@@ -165,25 +227,37 @@ def _event_id(letter: dict[str, Any]) -> str:
 
 
 def every_message_has_an_outcome(seen: Observations) -> Violations:
-    """Nothing is lost: what has no outcome lies where an alarm is, or was answered to a caller."""
+    """Nothing is lost: what has no outcome lies where an alarm is, or was answered to a caller.
+
+    When operators have worked off what lies there, it has one too.
+    """
+    excused = set() if seen.worked_off else seen.letters
     return [
         f"message {message.number} ({message.route}) has no outcome and lies nowhere"
         for token, message in seen.accepted.items()
-        if not message.route.has_caller
-        and seen.outcome(token) is None
-        and token not in seen.moved_by_sqs | seen.lost_events
+        if not message.route.has_caller and seen.outcome(token) is None and token not in excused
     ]
 
 
+def kept_results_are_not_lost(seen: Observations) -> Violations:
+    """What was put aside for lack of a bus is still there, or on the bus."""
+    published = {json.dumps(result) for result in seen.published}
+    lost = [result for _, result in seen.published_at if json.dumps(result) not in published]
+    return [f"a result of {result['ClientToken']} was kept and is gone" for result in lost]
+
+
 def outcomes_do_not_contradict(seen: Observations) -> Violations:
-    """A second outcome of what was accepted once needs a fault that hit an acknowledgement."""
+    """A second outcome of what was accepted once needs a fault that hit an acknowledgement.
+
+    What a redrive put back is accepted once more.
+    """
     outcomes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for result in seen.published:
         outcomes[result["ClientToken"], result["SourceId"]].add(result["Outcome"])
     return [
         f"{source_id} has outcomes {', '.join(sorted(several))}"
         for (token, source_id), several in outcomes.items()
-        if len(several) > 1 and token not in seen.disturbed
+        if len(several) > 1 and token not in seen.disturbed | seen.worked_off_letters
     ]
 
 
@@ -212,6 +286,7 @@ def outcomes_fit_the_messages(seen: Observations) -> Violations:
         if (message := seen.accepted.get(token))
         for code in {result["Error"] and result["Error"]["Code"] for result in results}
         if code not in _codes(message, ended_by_fault=token in seen.ended_by_fault)
+        and not (code == "DeadlineExceeded" and token in seen.worked_off_letters)  # too old to be read again
     ]
 
 
@@ -264,33 +339,45 @@ def other_messages_do_not_appear(seen: Observations) -> Violations:
 def chats_keep_their_order(seen: Observations) -> Violations:
     """SENT messages of a group stand in the order in which the queue accepted them.
 
-    One of which a copy lies elsewhere has no place in it: it was rejected or given up, and sent after all
-    when it came back since its acknowledgement was lost.
+    A message stands behind all that was done with before it was accepted first. One that the queue accepted
+    several times (sent again by its producer, put back by a redrive) may stand at any of its places; the
+    message of an event at that of its hand-over, or before. One that was rejected or given up, and came back
+    after that since a fault hit its acknowledgement, may be late.
     """
-    groups: dict[str, list[Accepted]] = defaultdict(list)
+    chats: dict[str, list[tuple[int, float, Accepted]]] = defaultdict(list)
     for token, message in seen.accepted.items():
-        if message.place is not None and seen.outcome(token) == "SENT" and token not in seen.copied:
-            groups[message.chat.contact_id].append(message)
+        if seen.outcome(token) == "SENT" and (places := seen.places.get(token)):
+            first = places[0] if message.route is Route.QUEUE else 0
+            last = math.inf if token in seen.came_back else places[-1]
+            chats[message.chat.contact_id].append((first, last, message))
     violations = []
-    for contact_id, messages in groups.items():
+    for contact_id, messages in chats.items():
         transcript = {number: place for place, number in enumerate(seen.transcripts[contact_id])}
-        in_order = sorted(messages, key=lambda message: message.place or 0)
-        places = [transcript[message.number] for message in in_order if message.number in transcript]
-        if places != sorted(places):
-            violations.append(f"chat {messages[0].chat.number} is out of order")
+        appeared = [entry for entry in messages if entry[2].number in transcript]
+        violations += [
+            f"message {later.number} stands before message {earlier.number} in chat {later.chat.number}"
+            for _, last, earlier in appeared
+            for first, _, later in appeared
+            if last < first and transcript[later.number] < transcript[earlier.number]
+        ]
     return violations
 
 
 def rejected_messages_are_copied(seen: Observations) -> Violations:
     """Each REJECTED one is in the rejected queue, at least once, and nothing else is."""
     wanted = _with_outcome(seen, "REJECTED")
-    return _compare(seen, seen.rejected, wanted, "the rejected queue")
+    return _compare(seen, seen.rejected, wanted, wanted, "the rejected queue")
 
 
 def failed_messages_are_dead_letters(seen: Observations) -> Violations:
-    """Each FAILED one is in the dead-letter queue, at least once, and else only what SQS moved by itself."""
+    """Each FAILED one is in the dead-letter queue, at least once, and else only what SQS moved by itself.
+
+    Unless it was put back, and ended in another way then.
+    """
     copies = [letter for letter in seen.dead_letters if letter.source_queue is None]
-    return _compare(seen, copies, _with_outcome(seen, "FAILED"), "the dead-letter queue")
+    failed = _with_outcome(seen, "FAILED")
+    elsewhere = {token for token in seen.worked_off_letters if seen.last_outcome(token) != "FAILED"}
+    return _compare(seen, copies, failed - elsewhere, failed, "the dead-letter queue")
 
 
 def _with_outcome(seen: Observations, outcome: str) -> set[str]:
@@ -304,12 +391,13 @@ def _with_outcome(seen: Observations, outcome: str) -> set[str]:
     }
 
 
-def _compare(seen: Observations, copies: Sequence[Message], wanted: set[str], where: str) -> Violations:
+def _compare(
+    seen: Observations, copies: Sequence[Message], wanted: set[str], allowed: set[str], where: str
+) -> Violations:
     """Compare copies with outcomes. A copy without its outcome needs a fault after it was made."""
     there = {copy.attributes.get("ClientToken", "") for copy in copies}
-    unexpected = there - wanted - seen.disturbed
-    if seen.lost_results:  # such a message comes back, and the service may take it then
-        unexpected -= seen.ended_by_fault
+    unexpected = there - allowed - seen.disturbed
+    unexpected -= seen.not_published  # such a message comes back, and the service may take it then
     return [f"{token} is not in {where}" for token in sorted(wanted - there)] + [
         f"{token} is in {where} without reason" for token in sorted(unexpected)
     ]
@@ -338,8 +426,15 @@ def _is_object(body: str) -> bool:
 
 
 def nothing_is_left(seen: Observations) -> Violations:
-    """The messages queue is empty."""
-    return [f"{len(seen.messages)} messages are left in the queue"] if seen.messages else []
+    """The messages queue is empty; after operators, no letter without outcome is left, and no kept result."""
+    letters = [
+        *(letter for letter in seen.dead_letters if letter.source_queue is not None),
+        *seen.events_dead_letters,
+    ]
+    left = {"messages": seen.messages}
+    if seen.worked_off:
+        left |= {"letters": letters, "results": seen.unpublished}
+    return [f"{len(messages)} {what} are left" for what, messages in left.items() if messages]
 
 
 def sqs_moves_only_what_the_function_never_got_to_run(seen: Observations) -> Violations:
@@ -348,6 +443,60 @@ def sqs_moves_only_what_the_function_never_got_to_run(seen: Observations) -> Vio
         f"message {seen.accepted[token].number if token in seen.accepted else token} was moved by SQS itself"
         for token in seen.moved_by_sqs - seen.disturbed
     ]
+
+
+def tasks_are_answered(seen: Observations) -> Violations:
+    """The task of a message that has its outcome is answered before it times out.
+
+    Unless the weather hit both tries, or the message itself between its result and the answer.
+    """
+    published: dict[tuple[str, str], float] = {}
+    for at, result in seen.published_at:
+        key = result["ClientToken"], result["SourceId"]
+        published[key] = min(at, published.get(key, math.inf))
+    return [
+        f"a task waited in vain for message {seen.accepted[token].number}"
+        for wait in seen.waits
+        for token, source_id in wait.messages
+        if wait.task.timed_out_at is not None
+        and published.get((token, source_id), math.inf) + _ANSWER_SECONDS < wait.task.timed_out_at
+        and wait.task.calls_lost < _ANSWER_TRIES
+        and token not in seen.disturbed
+    ]
+
+
+_ANSWER_SECONDS: Final = 10.0
+"""For which a task may wait after the result of its message was published, at most."""
+_ANSWER_TRIES: Final = 2
+
+
+def tasks_are_told_what_was_published(seen: Observations) -> Violations:
+    """No task is answered before the result of its message is safe; and with no other: success for SENT."""
+    results: dict[str, list[tuple[float, Result]]] = defaultdict(list)
+    for at, result in seen.published_at:
+        results[result["ClientToken"]].append((at, result))
+    return [
+        f"the task of message {seen.accepted[wait.messages[0][0]].number} was told what was not published"
+        for wait in seen.waits
+        if wait.task.answer is not None
+        and not any(
+            at <= wait.task.answered_at and _answer_of(result) == _read_answer(*wait.task.answer)
+            for token, _ in wait.messages
+            for at, result in results[token]
+        )
+    ]
+
+
+def _answer_of(result: Result) -> object:
+    """Return what a result means for a task: itself, or the error of a direct invocation."""
+    error = result["Error"]
+    return (f"{error['Code']}Error", error["Reason"]) if error else result
+
+
+def _read_answer(operation: str, parameters: Mapping[str, str]) -> object:
+    if operation == "SendTaskSuccess":
+        return json.loads(parameters["output"])
+    return parameters["error"], parameters["cause"]
 
 
 def callers_are_answered(seen: Observations) -> Violations:
@@ -401,6 +550,7 @@ def no_invocation_times_out(seen: Observations) -> Violations:
 
 CHECKS: Final[Mapping[str, Callable[[Observations], Violations]]] = {
     "an outcome": every_message_has_an_outcome,
+    "kept results": kept_results_are_not_lost,
     "one outcome": outcomes_do_not_contradict,
     "results": outcomes_are_those_of_accepted_messages,
     "fitting outcomes": outcomes_fit_the_messages,
@@ -413,6 +563,8 @@ CHECKS: Final[Mapping[str, Callable[[Observations], Violations]]] = {
     "empty queue": nothing_is_left,
     "net": sqs_moves_only_what_the_function_never_got_to_run,
     "answers": callers_are_answered,
+    "tasks": tasks_are_answered,
+    "tasks' answers": tasks_are_told_what_was_published,
     "secrets": no_secret_shows,
     "deadline": no_invocation_times_out,
 }

@@ -80,6 +80,7 @@ _NAMES: Final = (
     "é",
 )
 
+_HOLD_SECRETS: Final = frozenset({"Content", "ConnectionToken", "body"})
 _HARMLESS_NAMES: Final = ("Records", "detail", "body", "attributes", "httpMethod", "", "é")
 
 
@@ -230,7 +231,7 @@ def _changed_object(value: dict[str, Any], random: Random) -> dict[str, Any]:
             return {**value, random.choice(_NAMES): copy.deepcopy(random.choice(_STRANGE))}
         case 2:
             # A secret in a field that is an id would be the caller's own doing
-            names = _HARMLESS_NAMES if name in {"Content", "ConnectionToken"} else _NAMES
+            names = _HARMLESS_NAMES if name in _HOLD_SECRETS else _NAMES
             return {(random.choice(names) if key == name else key): item for key, item in value.items()}
         case _:
             return {**value, name: changed(value[name], random)}

@@ -24,6 +24,7 @@ class Output(io.TextIOBase):
     Attributes:
         leaks: What was written and holds a secret, the first hundred.
         lines: Of the log, by message.
+        not_published: Ids of messages of whose results the function has said that they are safe nowhere.
         unhandled: Types of the errors that the function has told of as unhandled.
     """
 
@@ -36,12 +37,15 @@ class Output(io.TextIOBase):
         self.leaks: list[str] = []
         self.characters = 0
         self.lines: Counter[str] = Counter()
+        self.not_published: set[str] = set()
         self.unhandled: Counter[str] = Counter()
 
     def write(self, text: str) -> int:
         self.characters += len(text)
         self.lines.update(re.findall(r'"message":"([^"]*)"', text))
         self.unhandled.update(re.findall(r'"error_type":"([^"]*)"', text))
+        if '"message":"Result not published"' in text:
+            self.not_published.update(re.findall(r'"correlation_id":"([^"]*)"', text))
         if self.holds_secret(text) and len(self.leaks) < 100:
             self.leaks.append(text)
         return len(text)

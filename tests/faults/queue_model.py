@@ -56,6 +56,10 @@ class Message:
     receipt: str = ""
 
 
+def arn_of(name: str) -> str:
+    return f"arn:aws:sqs:eu-central-1:000000000000:{name}"
+
+
 class Queue:
     """One queue.
 
@@ -66,7 +70,7 @@ class Queue:
 
     Attributes:
         messages_accepted: So far.
-        bodies: Of all of these, by message id.
+        accepted: All of these, by message id. What changes of one does so here too.
     """
 
     def __init__(
@@ -80,7 +84,7 @@ class Queue:
         max_receive_count: int = 0,
     ) -> None:
         self.name = name
-        self.arn = f"arn:aws:sqs:eu-central-1:000000000000:{name}"
+        self.arn = arn_of(name)
         self.fifo = name.endswith(".fifo")
         self.visibility_timeout = visibility_timeout
         self._time = time
@@ -88,11 +92,11 @@ class Queue:
         self._dead_letters = dead_letters
         self._max_receive_count = max_receive_count
         self.messages_accepted = 0
-        self.bodies: dict[str, str] = {}
+        self.accepted: dict[str, Message] = {}
         # A standard queue has one group for each message: nothing waits for anything.
         self._groups: defaultdict[str, list[Message]] = defaultdict(list)
         self._by_receipt: dict[str, Message] = {}
-        self._accepted: dict[tuple[str, str], tuple[float, str]] = {}
+        self._repeats: dict[tuple[str, str], tuple[float, str]] = {}
         self._watchers: list[Callable[[], object]] = []
 
     @property
@@ -130,16 +134,18 @@ class Queue:
             raise SqsError("MissingParameter")
         if not _FIFO_ID.fullmatch(group) or not _FIFO_ID.fullmatch(deduplication_id):
             raise SqsError("InvalidParameterValue")
-        accepted_at, message_id = self._accepted.get((group, deduplication_id), (0.0, ""))
+        accepted_at, message_id = self._repeats.get((group, deduplication_id), (0.0, ""))
         now = self._time.monotonic()
         if message_id and now - accepted_at < DEDUPLICATION_SECONDS:
             return message_id
         message = self._add(body, attributes, group, deduplication_id)
-        self._accepted[group, deduplication_id] = now, message.message_id
+        self._repeats[group, deduplication_id] = now, message.message_id
         return message.message_id
 
-    def receive(self, most: int = _LARGEST_BATCH) -> list[Message]:
-        """Receive messages and hide them for the visibility timeout.
+    def receive(
+        self, most: int = _LARGEST_BATCH, *, visibility_timeout: float | None = None
+    ) -> list[Message]:
+        """Receive messages and hide them, for the queue's visibility timeout unless another is given.
 
         Of a FIFO group only what stands before its first hidden message, in order.
         """
@@ -163,7 +169,7 @@ class Queue:
             self._by_receipt.pop(message.receipt, None)
             message.receipt = f"{message.message_id}/{message.receive_count}"
             self._by_receipt[message.receipt] = message
-            self._hide(message, self.visibility_timeout)
+            self._hide(message, visibility_timeout or self.visibility_timeout)
         return received
 
     def delete(self, receipt: str) -> None:
@@ -210,6 +216,8 @@ class Queue:
             message_id=message.message_id,
         )
         moved.source_queue = source_queue
+        if moved.group is not None and moved.deduplication_id is not None:
+            self._repeats[moved.group, moved.deduplication_id] = self._time.monotonic(), moved.message_id
 
     def redrive(self, message: Message, to: Queue) -> str:
         """Move a dead letter back. The message is a new one for the queue: another id, another time."""
@@ -235,7 +243,7 @@ class Queue:
             sequence=self.messages_accepted,
             enqueued_at=self._time.epoch(),
         )
-        self.bodies[message.message_id] = body
+        self.accepted[message.message_id] = message
         self._groups[self._key(message)].append(message)
         self._tell()
         return message

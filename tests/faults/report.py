@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from operations.redrive import Done
 from tests.faults.invariants import Observations, violations
 from tests.faults.weather import Strike
 
@@ -22,7 +23,16 @@ _LONG = 10_000
 """Messages of a mix in which every fault must strike."""
 
 ZERO_LINES: Mapping[str, tuple[str, ...]] = {
-    "lost": ("an outcome", "empty queue", "dead letters", "rejected", "net", "answers"),
+    "lost": (
+        "an outcome",
+        "kept results",
+        "empty queue",
+        "dead letters",
+        "rejected",
+        "net",
+        "answers",
+        "tasks",
+    ),
     "duplicated": ("once",),
     "out of order": ("order",),
     "secrets": ("secrets",),
@@ -32,6 +42,7 @@ ZERO_LINES: Mapping[str, tuple[str, ...]] = {
         "fitting outcomes",
         "not sent, not seen",
         "copies",
+        "tasks' answers",
         "deadline",
     ),
 }
@@ -61,6 +72,14 @@ def table_of_mix(simulation: Simulation, *, seed: object, seconds: float) -> tup
         len({result["Outcome"] for result in results}) > 1 for results in seen.results.values()
     )
     table.add_row("contradictions after a fault", f"{contradictions:,}", end_section=True)
+    answered = [wait.task.answer[0] for wait in seen.waits if wait.task.answer is not None]
+    table.add_row("tasks that waited", f"{len(seen.waits):,}")
+    for operation, number in sorted(Counter(answered).items()):
+        table.add_row(f"answered, {operation}", f"{number:,}")
+    operator = simulation.operator
+    table.add_row("letters redriven", f"{operator.done[Done.REDRIVEN]:,}")
+    table.add_row("letters given their outcome", f"{operator.done[Done.SETTLED]:,}")
+    table.add_row("results republished", f"{operator.republished:,}", end_section=True)
     for line, checks in ZERO_LINES.items():
         number = sum(len(found.get(check, ())) for check in checks)
         table.add_row(line, f"{number:,}", style="bold red" if number else "bold")
@@ -75,7 +94,7 @@ def table_of_mix(simulation: Simulation, *, seed: object, seconds: float) -> tup
 def _without_outcome(seen: Observations, token: str) -> str:
     if seen.accepted[token].route.has_caller:
         return "without outcome: its caller was told"
-    if token in seen.moved_by_sqs | seen.lost_events:
+    if token in seen.letters:
         return "without outcome: among the dead letters"
     return "without outcome: lost"
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from message_sender.retry import LONGEST_REDELIVERY_DELAY
+from operations.letters import LetterQueue
 from sandbox.participant_service.faults import Latency, Status
 from tests.faults.invariants import Observations, Violations, violations
 from tests.faults.lambda_model import FUNCTION_TIMEOUT
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tests.faults.traffic import Accepted, Chat
+
+_POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
+_MESSAGES_A_POISON: Final = 4_000
+_MOST_ROUNDS: Final = 5
 
 Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
 
@@ -38,9 +44,9 @@ SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
 """Seconds by which others delay a chat at most: the batch that its last message shared with them."""
 
 
-def mix(seed: object, *, messages: int = 500, chats: int = 30) -> Simulation:
-    """Let everything go wrong at once, with storms on top, for some hours."""
-    simulation = Simulation(Setup(seed=seed, rates=STORMY))
+def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
+    """Let everything go wrong at once, with storms on top, for hours; then have operators work it off."""
+    simulation = Simulation(Setup(seed=seed, rates=STORMY, poison=_is_poison))
     seconds = messages / 4
     simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
     random, time, weather = simulation.weather.random, simulation.time, simulation.weather
@@ -75,13 +81,74 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30) -> Simulation:
         at = random.uniform(0, seconds)
         time.after(at, partial(simulation.participant.throttle.set, 3, burst=5))
         time.after(at + 90, simulation.participant.throttle.off)
+    for _ in range(messages // _MESSAGES_A_POISON + 1):
+        chat = random.choice(simulation.producers.chats)
+        time.after(random.uniform(0, seconds), partial(simulation.producers.send, chat, **_POISON))
     simulation.run()
+    if operators:
+        work_off(simulation)
     return simulation
 
 
+def work_off(simulation: Simulation) -> None:
+    """Have operators work off all letters and kept results, and mend what was broken, in three steps.
+
+    Of the letters that have no outcome, first the younger half are tried again, while some chats still do
+    not work; then the older half get their outcome. Then everything is mended, and all letters are tried
+    again, as often as it takes.
+    """
+    operator = simulation.operator
+    simulation.function.poison = lambda _: False
+    without_outcome = [
+        *(letter for letter in simulation.dead_letters.messages if letter.source_queue is not None),
+        *simulation.events_dead_letters.messages,
+    ]
+    middle = median([letter.enqueued_at for letter in without_outcome] or [0.0])
+    for settle in (False, True):
+        young = timedelta(seconds=simulation.time.epoch() - middle)
+        operator.carry_out(
+            [
+                operator.redrive(LetterQueue.EVENTS, max_age=young, settle=settle),
+                operator.redrive(LetterQueue.DEAD_LETTER, max_age=young, settle=settle),
+            ]
+        )
+        simulation.run()
+    simulation.participant.faults.clear()
+    for _ in range(_MOST_ROUNDS):
+        operator.carry_out(
+            [
+                operator.redrive(LetterQueue.EVENTS),
+                operator.redrive(LetterQueue.DEAD_LETTER),
+                operator.redrive(LetterQueue.DEAD_LETTER, settle=True),
+                operator.republish,
+            ]
+        )
+        simulation.run()
+        if not _has_letters(simulation):
+            break
+    for _ in range(_MOST_ROUNDS):  # what the last letters have left
+        if simulation.unpublished.messages:
+            operator.carry_out([operator.republish])
+            simulation.run()
+    simulation.worked_off = True
+
+
+def _has_letters(simulation: Simulation) -> bool:
+    """Say whether an operator sees letters, or results that wait. Some letters stay: what has expired."""
+    queues = (simulation.dead_letters, simulation.events_dead_letters, simulation.unpublished)
+    return any(queue.messages for queue in queues)
+
+
+def _is_poison(event: Mapping[str, object]) -> bool:
+    return "poison" in json.dumps(event)
+
+
 def random_mix(seed: object) -> dict[str, Violations]:
-    """Many messages, many chats, every fault."""
-    return violations(Observations.of(mix(seed)))
+    """Many messages, many chats, every fault: the promise holds before operators come, and after."""
+    simulation = mix(seed, operators=False)
+    found = violations(Observations.of(simulation))
+    work_off(simulation)
+    return found | _found(simulation)
 
 
 def outage(seed: object) -> dict[str, Violations]:
@@ -151,14 +218,14 @@ def given_up(seed: object) -> dict[str, Violations]:
 
 
 def poison(seed: object) -> dict[str, Violations]:
-    """The function dies of one message each time: SQS moves it, and its chat goes on.
+    """The function dies of one message each time: SQS moves it, its chat goes on, and a redrive ends it.
 
     What shares its batches is received as often as the poison, and may end where it ends. All else goes on.
     """
-    simulation = Simulation(Setup(seed=seed, poison=lambda event: "poison" in json.dumps(event)))
+    simulation = Simulation(Setup(seed=seed, poison=_is_poison))
     producers, time = simulation.producers, simulation.time
     chat = producers.start_chat()
-    deadly = producers.send(chat, Metadata={"note": "poison"})
+    deadly = producers.send(chat, **_POISON)
     companions = [producers.send(chat), producers.send(producers.start_chat())]
     others: list[Accepted] = []
     for minute in range(20):
@@ -167,23 +234,112 @@ def poison(seed: object) -> dict[str, Violations]:
         time.after(3600 * hour, lambda: others.append(producers.send(chat)))
     simulation.run()
 
-    seen = Observations.of(simulation)
-    moved = {letter.message_id for letter in seen.dead_letters if letter.source_queue}
+    before = Observations.of(simulation)
+    found = violations(before)
+    moved = {letter.message_id for letter in before.dead_letters if letter.source_queue}
+    work_off(simulation)
+
+    own = {
+        "poison": [] if deadly.source_ids[0] in moved else ["the poison was not moved"],
+        "companions": [
+            f"message {message.number} is lost"
+            for message in companions
+            if message.source_ids[0] not in moved and before.outcome(message.client_token) != "SENT"
+        ],
+        "chat goes on": [
+            f"message {message.number} is {before.outcome(message.client_token)}"
+            for message in others
+            if before.outcome(message.client_token) != "SENT"
+        ],
+        "redrive": _not_sent(simulation),
+    }
+    return found | _found(simulation, own)
+
+
+def redriven(seed: object) -> dict[str, Violations]:
+    """Letters of every kind are worked off by runs that fail and are cut off: all messages are sent, once."""
+    rates = {
+        Strike.OPERATOR_CUT_OFF: 0.4,
+        Strike.LETTERS_FAIL: 0.2,
+        Strike.LETTERS_TIME_OUT: 0.1,
+        Strike.QUEUE_FAILS: 0.4,
+        Strike.QUEUE_TIMES_OUT: 0.1,
+        Strike.BUS_FAILS: 0.2,
+    }
+    simulation = Simulation(Setup(seed=seed, rates=rates, poison=_is_poison))
+    producers = simulation.producers
+    broken, *deadly = (producers.start_chat() for _ in range(6))
+    simulation.participant.faults.add(Status(status=500), contact_id=broken.contact_id, times=None)
+    for number in range(8):
+        producers.send(broken, **_named(broken, number))
+    simulation.run()  # these are given up; of what follows the function dies, and of what shares its batches
+    for chat in deadly:
+        for number in range(4):
+            producers.send(chat, **_named(chat, number), **_POISON)
+    producers.send(deadly[0], Route.BUS, **_POISON)
+    simulation.run(until=simulation.time.monotonic() + 1)
+    simulation.weather.storm({Strike.INVOCATION_THROTTLED: 1.0}, seconds=30)
+    producers.send(deadly[1], Route.BUS)
+    simulation.run()
+
+    letters = Observations.of(simulation)
+    kinds = {
+        "given up": [letter for letter in letters.dead_letters if letter.source_queue is None],
+        "moved by SQS": [letter for letter in letters.dead_letters if letter.source_queue],
+        "failed on": [letter for letter in letters.events_dead_letters if "requestPayload" in letter.body],
+        "not handed over": [letter for letter in letters.events_dead_letters if letter.attributes],
+    }
+    work_off(simulation)
+
+    numbers = Observations.of(simulation).transcripts[broken.contact_id]
     return _found(
         simulation,
         {
-            "poison": [] if deadly.source_ids[0] in moved else ["the poison was not moved"],
-            "companions": [
-                f"message {message.number} is lost"
-                for message in companions
-                if message.source_ids[0] not in moved and seen.outcome(message.client_token) != "SENT"
-            ],
-            "chat goes on": [
-                f"message {message.number} is {seen.outcome(message.client_token)}"
-                for message in others
-                if seen.outcome(message.client_token) != "SENT"
-            ],
+            "order of letters": []
+            if list(numbers) == sorted(numbers)
+            else [f"they are put back as {numbers}"],
+            "letters": [f"no letter is {kind}" for kind, found in kinds.items() if not found],
+            "redrive": _not_sent(simulation),
         },
+    )
+
+
+def _named(chat: Chat, number: int) -> dict[str, Any]:
+    """Return a ClientToken of the producer's own for each second message."""
+    return {"ClientToken": f"own-{chat.number}-{number}"} if number % 2 else {}
+
+
+def waiting_tasks(seed: object) -> dict[str, Violations]:
+    """Tasks wait for messages that are sent, given up, or so late that they are sent again."""
+    rates = {
+        Strike.TASK_ANSWER_FAILS: 0.2,
+        Strike.TASK_ANSWER_TIMES_OUT: 0.1,
+        Strike.SENT_AGAIN: 0.2,
+        Strike.UNKNOWN_TASK: 0.05,
+        Strike.CUT: 0.1,
+    }
+    simulation = Simulation(Setup(seed=seed, rates=rates))
+    producers, time, random = simulation.producers, simulation.time, simulation.weather.random
+    broken, late, *sound = (producers.start_chat() for _ in range(8))
+    for chat, times in ((broken, None), (late, 20)):
+        simulation.participant.faults.add(Status(status=503), contact_id=chat.contact_id, times=times)
+    for _ in range(8):
+        time.after(random.uniform(0, 30), partial(producers.send_and_wait, broken))
+        time.after(random.uniform(0, 30), partial(producers.send_and_wait, late, timeout=20.0))
+    for _ in range(40):
+        send = partial(producers.send_and_wait, random.choice(sound))
+        time.after(random.uniform(0, 300), send)
+    simulation.run()
+
+    waits = Observations.of(simulation).waits
+    endings = {
+        "SendTaskSuccess": [wait for wait in waits if wait.task.answer and "output" in wait.task.answer[1]],
+        "SendTaskFailure": [wait for wait in waits if wait.task.answer and "error" in wait.task.answer[1]],
+        "a timeout": [wait for wait in waits if wait.task.timed_out_at is not None],
+    }
+    return _found(
+        simulation,
+        {"endings": [f"no task ended with {ending}" for ending, found in endings.items() if not found]},
     )
 
 
@@ -275,6 +431,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "three times the quota": throttling,
     "a chat that does not work": given_up,
     "a message the function dies of": poison,
+    "letters of every kind, worked off": redriven,
+    "tasks that wait": waiting_tasks,
     "invocations cut off in mid-batch": cut_off,
     "calm chats among troubled ones": calm_among_troubled,
     "answers that take long": slow_service,

@@ -15,12 +15,13 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from infra.message_queues import max_receive_count
 from message_sender.application import create_handler
 from sandbox.participant_service.api import ParticipantApi
-from tests.faults.aws_model import Bus, ParticipantHost, Sqs
+from tests.faults.aws_model import Bus, ParticipantHost, Sqs, StepFunctions
 from tests.faults.lambda_model import FUNCTION_TIMEOUT, EventDelivery, EventSourceMapping, Function
 from tests.faults.network import Network
+from tests.faults.operator_model import Operator
 from tests.faults.output import Output
 from tests.faults.queue_model import Queue
-from tests.faults.traffic import SECRET_WORD, Producers
+from tests.faults.traffic import SECRET_WORD, TASK_TOKEN_PREFIX, Producers
 from tests.faults.virtual_time import VirtualTime
 from tests.faults.weather import CALM, ServiceFaults, Weather
 
@@ -47,6 +48,7 @@ _ENVIRON: Final = {
     "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": "http://participant",
     "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://events",
     "AWS_ENDPOINT_URL_SQS": "http://sqs",
+    "AWS_ENDPOINT_URL_SFN": "http://states",
     "AWS_ENDPOINT_URL": "http://aws",
     "EVENT_BUS_NAME": "bus",
     "MESSAGE_QUEUE_URL": "http://sqs/000000000000/messages.fifo",
@@ -102,11 +104,19 @@ class Simulation:
         self.unpublished = self._queue("unpublished")
         self.events_dead_letters = self._queue("events-dead-letter")
         self.bus = Bus(self.time, self.weather)
-        queues = (self.messages, self.dead_letters, self.rejected, self.unpublished)
+        self.step_functions = StepFunctions(self.time, self.weather, TASK_TOKEN_PREFIX)
+        queues = (
+            self.messages,
+            self.dead_letters,
+            self.rejected,
+            self.unpublished,
+            self.events_dead_letters,
+        )
         self.services: dict[str, Service] = {
             "participant": ParticipantHost(self.participant, self.weather),
             "events": self.bus,
             "sqs": Sqs({queue.name: queue for queue in queues}, self.weather),
+            "states": self.step_functions,
         }
         self.network = Network(
             time=self.time,
@@ -144,7 +154,13 @@ class Simulation:
             queue=self.messages,
             function=self.function,
             events=self.events,
+            step_functions=self.step_functions,
         )
+        self.operator = Operator(
+            time=self.time, random=self._random("operator"), weather=self.weather, services=self.services
+        )
+        self.worked_off = False
+        """Whether operators have worked off all letters, so that nothing may be left."""
         self.output = Output(
             secret_words=[SECRET_WORD],
             secrets=lambda: (chat.connection_token for chat in self.producers.chats),

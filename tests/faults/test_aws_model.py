@@ -1,23 +1,26 @@
-"""The APIs of SQS and EventBridge as the function sees them: whole, in part, and failing."""
+"""The APIs of SQS, EventBridge and Step Functions as their callers see them: whole, in part, and failing."""
 
 from __future__ import annotations
 
 import json
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox.participant_service.api import Ending, ParticipantApi
-from tests.faults.aws_model import Bus, ParticipantHost, Sqs
+from tests.faults.aws_model import NO_ANSWER_SECONDS, Bus, ParticipantHost, Sqs, StepFunctions
 from tests.faults.network import Request
 from tests.faults.queue_model import Queue
 from tests.faults.virtual_time import VirtualTime
 from tests.faults.weather import CALM, Rates, Strike, Weather
 
+if TYPE_CHECKING:
+    from tests.faults.aws_model import WaitingTask
+
 
 class World:
-    """A FIFO queue and a bus, in some weather."""
+    """A FIFO queue, a bus and Step Functions, in some weather."""
 
     def __init__(self, rates: Rates = CALM) -> None:
         self.time = VirtualTime()
@@ -25,6 +28,21 @@ class World:
         self.queue = Queue("messages.fifo", time=self.time, random=Random(2))
         self.sqs = Sqs({self.queue.name: self.queue}, self.weather)
         self.bus = Bus(self.time, self.weather)
+        self.step_functions = StepFunctions(self.time, self.weather, "task-")
+        self.timeouts: list[float] = []
+
+    def start_task(self, *, timeout: float = 60.0) -> WaitingTask:
+        return self.step_functions.start_task(
+            timeout=timeout, on_timeout=lambda: self.timeouts.append(self.time.monotonic())
+        )
+
+    def answer(self, token: str, *, operation: str = "SendTaskSuccess") -> tuple[int, str | None]:
+        """Answer a task. Return status and the name of the error."""
+        body = json.dumps({"taskToken": token, "output": "{}"}).encode()
+        answer = self.step_functions(
+            Request("POST", "/", {"x-amz-target": f"AWSStepFunctions.{operation}"}, body)
+        )
+        return answer.status, json.loads(answer.body).get("__type", "").rpartition("#")[2] or None
 
     def call(self, operation: str, **parameters: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  # JSON
         if operation != "PutEvents":
@@ -137,7 +155,119 @@ def test_what_times_out_was_accepted(strike: Strike) -> None:
 
 
 def test_an_operation_that_is_not_here_is_refused() -> None:
-    assert World().call("DeleteQueue")[0] == 400
+    world = World()
+
+    assert world.call("DeleteQueue")[0] == 400
+    assert world.answer(world.start_task().token, operation="SendTaskHeartbeat")[0] == 400
+
+
+def test_a_message_is_received_with_all_that_sqs_tells_of_it_and_deleted() -> None:
+    world = World()
+    letter = {**MESSAGE, "MessageAttributes": {"Code": {"DataType": "String", "StringValue": "x"}}}
+    _, sent = world.call("SendMessage", **letter)
+
+    _, answer = world.call("ReceiveMessage", MaxNumberOfMessages=10, VisibilityTimeout=900)
+    [message] = answer["Messages"]
+    hidden_until = world.queue.messages[0].visible_at
+    status, _ = world.call("DeleteMessage", ReceiptHandle=message["ReceiptHandle"])
+
+    assert (message["MessageId"], message["Body"]) == (sent["MessageId"], "a")
+    assert message["Attributes"] == {
+        "SentTimestamp": str(int(world.time.epoch() * 1000)),
+        "ApproximateReceiveCount": "1",
+        "MessageGroupId": "g",
+        "MessageDeduplicationId": "d",
+    }
+    assert message["MessageAttributes"] == letter["MessageAttributes"]
+    assert hidden_until == 900
+    assert (status, world.queue.messages) == (200, [])
+
+
+def test_a_letter_that_sqs_moved_names_its_source_and_an_empty_queue_has_no_messages() -> None:
+    world = World()
+    other = Queue("other.fifo", time=world.time, random=Random(3))
+    other.send("a", group="g", deduplication_id="d")
+    [letter] = other.messages
+    receive = {"MaxNumberOfMessages": 10, "VisibilityTimeout": 900}
+
+    empty = world.call("ReceiveMessage", **receive)
+    world.queue.take_over(letter, other.name)
+    _, answer = world.call("ReceiveMessage", **receive)
+
+    assert empty == (200, {})
+    assert answer["Messages"][0]["Attributes"]["DeadLetterQueueSourceArn"] == other.arn
+
+
+@pytest.mark.parametrize("strike", [Strike.LETTERS_FAIL, Strike.LETTERS_TIME_OUT])
+def test_a_receive_that_fails_hides_nothing_and_one_without_an_answer_does(strike: Strike) -> None:
+    world = World({strike: 1.0})
+    world.queue.send("a", group="g", deduplication_id="d")
+
+    world.call("ReceiveMessage", MaxNumberOfMessages=10, VisibilityTimeout=900)
+
+    assert (world.queue.messages[0].visible_at == 900) is (strike is Strike.LETTERS_TIME_OUT)
+
+
+def test_a_task_takes_one_answer() -> None:
+    world = World()
+    task = world.start_task()
+
+    world.time.run(until=7)
+    answers = [world.answer(task.token), world.answer(task.token, operation="SendTaskFailure")]
+    world.time.run()
+
+    assert answers == [(200, None), (400, "TaskDoesNotExist")]
+    assert task.answer == ("SendTaskSuccess", {"output": "{}"})
+    assert task.timed_out_at is None
+    assert world.timeouts == []
+
+
+def test_a_task_that_has_timed_out_takes_none() -> None:
+    world = World()
+    task = world.start_task(timeout=60)
+
+    world.time.run()
+
+    assert world.answer(task.token) == (400, "TaskTimedOut")
+    assert (task.answer, task.timed_out_at, world.timeouts) == (None, 60, [60])
+    assert world.weather.counts == {Strike.TASK_TIMED_OUT: 1}
+
+
+def test_a_task_that_was_stopped_takes_none_and_does_not_time_out() -> None:
+    world = World()
+    task = world.start_task()
+
+    world.step_functions.stop(task)
+    world.time.run()
+
+    assert world.answer(task.token) == (400, "TaskDoesNotExist")
+    assert world.timeouts == []
+
+
+def test_a_task_token_of_no_task_is_invalid() -> None:
+    assert World().answer("unknown") == (400, "InvalidToken")
+
+
+def test_an_answer_that_fails_is_none_and_is_counted() -> None:
+    world = World({Strike.TASK_ANSWER_FAILS: 1.0})
+    task = world.start_task()
+
+    world.answer(task.token)
+
+    assert (task.answer, task.calls_lost) == (None, 1)
+
+
+def test_an_answer_that_times_out_was_taken() -> None:
+    world = World({Strike.TASK_ANSWER_TIMES_OUT: 1.0})
+    task = world.start_task()
+    body = json.dumps({"taskToken": task.token, "output": "{}"}).encode()
+
+    answer = world.step_functions(
+        Request("POST", "/", {"x-amz-target": "AWSStepFunctions.SendTaskSuccess"}, body)
+    )
+
+    assert answer.latency >= NO_ANSWER_SECONDS
+    assert task.answer is not None
 
 
 def test_the_participant_service_counts_what_is_over_its_quota() -> None:

@@ -31,7 +31,20 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
     ("dead letters", lambda seen: replace(seen, dead_letters=[copy(seen.rejected[0], "own")])),
     ("copies", lambda seen: replace(seen, rejected=[replace(seen.rejected[0], body='{"Content": "x"}')])),
     ("empty queue", lambda seen: replace(seen, messages=seen.rejected)),
-    ("net", lambda seen: replace(seen, dead_letters=[replace(seen.rejected[0], source_queue="messages")])),
+    ("net", lambda seen: replace(seen, all_dead_letters=[moved(seen)])),
+    ("an outcome", lambda seen: replace(seen, published=[], worked_off=True, dead_letters=[moved(seen)])),
+    ("empty queue", lambda seen: replace(seen, worked_off=True, dead_letters=[moved(seen)])),
+    ("empty queue", lambda seen: replace(seen, worked_off=True, unpublished=seen.rejected)),
+    ("kept results", lambda seen: replace(seen, published_at=[(0.0, other(seen.published[0]))])),
+    ("tasks", lambda seen: with_wait(seen, answer=None, timed_out_at=900.0)),
+    ("tasks", lambda seen: with_wait(seen, answer=None, timed_out_at=900.0, calls_lost=1)),
+    ("tasks' answers", lambda seen: with_wait(seen, answered_at=0.0)),
+    ("tasks' answers", lambda seen: replace(seen, published_at=[])),
+    ("tasks' answers", lambda seen: with_wait(seen, answer=("SendTaskSuccess", {"output": "{}"}))),
+    (
+        "tasks' answers",
+        lambda seen: with_wait(seen, answer=("SendTaskFailure", {"error": "ExpiredError", "cause": "x"})),
+    ),
     ("answers", lambda seen: with_answer(seen, "InternalError")),
     ("answers", lambda seen: with_answer(seen, "AccessDeniedError")),
     ("secrets", lambda seen: replace(seen, leaks=["confidential-1"])),
@@ -41,12 +54,13 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
 
 @pytest.fixture
 def seen() -> Observations:
-    """Return a run with three messages that were sent, one that was rejected, and one with a caller."""
+    """Return a run: four messages sent, one of them waited for by a task, one rejected, one with a caller."""
     simulation = Simulation(Setup())
     producers = simulation.producers
     chat = producers.start_chat()
     for _ in range(3):
         producers.send(chat)
+    producers.send_and_wait(chat)
     body = producers.fields(chat, 99) | {"Content": ""}
     producers.hand_in(body, chat, Route.QUEUE, 99, code="InvalidRequest")
     producers.send(chat, Route.DIRECT, ClientToken="called")
@@ -72,10 +86,38 @@ def test_every_check_is_tried() -> None:
 def test_what_a_fault_explains_is_no_violation(seen: Observations) -> None:
     tokens = frozenset(seen.accepted)
     contradiction = replace(seen, published=[*seen.published, failed(seen.published[0])], disturbed=tokens)
-    moved = replace(seen, dead_letters=[replace(seen.rejected[0], source_queue="messages")], disturbed=tokens)
+    by_sqs = replace(seen, all_dead_letters=[moved(seen)], disturbed=tokens)
 
     assert CHECKS["one outcome"](contradiction) == []
-    assert CHECKS["net"](moved) == []
+    assert CHECKS["net"](by_sqs) == []
+    for fault in ({"calls_lost": 2}, {"timed_out_at": 1.0}, {}):
+        wait = with_wait(seen, **{"answer": None, "timed_out_at": 900.0} | fault)
+        assert CHECKS["tasks"](wait if fault else replace(wait, disturbed=tokens)) == []
+
+
+def test_a_message_may_stand_at_any_of_its_places_and_no_earlier(seen: Observations) -> None:
+    first, third = token_of(seen, 1), token_of(seen, 3)
+    late = with_transcript(seen, lambda _: [2, 1, 3, 4])
+    early = with_transcript(seen, lambda _: [3, 1, 2, 4])
+    first_again, third_again = (
+        {**seen.places, token: [*seen.places[token], 100]} for token in (first, third)
+    )
+
+    for order in (late, early):
+        assert CHECKS["order"](order) != []
+    assert CHECKS["order"](replace(late, places=first_again)) == []
+    assert CHECKS["order"](replace(early, places=third_again)) != []
+
+
+def test_what_came_back_after_it_was_given_up_may_be_late_if_a_fault_says_why(seen: Observations) -> None:
+    first = token_of(seen, 1)
+    late = with_transcript(seen, lambda _: [2, 1, 3, 4])
+    given_up = replace(late, all_dead_letters=[copy(seen.rejected[0], first)])
+
+    assert CHECKS["order"](given_up) != []
+    assert CHECKS["order"](replace(given_up, disturbed=frozenset([first]))) == []
+    assert CHECKS["order"](replace(given_up, not_published=frozenset([first]))) == []
+    assert CHECKS["order"](replace(late, disturbed=frozenset([first]))) != []
 
 
 def test_sent_wins(seen: Observations) -> None:
@@ -105,6 +147,20 @@ def other(result: dict[str, Any]) -> dict[str, Any]:
 
 def copy(message: Message, client_token: str) -> Message:
     return replace(message, attributes={**message.attributes, "ClientToken": client_token})
+
+
+def token_of(seen: Observations, number: int) -> str:
+    return next(token for token, message in seen.accepted.items() if message.number == number)
+
+
+def moved(seen: Observations) -> Message:
+    """Return a letter that SQS itself moved."""
+    return replace(seen.rejected[0], source_queue="messages.fifo")
+
+
+def with_wait(seen: Observations, **change: Any) -> Observations:  # noqa: ANN401  # of any field
+    [wait] = seen.waits
+    return replace(seen, waits=[replace(wait, task=replace(wait.task, **change))])
 
 
 def with_transcript(seen: Observations, change: Callable[[list[int]], Iterable[int]]) -> Observations:

@@ -54,3 +54,13 @@ def test_a_change_leaves_the_original_alone() -> None:
         changed(original, Random(number))
 
     assert original == {"a": [1, {"b": "c"}], "d": "e"}
+
+
+@pytest.mark.parametrize("name", ["Content", "ConnectionToken", "body"])
+def test_what_holds_a_secret_is_never_given_the_name_of_an_id(name: str) -> None:
+    """It would be the caller's own doing if it showed in a result."""
+    events = [changed({name: "confidential-1"}, Random(number)) for number in range(2_000)]
+
+    renamed = [event for event in events if isinstance(event, dict) and name not in event and event]
+    assert renamed
+    assert not any("ClientToken" in event or "id" in event for event in renamed)

@@ -34,3 +34,10 @@ def test_lines_and_errors_of_the_log_are_counted() -> None:
 
     assert output.lines == {"Message ended": 1, "Unhandled error": 1}
     assert output.unhandled == {"KeyError": 1}
+
+
+def test_messages_whose_results_are_safe_nowhere_are_known_by_their_ids() -> None:
+    output = written('{"message":"Result not published","correlation_id":"m-1"}')
+    output.write('{"message":"Message ended","correlation_id":"m-2"}')
+
+    assert output.not_published == {"m-1"}

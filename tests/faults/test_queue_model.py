@@ -233,6 +233,27 @@ def test_a_dead_letter_keeps_its_id_which_replaces_its_deduplication_id(
     assert letter.receive_count == 0
 
 
+def test_a_copy_with_the_id_of_a_dead_letter_for_a_deduplication_id_is_dropped(
+    queue: Queue, dead_letters: Queue, time: VirtualTime
+) -> None:
+    message_id = queue.send("a", group="chat", deduplication_id="own")
+    for _ in range(4):
+        queue.receive()
+        pass_time(time, 31)
+
+    dead_letters.send("copy", group="chat", deduplication_id=message_id)
+
+    assert bodies(dead_letters.messages) == ["a"]
+
+
+def test_a_receive_may_name_its_own_visibility_timeout(queue: Queue, time: VirtualTime) -> None:
+    fill(queue, "a")
+
+    [message] = queue.receive(visibility_timeout=900)
+
+    assert message.visible_at == time.monotonic() + 900
+
+
 def test_the_time_of_a_fifo_message_starts_anew_among_the_dead_letters(
     queue: Queue, dead_letters: Queue, time: VirtualTime
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.invariants import Observations, violations
+from sandbox.participant_service.faults import Status
+from tests.faults.invariants import CHECKS, Observations, violations
 from tests.faults.scenarios import mix
 from tests.faults.simulation import Setup, Simulation
 from tests.faults.traffic import MISTAKES, Plan, Route
@@ -55,6 +57,23 @@ def test_in_calm_weather_every_message_is_sent_at_the_first_try(seed: int) -> No
     assert simulation.weather.counts.total() == 0
 
 
+def test_what_a_lost_acknowledgement_brings_back_after_it_was_rejected_may_be_late() -> None:
+    simulation = Simulation(Setup())
+    producers, weather = simulation.producers, simulation.weather
+    chat = producers.start_chat()
+    simulation.participant.faults.add(Status(status=404), contact_id=chat.contact_id)
+    weather.storm({Strike.LOST_ACKNOWLEDGEMENT: 1.0}, seconds=10)
+    late, other = producers.send(chat), producers.send(chat)
+    weather.ended_by_fault.add(late.client_token)
+
+    simulation.run()
+
+    seen = Observations.of(simulation)
+    assert violations(seen) == {}
+    assert seen.transcripts[chat.contact_id] == [other.number, late.number]
+    assert CHECKS["order"](replace(seen, disturbed=frozenset())) != []
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{n}-{m.code}" for n, m in enumerate(MISTAKES)])
 def test_each_mistake_is_one_whatever_the_seed(mistake: Mistake) -> None:
     """Were a wrong message right, the invariants would expect the wrong thing."""
@@ -79,6 +98,8 @@ def test_every_fault_is_part_of_the_mix() -> None:
         Strike.CHAT_ENDED,
         Strike.TOKEN_EXPIRED,
         Strike.INVALID,
+        Strike.TASK_TIMED_OUT,
+        Strike.POISONED,
     }
 
     assert STORMY.keys() | not_by_rate == set(Strike)

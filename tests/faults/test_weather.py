@@ -56,6 +56,13 @@ def test_only_the_way_to_the_participant_service_is_troubled_where_it_would_lose
     assert stormy.arrives_late("events") == 0.0
 
 
+def test_calls_for_tasks_have_their_own_weather_on_connections_that_are_kept() -> None:
+    stormy = weather({Strike.DEAD_KEEP_ALIVE: 1.0})
+
+    assert stormy.kept_alive_is_dead("sqs")
+    assert not stormy.kept_alive_is_dead("states")
+
+
 def test_a_planned_fault_comes_before_the_weather() -> None:
     stormy = weather({Strike.SLOW: 1.0})
     faults = ServiceFaults(stormy)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from sandbox.participant_service.api import ParticipantApi
+    from tests.faults.aws_model import StepFunctions
     from tests.faults.lambda_model import EventDelivery, Function, Invocation
     from tests.faults.queue_model import Queue
     from tests.faults.virtual_time import VirtualTime
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
 SECRET_WORD: Final = "confidential-"
 NUMBER: Final = re.compile(rf"{SECRET_WORD}(\d+)")
 
+TASK_TOKEN_PREFIX: Final = f"task-token-{SECRET_WORD}"
+
 _MOST_CALLS: Final = 4
+_MOST_SENDS: Final = 3
+"""Of a message, by a state machine."""
+_SEND_AGAIN_SECONDS: Final = 1.0
+TASK_TIMEOUT: Final = 936.0
+"""Seconds. That of the stack's own state machine, for the retry window of the simulation."""
+_TASK_TIMEOUTS: Final = (5.0, 60.0, TASK_TIMEOUT)
 _RETRYABLE_STATUS: Final = frozenset({429, 502, 504})
 RETRYABLE_ERRORS: Final = frozenset(
     {"ThrottledError", "ServiceUnavailableError", "ConnectionFailedError", "DeadlineExceededError"}
@@ -73,7 +82,6 @@ class Accepted:
 
     Attributes:
         number: What its text is known by.
-        place: In the order in which the queue accepted its messages, None for other ways in.
         code: With which it must be rejected, None if it is as it should be.
         expires: Whether it has an ExpiresAt that may pass.
         source_ids: What the producer was given, once for each time that it sent the message.
@@ -85,7 +93,6 @@ class Accepted:
     chat: Chat
     client_token: str
     at: float
-    place: int | None = None
     code: str | None = None
     expires: bool = False
     source_ids: list[str] = field(default_factory=list)
@@ -164,6 +171,7 @@ class Producers:
     Attributes:
         accepted: By ClientToken.
         by_source_id: The same messages by what the producer was given.
+        source_ids_by_task: What the producer was given for the messages that hold a task token, by the token.
     """
 
     def __init__(
@@ -176,6 +184,7 @@ class Producers:
         queue: Queue,
         function: Function,
         events: EventDelivery,
+        step_functions: StepFunctions,
     ) -> None:
         self._time = time
         self._random = random
@@ -184,10 +193,12 @@ class Producers:
         self._queue = queue
         self._function = function
         self._events = events
+        self._step_functions = step_functions
         self._numbers = count(1)
         self.chats: list[Chat] = []
         self.accepted: dict[str, Accepted] = {}
         self.by_source_id: dict[str, Accepted] = {}
+        self.source_ids_by_task: defaultdict[str, list[str]] = defaultdict(list)
 
     def start_chat(self) -> Chat:
         """Start a chat that takes text and JSON, and connect its customer."""
@@ -220,6 +231,29 @@ class Producers:
         number = next(self._numbers)
         return self.hand_in(self.fields(chat, number) | fields, chat, route, number)
 
+    def send_and_wait(self, chat: Chat, *, timeout: float = TASK_TIMEOUT, **fields: Any) -> Accepted:  # noqa: ANN401  # JSON
+        """Send one message, as it should be unless the fields say otherwise, and have a task wait for it."""
+        number = next(self._numbers)
+        body = self.fields(chat, number) | {"ClientToken": f"own-{number}"} | fields
+        return self.hand_in(self._with_task(body, timeout), chat, Route.QUEUE, number)
+
+    def _with_task(self, fields: Fields, timeout: float) -> Fields:
+        """Have a task wait for a message, and its state machine send it again if it waits in vain."""
+        if self._weather.strikes(Strike.UNKNOWN_TASK):
+            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown"}
+        send_again = partial(self._send_again, fields, timeout)
+        task = self._step_functions.start_task(timeout=timeout, on_timeout=send_again)
+        if self._weather.strikes(Strike.SENT_AGAIN):  # the answer of SQS was lost, so the task has failed
+            self._time.after(_SEND_AGAIN_SECONDS, partial(self._step_functions.stop, task))
+            self._time.after(_SEND_AGAIN_SECONDS, send_again)
+        return fields | {"TaskToken": task.token}
+
+    def _send_again(self, fields: Fields, timeout: float) -> None:
+        """Send the same message, with a new task. Not one that was wrong, and not for ever."""
+        message = self.accepted.get(fields["ClientToken"])
+        if message is not None and message.code is None and len(message.source_ids) < _MOST_SENDS:
+            self._accept(self._with_task(fields, timeout), message)
+
     def _end(self, chat: Chat, *, expires: bool) -> None:
         chat.ended = True
         if expires:
@@ -249,7 +283,8 @@ class Producers:
         if random.random() < 0.3:
             fields["Metadata"] = {"order": str(number)}
         if random.random() < 0.1 and not route.has_caller:
-            fields["TaskToken"] = f"task-token-{SECRET_WORD}{number}"
+            fields["ClientToken"] = f"own-{number}"
+            fields = self._with_task(fields, random.choices(_TASK_TIMEOUTS, weights=(1, 1, 6))[0])
         if random.random() < 0.1:
             expires = True
             until = self._time.now() + timedelta(seconds=random.choice([20, 300, 3600]))
@@ -309,8 +344,6 @@ class Producers:
             text = body if isinstance(body, str) else json.dumps(body)
             source_id = self._queue.send(text, group=message.chat.contact_id, deduplication_id=self._new_id())
             derived = derive_client_token(self._queue.arn, source_id)
-            if message.place is None:
-                message.place = self._queue.messages_accepted
         else:
             source_id = self._new_id()
             derived = derive_client_token("eventbridge", source_id)
@@ -323,6 +356,8 @@ class Producers:
         message.client_token = message.client_token or own or derived
         message.source_ids.append(source_id)
         self.by_source_id[source_id] = message
+        if (task_token := _task_token_in(body)) is not None:
+            self.source_ids_by_task[task_token].append(source_id)
 
     def _call(self, body: Fields, message: Accepted, calls: int) -> None:
         """Call the function and wait, as a state machine or a client of the API does."""
@@ -340,6 +375,24 @@ class Producers:
 
     def _new_id(self) -> str:
         return str(UUID(int=self._random.getrandbits(128), version=4))
+
+
+def client_token_in(body: str) -> str | None:
+    """Read the ClientToken of a request's text, None if it holds none."""
+    return _string_in(body, "ClientToken")
+
+
+def _task_token_in(body: Fields | str) -> str | None:
+    """Read the task token of a request, None if there is none that anybody could read."""
+    return _string_in(body if isinstance(body, str) else json.dumps(body), "TaskToken")
+
+
+def _string_in(body: str, name: str) -> str | None:
+    try:
+        value = json.loads(body).get(name)
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _told(route: Route, invocation: Invocation) -> str | None:

@@ -50,7 +50,7 @@ class Strike(StrEnum):
     CONNECT_TIMEOUT = "connect timeout"
     DEAD_KEEP_ALIVE = "dead keep-alive connection"
     ARRIVES_LATE = "request arrives late"
-    # EventBridge and SQS
+    # EventBridge, SQS and Step Functions
     BUS_FAILS = "PutEvents fails"
     BUS_FAILS_IN_PART = "PutEvents fails in part"
     BUS_TIMES_OUT = "PutEvents accepted, no answer"
@@ -58,6 +58,9 @@ class Strike(StrEnum):
     QUEUE_TIMES_OUT = "SQS SendMessage accepted, no answer"
     VISIBILITY_FAILS = "visibility call fails"
     VISIBILITY_FAILS_IN_PART = "visibility call fails in part"
+    TASK_ANSWER_FAILS = "answer of a task fails"
+    TASK_ANSWER_TIMES_OUT = "answer of a task accepted, no answer"
+    TASK_TIMED_OUT = "task timed out"
     # Lambda
     LOST_ACKNOWLEDGEMENT = "acknowledgement lost"
     DELIVERED_TWICE = "record delivered twice"
@@ -65,8 +68,15 @@ class Strike(StrEnum):
     CUT_OFF = "invocation cut off"
     CRASH = "invocation crashed"
     INVOCATION_THROTTLED = "invocation throttled"
+    POISONED = "invocation died of a message"
     # Producers
     INVALID = "invalid message"
+    UNKNOWN_TASK = "task token of no task"
+    SENT_AGAIN = "accepted, and sent again by its state machine"
+    # Operators
+    LETTERS_FAIL = "SQS receive or delete of a letter fails"
+    LETTERS_TIME_OUT = "SQS receive or delete of a letter done, no answer"
+    OPERATOR_CUT_OFF = "run of an operator cut off"
 
 
 Rates = dict[Strike, float]
@@ -95,12 +105,19 @@ STORMY: Final[Rates] = {
     Strike.QUEUE_TIMES_OUT: 0.02,
     Strike.VISIBILITY_FAILS: 0.03,
     Strike.VISIBILITY_FAILS_IN_PART: 0.02,
+    Strike.TASK_ANSWER_FAILS: 0.1,
+    Strike.TASK_ANSWER_TIMES_OUT: 0.03,
     Strike.LOST_ACKNOWLEDGEMENT: 0.005,
     Strike.DELIVERED_TWICE: 0.005,
     Strike.EVENT_TWICE: 0.02,
     Strike.CUT_OFF: 0.005,
     Strike.CRASH: 0.01,
     Strike.INVOCATION_THROTTLED: 0.01,
+    Strike.UNKNOWN_TASK: 0.02,
+    Strike.SENT_AGAIN: 0.1,
+    Strike.LETTERS_FAIL: 0.05,
+    Strike.LETTERS_TIME_OUT: 0.03,
+    Strike.OPERATOR_CUT_OFF: 0.3,
 }
 
 _SERVICE_FAULTS: Final[Mapping[Strike, Callable[[Random], Fault]]] = {
@@ -129,6 +146,7 @@ FINAL: Final = frozenset({Strike.NOT_PROCESSED, Strike.UNEXPECTED})
 """Strikes that end a message: no try would be better."""
 
 _HOST_OF_MESSAGES: Final = "participant"
+_HOST_OF_TASKS: Final = "states"
 
 
 class Weather:
@@ -169,8 +187,9 @@ class Weather:
             return "timeout"
         return None
 
-    def kept_alive_is_dead(self, host: str) -> bool:  # noqa: ARG002  # of any host
-        return self.strikes(Strike.DEAD_KEEP_ALIVE)
+    def kept_alive_is_dead(self, host: str) -> bool:
+        # Calls that answer a task fail with their task known, which nobody knows here
+        return host != _HOST_OF_TASKS and self.strikes(Strike.DEAD_KEEP_ALIVE)
 
     def arrives_late(self, host: str) -> float:
         if host == _HOST_OF_MESSAGES and self.strikes(Strike.ARRIVES_LATE):

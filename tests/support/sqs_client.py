@@ -1,4 +1,4 @@
-"""The part of boto3's SQS and EventBridge clients that operations use, over queues in memory.
+"""The part of boto3's clients that operations use, over queues in memory.
 
 A FIFO queue gives nothing of a group while messages of it are held, and drops repeats for five minutes.
 """
@@ -44,7 +44,7 @@ class StoredMessage:
 
 @dataclass
 class FakeAwsClient:
-    """Queues by URL, one whose URL ends with `.fifo` is a FIFO queue; and a bus.
+    """Queues by URL, one whose URL ends with `.fifo` is a FIFO queue; a bus; and tasks that wait.
 
     Attributes:
         failures: For an operation, what its next calls do: an error's code and status, or None for success.
@@ -56,6 +56,7 @@ class FakeAwsClient:
     clock: Clock
     queues: dict[str, list[StoredMessage]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    task_failures: list[dict[str, Any]] = field(default_factory=list)
     failures: dict[str, list[tuple[str, int] | None]] = field(default_factory=dict)
     lost_answers: dict[str, int] = field(default_factory=dict)
     refused_events: list[set[int]] = field(default_factory=list)
@@ -146,6 +147,11 @@ class FakeAwsClient:
             for place in range(len(entries))
         ]
         return {"FailedEntryCount": len(refused), "Entries": answers}
+
+    def send_task_failure(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
+        self._called("SendTaskFailure", parameters)
+        self.task_failures.append(parameters)
+        return {}
 
     def visible(self, queue_url: str) -> list[StoredMessage]:
         now = self.clock.monotonic()

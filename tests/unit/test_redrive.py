@@ -17,6 +17,7 @@ from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues, origin_of
 from message_sender.request import derive_client_token
+from message_sender.task_callback import TaskCallback
 from operations.aws import BotoApi
 from operations.decisions import Rules
 from operations.inbox import Inbox
@@ -91,6 +92,7 @@ class Operator:
             publisher=Publisher(
                 events=api, event_bus_name="bus", queues=queues, clock=self.clock, random=lambda: 1.0
             ),
+            tasks=TaskCallback(step_functions=api, clock=self.clock, random=lambda: 1.0),
             messages_queue_arn=QUEUE_ARN,
             rules=Rules(
                 codes=codes,
@@ -634,6 +636,65 @@ def test_an_outcome_that_is_safe_nowhere_leaves_the_letter_where_it_is(operator:
     assert letter not in operator.letters()
     assert len(operator.results) == 1
     assert len(operator.letters()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [({}, "DeadlineExceededError"), ({"ExpiresAt": "2026-01-31T11:59:00Z"}, "ExpiredError")],
+)
+def test_the_task_of_a_letter_that_gets_its_outcome_is_answered(
+    operator: Operator, fields: dict[str, Any], error: str
+) -> None:
+    put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1", **fields)
+    published_before: list[int] = []
+    operator.client.before = lambda operation, _: (
+        published_before.append(len(operator.client.events)) if operation == "SendTaskFailure" else None
+    )
+
+    totals = operator.redrive(settle=True)
+
+    [answer] = operator.client.task_failures
+    assert (answer["taskToken"], answer["error"]) == ("task-1", error)
+    assert answer["cause"] == operator.results[0]["Error"]["Reason"]
+    assert published_before == [1]
+    assert totals.count == {Done.SETTLED: 1}
+
+
+def test_a_task_is_not_answered_while_its_letter_is_tried_again_or_left(operator: Operator) -> None:
+    put_moved(operator.client, TaskToken="task-1")
+    put_moved(operator.client, age=timedelta(hours=25), group="chat-2", TaskToken="task-2")
+
+    operator.redrive(settle=True, dry_run=True)
+    operator.redrive()
+
+    assert operator.client.task_failures == []
+
+
+@pytest.mark.parametrize("name", ["TaskDoesNotExist", "TaskTimedOut"])
+def test_a_task_that_no_longer_exists_is_no_error(operator: Operator, name: str) -> None:
+    put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1")
+    operator.client.failures["SendTaskFailure"] = [(name, 400)]
+
+    totals = operator.redrive(settle=True)
+
+    assert totals.count == {Done.SETTLED: 1}
+    assert operator.reasons == ["DeadlineExceeded: It was not sent in time and is not tried again"]
+
+
+def test_a_task_that_cannot_be_answered_is_told_of_and_its_letter_has_its_outcome(
+    operator: Operator,
+) -> None:
+    letter = put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1")
+    operator.client.failures["SendTaskFailure"] = [("AccessDeniedException", 400)]
+
+    totals = operator.redrive(settle=True)
+
+    assert totals.count == {Done.SETTLED: 1}
+    assert operator.reasons[0].endswith(
+        "the task that waits for it is not answered: SendTaskFailure failed: AccessDeniedException (400)"
+    )
+    assert letter not in operator.letters()
+    assert len(operator.results) == 1
 
 
 def test_letters_behind_ten_that_are_settled_are_seen(operator: Operator) -> None:
