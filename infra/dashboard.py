@@ -189,7 +189,7 @@ class Dashboard(Construct):
             "State machine: executions a minute",
             state_machine("ExecutionsSucceeded", label="succeeded").with_(color=_GREEN),
             state_machine("ExecutionsFailed", label="failed, also by REJECTED").with_(color=_RED),
-            state_machine("ExecutionsTimedOut", label="timed out").with_(color=_ORANGE),
+            self._metrics.workflow_timeouts.with_(label="timed out", color=_ORANGE),
         )
 
 

@@ -6,10 +6,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.message_queues import MessageQueues
+from infra.send_workflow import SendWorkflow
 from infra.sender_function import SERVICE, SenderFunction
 
 MINUTE = cdk.Duration.minutes(1)
@@ -25,6 +25,11 @@ _TIMEOUT_OR_CRASH = (
     '(($.record.status = "timeout") || ($.record.errorType = "Runtime.*")) }'
 )
 
+# What the state machine's log says of an execution that ends for want of an answer. ExecutionsTimedOut counts
+# those whose own time is up, while one whose task was not answered in time is among the failed.
+# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+_TASK_OR_EXECUTION_TIMED_OUT = '{ ($.type = "TaskTimedOut") || ($.type = "ExecutionTimedOut") }'
+
 
 class ServiceMetrics(Construct):
     """What alarms and dashboard look at."""
@@ -39,7 +44,7 @@ class ServiceMetrics(Construct):
         requests: events.Rule,
         bus: events.IEventBus,
         api: apigateway.RestApi,
-        state_machine: sfn.StateMachine,
+        workflow: SendWorkflow,
     ) -> None:
         super().__init__(scope, construct_id)
         self.queues = queues
@@ -48,20 +53,24 @@ class ServiceMetrics(Construct):
         self._requests = requests
         self._bus = bus
         self._api_stage = api.deployment_stage
-        self._state_machine = state_machine
+        self._state_machine = workflow.state_machine
 
-        timeouts_and_crashes = "TimeoutsAndCrashes"
+        self.timeouts_and_crashes = self._of_log("TimeoutsAndCrashes", sender.log_group, _TIMEOUT_OR_CRASH)
+        self.workflow_timeouts = self._of_log(
+            "WorkflowTimeouts", workflow.log_group, _TASK_OR_EXECUTION_TIMED_OUT
+        )
+
+    def _of_log(self, name: str, log_group: logs.ILogGroup, pattern: str) -> cloudwatch.Metric:
+        """Count lines of a log in a metric of the stack."""
         logs.MetricFilter(
             self,
-            timeouts_and_crashes,
-            log_group=sender.log_group,
-            filter_pattern=logs.FilterPattern.literal(_TIMEOUT_OR_CRASH),
+            name,
+            log_group=log_group,
+            filter_pattern=logs.FilterPattern.literal(pattern),
             metric_namespace=self._namespace,
-            metric_name=timeouts_and_crashes,
+            metric_name=name,
         )
-        self.timeouts_and_crashes = cloudwatch.Metric(
-            namespace=self._namespace, metric_name=timeouts_and_crashes, statistic="Sum", period=MINUTE
-        )
+        return cloudwatch.Metric(namespace=self._namespace, metric_name=name, statistic="Sum", period=MINUTE)
 
     def own(
         self,

@@ -36,7 +36,7 @@ class Monitoring(Construct):
             requests=requests,
             bus=bus,
             api=api.api,
-            state_machine=workflow.state_machine,
+            workflow=workflow,
         )
         alarms = Alarms(self, "Alarms", metrics=metrics, options=options)
         Dashboard(self, "Dashboard", metrics=metrics, alarms=alarms.all, options=options)

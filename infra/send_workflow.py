@@ -152,6 +152,13 @@ class SendWorkflow(Construct):
             .otherwise(invoke)
         )
 
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            encryption_key=key,
+            retention=options.log_retention,
+            removal_policy=options.removal_policy,
+        )
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
@@ -164,13 +171,7 @@ class SendWorkflow(Construct):
             timeout=task_timeout.plus(_INVOCATIONS_TIMEOUT),  # more than either way may take
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(key),
             logs=sfn.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    "Logs",
-                    encryption_key=key,
-                    retention=options.log_retention,
-                    removal_policy=options.removal_policy,
-                ),
+                destination=self.log_group,
                 level=sfn.LogLevel.ALL,
                 include_execution_data=False,
             ),

@@ -247,16 +247,17 @@ def _read_log(stack: LocalStack, recording: Recording) -> None:
 
 def _read_executions(stack: LocalStack, recording: Recording) -> None:
     arn = stack.outputs.state_machine_arn
-    names = {
-        "SUCCEEDED": "ExecutionsSucceeded",
-        "FAILED": "ExecutionsFailed",
-        "TIMED_OUT": "ExecutionsTimedOut",
-    }
+    names = {"SUCCEEDED": "ExecutionsSucceeded", "FAILED": "ExecutionsFailed"}
     of_the_machine = {
         status: metric("AWS/States", name, StateMachineArn=arn) for status, name in names.items()
     }
-    recording.seen |= set(of_the_machine.values())
+    # AWS makes it of the log of the state machine
+    timed_out = metric(recording.own_namespace, "WorkflowTimeouts")
+    recording.seen |= {timed_out, *of_the_machine.values()}
     pages = stack.step_functions.get_paginator("list_executions").paginate(stateMachineArn=arn)
     for execution in itertools.chain.from_iterable(page["executions"] for page in pages):
         if execution["status"] in of_the_machine:
             recording.add(of_the_machine[execution["status"]], execution["stopDate"].timestamp())
+        described = stack.step_functions.describe_execution(executionArn=execution["executionArn"])
+        if described.get("error") == "States.Timeout" or execution["status"] == "TIMED_OUT":
+            recording.add(timed_out, execution["stopDate"].timestamp())

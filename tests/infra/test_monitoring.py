@@ -19,6 +19,7 @@ from sandbox.participant_service.faults import Processing, ResetBeforeAcceptance
 from sandbox.participant_service.server import running_participant_service
 from sandbox.participant_service.transcript import ProcessingStatus
 from tests.functional.conftest import Function, function_environ
+from tests.infra.iam import resolve
 from tests.infra.template import (
     API_STAGE,
     BUS,
@@ -31,7 +32,9 @@ from tests.infra.template import (
     REQUESTS,
     STATE_MACHINE,
     UNPUBLISHED_RESULTS,
+    WORKFLOW_LOGS,
     Synthesize,
+    arn,
     properties,
     ref,
 )
@@ -43,7 +46,9 @@ if TYPE_CHECKING:
 
     from aws_cdk.assertions import Template
 
-PICTURE = Path(__file__).parents[2] / "docs/images/dashboard.svg"
+DOCS = Path(__file__).parents[2] / "docs"
+PICTURE = DOCS / "images/dashboard.svg"
+QUOTA = DOCS / "benchmarks/quota.md"
 NAMESPACE = "ConnectMessageSender-dev"
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:pager"
 
@@ -71,7 +76,7 @@ OF_AWS: Mapping[str, tuple[set[str], set[str]]] = {
     ),
     "AWS/Events": ({"EventBusName", "RuleName"}, {"FailedInvocations", "InvocationsFailedToBeSentToDlq"}),
     "AWS/ApiGateway": ({"ApiName", "Stage"}, {"Count", "4XXError", "5XXError"}),
-    "AWS/States": ({"StateMachineArn"}, {"ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut"}),
+    "AWS/States": ({"StateMachineArn"}, {"ExecutionsSucceeded", "ExecutionsFailed"}),
 }
 
 
@@ -115,6 +120,15 @@ def metrics_on_dashboard(template: Template) -> Iterator[tuple[str, str, dict[st
             ] * 2
             if namespace is not None:
                 yield namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+
+
+def simulated(title: str) -> list[dict[str, Any]]:
+    """Return the rows of a table of `make quota`, the throttled part of the calls in percent."""
+    section = QUOTA.read_text(encoding="utf-8").partition(f"# {title}\n")[2].partition("\n#")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    head, *rows = lines
+    table = [dict(zip(head, row, strict=True)) for row in rows]
+    return [row | {"throttled": float(row["throttled"].rstrip("%"))} for row in table]
 
 
 # What is looked at is there
@@ -190,7 +204,7 @@ def own_metrics(template: Template) -> set[tuple[str, tuple[tuple[str, str], ...
 def test_the_function_emits_every_metric_that_alarms_and_dashboard_look_at(
     dev: Template, emitted: set[tuple[str, tuple[tuple[str, str], ...]]]
 ) -> None:
-    of_the_log = {("TimeoutsAndCrashes", ())}
+    of_the_log = {("TimeoutsAndCrashes", ()), ("WorkflowTimeouts", ())}
 
     assert own_metrics(dev) - emitted - of_the_log == set()
 
@@ -368,7 +382,21 @@ def test_throttling_is_told_when_it_lasts(dev: Template) -> None:
     alarm = alarms(dev)["SustainedThrottling"]
 
     assert alarm["Metrics"][0]["Expression"] == "100 * throttles / attempts"
-    assert (alarm["Threshold"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (10, 10, 15)
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (10, 15)
+
+
+def test_throttling_is_told_although_instances_pace_themselves(dev: Template) -> None:
+    three_times, nine_tenths = (
+        [row["throttled"] for row in simulated(title) if row.get("sender", "ours") == "ours"]
+        for title in ("Three times the quota, for ever", "Nine tenths of the quota")
+    )
+    threshold = alarms(dev)["SustainedThrottling"]["Threshold"]
+
+    overloaded = [share for share in three_times if share >= 0.5]  # else there are too few instances
+
+    assert overloaded
+    assert all(share > 2 * threshold for share in overloaded)
+    assert all(share < threshold for share in nine_tenths)
 
 
 def test_server_errors_of_the_api_are_told_as_a_share_that_lasts(dev: Template) -> None:
@@ -379,13 +407,13 @@ def test_server_errors_of_the_api_are_told_as_a_share_that_lasts(dev: Template) 
 
 
 def test_timeouts_and_crashes_are_counted_in_the_log_of_the_function(dev: Template) -> None:
-    [metric_filter] = dev.find_resources("AWS::Logs::MetricFilter").values()
+    metric_filter = metric_filters(dev)["TimeoutsAndCrashes"]
 
     # Lambda writes such lines as JSON only in that format, and at WARN where the status is no success
     logging = properties(dev, FUNCTION)["LoggingConfig"]
     assert logging["LogFormat"] == "JSON"
     assert logging.get("SystemLogLevel", "INFO") in {"DEBUG", "INFO", "WARN"}
-    assert metric_filter["Properties"] == {
+    assert metric_filter == {
         "LogGroupName": ref(LOGS),
         "FilterPattern": '{ ($.type = "platform.report") && '
         '(($.record.status = "timeout") || ($.record.errorType = "Runtime.*")) }',
@@ -393,6 +421,32 @@ def test_timeouts_and_crashes_are_counted_in_the_log_of_the_function(dev: Templa
             {"MetricNamespace": NAMESPACE, "MetricName": "TimeoutsAndCrashes", "MetricValue": "1"}
         ],
     }
+
+
+def test_an_execution_whose_task_timed_out_is_counted_in_the_log_of_the_state_machine(dev: Template) -> None:
+    # Not by ExecutionsTimedOut: a task's own timeout ends its execution as FAILED
+    state_machine = properties(dev, STATE_MACHINE)
+    definition = json.loads(resolve(state_machine["DefinitionString"]))
+    logging = state_machine["LoggingConfiguration"]
+
+    assert definition["States"]["SendToQueue"]["TimeoutSeconds"] < definition["TimeoutSeconds"]
+    assert (logging["Level"], logging["Destinations"]) == (
+        "ALL",
+        [{"CloudWatchLogsLogGroup": {"LogGroupArn": arn(WORKFLOW_LOGS)}}],
+    )
+    assert metric_filters(dev)["WorkflowTimeouts"] == {
+        "LogGroupName": ref(WORKFLOW_LOGS),
+        "FilterPattern": '{ ($.type = "TaskTimedOut") || ($.type = "ExecutionTimedOut") }',
+        "MetricTransformations": [
+            {"MetricNamespace": NAMESPACE, "MetricName": "WorkflowTimeouts", "MetricValue": "1"}
+        ],
+    }
+
+
+def metric_filters(template: Template) -> dict[str, Any]:
+    """Return the metric filters by the metric that each counts in."""
+    filters = [found["Properties"] for found in template.find_resources("AWS::Logs::MetricFilter").values()]
+    return {found["MetricTransformations"][0]["MetricName"]: found for found in filters}
 
 
 def test_every_alarm_and_its_end_are_told_to_the_topic(synthesize: Synthesize) -> None:
