@@ -74,8 +74,7 @@ def create_handler(
         ValueError: A variable is missing or wrong. The text names it.
     """
     settings = Settings.from_environ(environ)
-    for library in ("botocore", "urllib3"):  # at DEBUG they log what they sign and send
-        logging.getLogger(library).setLevel(logging.INFO)
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # at DEBUG it logs what it calls
     logger = Logger(service=settings.service)
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     tracer = _tracer(settings)
