@@ -74,7 +74,7 @@ def create_handler(
         ValueError: A variable is missing or wrong. The text names it.
     """
     settings = Settings.from_environ(environ)
-    for library in ("botocore", "urllib3"):  # at DEBUG they log what they sign and send
+    for library in ("botocore", "urllib3"):  # at DEBUG they log what they send; botocore comes with tracing
         logging.getLogger(library).setLevel(logging.INFO)
     logger = Logger(service=settings.service)
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)

@@ -27,7 +27,8 @@ _CONNECT_TIMEOUT: Final = 1.0
 _READ_TIMEOUT: Final = 2.0
 
 LONGEST_CALL: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
-"""Seconds to plan for one call. Only a slow name server or an answer that trickles in can make it longer."""
+"""Seconds to plan for one call. Only a slow name server, an answer that trickles in, or a name with several
+addresses of which none answers, a second for each, can make it longer."""
 
 _BASE_DELAY: Final = 0.1
 

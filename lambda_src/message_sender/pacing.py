@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _CUT: Final = 0.3
 """The part of its rate that an instance gives up when it is throttled."""
+_LEAST_PART: Final = 0.25
+"""Of its share, that an instance keeps however often it is throttled. A rate grows with calls: from one near
+zero there would hardly be a way back when what used up the quota is gone.
+"""
 _CALLS_TO_GROW: Final = 75
 """The unit in which calls count towards a higher rate. It decides how many are throttled in the steady state:
 about three of a hundred. Far fewer would not use the quota up, since only throttles tell where it is."""
@@ -29,8 +33,8 @@ class Pacer:
     """Hands out places in time to the calls of one instance. May be used from any thread.
 
     Until the service throttles for the first time there is no limit. Then the instance keeps to its share.
-    From there it gives up a part of its rate at each throttle, and gains with each call that had to wait
-    for its place and was accepted: slowly at first, faster the longer it goes well.
+    From there it gives up a part of its rate at each throttle, down to a quarter of its share. It gains with
+    each call that had to wait for its place and was accepted, slowly at first, faster the longer all is well.
 
     Moments are seconds of any one clock. If it stands still while the process is frozen, places come later;
     if it runs on, at most a second's worth of them has piled up.
@@ -86,7 +90,9 @@ class Pacer:
         with self._lock:
             if sent_at >= self._cut_at and self._has_gone_well:
                 rate = self.rate
-                self._rate_after_cut = self._share if rate == math.inf else rate * (1 - _CUT)
+                self._rate_after_cut = (
+                    self._share if rate == math.inf else max(rate * (1 - _CUT), self._share * _LEAST_PART)
+                )
                 self._cut_at = now
                 self._has_gone_well = False
                 self._waited = 0

@@ -144,7 +144,8 @@ class ParticipantClient:
         Args:
             request: The message. Its ClientToken makes a repeat of the call harmless.
             timeout: Seconds in all, of which at most 1 to connect, and 5 to wait for each piece of the
-                answer. Only a slow name server or headers that trickle in can make it longer.
+                answer. Only a slow name server, headers that trickle in, or a name with several addresses of
+                which none answers, a second for each, can make it longer.
 
         Raises:
             RejectedError: The message cannot be sent as it is.

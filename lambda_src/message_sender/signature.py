@@ -47,7 +47,7 @@ def signed(  # noqa: PLR0913  # what a signature is made of, all named
     names = ";".join(name for name, _ in lines)
     request = "\n".join(
         (
-            *("POST", quote(path, safe="/~"), ""),
+            *("POST", quote(path), ""),
             *(f"{name}:{value}" for name, value in lines),
             *("", names, sha256(body).hexdigest()),
         )

@@ -32,6 +32,8 @@ class FakeClock:
         return 1000.0 + self.elapsed
 
     def sleep(self, seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")  # as time.sleep does
         self.slept.append(seconds)
         self.elapsed += seconds
 

@@ -294,6 +294,64 @@ def test_a_throttled_message_without_another_place_in_time_is_throttled() -> Non
     assert delivery.attempts == 1
 
 
+def test_the_wait_for_a_place_is_taken_from_the_time_for_the_try() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = paced_sender(participant, clock)
+
+    send(sender, TimeBudget(deadline=clock.monotonic() + 5.0))
+
+    assert participant.timeouts == pytest.approx([4.0])
+
+
+def test_a_retry_for_which_the_clock_sleeps_too_long_comes_back_to_the_queue() -> None:
+    class LateClock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            self.elapsed += 0.01
+
+    clock = LateClock()
+    sender = paced_sender(FakeParticipant([ThrottledError("slow down", retry_after=1.0)]), clock)
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=1.0))
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "Throttled"
+
+
+def test_what_the_service_asks_one_chat_to_wait_the_next_one_waits() -> None:
+    clock = FakeClock()
+    sender = paced_sender(FakeParticipant([ThrottledError("slow down", retry_after=4.0)]), clock)
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=1.0))
+    clock.slept.clear()
+
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY))
+
+    assert clock.slept == pytest.approx([4.0])
+
+
+def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the_instance_down_again() -> (
+    None
+):
+    def throttled_after_another() -> Sent:
+        clock.elapsed += 0.1
+        pacer.throttled(clock.monotonic(), sent_at=clock.monotonic())
+        pacer.accepted(had_to_wait=False)
+        raise ThrottledError("slow down")
+
+    clock, pacer = FakeClock(), Pacer(share=1.0, random=lambda: 0.0)
+    sender = MessageSender(
+        participant=FakeParticipant([throttled_after_another]),
+        content_limits="specification",
+        clock=clock,
+        random=lambda: 0.0,
+        pacer=pacer,
+    )
+
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, pacing_seconds=0.0))
+
+    assert pacer.rate == 1.0
+
+
 def test_an_expired_message_takes_no_place() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = paced_sender(participant, clock)

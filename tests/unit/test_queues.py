@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError, InvalidRequestError
 from message_sender.outcome import MessageResult, Origin, Rejected
-from message_sender.queues import Queues
+from message_sender.queues import Queues, origin_attributes, read_origin
 from message_sender.request import Correlation
-from tests.support.fakes import FakeAwsApi, FakeClock, accepting_queue
+from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,3 +155,31 @@ def test_a_change_of_visibility_that_fails_in_part_is_an_error(failed: list[dict
             delay()
     else:
         delay()
+
+
+OF_AN_EVENT = Origin(event_source="eventbridge", source_id="e-1", accepted_at=START)
+
+
+def test_an_origin_is_read_as_it_was_written() -> None:
+    found = read_origin(origin_attributes(OF_AN_EVENT), queued_at=START, receive_count=1)
+
+    assert found == OF_AN_EVENT
+
+
+@pytest.mark.parametrize(("minutes", "is_believed"), [(0.9, True), (1.1, False)])
+def test_an_origin_that_is_later_than_its_message_is_none(minutes: float, is_believed: bool) -> None:
+    queued_at = START - timedelta(minutes=minutes)
+
+    found = read_origin(origin_attributes(OF_AN_EVENT), queued_at=queued_at, receive_count=1)
+
+    assert (found is not None) is is_believed
+
+
+def test_a_message_that_does_not_say_whether_it_was_delivered_maybe_was() -> None:
+    attributes = origin_attributes(OF_AN_EVENT)
+    del attributes["MaybeDelivered"]
+
+    found = read_origin(attributes, queued_at=START, receive_count=1)
+
+    assert found is not None
+    assert found.maybe_delivered

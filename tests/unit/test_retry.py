@@ -143,3 +143,11 @@ def test_the_queue_allows_all_the_receives_of_a_retry_window(minutes: int) -> No
     assert receives <= max_receive_count(
         retry_window_minutes=minutes, maximum_concurrency=2, send_quota_per_second=10
     )
+
+
+def test_a_retry_is_held_back_within_the_time_for_retries_and_the_next_message_of_the_chat_longer() -> None:
+    budget = TimeBudget(deadline=100.0, retry_seconds=5.0)
+    budget.note_failure(10.0)
+
+    assert budget.latest_start(12.0, is_retry=True) == 15.0
+    assert budget.latest_start(12.0, is_retry=False) == 99.0

@@ -22,12 +22,13 @@ from message_sender.errors import (
     AccessDeniedError,
     AwsCallError,
     DeadlineExceededError,
+    InternalError,
     ServiceUnavailableError,
 )
 from message_sender.event_sources.sqs import (
-    ChatBatchProcessor,
     HandledRecord,
     SqsSource,
+    process_batch,
 )
 from message_sender.observability import Telemetry
 from message_sender.outcome import Sent
@@ -315,8 +316,9 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
             handled.append(item)
 
     def process(*records: dict[str, Any]) -> list[str]:
-        processor = ChatBatchProcessor(patience=0.2, finish=finished.extend, side_by_side=Workers())
-        answer = processor.process(records, handle_chat)
+        answer = process_batch(
+            records, handle_chat, finish=finished.extend, patience=0.2, side_by_side=Workers()
+        )
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
     finished: list[HandledRecord] = []
@@ -332,6 +334,26 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
     assert sorted(failed) == sorted([*(item["messageId"] for item in stuck), "behind"])
     assert later == []
     assert {type(item.error) for item in finished if item.error} == {DeadlineExceededError}
+
+
+def test_a_chat_that_goes_on_while_the_answer_is_made_changes_nothing_of_it() -> None:
+    release, ended = threading.Event(), threading.Event()
+
+    def handle_chat(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> None:
+        release.wait(10)
+        chat[0].error = InternalError("late")
+        handled.extend(chat)
+        ended.set()
+
+    def finish(handled: Sequence[HandledRecord]) -> None:
+        release.set()
+        assert ended.wait(10)
+        errors.extend(type(item.error) for item in handled)
+
+    errors: list[type[object]] = []
+    process_batch([record("1")], handle_chat, finish=finish, patience=0.05, side_by_side=Workers())
+
+    assert errors == [DeadlineExceededError]
 
 
 def test_nothing_is_begun_that_would_take_the_time_for_publishing() -> None:

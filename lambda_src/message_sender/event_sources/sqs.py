@@ -74,48 +74,34 @@ class HandledRecord:
     error: MessageSenderError | None = None
 
 
-class ChatBatchProcessor:
-    """Runs the chats of a batch side by side, and answers with what Lambda calls a partial batch response.
+def process_batch(
+    records: Sequence[dict[str, Any]],
+    handle_chat: Callable[[list[HandledRecord], list[HandledRecord]], None],
+    *,
+    finish: Callable[[Sequence[HandledRecord]], None],
+    patience: float,
+    side_by_side: SideBySide,
+) -> dict[str, Any]:
+    """Handle the chats of a batch side by side. Return what Lambda calls a partial batch response.
 
     Args:
+        handle_chat: Takes the records of one chat and a list. It handles them in order, appends each to the
+            list when it is handled, and stops after the first that is not done.
+        finish: Called once, in this thread, with all records, chat by chat; may still set errors.
         patience: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
             the answer for the others.
-        finish: Called once, in the main thread, with all records, chat by chat; may still set errors.
         side_by_side: Runs the chats.
     """
-
-    def __init__(
-        self,
-        *,
-        patience: float,
-        finish: Callable[[Sequence[HandledRecord]], None],
-        side_by_side: SideBySide,
-    ) -> None:
-        self._patience = patience
-        self._finish = finish
-        self._side_by_side = side_by_side
-
-    def process(
-        self,
-        records: Sequence[dict[str, Any]],
-        handle_chat: Callable[[list[HandledRecord], list[HandledRecord]], None],
-    ) -> dict[str, Any]:
-        """Handle the records of a batch. Return which of them come back.
-
-        Args:
-            handle_chat: Takes the records of one chat and a list. It handles them in order, appends each to
-                the list when it is handled, and stops after the first that is not done.
-        """
-        chats: dict[str, list[HandledRecord]] = defaultdict(list)
-        for record in map(_read_record, records):
-            chats[record.chat].append(record)
-        runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
-        self._side_by_side([partial(handle_chat, *run) for run in runs], patience=self._patience)
-        # Copies of the lists: a thread that is late may still add to its own.
-        handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
-        self._finish(handled)
-        failed = [item.record.message_id for item in handled if item.error is not None]
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    chats: dict[str, list[HandledRecord]] = defaultdict(list)
+    for record in map(_read_record, records):
+        chats[record.chat].append(record)
+    runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
+    side_by_side([partial(handle_chat, *run) for run in runs], patience=patience)
+    # Copies of the lists: a thread that is late may still add to its own.
+    handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
+    finish(handled)
+    failed = [item.record.message_id for item in handled if item.error is not None]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _all_items(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
@@ -162,13 +148,13 @@ class SqsSource:
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
         deadlines = Deadlines.of_invocation(context, self._clock)
-        processor = ChatBatchProcessor(
-            patience=deadlines.copy - self._clock.monotonic(),
+        return process_batch(
+            event["Records"],
+            self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines)),
             finish=partial(self._finish, deadlines=deadlines),
+            patience=deadlines.copy - self._clock.monotonic(),
             side_by_side=self._side_by_side,
         )
-        deliver_chat = self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines))
-        return processor.process(event["Records"], deliver_chat)
 
     def _deliver_chat(
         self, chat: Sequence[HandledRecord], handled: list[HandledRecord], *, deadlines: Deadlines
