@@ -95,10 +95,10 @@ class Peer:
 
 
 PEERS: Final[dict[str, Peer]] = {
-    "boto3 loop: an error fails the batch": Peer(as_it_is),
-    "the same, without a ClientToken": Peer(as_it_is, own_client_tokens=False),
-    "boto3 loop: logs an error, goes on": Peer(goes_on),
-    "boto3 loop: logs the event, reports failed records": Peer(reports_records),
+    "boto3 loop": Peer(as_it_is),
+    "without ClientToken": Peer(as_it_is, own_client_tokens=False),
+    "logs errors, goes on": Peer(goes_on),
+    "logs events, reports records": Peer(reports_records),
 }
 
 

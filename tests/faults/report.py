@@ -138,24 +138,24 @@ def table_of_peers(ours: Tally, peers: Mapping[str, Tally]) -> tuple[Table, bool
 
     That is nothing amiss of ours, and of the peers something: a weather that harms nobody proves nothing.
     """
-    table = _table("The same weather for a boto3 loop", *(name for name, _ in _TALLIED))
-    for sender, tally in {"this function": ours, **peers}.items():
-        numbers = [f"{number(tally):,}" for _, number in _TALLIED]
-        table.add_row(sender, *numbers, style="bold" if tally is ours else "")
+    tallies = {"this function": ours, **peers}
+    table = _table("The same weather for a boto3 loop", *tallies)
+    for name, number in _TALLIED:
+        table.add_row(name, *(f"{number(tally):,}" for tally in tallies.values()))
     is_kept = not any((ours.lost, ours.untold, ours.wrongly_sent, ours.twice, ours.late, ours.secrets))
     is_harmful = any(tally.lost for tally in peers.values()) and any(tally.twice for tally in peers.values())
     return table, is_kept and is_harmful
 
 
 _TALLIED: Sequence[tuple[str, Callable[[Tally], int]]] = (
-    ("accepted", lambda tally: tally.accepted),
+    ("messages", lambda tally: tally.accepted),
     ("lost in silence", lambda tally: tally.lost),
-    ("shown, no result", lambda tally: tally.untold),
-    ("SENT, not shown", lambda tally: tally.wrongly_sent),
-    ("letter, no reason", lambda tally: tally.letters),
+    ("shown without a result", lambda tally: tally.untold),
+    ("SENT, but not shown", lambda tally: tally.wrongly_sent),
+    ("letters without a reason", lambda tally: tally.letters),
     ("shown twice", lambda tally: tally.twice),
     ("out of order", lambda tally: tally.late),
-    ("secrets, up to 100", lambda tally: tally.secrets),
+    ("secrets (counts to 100)", lambda tally: tally.secrets),
 )
 
 
