@@ -96,7 +96,7 @@ class Peer:
 
 PEERS: Final[dict[str, Peer]] = {
     "boto3 loop": Peer(as_it_is),
-    "without ClientToken": Peer(as_it_is, own_client_tokens=False),
+    "no client token": Peer(as_it_is, own_client_tokens=False),
     "logs errors, goes on": Peer(goes_on),
     "logs events, reports records": Peer(reports_records),
 }
