@@ -10,6 +10,7 @@
 `simulation`                        all of these around the real handler
 `invariants`                        the promise, checked from the outside
 `scenarios`, `controls`             named situations; and mechanisms broken on purpose
+`peer`                              a boto3 loop in place of the handler, in the same weather
 `malformed_events`                  events of no sense, for every event source
 `report`                            what is printed
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tests.faults import report
+from tests.faults import peer, report
 from tests.faults.controls import CONTROLS
 from tests.faults.malformed_events import fuzz
 from tests.faults.scenarios import SCENARIOS, mix
@@ -49,6 +49,9 @@ def _parts(seed: int, messages: int, events: int) -> Iterator[tuple[Table, bool]
     yield report.table_of_mix(simulation, seed=seed, seconds=time.monotonic() - began)
     yield report.table_of_scenarios({name: scenario(seed) for name, scenario in SCENARIOS.items()})
     yield report.table_of_controls({control: control.red_checks(seed) for control in CONTROLS})
+    yield report.table_of_peers(
+        peer.tally_of(seed, None), {name: peer.tally_of(seed, one) for name, one in peer.PEERS.items()}
+    )
     yield report.table_of_malformed_events(fuzz(seed, events=events))
 
 

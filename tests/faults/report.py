@@ -12,11 +12,12 @@ from tests.faults.invariants import Observations, violations
 from tests.faults.weather import Strike
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.faults.controls import Control
     from tests.faults.invariants import Violations
     from tests.faults.malformed_events import Fuzzed
+    from tests.faults.peer import Tally
     from tests.faults.simulation import Simulation
 
 _LONG = 10_000
@@ -130,6 +131,32 @@ def table_of_malformed_events(fuzzed: Fuzzed) -> tuple[Table, bool]:
     for violation in fuzzed.violations[:10]:
         table.add_row("RED", violation, style="red")
     return table, not fuzzed.violations
+
+
+def table_of_peers(ours: Tally, peers: Mapping[str, Tally]) -> tuple[Table, bool]:
+    """Return the table of the boto3 loop beside the function, and whether it is as it must be.
+
+    That is nothing amiss of ours, and of the peers something: a weather that harms nobody proves nothing.
+    """
+    tallies = {"this function": ours, **peers}
+    table = _table("The same weather for a boto3 loop", *tallies)
+    for name, number in _TALLIED:
+        table.add_row(name, *(f"{number(tally):,}" for tally in tallies.values()))
+    is_kept = not any((ours.lost, ours.untold, ours.wrongly_sent, ours.twice, ours.late, ours.secrets))
+    is_harmful = any(tally.lost for tally in peers.values()) and any(tally.twice for tally in peers.values())
+    return table, is_kept and is_harmful
+
+
+_TALLIED: Sequence[tuple[str, Callable[[Tally], int]]] = (
+    ("messages", lambda tally: tally.accepted),
+    ("lost in silence", lambda tally: tally.lost),
+    ("shown without a result", lambda tally: tally.untold),
+    ("SENT, but not shown", lambda tally: tally.wrongly_sent),
+    ("letters without a reason", lambda tally: tally.letters),
+    ("shown twice", lambda tally: tally.twice),
+    ("out of order", lambda tally: tally.late),
+    ("secrets (counts to 100)", lambda tally: tally.secrets),
+)
 
 
 def _table(title: str, *columns: str) -> Table:
