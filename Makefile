@@ -37,7 +37,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: MESSAGES=file.jsonl (demo), EMULATOR_PORT=number (demo, sandbox), STAGE=dev|prod (synth, deploy, smoke,'
-	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h SETTLE=yes (redrive), DRY_RUN=yes|no (redrive, republish),'
+	@echo '           redrive, republish), CODE=Throttled,... MAX_AGE=24h MAYBE_DELIVERED=leave SETTLE=yes DISCARD=yes (redrive),'
+	@echo '           DRY_RUN=no (redrive, republish),'
 	@echo '           SEED=number, FAULT_MESSAGES=number, FAULT_EVENTS=number (faults),'
 	@echo '           CHAT=contact-id (end-chat, transcript; else that of $$CONTACT_ID), PYTHON=python3.13 (all)'
 
@@ -86,7 +87,7 @@ smoke: .venv/.installed ## Send one message by each event source to a chat in Am
 redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|events|rejected; DRY_RUN=no does it
 	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations redrive
 
-republish: .venv/.installed ## Publish the results that the event bus did not take; DRY_RUN=yes only shows them
+republish: .venv/.installed ## Show the results that the event bus did not take; DRY_RUN=no publishes them
 	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
 
 .PHONY: synth
