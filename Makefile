@@ -45,7 +45,7 @@ help: ## List the targets
 	@echo '  QUICK=yes                                 bench, quota'
 	@echo '  STAGE=dev|prod                            synth, deploy, smoke, redrive, republish'
 	@echo '  DRY_RUN=yes|no                            redrive, republish'
-	@echo '  QUEUE, CODE, MAX_AGE, SETTLE              redrive: docs/redrive.md'
+	@echo '  QUEUE, CODE, MAX_AGE, SETTLE, DISCARD ... redrive: docs/redrive.md'
 	@echo '  CONNECT_INSTANCE, CONTACT_FLOW ...        smoke: docs/smoke-test.md'
 	@echo '  PYTHON=python3.13                         all'
 
@@ -117,7 +117,7 @@ smoke: .venv/.installed ## Send one message by each event source to a chat in Am
 redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|events|rejected; DRY_RUN=no does it
 	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations redrive
 
-republish: .venv/.installed ## Publish the results that the event bus did not take; DRY_RUN=yes only shows them
+republish: .venv/.installed ## Show the results that the event bus did not take; DRY_RUN=no publishes them
 	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
 
 ##@ Work on it

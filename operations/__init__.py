@@ -2,14 +2,16 @@
 
 `make redrive` looks at every letter of a queue once, says what it would do with it, and does it if told so:
 
-    QUEUE=dead-letter    what could not be sent in time, and what SQS moved there by itself; else `events`
-                         (what EventBridge or Lambda gave up) or `rejected` (which needs CODE)
-    CODE=Throttled,...   only letters of these codes
-    MAX_AGE=24h          what was accepted longer ago is not tried again: minutes, hours, days (m, h, d)
-    SETTLE=yes           letters that have no outcome yet, and are not to be sent any more, get it
-    DRY_RUN=no           do it. Without it nothing is changed
+    QUEUE=dead-letter        what could not be sent in time, and what SQS moved there by itself; else `events`
+                             (what EventBridge or Lambda gave up) or `rejected` (which needs CODE)
+    CODE=Throttled,...       only letters of these codes: the others are left
+    MAX_AGE=24h              what was accepted longer ago is not tried again: minutes, hours, days (m, h, d)
+    MAYBE_DELIVERED=leave    what may have arrived already is not tried again
+    SETTLE=yes               letters that have no outcome yet, and are not to be sent any more, get it
+    DISCARD=yes              letters that have their outcome, and are too old or can never be sent, go
+    DRY_RUN=no               do it. Without it nothing is changed
 
-`make republish` publishes the results of the unpublished-results queue; DRY_RUN=yes only shows them.
+`make republish` publishes the results of the unpublished-results queue; it, too, needs DRY_RUN=no.
 
 For both, STAGE names the stack: ConnectMessageSender-STAGE, dev unless given. Credentials, Region and
 endpoints are those of any program that uses an AWS SDK. What they must permit is in docs/redrive.md.

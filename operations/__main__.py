@@ -18,7 +18,7 @@ from operations.aws import CALLED_ONCE, BotoApi
 from operations.inbox import Inbox
 from operations.letters import LetterQueue
 from operations.redrive import Done, RedriveRun
-from operations.report import Report
+from operations.report import Report, counted
 from operations.republish import RepublishRun
 from operations.settings import RedriveSettings, RepublishSettings, SettingsError
 from smoke.deployment import DeploymentError, read_deployment
@@ -91,14 +91,13 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
         clock=clock,
         tell=report.letter,
     )
-    report.line(f"From  {queue_url}  (about {waiting} letters)")
+    report.line(f"From  {queue_url}  (about {counted(waiting, 'letter')})")
     report.line(f"To    {messages_url}")
     if settings.rules.settle:
         report.line(f"      outcomes to the bus {outputs['EventBusName']}, their letters to")
         report.line(f"      {outputs['DeadLetterQueueUrl']} and {outputs['RejectedQueueUrl']}")
     if settings.dry_run:
         report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
-    report.heading_of_letters()
     totals = run.run()
     report.redriven(totals, dry_run=settings.dry_run, waiting=waiting)
     return 0 if totals.is_complete and not totals.count[Done.ERROR] else _NOT_ALL_DONE
@@ -121,7 +120,6 @@ def _republish(settings: RepublishSettings, report: Report) -> int:
     report.line("To    the bus that each result names")
     if settings.dry_run:
         report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
-    report.heading_of_results()
     totals = run.run()
     report.republished(totals, dry_run=settings.dry_run)
     return 0 if totals.is_complete and not totals.errors else _NOT_ALL_DONE

@@ -32,12 +32,16 @@ class Rules:
         codes_required: Whether letters stay unless their code is named.
         max_age: A letter that was accepted longer ago is not tried again.
         settle: Whether a letter that has no outcome, and is not tried again, gets it now.
+        discard: Whether a letter that has its outcome, and is too old or can never be sent, is deleted.
+        leave_maybe_delivered: Whether a letter of which an earlier try may have arrived is not tried again.
     """
 
     codes: AbstractSet[str] | None
     codes_required: bool
     max_age: timedelta
     settle: bool
+    discard: bool = False
+    leave_maybe_delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,13 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Discard:
+    """Delete it: its outcome was published, and it is not tried again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leave:
     """Let it lie.
 
@@ -82,17 +93,15 @@ class Leave:
     outcome_is_due: bool = False
 
 
-Decision: TypeAlias = Redrive | Settle | Leave
+Decision: TypeAlias = Redrive | Settle | Discard | Leave
 
 
 def decide(letter: Letter, rules: Rules, now: datetime) -> Decision:
-    """Say what is to become of a letter."""
+    """Say what is to become of a letter. What `CODE` leaves out is left, whatever the other rules say."""
     if rules.codes is not None and letter.code not in rules.codes:
         return Leave(reason="CODE leaves it out")
-    if rules.codes is None and rules.codes_required:
-        return Leave(reason="rejected letters are tried again only if CODE names them")
     if letter.is_truncated:
-        return Leave(reason="a part of it is missing: it was too large to be copied")
+        return _end_of_a_copy("a part of it is missing: it was too large to be copied", rules)
     try:
         # By the longer limits: what the function allows is its own matter, and it rejects what is too long
         request = parse_request(
@@ -103,8 +112,19 @@ def decide(letter: Letter, rules: Rules, now: datetime) -> Decision:
     group = letter.message_group or message_group_of(request.contact_id, request.connection_token.reveal())
     if outcome := _end_of_time(letter, request, rules, now):
         return _end(letter, Settle(outcome=outcome, message_group=group), rules)
+    return _try_again(letter, group, rules, now)
+
+
+def _try_again(letter: Letter, message_group: str, rules: Rules, now: datetime) -> Redrive | Settle | Leave:
+    """Say what is to become of a letter that can be tried again."""
+    if rules.codes is None and rules.codes_required:
+        return Leave(reason="rejected letters are tried again only if CODE names them")
+    if letter.origin.maybe_delivered and rules.leave_maybe_delivered:
+        if rules.settle and not letter.has_outcome:
+            return Settle(outcome=_not_tried_again(), message_group=message_group)
+        return Leave(reason="it may have been delivered", outcome_is_due=not letter.has_outcome)
     return Redrive(
-        message_group=group,
+        message_group=message_group,
         has_dead_token=now - letter.origin.accepted_at > LIFE_OF_A_CONNECTION_TOKEN,
     )
 
@@ -115,14 +135,23 @@ def _end_of_time(
     if is_expired(request, now):
         return Rejected(ExpiredError("ExpiresAt is past"))
     if now - letter.origin.accepted_at > rules.max_age:
-        return Failed(DeadlineExceededError("It was not sent in time and is not tried again"))
+        return _not_tried_again()
     return None
 
 
-def _end(letter: Letter, settle: Settle, rules: Rules) -> Settle | Leave:
+def _not_tried_again() -> Failed:
+    return Failed(DeadlineExceededError("It was not sent in time and is not tried again"))
+
+
+def _end(letter: Letter, settle: Settle, rules: Rules) -> Settle | Discard | Leave:
     if letter.has_outcome:
         too_old = isinstance(settle.outcome, Failed)
-        return Leave(reason="it is older than MAX_AGE" if too_old else settle.reason)
+        return _end_of_a_copy("it is older than MAX_AGE" if too_old else settle.reason, rules)
     if rules.settle:
         return settle
     return Leave(reason=settle.reason, outcome_is_due=True)
+
+
+def _end_of_a_copy(reason: str, rules: Rules) -> Discard | Leave:
+    """End a letter that has its outcome: nobody misses it."""
+    return Discard(reason=reason) if rules.discard else Leave(reason=reason)

@@ -1,4 +1,4 @@
-"""Goes through a queue of letters, and has each of them tried again, given its outcome, or left."""
+"""Goes through a queue of letters: each is tried again, given its outcome, discarded, or left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from message_sender.errors import AwsCallError, MessageSenderError, ResultNotPub
 from message_sender.outcome import Rejected
 from message_sender.request import task_token_of
 from operations.aws import PATIENCE
-from operations.decisions import Leave, Redrive, decide
+from operations.decisions import Discard, Leave, Redrive, decide
 from operations.letters import Letter, UnreadableLetter, read_letter
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Done(StrEnum):
 
     REDRIVEN = "redrive"
     SETTLED = "settle"
+    DISCARDED = "discard"
     LEFT = "leave"
     ERROR = "error"
 
@@ -67,9 +68,9 @@ class Totals:
 class RedriveRun:
     """One run through a queue.
 
-    May be cut off at any moment and repeated: a letter is deleted only after it is safe elsewhere, a repeat
-    within five minutes is dropped by SQS, and a later one is the same message for Amazon Connect, since its
-    ClientToken is the same.
+    May be cut off at any moment and repeated: a letter is deleted only after it is safe elsewhere, or if it
+    has its outcome and is to be discarded. A repeat within five minutes is dropped by SQS, and a later one is
+    the same message for Amazon Connect, as long as that remembers its ClientToken.
 
     Attributes:
         queues: Where letters go, by the function's own code.
@@ -124,6 +125,8 @@ class RedriveRun:
                 self._tell(letter, Done.LEFT, decision.reason)
             elif isinstance(decision, Redrive):
                 self._redrive(letter, decision, message)
+            elif isinstance(decision, Discard):
+                self._discard(letter, decision, message)
             else:
                 self._settle(letter, decision, message)
         except MessageSenderError as error:
@@ -172,6 +175,11 @@ class RedriveRun:
                 reason = f"{reason}; the task that waits for it is not answered: {error}"
             self.inbox.delete(message)
         self._tell(letter, Done.SETTLED, reason)
+
+    def _discard(self, letter: Letter, decision: Discard, message: Mapping[str, Any]) -> None:
+        if not self.dry_run:
+            self.inbox.delete(message)
+        self._tell(letter, Done.DISCARDED, decision.reason)
 
     def _answer_task(self, letter: Letter, result: MessageResult) -> None:
         task_token = task_token_of(letter.body.reveal())

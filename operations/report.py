@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ID: Final = 36
 """The width of a UUID, which most ids are."""
-_LETTER: Final = (8, 4, 20, _ID, _ID, _ID)
+_LETTER: Final = (8, 4, 20, 9, _ID, _ID, _ID)
 _RESULT: Final = (8, 16, _ID, _ID)
 """Widths of columns. The last column has none."""
 
@@ -28,21 +28,21 @@ _HOURS_UP_TO: Final = 48
 class Report:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._has_heading = False
 
     def line(self, text: str = "") -> None:
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
-    def heading_of_letters(self) -> None:
-        self.line()
-        self._row(_LETTER, "", "age", "code", "source id", "client token", "group", "why")
-
     def letter(self, handled: Handled) -> None:
+        self._heading(_LETTER, "", "age", "code", "delivered", "source id", "client token", "group", "why")
         letter = handled.letter
         if isinstance(letter, Letter):
-            what = (letter.code, letter.origin.source_id, letter.client_token, letter.message_group or "-")
+            origin, group = letter.origin, letter.message_group or "-"
+            delivered = "maybe" if origin.maybe_delivered else "no"
+            what = (letter.code, delivered, origin.source_id, letter.client_token, group)
         else:
-            what = ("-", letter.message_id, "-", "-")
+            what = ("-", "-", letter.message_id, "-", "-")
         self._row(_LETTER, handled.done, _age(handled.age), *what, handled.reason)
 
     def redriven(self, totals: Totals, *, dry_run: bool, waiting: int) -> None:
@@ -52,34 +52,36 @@ class Report:
             waiting: About how many letters the queue held before.
         """
         count = totals.count
+        seen = count.total()
         would = "would be " if dry_run else ""
         self.line()
         self.line(
-            f"{count[Done.REDRIVEN]} {would}put back, {count[Done.SETTLED]} {would}given their outcome, "
-            f"{count[Done.LEFT]} left, {count[Done.ERROR]} errors"
+            f"{count[Done.REDRIVEN]} {would}put back, {count[Done.SETTLED]} {would}given an outcome, "
+            f"{count[Done.DISCARDED]} {would}discarded, {count[Done.LEFT]} left, "
+            f"{counted(count[Done.ERROR], 'error')}"
+            if seen
+            else "No letters"
         )
         if totals.dead_tokens:
-            self.line(f"{totals.dead_tokens} of them are older than a day, and so is their connection token")
+            self.line(
+                f"{totals.dead_tokens} put back with a connection token of more than a day: it has expired"
+            )
         if totals.due:
-            self.line(f"{totals.due} that are left have no outcome yet: SETTLE=yes publishes it")
+            self.line(f"{totals.due} left without an outcome: SETTLE=yes publishes it")
         if count[Done.ERROR]:
             self.line("Nothing is lost: what could not be done can be repeated")
-        seen = count.total()
         if not totals.is_complete:
             self.line(
                 f"Not all letters were looked at, for lack of time: {seen} of about {waiting}. Repeat this"
             )
         elif seen < waiting:
             self.line(
-                f"{seen} letters of about {waiting} were looked at. "
+                f"Looked at: {seen} of about {counted(waiting, 'letter')}. "
                 "Of a group whose first ten stay, SQS does not give the rest"
             )
 
-    def heading_of_results(self) -> None:
-        self.line()
-        self._row(_RESULT, "", "result", "source id", "client token", "why")
-
     def result(self, result: KeptResult | None, problem: str | None) -> None:
+        self._heading(_RESULT, "", "result", "source id", "client token", "why")
         what = (
             (result.entry["DetailType"], result.source_id or "-", result.client_token or "-")
             if result
@@ -89,14 +91,31 @@ class Report:
 
     def republished(self, totals: Republished, *, dry_run: bool) -> None:
         self.line()
-        self.line(f"{totals.published} {'would be ' if dry_run else ''}published, {totals.errors} errors")
+        would = "would be " if dry_run else ""
+        self.line(
+            f"{totals.published} {would}published, {counted(totals.errors, 'error')}"
+            if totals.published or totals.errors
+            else "No results"
+        )
         if not totals.is_complete:
             self.line("Not all results were looked at. Repeat this")
+
+    def _heading(self, widths: Sequence[int], *texts: str) -> None:
+        """Print the names of the columns, before the first row."""
+        if not self._has_heading:
+            self._has_heading = True
+            self.line()
+            self._row(widths, *texts)
 
     def _row(self, widths: Sequence[int], *texts: str) -> None:
         *columns, last = texts
         cells = [_cell(text, width) for text, width in zip(columns, widths, strict=True)]
         self.line("  ".join([*cells, _plain(last)]).rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 letter`, `2 letters`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _plain(text: str) -> str:

@@ -44,10 +44,14 @@ class RedriveSettings:
                 codes_required=variables.get("QUEUE") == LetterQueue.REJECTED,
                 max_age=_age(variables.get("MAX_AGE", "24h")),
                 settle=_yes_or_no(variables, "SETTLE", default="no"),
+                discard=_yes_or_no(variables, "DISCARD", default="no"),
+                leave_maybe_delivered=_either(variables, "MAYBE_DELIVERED", ("leave", "try"), default="try")
+                == "leave",
             ),
             dry_run=_yes_or_no(variables, "DRY_RUN", default="yes"),
         )
-        if settings.rules.codes_required and settings.rules.codes is None and not settings.dry_run:
+        rules = settings.rules
+        if rules.codes_required and rules.codes is None and not rules.discard and not settings.dry_run:
             raise SettingsError(
                 "Rejected letters cannot be sent as they are. Name the code of those that can be by now:\n"
                 "    make redrive QUEUE=rejected CODE=ServiceValidation DRY_RUN=no"
@@ -68,7 +72,7 @@ class RepublishSettings:
             SettingsError: One is wrong.
         """
         variables = {name: value for name, value in environ.items() if value}
-        return cls(stage=_stage(variables), dry_run=_yes_or_no(variables, "DRY_RUN", default="no"))
+        return cls(stage=_stage(variables), dry_run=_yes_or_no(variables, "DRY_RUN", default="yes"))
 
 
 def _stage(variables: Mapping[str, str]) -> str:
@@ -101,7 +105,11 @@ def _age(value: str) -> timedelta:
 
 
 def _yes_or_no(variables: Mapping[str, str], name: str, *, default: str) -> bool:
+    return _either(variables, name, ("yes", "no"), default=default) == "yes"
+
+
+def _either(variables: Mapping[str, str], name: str, values: tuple[str, str], *, default: str) -> str:
     value = variables.get(name, default)
-    if value not in {"yes", "no"}:
-        raise SettingsError(f"{name} is {value!r}. It is yes or no:\n    {name}=yes")
-    return value == "yes"
+    if value not in values:
+        raise SettingsError(f"{name} is {value!r}. It is {values[0]} or {values[1]}:\n    {name}={values[0]}")
+    return value

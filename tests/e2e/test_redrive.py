@@ -159,7 +159,7 @@ def rows(output: str) -> list[list[str]]:
     return [
         line.split()
         for line in output.splitlines()
-        if re.match(r"(redrive|settle|leave|error|publish) ", line)
+        if re.match(r"(redrive|settle|discard|leave|error|publish) ", line)
     ]
 
 
@@ -183,7 +183,8 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
         assert (output.returncode, output.stderr) == (0, "")
         [row] = rows(output.stdout)
         assert row == [
-            "redrive", "11m", "ConnectionFailed", message_id, request["ClientToken"], alice.chat.contact_id,
+            "redrive", "11m", "ConnectionFailed", "maybe",
+            message_id, request["ClientToken"], alice.chat.contact_id,
         ]  # fmt: skip
         assert alice.chat.connection_token not in output.stdout
         assert "I am here" not in output.stdout
@@ -243,6 +244,30 @@ def test_what_sqs_moved_and_is_not_tried_again_gets_its_outcome_once(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
     )
     assert alice.texts == ["Too late"]
+
+
+def test_a_queue_is_emptied_without_the_loss_of_what_has_no_outcome(
+    operator: Operator, alice: Conversation
+) -> None:
+    operator.give_up(alice.request("Given up", ClientToken=str(uuid.uuid4())), message_id=str(uuid.uuid4()))
+    client_token = str(uuid.uuid4())
+    operator.have_sqs_move(
+        json.dumps(alice.request("Moved", ClientToken=client_token)), group=str(uuid.uuid4())
+    )
+
+    shown = operator.make("redrive", MAX_AGE="0m", DISCARD="yes")
+    discarded = operator.make("redrive", MAX_AGE="0m", DISCARD="yes", DRY_RUN="no")
+
+    for output in (shown, discarded):
+        assert sorted(row[0] for row in rows(output.stdout)) == ["discard", "leave"]
+    assert operator.stack.queue_depths().dead_letter == 1
+
+    operator.make("redrive", MAX_AGE="0m", SETTLE="yes", DRY_RUN="no")
+    operator.make("redrive", MAX_AGE="0m", DISCARD="yes", DRY_RUN="no")
+
+    assert [result.outcome for result in operator.results_of(client_token)] == ["FAILED"]
+    assert operator.stack.queue_depths().dead_letter == 0
+    assert "No letters" in operator.make("redrive").stdout
 
 
 def test_what_sqs_moved_and_cannot_be_read_is_rejected(
@@ -322,12 +347,14 @@ def test_results_that_were_kept_reach_the_bus(operator: Operator) -> None:
     other = replace(result, origin=replace(result.origin, source_id=str(uuid.uuid4())))
     assert publisher.publish([result, other], until=SystemClock().monotonic() + 30) == [True, True]
 
-    shown = operator.make("republish", DRY_RUN="yes")
-    done = operator.make("republish")
-    again = operator.make("republish")
+    shown = operator.make("republish")
+    done = operator.make("republish", DRY_RUN="no")
+    again = operator.make("republish", DRY_RUN="no")
 
     assert [len(rows(output.stdout)) for output in (shown, done, again)] == [2, 2, 0]
     assert {output.returncode for output in (shown, done, again)} == {0}
+    assert "2 would be published, 0 errors" in shown.stdout
+    assert "No results" in again.stdout
     for each in (result, other):
         assert operator.stack.results.wait_for(each.origin.source_id).detail == each.detail()
 

@@ -115,7 +115,7 @@ class Operator:
         )
 
     def republish(self) -> bool:
-        """Run `make republish`."""
+        """Run `make republish DRY_RUN=no`."""
         run = RepublishRun(
             inbox=self._inbox("unpublished"),
             events=self._api("events"),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from message_sender.request import derive_client_token, parse_request
-from operations.decisions import Leave, Redrive, Rules, Settle, decide
+from operations.decisions import Discard, Leave, Redrive, Rules, Settle, decide
 from operations.letters import Letter, LetterQueue, UnreadableLetter, read_letter
 from tests.support.dead_letters import SOURCE_ID, put_copy, put_failed_invocation, put_moved
 from tests.support.fakes import START, FakeClock
@@ -151,6 +151,120 @@ def test_a_letter_older_than_a_day_has_a_dead_token(client: FakeAwsClient) -> No
     assert dead == [True, False]
 
 
+OLD = timedelta(hours=25)
+EXPIRED = {"ExpiresAt": "2026-01-31T11:59:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "fields", "more", "reason"),
+    [
+        (OLD, {}, {}, "it is older than MAX_AGE"),
+        (timedelta(minutes=20), EXPIRED, {}, "Expired: ExpiresAt is past"),
+        (timedelta(minutes=20), {"Content": ""}, {}, "InvalidRequest: "),
+        (timedelta(minutes=20), {}, {"Truncated": "true"}, "a part of it is missing"),
+    ],
+)
+@pytest.mark.parametrize("queue", [LetterQueue.DEAD_LETTER, LetterQueue.REJECTED])
+@pytest.mark.parametrize("codes", [None, {"Throttled"}])
+@pytest.mark.parametrize(("discard", "what"), [(True, Discard), (False, Leave)])
+def test_what_has_its_outcome_and_is_not_tried_again_is_discarded_if_that_is_asked_for(
+    client: FakeAwsClient,
+    accepted: timedelta,
+    fields: dict[str, str],
+    more: dict[str, str],
+    reason: str,
+    queue: LetterQueue,
+    codes: set[str] | None,
+    discard: bool,
+    what: type[Discard | Leave],
+) -> None:
+    letter = read(put_copy(client, accepted=accepted, more=more, **fields), queue)
+    rules = Rules(
+        codes=codes,
+        codes_required=queue is LetterQueue.REJECTED,
+        max_age=timedelta(days=1),
+        settle=True,
+        discard=discard,
+    )
+
+    decision = decide(letter, rules, START)
+
+    assert isinstance(decision, what)
+    assert decision.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("codes", "what"), [({"Throttled"}, Redrive), ({"AccessDenied"}, Leave), (None, Redrive)]
+)
+def test_what_can_be_tried_again_is_not_discarded(
+    client: FakeAwsClient, codes: set[str] | None, what: type
+) -> None:
+    letter = read(put_copy(client))
+    rules = Rules(codes=codes, codes_required=False, max_age=timedelta(days=1), settle=True, discard=True)
+
+    assert isinstance(decide(letter, rules, START), what)
+
+
+def test_what_code_leaves_out_is_not_discarded_however_old(client: FakeAwsClient) -> None:
+    letter = read(put_copy(client, accepted=OLD))
+    rules = Rules(
+        codes={"AccessDenied"}, codes_required=False, max_age=timedelta(), settle=True, discard=True
+    )
+
+    assert decide(letter, rules, START) == Leave(reason="CODE leaves it out")
+
+
+@pytest.mark.parametrize("body", [None, "no JSON", json.dumps(request(**EXPIRED))])
+def test_what_has_no_outcome_is_never_discarded(client: FakeAwsClient, body: str | None) -> None:
+    letter = read(put_moved(client, body, age=OLD))
+    rules = Rules(codes=None, codes_required=False, max_age=timedelta(), settle=False, discard=True)
+
+    decision = decide(letter, rules, START)
+
+    assert isinstance(decision, Leave)
+    assert decision.outcome_is_due
+
+
+@pytest.mark.parametrize(
+    ("maybe_delivered", "leave", "what"),
+    [("true", True, Leave), ("true", False, Redrive), ("false", True, Redrive)],
+)
+def test_what_may_have_been_delivered_is_left_if_that_is_asked_for(
+    client: FakeAwsClient, maybe_delivered: str, leave: bool, what: type
+) -> None:
+    letter = read(put_copy(client, more={"MaybeDelivered": maybe_delivered}))
+    rules = Rules(
+        codes=None,
+        codes_required=False,
+        max_age=timedelta(days=1),
+        settle=True,
+        discard=True,
+        leave_maybe_delivered=leave,
+    )
+
+    assert isinstance(decide(letter, rules, START), what)
+
+
+@pytest.mark.parametrize(("settle", "what"), [(True, Settle), (False, Leave)])
+def test_what_is_left_since_it_may_have_been_delivered_can_get_its_outcome(
+    client: FakeAwsClient, settle: bool, what: type
+) -> None:
+    letter = read(put_moved(client))
+    rules = Rules(
+        codes=None,
+        codes_required=False,
+        max_age=timedelta(days=1),
+        settle=settle,
+        leave_maybe_delivered=True,
+    )
+
+    decision = decide(letter, rules, START)
+
+    assert isinstance(decision, what)
+    if isinstance(decision, Leave):
+        assert decision == Leave(reason="it may have been delivered", outcome_is_due=True)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.just(TOKEN),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -204,6 +318,7 @@ system = st.fixed_dictionaries(
     system=system,
     queue=st.sampled_from(list(LetterQueue)),
     settle=st.booleans(),
+    discard=st.booleans(),
 )
 def test_every_letter_is_decided_on_and_tells_no_secret(
     body: str,
@@ -211,6 +326,7 @@ def test_every_letter_is_decided_on_and_tells_no_secret(
     system: dict[str, str],
     queue: LetterQueue,
     settle: bool,
+    discard: bool,
 ) -> None:
     message = {"MessageId": "m-1", "Body": body, "Attributes": system, "MessageAttributes": attributes}
 
@@ -220,7 +336,7 @@ def test_every_letter_is_decided_on_and_tells_no_secret(
     assert TOKEN not in repr(letter).replace(f"client_token={TOKEN!r}", "")
     if isinstance(letter, UnreadableLetter):
         return
-    rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=settle)
+    rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=settle, discard=discard)
     decision = decide(letter, rules, START)
     assert TOKEN not in repr(decision)
     if isinstance(decision, Redrive):
@@ -229,3 +345,6 @@ def test_every_letter_is_decided_on_and_tells_no_secret(
     if isinstance(decision, Settle):
         assert not letter.has_outcome
         assert settle
+    if isinstance(decision, Discard):
+        assert letter.has_outcome
+        assert discard

@@ -20,18 +20,21 @@ from tests.support.fakes import START
 def printed(handled: Handled) -> str:
     stream = io.StringIO()
     Report(stream).letter(handled)
-    return stream.getvalue()
+    _, _heading, line = stream.getvalue().split("\n", 2)
+    return line
 
 
-def letter(*, group: str | None = "chat-1", client_token: str = "c-1") -> Letter:
+def letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> Letter:
     return Letter(
         message_id="m-1",
         code="Throttled",
         body=Secret("secret text"),
         client_token=client_token,
-        message_group=group,
+        message_group="chat-1",
         deduplication_id="m-1",
-        origin=Origin(event_source="sqs", source_id="s-1", accepted_at=START),
+        origin=Origin(
+            event_source="sqs", source_id="s-1", accepted_at=START, maybe_delivered=maybe_delivered
+        ),
         has_outcome=True,
     )
 
@@ -39,7 +42,9 @@ def letter(*, group: str | None = "chat-1", client_token: str = "c-1") -> Letter
 def test_a_letter_is_a_line_of_ids() -> None:
     handled = Handled(letter=letter(), done=Done.LEFT, reason="too old", age=timedelta(minutes=90))
 
-    assert printed(handled).split() == ["leave", "90m", "Throttled", "s-1", "c-1", "chat-1", "too", "old"]
+    assert printed(handled).split() == [
+        "leave", "90m", "Throttled", "no", "s-1", "c-1", "chat-1", "too", "old",
+    ]  # fmt: skip
     assert "secret text" not in repr(handled)
 
 
@@ -48,7 +53,26 @@ def test_a_letter_that_cannot_be_read_is_known_by_its_message_id() -> None:
 
     line = printed(Handled(letter=unreadable, done=Done.LEFT, reason=unreadable.reason, age=None))
 
-    assert line.split()[:4] == ["leave", "-", "-", "m-7"]
+    assert line.split()[:5] == ["leave", "-", "-", "-", "m-7"]
+
+
+@pytest.mark.parametrize(("maybe_delivered", "shown"), [(True, "maybe"), (False, "no")])
+def test_a_letter_tells_whether_it_may_have_been_delivered(maybe_delivered: bool, shown: str) -> None:
+    handled = Handled(
+        letter=letter(maybe_delivered=maybe_delivered), done=Done.LEFT, reason="", age=timedelta(0)
+    )
+
+    assert printed(handled).split()[3] == shown
+
+
+def test_the_columns_are_named_once() -> None:
+    stream = io.StringIO()
+    report = Report(stream)
+
+    for _ in range(2):
+        report.letter(Handled(letter=letter(), done=Done.LEFT, reason="", age=timedelta(0)))
+
+    assert stream.getvalue().count("client token") == 1
 
 
 @pytest.mark.parametrize(
@@ -79,11 +103,14 @@ def test_what_a_producer_wrote_does_not_reach_the_terminal_as_a_command() -> Non
     ("totals", "waiting", "said"),
     [
         (Totals(count=Counter({Done.REDRIVEN: 2, Done.LEFT: 1}), is_complete=True), 3, "2 would be put back"),
-        (Totals(dead_tokens=2, is_complete=True), 0, "2 of them are older than a day"),
-        (Totals(due=4, is_complete=True), 0, "SETTLE=yes"),
+        (Totals(count=Counter({Done.DISCARDED: 3}), is_complete=True), 3, "3 would be discarded"),
+        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 1, "1 error\n"),
+        (Totals(is_complete=True), 0, "\nNo letters\n"),
+        (Totals(dead_tokens=2, is_complete=True), 0, "2 put back with a connection token of more than a day"),
+        (Totals(due=4, is_complete=True), 0, "4 left without an outcome: SETTLE=yes"),
         (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 0, "can be repeated"),
         (Totals(count=Counter({Done.LEFT: 10})), 90, "for lack of time: 10 of about 90"),
-        (Totals(count=Counter({Done.LEFT: 10}), is_complete=True), 12, "10 letters of about 12"),
+        (Totals(count=Counter({Done.LEFT: 10}), is_complete=True), 12, "10 of about 12 letters"),
     ],
 )
 def test_the_totals_say_what_is_left_to_do(totals: Totals, waiting: int, said: str) -> None:
@@ -100,6 +127,14 @@ def test_the_totals_of_results_say_what_is_left_to_do() -> None:
     Report(stream).republished(Republished(published=3, errors=1), dry_run=False)
 
     assert stream.getvalue().split("\n")[1:3] == [
-        "3 published, 1 errors",
+        "3 published, 1 error",
         "Not all results were looked at. Repeat this",
     ]
+
+
+def test_no_results_are_said_to_be_none() -> None:
+    stream = io.StringIO()
+
+    Report(stream).republished(Republished(is_complete=True), dry_run=True)
+
+    assert stream.getvalue() == "\nNo results\n"

@@ -29,7 +29,9 @@ def test_every_variable_of_a_redrive_counts() -> None:
             "QUEUE": "rejected",
             "CODE": "AccessDenied, ServiceValidation",
             "MAX_AGE": "90m",
+            "MAYBE_DELIVERED": "leave",
             "SETTLE": "yes",
+            "DISCARD": "yes",
             "DRY_RUN": "no",
         }
     )
@@ -42,6 +44,8 @@ def test_every_variable_of_a_redrive_counts() -> None:
             codes_required=True,
             max_age=timedelta(minutes=90),
             settle=True,
+            discard=True,
+            leave_maybe_delivered=True,
         ),
         dry_run=False,
     )
@@ -56,7 +60,8 @@ def test_an_age_is_a_number_and_its_unit(text: str, age: timedelta) -> None:
 
 
 def test_an_empty_variable_is_none() -> None:
-    variables = dict.fromkeys(["STAGE", "QUEUE", "CODE", "MAX_AGE", "SETTLE", "DRY_RUN"], "")
+    names = ["STAGE", "QUEUE", "CODE", "MAX_AGE", "MAYBE_DELIVERED", "SETTLE", "DISCARD", "DRY_RUN"]
+    variables = dict.fromkeys(names, "")
 
     assert RedriveSettings.from_environ(variables) == RedriveSettings.from_environ({})
     assert RepublishSettings.from_environ(variables) == RepublishSettings.from_environ({})
@@ -70,6 +75,8 @@ def test_an_empty_variable_is_none() -> None:
         ({"MAX_AGE": "-1h"}, "make redrive MAX_AGE=90m"),
         ({"DRY_RUN": "false"}, "DRY_RUN is 'false'. It is yes or no"),
         ({"SETTLE": "1"}, "SETTLE is '1'. It is yes or no"),
+        ({"DISCARD": "true"}, "DISCARD is 'true'. It is yes or no"),
+        ({"MAYBE_DELIVERED": "no"}, "MAYBE_DELIVERED is 'no'. It is leave or try"),
         ({"QUEUE": "rejected", "DRY_RUN": "no"}, "make redrive QUEUE=rejected CODE="),
         ({"QUEUE": "rejected", "DRY_RUN": "no", "CODE": " , "}, "CODE names none"),
     ],
@@ -81,8 +88,15 @@ def test_what_is_wrong_is_told_with_the_line_that_mends_it(variables: dict[str, 
     assert complaint in str(raised.value)
 
 
-def test_results_are_published_unless_they_are_only_to_be_shown() -> None:
-    assert RepublishSettings.from_environ({}) == RepublishSettings(stage="dev", dry_run=False)
-    assert RepublishSettings.from_environ({"STAGE": "prod", "DRY_RUN": "yes"}) == RepublishSettings(
-        stage="prod", dry_run=True
+def test_rejected_letters_can_be_discarded_without_a_code() -> None:
+    settings = RedriveSettings.from_environ({"QUEUE": "rejected", "DISCARD": "yes", "DRY_RUN": "no"})
+
+    assert settings.rules.discard
+    assert settings.rules.codes is None
+
+
+def test_results_are_only_shown_unless_they_are_to_be_published() -> None:
+    assert RepublishSettings.from_environ({}) == RepublishSettings(stage="dev", dry_run=True)
+    assert RepublishSettings.from_environ({"STAGE": "prod", "DRY_RUN": "no"}) == RepublishSettings(
+        stage="prod", dry_run=False
     )

@@ -72,6 +72,7 @@ class Operator:
         codes: set[str] | None = None,
         max_age: timedelta = timedelta(days=1),
         settle: bool = False,
+        discard: bool = False,
         dry_run: bool = False,
     ) -> Totals:
         api = BotoApi(self.client)
@@ -99,6 +100,7 @@ class Operator:
                 codes_required=queue is LetterQueue.REJECTED,
                 max_age=max_age,
                 settle=settle,
+                discard=discard,
             ),
             dry_run=dry_run,
             clock=self.clock,
@@ -695,6 +697,106 @@ def test_a_task_that_cannot_be_answered_is_told_of_and_its_letter_has_its_outcom
     )
     assert letter not in operator.letters()
     assert len(operator.results) == 1
+
+
+# What is discarded
+
+
+def test_only_what_has_its_outcome_is_discarded(operator: Operator) -> None:
+    put_copy(operator.client, accepted=timedelta(hours=25), ClientToken="old")
+    moved = put_moved(operator.client, age=timedelta(hours=25), group="chat-2")
+    unreadable = put_moved(operator.client, "no JSON", group="chat-3")
+
+    totals = operator.redrive(discard=True)
+
+    assert totals.count == {Done.DISCARDED: 1, Done.LEFT: 2}
+    assert totals.due == 2
+    assert operator.letters() == [moved, unreadable]
+    assert operator.results == []
+    assert operator.put_back == []
+
+
+def test_a_dry_run_discards_nothing_and_shows_what_it_would(operator: Operator) -> None:
+    letter = put_copy(operator.client, accepted=timedelta(hours=25))
+
+    totals = operator.redrive(discard=True, dry_run=True)
+
+    assert totals.count == {Done.DISCARDED: 1}
+    assert operator.letters() == [letter]
+
+
+def test_what_sqs_moves_while_letters_are_discarded_is_not_lost(operator: Operator) -> None:
+    put_copy(operator.client, accepted=timedelta(hours=25))
+    moved: list[StoredMessage] = []
+
+    def move_one_more(operation: str, _parameters: Mapping[str, Any]) -> None:
+        if operation == "DeleteMessage" and not moved:
+            moved.append(put_moved(operator.client, age=timedelta(hours=25), ClientToken="late"))
+
+    operator.client.before = move_one_more
+
+    operator.redrive(max_age=timedelta(), discard=True)
+
+    assert operator.letters() == moved
+
+
+def test_a_letter_is_discarded_only_after_it_was_settled_in_an_earlier_run(operator: Operator) -> None:
+    put_moved(operator.client, age=timedelta(hours=25))
+
+    operator.redrive(settle=True, discard=True)
+
+    assert operator.done == [Done.SETTLED]
+    assert len(operator.letters()) == 1
+
+    operator.redrive(settle=True, discard=True)
+
+    assert operator.done == [Done.DISCARDED]
+    assert operator.letters() == []
+    assert len(operator.results) == 1
+
+
+def test_rejected_letters_are_discarded_by_age_without_a_code(operator: Operator) -> None:
+    put_copy(operator.client, queue_url=REJECTED, accepted=timedelta(hours=25))
+    young = put_copy(operator.client, queue_url=REJECTED, ClientToken="young")
+
+    totals = operator.redrive(LetterQueue.REJECTED, discard=True)
+
+    assert totals.count == {Done.DISCARDED: 1, Done.LEFT: 1}
+    assert operator.letters(REJECTED) == [young]
+
+
+@pytest.mark.parametrize("queue", list(LetterQueue))
+def test_what_cannot_be_read_is_not_discarded(operator: Operator, queue: LetterQueue) -> None:
+    group = {"MessageGroupId": "chat-1"} if URLS[queue].endswith(".fifo") else {}
+    unreadable = operator.client.put(
+        URLS[queue], "[", attributes={"Code": "Throttled"}, age=timedelta(days=3), **group
+    )
+
+    operator.redrive(queue, max_age=timedelta(), discard=True)
+
+    assert isinstance(operator.handled[0].letter, UnreadableLetter)
+    assert operator.letters(URLS[queue]) == [unreadable]
+
+
+@pytest.mark.parametrize("was_invoked", [False, True])
+def test_no_dead_event_is_discarded(operator: Operator, was_invoked: bool) -> None:
+    put = put_failed_invocation if was_invoked else put_undelivered_event
+    letter = put(operator.client, event(START - timedelta(hours=25)))
+
+    totals = operator.redrive(LetterQueue.EVENTS, max_age=timedelta(), discard=True)
+
+    assert totals.count == {Done.LEFT: 1}
+    assert operator.letters(EVENTS) == [letter]
+
+
+def test_a_letter_that_cannot_be_discarded_is_told_and_stays(operator: Operator) -> None:
+    letter = put_copy(operator.client, accepted=timedelta(hours=25))
+    operator.client.failures["DeleteMessage"] = [("AccessDenied", 403)]
+
+    totals = operator.redrive(discard=True)
+
+    assert totals.count == {Done.ERROR: 1}
+    assert operator.letters() == [letter]
 
 
 def test_letters_behind_ten_that_are_settled_are_seen(operator: Operator) -> None:
