@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _LONGEST_REPLY: Final = 120.0
 """Seconds after which a process that does not answer is ended, and the benchmark with it."""
+_WAIT: Final = 0.5
 
 _PERIOD: Final = 0.02
 """Seconds in which a limited process gets its share: a period such as schedulers ration CPU time in."""
@@ -69,12 +71,13 @@ class _Process:
             raise self._failed() from None
 
     def _read(self) -> Any:  # noqa: ANN401  # JSON
-        alarm = threading.Timer(_LONGEST_REPLY, self._process.kill)
-        alarm.start()
-        try:
-            line = _stream(self._process.stdout).readline()
-        finally:
-            alarm.cancel()
+        replies = _stream(self._process.stdout)
+        # No timer: a signal that interrupts the start of its thread leaves it, and Python waits for its end.
+        # In short waits: a signal that comes just before the system is called does not interrupt the call.
+        deadline, answers = time.monotonic() + _LONGEST_REPLY, False
+        while not answers and time.monotonic() < deadline:
+            answers = bool(select.select([replies], [], [], _WAIT)[0])
+        line = replies.readline() if answers else b""
         if not line:
             raise self._failed()
         return json.loads(line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ import pytest
 from benchmarks.events import batch
 from benchmarks.figures import bound, require_all
 from benchmarks.packages import zipped_parts
-from benchmarks.processes import BenchmarkError, Counts, limited
+from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
 from benchmarks.report import Goal, Spread, goals, ratio, write_report
 from message_sender.event_sources import detect
 from message_sender.request import parse_request
@@ -227,3 +229,34 @@ def test_a_limit_outlives_no_process() -> None:
         process.wait(30)
 
     assert process.returncode == 0
+
+
+def test_nothing_is_started_to_wait_for_a_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise AssertionError  # a signal in here would leave a thread, for which Python waits when it exits
+
+    report: dict[str, Any] = {
+        "cpu": 1.0,
+        "wall": 1.0,
+        "cpu_of_process": 1.0,
+        "finished": 1.0,
+        "rss": 1,
+        "peak": 1,
+    }
+    reply = f"import sys; sys.stdin.readline(); print({json.dumps(report)!r}, flush=True)"
+    command = [sys.executable, "-I", "-S", "-c", reply]
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    with Worker(command, environ={}, log=tmp_path / "log", folder=tmp_path) as worker:
+        assert worker.run([]) == Report(**report)
+
+
+def test_a_process_that_does_not_answer_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr("benchmarks.processes._LONGEST_REPLY", 0.1)
+
+    with (
+        Worker(command, environ={}, log=tmp_path / "log", folder=tmp_path) as worker,
+        pytest.raises(BenchmarkError, match="failed"),
+    ):
+        worker.run([])
