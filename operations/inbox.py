@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from message_sender.errors import AwsCallError
 from operations.aws import call_patiently
+from smoke.session import signals_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,10 +66,12 @@ class Inbox:
         end = self._clock.monotonic() + _SECONDS
         any_new = False
         while self._clock.monotonic() < end:
-            messages = self._receive()
+            # What a call receives that is given up half-way, nobody would know of, nor let go
+            with signals_held_back():
+                messages = self._receive()
+                self._held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
             if messages:
                 new = [message for message in messages if message["MessageId"] not in self._seen]
-                self._held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
                 self._seen |= {message["MessageId"] for message in new}
                 any_new = any_new or bool(new)
                 yield new
@@ -107,11 +110,14 @@ class Inbox:
     def _release(self) -> None:
         """Make visible again what stays. Should that fail, its visibility timeout does it."""
         handles = list(self._held.values())
-        for start in range(0, len(handles), _BATCH):
-            entries = [
-                {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                for index, handle in enumerate(handles[start : start + _BATCH])
-            ]
-            with suppress(AwsCallError):
-                self._call("ChangeMessageVisibilityBatch", {"QueueUrl": self._queue_url, "Entries": entries})
-        self._held.clear()
+        with signals_held_back():
+            for start in range(0, len(handles), _BATCH):
+                entries = [
+                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for index, handle in enumerate(handles[start : start + _BATCH])
+                ]
+                with suppress(AwsCallError):
+                    self._call(
+                        "ChangeMessageVisibilityBatch", {"QueueUrl": self._queue_url, "Entries": entries}
+                    )
+            self._held.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -23,6 +25,7 @@ from operations.decisions import Rules
 from operations.inbox import Inbox
 from operations.letters import LetterQueue, UnreadableLetter
 from operations.redrive import Done, RedriveRun
+from sandbox.processes import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
     EVENT_ID,
@@ -47,6 +50,16 @@ if TYPE_CHECKING:
 
     from operations.redrive import Handled, Totals
     from tests.support.sqs_client import StoredMessage
+
+
+class SignalledClient(FakeAwsClient):
+    """Its process is told to stop when SQS has given messages, and before their answer is read."""
+
+    def receive_message(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
+        answer = super().receive_message(**parameters)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return answer
+
 
 URLS = {
     LetterQueue.DEAD_LETTER: DEAD_LETTER,
@@ -316,6 +329,18 @@ def test_each_letter_is_looked_at_once_and_what_stays_can_be_received_at_once(
     assert totals.count == {Done.LEFT: 25}
     assert len(operator.letters(REJECTED)) == 25
     assert operator.put_back == []
+
+
+def test_a_signal_while_letters_are_received_lets_go_of_them() -> None:
+    operator = Operator()
+    operator.client = SignalledClient(clock=operator.clock)
+    letter = put_copy(operator.client, queue_url=REJECTED, ClientToken="c-1")
+
+    with stopped_by_signals(), pytest.raises(SystemExit):
+        operator.redrive(LetterQueue.REJECTED)
+
+    assert operator.handled == []
+    assert operator.letters(REJECTED) == [letter]
 
 
 def test_a_dry_run_changes_nothing(operator: Operator) -> None:
