@@ -1,4 +1,4 @@
-"""What programs of the sandbox print: in colour on a terminal, else as plain text."""
+"""What the sandbox and the smoke test print: in colour on a terminal, else as plain text."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class Terminal:
     @property
     def width(self) -> int:
         return self._console.width
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a status is seen."""
+        return self._console.is_terminal
 
     def print(self, *objects: RenderableType) -> None:
         if self._console.is_terminal:

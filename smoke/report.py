@@ -6,20 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from sandbox.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
-    from rich.console import RenderableType
-
     from smoke.observations import Observation
     from smoke.run import Delivery, Run
-
-_PLAIN_WIDTH = 160
 
 _RIGHTS = (
     "sqs:CreateQueue, GetQueueAttributes, SetQueueAttributes, ReceiveMessage, DeleteMessage, GetQueueUrl, "
@@ -29,43 +26,51 @@ _RIGHTS = (
 
 class Report:
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, width=None if stream.isatty() else _PLAIN_WIDTH)
+        self._terminal = Terminal(stream)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Give a function that shows what is going on."""
-        with self._console.status("") as status:
+        with self._terminal.status("") as update:
 
             def show(text: str) -> None:
-                status.update(text)
-                if not self._console.is_terminal:
-                    self._print(Text(f"{text} ..."))
+                update(text)
+                if not self._terminal.is_interactive:
+                    self._terminal.print(Text(f"{text} ..."))
 
             yield show
 
     def left_behind(self, command: str) -> None:
-        self._print(Text("Something of this test is left in your account. Remove it with:", style="bold red"))
-        self._print(Text(f"    {command}"))
+        self._terminal.print(
+            Text("Something of this test is left in your account. Remove it with:", style="bold red")
+        )
+        self._terminal.print(Text(f"    {command}"))
 
     def stopped(self) -> None:
-        self._print(Text("Stopped.", style="dim"))
+        self._terminal.print(Text("Stopped.", style="dim"))
 
     def run(self, run: Run) -> None:
         ended = f"ended by {run.chat_ended_by}" if run.chat_ended_by else "not ended by this test"
-        self._print()
-        self._print(Text(f"Messages to contact {run.contact_id}, {ended}", style="bold"))
+        self._terminal.print()
+        self._terminal.print(Text(f"Messages to contact {run.contact_id}, {ended}", style="bold"))
         self._deliveries(run.deliveries, results_watched=run.not_watched is None)
         if run.not_watched is not None:
-            self._print(Text(f"The results were not watched: {run.not_watched}. That takes {_RIGHTS}."))
-            self._print()
-        self._print(
+            self._terminal.print(
+                Text(f"The results were not watched: {run.not_watched}. That takes {_RIGHTS}.")
+            )
+            self._terminal.print()
+        self._terminal.print(
             Text("What the Participant Service does, as seen now; nothing here is judged", style="bold")
         )
         self._observations(run.observations)
         if run.passed:
-            self._print(Text("Every message was sent, and is in the transcript once.", style="bold green"))
+            self._terminal.print(
+                Text("Every message was sent, and is in the transcript once.", style="bold green")
+            )
         else:
-            self._print(Text("Not every message was sent and is in the transcript once.", style="bold red"))
+            self._terminal.print(
+                Text("Not every message was sent and is in the transcript once.", style="bold red")
+            )
 
     def _deliveries(self, deliveries: Sequence[Delivery], *, results_watched: bool) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
@@ -85,7 +90,7 @@ class Report:
                 "once" if delivery.times_shown == 1 else f"{delivery.times_shown} times",
                 Text("; ".join(delivery.problems), style="red"),
             )
-        self._print(table)
+        self._terminal.print(table)
 
     def _observations(self, observations: Sequence[Observation]) -> None:
         table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -93,14 +98,4 @@ class Report:
         table.add_column(ratio=1)
         for observation in observations:
             table.add_row(observation.what, observation.seen)
-        self._print(table)
-
-    def _print(self, *objects: RenderableType) -> None:
-        if self._console.is_terminal:
-            self._console.print(*objects)
-            return
-        with self._console.capture() as captured:
-            self._console.print(*objects)
-        for line in captured.get().splitlines():
-            self._console.file.write(f"{line.rstrip()}\n")
-        self._console.file.flush()
+        self._terminal.print(table)
