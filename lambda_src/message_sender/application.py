@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -134,32 +135,24 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     sender = MessageSender(
         participant=participant, content_limits=settings.content_limits, clock=clock, random=random
     )
-    sqs = JsonApi(
-        pools=pools,
+    api = partial(JsonApi, pools=pools, region=settings.region, credentials=credentials)
+    sqs = api(
         endpoint=settings.sqs_url,
-        region=settings.region,
         signing_name="sqs",
         target="AmazonSQS",
         content_type="application/x-amz-json-1.0",
-        credentials=credentials,
     )
-    events = JsonApi(
-        pools=pools,
+    events = api(
         endpoint=settings.eventbridge_url,
-        region=settings.region,
         signing_name="events",
         target="AWSEvents",
         content_type="application/x-amz-json-1.1",
-        credentials=credentials,
     )
-    step_functions = JsonApi(
-        pools=pools,
+    step_functions = api(
         endpoint=settings.step_functions_url,
-        region=settings.region,
         signing_name="states",
         target="AWSStepFunctions",
         content_type="application/x-amz-json-1.0",
-        credentials=credentials,
     )
     queues = Queues(
         sqs=sqs,
