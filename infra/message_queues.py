@@ -23,7 +23,7 @@ _LEAST_RECEIVES = 10
 _MOST_RECEIVES = 1000  # SQS accepts no more
 
 # What the function keeps of its timeout for sending, at least: lambda_src/message_sender/deadlines.py
-_SENDING_SECONDS = 14
+SENDING_SECONDS = 14
 
 # The largest batch of a FIFO queue
 _BATCH_SIZE = 10
@@ -51,7 +51,7 @@ def max_receive_count(
         elapsed += wait
         receives += 1
         wait = min(2 * wait, _LONGEST_BACKOFF_SECONDS)
-    untried = maximum_concurrency * _BATCH_SIZE / (send_quota_per_second * _SENDING_SECONDS)
+    untried = maximum_concurrency * _BATCH_SIZE / (send_quota_per_second * SENDING_SECONDS)
     allowed = _RECEIVE_HEADROOM * receives + math.floor(untried) * _UNTRIED_HEADROOM
     return min(max(_LEAST_RECEIVES, allowed), _MOST_RECEIVES)
 

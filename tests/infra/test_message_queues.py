@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from infra.message_queues import max_receive_count
+from infra.message_queues import SENDING_SECONDS, max_receive_count
+from infra.sender_function import TIMEOUT
+from message_sender.deadlines import Deadlines
 from tests.infra.template import (
     BUS,
     DEAD_LETTER,
@@ -21,6 +23,8 @@ from tests.infra.template import (
     queue_policy,
     regional_arn,
 )
+from tests.support.fakes import FakeClock
+from tests.support.lambda_events import FakeLambdaContext
 
 ALL_QUEUES = [MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER]
 DAY = 24 * 60 * 60
@@ -168,6 +172,14 @@ def test_receive_count_grows_with_the_window_up_to_what_sqs_accepts() -> None:
 
     assert all(shorter <= longer for shorter, longer in itertools.pairwise(counts))
     assert counts[-1] <= 1000
+
+
+def test_the_function_keeps_the_time_for_sending_that_the_receive_count_assumes() -> None:
+    clock = FakeClock()
+
+    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=TIMEOUT.to_seconds()), clock)  # type: ignore[arg-type]  # a fake
+
+    assert deadlines.send - clock.monotonic() >= SENDING_SECONDS
 
 
 @pytest.mark.parametrize(
