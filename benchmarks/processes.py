@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LONGEST_REPLY: Final = 120.0
 """Seconds after which a process that does not answer is ended, and the benchmark with it."""
 _WAIT: Final = 0.5
+"""Seconds, at most, until a signal that interrupts no call is seen."""
 
 _PERIOD: Final = 0.02
 """Seconds in which a limited process gets its share: a period such as schedulers ration CPU time in."""
