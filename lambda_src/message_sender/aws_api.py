@@ -112,20 +112,23 @@ class JsonApi:
                 timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT),
                 retries=False,
                 redirect=False,
+                preload_content=False,
             )
+            if response.status < 200:  # noqa: PLR2004  # the HTTP class of success
+                # Informational: the real answer is still to come, and no other call may read it
+                response.close()
+                raise AwsCallError(operation, name="InformationalAnswer", http_status=None)
+            data = response.data
         except HTTPError as error:
             raise AwsCallError(operation, name=type(error).__name__, http_status=None) from None
         try:
-            answer = json.loads(response.data or b"{}")
+            answer = json.loads(data or b"{}")
         except (ValueError, RecursionError):
             answer = None
         if response.status == 200 and isinstance(answer, dict):  # noqa: PLR2004
             return answer
-        name = response.headers.get("x-amzn-errortype") or (
-            answer.get("__type", "") if isinstance(answer, dict) else ""
-        )
-        name = aws_error_name(str(name)) or "UnreadableResponse"
-        raise AwsCallError(operation, name=name, http_status=response.status)
+        name = aws_error_name(response.headers, answer if isinstance(answer, dict) else None)
+        raise AwsCallError(operation, name=name or "UnreadableResponse", http_status=response.status)
 
     def _signed_headers(self, operation: str, body: bytes) -> dict[str, str]:
         return signed(

@@ -26,6 +26,14 @@ The names below `RejectedError` and `RetryableError` are public: state machines 
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ERROR_NAME: Final = re.compile(r"[A-Za-z.]{1,80}")
+
 
 class MessageSenderError(Exception):
     """The root of the function's errors."""
@@ -52,9 +60,10 @@ class AwsCallError(MessageSenderError):
     """A call of EventBridge, SQS or Step Functions failed."""
 
     def __init__(self, operation: str, *, name: str, http_status: int | None) -> None:
-        super().__init__(f"{operation} failed: {name} ({http_status or 'no response'})")
+        # The name comes from the service, and goes to the log
+        self.name = name if _ERROR_NAME.fullmatch(name) else "UnknownError"
+        super().__init__(f"{operation} failed: {self.name} ({http_status or 'no response'})")
         self.operation = operation
-        self.name = name
         self.http_status = http_status
 
     @property
@@ -181,6 +190,12 @@ class DeadlineExceededError(RetryableError):
     """The time that is left does not suffice for a try."""
 
 
-def aws_error_name(text: str) -> str:
-    """Return the name in a service's answer: `Denied` also from `com.example#Denied:http://internal/`."""
-    return text.partition(":")[0].rpartition("#")[2]
+def aws_error_name(headers: Mapping[str, str], body: Mapping[str, Any] | None) -> str:
+    """Return the name of the error in a service's answer, empty if there is none. The service chooses it.
+
+    `Denied` also from `com.example#Denied:http://internal/`. Sources: Smithy's specification, "AWS restJson1
+    protocol" and "AWS JSON 1.1 protocol", "Operation error serialization".
+    """
+    names = (headers.get("x-amzn-errortype"), *((body or {}).get(key) for key in ("__type", "code", "Code")))
+    name = next((name for name in names if isinstance(name, str) and name), "")
+    return name.partition(":")[0].rpartition("#")[2]

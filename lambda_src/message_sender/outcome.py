@@ -19,11 +19,17 @@ RESULT_SOURCE: Final = "connect-message-sender"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The service took the message. A processing status of PROCESSING can still end otherwise."""
+    """The service took the message. A processing status of PROCESSING can still end otherwise.
 
-    message_id: str
+    Attributes:
+        is_malformed: Whether the answer had an id, a time or a status that is not in the documented form. It
+            is left out: it could be anything, a part of the message too.
+    """
+
+    message_id: str | None
     absolute_time: str | None
     processing_status: str | None
+    is_malformed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

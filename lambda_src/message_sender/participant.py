@@ -36,10 +36,11 @@ from message_sender.errors import (
     aws_error_name,
 )
 from message_sender.outcome import Sent
+from message_sender.request import read_time
 from message_sender.retry import CONNECT_TIMEOUT, READ_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from message_sender.request import SendMessageRequest
 
@@ -62,6 +63,12 @@ _SERVICE_VALIDATION: Final = (
     "SupportedMessagingContentTypes that the chat was started with"
 )
 
+_CONFLICT: Final = (
+    "The service answered with status 409, which its documentation does not name for SendMessage. A possible "
+    "cause is the state of the contact: it has ended, or is being transferred"
+)
+
+# Nothing but these names, numbers and ids is passed on of an answer: the service may quote the message.
 # Source: the service model of `connectparticipant`.
 _MODELLED_ERRORS: Final = frozenset(
     {
@@ -74,17 +81,18 @@ _MODELLED_ERRORS: Final = frozenset(
         "ValidationException",
     }
 )
-_ERROR_NAME: Final = re.compile(r"[A-Za-z0-9.]{1,80}")
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
+_PROCESSING_STATUSES: Final = frozenset({"PROCESSING", *_NOT_DELIVERED})
+_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9-]{1,256}")
+_REQUEST_ID: Final = re.compile(
+    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
+    r"|[A-Za-z0-9_-]{15}="  # the extended id of API Gateway
+)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 _LARGEST_BODY: Final = 65_536
 """Bytes. The largest answer of SendMessage is well below one thousand."""
-
-# How much of the service's own words may pass, and how long a piece of the request must be to be found
-# in them.
-_LONGEST_MESSAGE: Final = 300
-_SHINGLE: Final = 8
+_LONGEST_RETRY_AFTER: Final = 900.0
+"""Seconds. A service that asks for more is not waited for any longer."""
 
 
 class _Answer(NamedTuple):
@@ -99,14 +107,7 @@ class _Answer(NamedTuple):
 
     @property
     def error_name(self) -> str:
-        return aws_error_name(
-            self.headers.get("x-amzn-errortype") or str((self.body or {}).get("__type", ""))
-        )
-
-    @property
-    def message(self) -> str:
-        body = self.body or {}
-        return str(body.get("Message") or body.get("message") or "")
+        return aws_error_name(self.headers, self.body)
 
     @property
     def retry_after(self) -> float | None:
@@ -114,7 +115,7 @@ class _Answer(NamedTuple):
         for header, unit in (("x-amz-retry-after", 0.001), ("Retry-After", 1.0)):
             value = self.headers.get(header, "").strip()
             if _WHOLE_NUMBER.fullmatch(value):
-                return int(value) * unit
+                return min(int(value) * unit, _LONGEST_RETRY_AFTER)
         return None
 
 
@@ -151,7 +152,7 @@ class ParticipantClient:
             RejectedError: The message cannot be sent as it is.
             RetryableError: The message may be sent later.
         """
-        return _read_outcome(self._call(request, timeout), request)
+        return _read_outcome(self._call(request, timeout))
 
     def _call(self, request: SendMessageRequest, timeout: float) -> _Answer:
         body = {
@@ -171,6 +172,12 @@ class ParticipantClient:
                 redirect=False,
                 preload_content=False,
             )
+            if response.status < 200:  # noqa: PLR2004  # the HTTP class of success
+                # Informational: the real answer is still to come, and no other request may read it
+                response.close()
+                raise ConnectionFailedError(
+                    "The service sent an informational answer before the real one", maybe_delivered=True
+                )
             data = self._read(response, deadline)
         except HTTPError as error:
             raise _connection_failed(error) from None
@@ -215,91 +222,57 @@ def _connection_failed(error: HTTPError) -> ConnectionFailedError:
     )
 
 
-def _read_outcome(answer: _Answer, request: SendMessageRequest) -> Sent:
+def _read_outcome(answer: _Answer) -> Sent:
     if not 200 <= answer.status < 300:  # noqa: PLR2004  # the HTTP class of success
-        raise _error(answer, request)
-    message_id = (answer.body or {}).get("Id")
-    if answer.body is None or not isinstance(message_id, str) or not message_id:
+        raise _error(answer)
+    body = answer.body or {}
+    message_id = body.get("Id")
+    if not isinstance(message_id, str) or not message_id:
         raise ServiceUnavailableError(
             "The service answered without a valid body",
             http_status=answer.status,
             request_id=answer.request_id,
             maybe_delivered=True,
         )
-    metadata = answer.body.get("MessageMetadata")
-    status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else None
-    status = status if isinstance(status, str) else None
-    if status in _NOT_DELIVERED:
+    metadata = body.get("MessageMetadata")
+    status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else metadata
+    known_status = status if isinstance(status, str) and status in _PROCESSING_STATUSES else None
+    if known_status in _NOT_DELIVERED:
         raise ProcessingRejectedError(
-            f"The service took the message and did not deliver it: MessageProcessingStatus is {status}",
+            f"The service took the message and did not deliver it: MessageProcessingStatus is {known_status}",
             http_status=answer.status,
             request_id=answer.request_id,
         )
-    absolute_time = answer.body.get("AbsoluteTime")
+    absolute_time = body.get("AbsoluteTime")
+    known_id = message_id if _MESSAGE_ID.fullmatch(message_id) else None
+    known_time = absolute_time if isinstance(absolute_time, str) and read_time(absolute_time) else None
     return Sent(
-        message_id=message_id,
-        absolute_time=absolute_time if isinstance(absolute_time, str) else None,
-        processing_status=status,
+        message_id=known_id,
+        absolute_time=known_time,
+        processing_status=known_status,
+        is_malformed=(known_id, known_time, known_status) != (message_id, absolute_time, status),
     )
 
 
-def _error(answer: _Answer, request: SendMessageRequest) -> RejectedError | RetryableError:
+def _error(answer: _Answer) -> RejectedError | RetryableError:
     status, name = answer.status, answer.error_name
     facts: dict[str, Any] = {"http_status": status, "request_id": answer.request_id}
-    words = _service_words(answer, request)
+    named = f" ({name})" if name in _MODELLED_ERRORS else ""
     if status == 429 or "Throttl" in name:  # noqa: PLR2004
         return ThrottledError(
-            f"The quota of SendMessage is used up for now{words}", retry_after=answer.retry_after, **facts
+            f"The quota of SendMessage is used up for now{named}", retry_after=answer.retry_after, **facts
         )
     if status >= 500 or status in {408, 425}:  # noqa: PLR2004
         return ServiceUnavailableError(
-            f"The service failed with status {status}{words}",
+            f"The service failed with status {status}{named}",
             retry_after=answer.retry_after,
             maybe_delivered=True,
             **facts,
         )
     if status == 403 or (status == 400 and name == "AccessDeniedException"):  # noqa: PLR2004
-        return AccessDeniedError(f"{_ACCESS_DENIED}{words}", **facts)
+        return AccessDeniedError(f"{_ACCESS_DENIED}{named}", **facts)
     if status == 400:  # noqa: PLR2004
-        return ServiceValidationError(f"{_SERVICE_VALIDATION}{words}", **facts)
-    return UnexpectedResponseError(f"The service answered with status {status}{words}", **facts)
-
-
-def _service_words(answer: _Answer, request: SendMessageRequest) -> str:
-    """Return the service's name for the error and its message, fit to be put behind a reason.
-
-    Services like to repeat the value that they refuse. Words that hold any piece of the text or of the token
-    are therefore left out.
-    """
-    secrets = (request.content.reveal(), request.connection_token.reveal())
-
-    def fit(words: str) -> bool:
-        return not any(_repeats(words, secret) for secret in secrets)
-
-    name, message = answer.error_name, answer.message[:_LONGEST_MESSAGE]
-    if name not in _MODELLED_ERRORS and not (_ERROR_NAME.fullmatch(name) and fit(name)):
-        name = ""
-    if not fit(message):
-        message = "message left out: it repeats part of the request"
-    words = ": ".join(part for part in (name, message) if part)
-    return f" ({words})" if words else ""
-
-
-def _repeats(words: str, secret: str) -> bool:
-    """Say whether words hold a piece of a secret, whatever its case, punctuation and JSON escapes."""
-    if secret in words:
-        return True
-    words = _letters(words)
-    return any(
-        piece in words
-        for variant in {_letters(secret), _letters(json.dumps(secret))} - {""}
-        for piece in _pieces(variant)
-    )
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower()))
-
-
-def _pieces(text: str) -> Iterator[str]:
-    return (text[start : start + _SHINGLE] for start in range(max(1, len(text) - _SHINGLE + 1)))
+        return ServiceValidationError(f"{_SERVICE_VALIDATION}{named}", **facts)
+    if status == 409:  # noqa: PLR2004
+        return UnexpectedResponseError(f"{_CONFLICT}{named}", **facts)
+    return UnexpectedResponseError(f"The service answered with status {status}{named}", **facts)

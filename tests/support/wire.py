@@ -30,6 +30,7 @@ class Wire:
     Attributes:
         together: A barrier that requests wait at before they are answered.
         cut: Close the connection instead of answering.
+        preamble: Bytes before each answer, such as an informational one.
         trickle: Seconds between the bytes of a body.
         connections: How many connections were accepted.
     """
@@ -40,6 +41,7 @@ class Wire:
     body: bytes = b"{}"
     together: threading.Barrier | None = None
     cut: bool = False
+    preamble: bytes = b""
     trickle: float = 0.0
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
@@ -63,6 +65,7 @@ def running_wire(*, tls: SSLContext | None = None) -> Iterator[Wire]:  # noqa: C
             if wire.cut:
                 self.close_connection = True
                 return
+            self.wfile.write(wire.preamble)
             self.send_response(wire.status)
             for name, value in wire.headers.items():
                 self.send_header(name, value)
