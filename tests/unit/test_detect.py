@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import detect
+from message_sender.request import SCHEMA
 from tests.support.lambda_events import api_request, bus_event, record, request
 
 
@@ -122,6 +124,50 @@ def test_an_event_of_the_bus_is_an_eventbridge_event() -> None:
 def test_a_proxy_event_of_a_rest_api_is_an_api_request() -> None:
     assert detect(api_request(request())) == "api_gateway"
     assert detect(api_request(None)) == "api_gateway"
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "sqs": {"Records": [record(request())]},
+    "eventbridge": bus_event(request()),
+    "api_gateway": api_request(request()),
+    "direct": request(ClientToken="t-1"),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), list(permutations(SOURCES, 2)))
+def test_an_event_of_two_sources_is_refused(first: str, second: str) -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect(SOURCES[first] | SOURCES[second])
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES.keys() - {"direct"}))
+@pytest.mark.parametrize("field", sorted(SCHEMA["properties"]))
+def test_an_event_with_a_field_of_a_request_is_refused(source: str, field: str) -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect(SOURCES[source] | {field: None})
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES.keys() - {"sqs"}))
+@pytest.mark.parametrize("records", [None, [], [record(request())]])
+def test_an_event_with_records_of_a_queue_is_of_no_other_source(source: str, records: object) -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect(SOURCES[source] | {"Records": records})
+
+
+def test_an_sqs_event_has_records_and_nothing_else() -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect(SOURCES["sqs"] | {"Comment": "from the state machine"})
+
+
+@pytest.mark.parametrize("value", ["two words", "a\nb", "a\x7fb", "é", "x" * 2049])
+def test_an_id_is_visible_ascii(value: str) -> None:
+    for event in (
+        {"Records": [record(request()) | {"messageId": value}]},
+        bus_event(request()) | {"id": value},
+        api_request(request()) | {"requestContext": {"extendedRequestId": value}},
+    ):
+        with pytest.raises(UnsupportedEventError):
+            detect(event)
 
 
 JSON = st.recursive(

@@ -13,6 +13,15 @@ from message_sender.request import SCHEMA
 if TYPE_CHECKING:
     from message_sender.outcome import EventSource
 
+_MARKS: Final[dict[EventSource, frozenset[str]]] = {
+    "sqs": frozenset({"Records"}),
+    "eventbridge": frozenset({"detail-type", "detail"}),
+    "api_gateway": frozenset({"httpMethod", "requestContext"}),
+    "direct": frozenset(SCHEMA["properties"]),
+}
+"""Fields that only the events of one source have at the top."""
+
+_ID: Final = re.compile(r"[!-~]{1,2048}")  # receipt handles are the longest
 _NUMBER: Final = re.compile(r"[0-9]{1,13}")  # milliseconds since 1970, for a long while
 _ACCEPTED: Final = (
     "an SQS event (Records with eventSource aws:sqs), "
@@ -23,22 +32,35 @@ _ACCEPTED: Final = (
 
 
 def detect(event: object) -> EventSource:
-    """Say which event source an event comes from. Looks at its shape alone and has no effect.
+    """Return the event source that an event comes from. Looks at its shape alone and has no effect.
+
+    An event with marks of two sources is refused. Whoever may start the state machine chooses its input, and
+    could otherwise pass it off as an event of another source, with a chat, an id and a time of his choice.
 
     Raises:
         UnsupportedEventError: It comes from none that the function knows. The text lists what is accepted.
     """
-    if isinstance(event, dict):
-        records = event.get("Records")
-        if isinstance(records, list) and records and all(map(_is_sqs_record, records)):
+    fields = event if isinstance(event, dict) else {}
+    match [source for source, marks in _MARKS.items() if marks & fields.keys()]:
+        case ["sqs"] if _is_sqs_event(fields):
             return "sqs"
-        if event.get("detail-type") == REQUEST_DETAIL_TYPE and _is_event(event):
+        case ["eventbridge"] if _is_event(fields):
             return "eventbridge"
-        if "httpMethod" in event and _is_api_request(event):
+        case ["api_gateway"] if _is_api_request(fields):
             return "api_gateway"
-        if any(field in event for field in SCHEMA["properties"]):
+        case ["direct"]:
             return "direct"
     raise UnsupportedEventError(f"The event is none that this function accepts. It accepts {_ACCEPTED}")
+
+
+def _is_sqs_event(event: dict[str, object]) -> bool:
+    records = event["Records"]
+    return (
+        event.keys() == _MARKS["sqs"]
+        and isinstance(records, list)
+        and bool(records)
+        and all(map(_is_sqs_record, records))
+    )
 
 
 def _is_sqs_record(record: object) -> bool:
@@ -55,20 +77,26 @@ def _is_sqs_record(record: object) -> bool:
 
 
 def _is_event(event: dict[str, object]) -> bool:
-    return isinstance(event.get("detail"), dict) and _is_id(event.get("id")) and _is_time(event.get("time"))
+    return (
+        event.get("detail-type") == REQUEST_DETAIL_TYPE
+        and isinstance(event.get("detail"), dict)
+        and _is_id(event.get("id"))
+        and _is_time(event.get("time"))
+    )
 
 
 def _is_api_request(event: dict[str, object]) -> bool:
     context = event.get("requestContext")
     return (
-        isinstance(event.get("body", ""), str | None)
+        "httpMethod" in event
+        and isinstance(event.get("body", ""), str | None)
         and isinstance(context, dict)
         and _is_id(context.get("extendedRequestId"))
     )
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and value != "" and value.isascii()
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def _is_time(value: object) -> bool:
