@@ -21,7 +21,7 @@ from message_sender.event_sources.direct import DirectSource
 from message_sender.event_sources.eventbridge import EventBridgeSource
 from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
-from message_sender.observability import Telemetry, TracedParticipant
+from message_sender.observability import Telemetry, TracedParticipant, log_line
 from message_sender.pacing import Pacer
 from message_sender.participant import ParticipantClient
 from message_sender.publisher import Publisher
@@ -75,9 +75,10 @@ def create_handler(
         ValueError: A variable is missing or wrong. The text names it.
     """
     settings = Settings.from_environ(environ)
-    for library in ("botocore", "urllib3"):  # at DEBUG they log what they send; botocore comes with tracing
-        logging.getLogger(library).setLevel(logging.INFO)
-    logger = Logger(service=settings.service)
+    # They log what they send, and what they cannot read of an answer. botocore comes with tracing.
+    for library in ("botocore", "urllib3"):
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    logger = Logger(service=settings.service, json_serializer=log_line)
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     tracer = _tracer(settings)
     telemetry = Telemetry(logger=logger, metrics=metrics, tracer=tracer)
@@ -126,15 +127,12 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
         participant = TracedParticipant(participant, tracer=tracer)
     paced_sender = MessageSender(
         participant=participant,
-        content_limits=settings.content_limits,
         clock=clock,
         random=random,
         pacer=Pacer(share=settings.send_quota / settings.maximum_concurrency, random=random),
     )
     # Somebody waits for the answer, so these calls do not: what the queue sends gives way to them.
-    sender = MessageSender(
-        participant=participant, content_limits=settings.content_limits, clock=clock, random=random
-    )
+    sender = MessageSender(participant=participant, clock=clock, random=random)
     api = partial(JsonApi, pools=pools, region=settings.region, credentials=credentials)
     sqs = api(
         endpoint=settings.sqs_url,
@@ -167,9 +165,13 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
         events=events, event_bus_name=settings.event_bus_name, queues=queues, clock=clock, random=random
     )
     tasks = TaskCallback(step_functions=step_functions, clock=clock, random=random)
-    synchronous = SynchronousDelivery(sender=sender, publisher=publisher, telemetry=telemetry, clock=clock)
+    content_limits = settings.content_limits
+    synchronous = SynchronousDelivery(
+        content_limits=content_limits, sender=sender, publisher=publisher, telemetry=telemetry, clock=clock
+    )
     return {
         "sqs": SqsSource(
+            content_limits=content_limits,
             sender=paced_sender,
             queues=queues,
             publisher=publisher,
@@ -181,6 +183,7 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
             side_by_side=side_by_side,
         ),
         "eventbridge": EventBridgeSource(
+            content_limits=content_limits,
             sender=paced_sender,
             queues=queues,
             publisher=publisher,

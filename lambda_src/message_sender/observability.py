@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import contextmanager
 from functools import wraps
 from traceback import extract_tb
@@ -30,7 +32,18 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
+# What steers a terminal, splits a line or hides text; and what cannot be encoded. JSON escapes the rest.
+_UNSAFE: Final = re.compile(
+    r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+
 _METRICS: Final = {Sent: "MessagesSent", Rejected: "MessagesRejected", Failed: "MessagesFailed"}
+
+
+def log_line(record: object) -> str:
+    """Write a record of the log as one line of JSON that any terminal shows as it is."""
+    line = json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False)
+    return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], line)
 
 
 class Telemetry:
@@ -66,6 +79,8 @@ class Telemetry:
         )
         outcome, ids = result.outcome, _ids(result.origin, delivery)
         if isinstance(outcome, Sent):
+            if outcome.is_malformed:
+                self._count("MalformedAnswers")
             self._logger.info("Message ended", outcome=result.name, message_id=outcome.message_id, **ids)
         else:
             self._logger.warning("Message ended", outcome=result.name, **_error(outcome.error), **ids)
