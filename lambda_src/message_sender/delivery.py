@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -10,13 +10,12 @@ from message_sender.errors import (
     DeadlineExceededError,
     DeliveryError,
     ExpiredError,
-    InvalidRequestError,
     RejectedError,
     RetryableError,
     ThrottledError,
 )
 from message_sender.outcome import MessageResult, Rejected, Sent, Undelivered
-from message_sender.request import correlate, parse_request, task_token_of
+from message_sender.request import SendMessageRequest
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.outcome import Origin, Outcome
     from message_sender.pacing import Pacer
-    from message_sender.request import ContentLimits, Correlation, Secret, SendMessageRequest
+    from message_sender.request import Correlation, ParsedRequest, Secret
     from message_sender.retry import TimeBudget
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
@@ -51,16 +50,23 @@ class Delivery:
         attempts: Calls of SendMessage.
         throttles: How many of these were answered with 429.
         send_seconds: What the last call took, None if there was none.
-        task_token: Of the task that waits for the outcome. An invalid request has one too, if it can be read.
     """
 
+    request: ParsedRequest
     outcome: DeliveryOutcome
-    correlation: Correlation
     completed_at: datetime
     attempts: int = 0
     throttles: int = 0
     send_seconds: float | None = None
-    task_token: Secret | None = field(default=None, repr=False)
+
+    @property
+    def correlation(self) -> Correlation:
+        return self.request.correlation
+
+    @property
+    def task_token(self) -> Secret | None:
+        """Of the task that waits for the outcome. An invalid request has one too, if it can be read."""
+        return self.request.task_token
 
     def result(self, outcome: Outcome, origin: Origin) -> MessageResult:
         """Return the result for the outcome that the event source decided on."""
@@ -74,7 +80,7 @@ class Delivery:
 
 
 class MessageSender:
-    """Validates requests and sends them, with retries inside a time budget.
+    """Sends the messages of requests, with retries inside a time budget.
 
     Args:
         participant: Must not retry by itself.
@@ -86,52 +92,35 @@ class MessageSender:
         self,
         *,
         participant: Participant,
-        content_limits: ContentLimits,
         clock: Clock,
         random: Callable[[], float],
         pacer: Pacer | None = None,
     ) -> None:
         self._participant = participant
-        self._content_limits = content_limits
         self._clock = clock
         self._random = random
         self._pacer = pacer
 
-    def deliver(
-        self, text: str, *, client_token: str | None, budget: TimeBudget, task_token_allowed: bool = True
-    ) -> Delivery:
+    def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
         """Send the message of a request. Never raises a `DeliveryError`: it is the outcome.
 
         Args:
-            text: The JSON text of the request.
-            client_token: See `parse_request`.
+            parsed: A request that is invalid is rejected without a call.
             budget: Of this message, or shared by the messages of one chat.
-            task_token_allowed: See `parse_request`.
         """
-        try:
-            request = parse_request(
-                text,
-                client_token=client_token,
-                content_limits=self._content_limits,
-                task_token_allowed=task_token_allowed,
-            )
-        except InvalidRequestError as error:
-            return Delivery(
-                outcome=Rejected(error),
-                correlation=correlate(text, client_token=client_token),
-                completed_at=self._clock.now(),
-                task_token=task_token_of(text),
-            )
         tries = _Tries()
-        outcome = self._send(request, budget, tries)
+        request = parsed.request
+        if isinstance(request, SendMessageRequest):
+            outcome = self._send(request, budget, tries)
+        else:
+            outcome = Rejected(request)
         return Delivery(
+            request=parsed,
             outcome=outcome,
-            correlation=request.correlation,
             completed_at=self._clock.now(),
             attempts=tries.attempts,
             throttles=tries.throttles,
             send_seconds=tries.send_seconds,
-            task_token=request.task_token,
         )
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> DeliveryOutcome:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError
 from message_sender.outcome import Origin
-from message_sender.request import with_client_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +18,18 @@ if TYPE_CHECKING:
     from message_sender.aws_api import AwsApi
     from message_sender.clock import Clock
     from message_sender.outcome import EventSource, MessageResult
+    from message_sender.request import ParsedRequest
 
 _KEPT_SOURCES: Final[Mapping[str, EventSource]] = {"eventbridge": "eventbridge", "sqs": "sqs"}
-_SOURCE_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_SOURCE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A UUID, as SQS and EventBridge give. A producer can forge the attribute: another text could be a secret."""
 _CLOCK_TOLERANCE: Final = timedelta(minutes=1)
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_BYTES: Final = 1_048_576
 """Of a message with its attributes. Source: SQS developer guide, "Message quotas"."""
 
 # What SQS refuses in a body or an attribute. Source: SQS API reference, "SendMessage".
 # Compiled when first used: that takes 3 ms, and few messages are ever copied.
-_REFUSED_BY_SQS: Final = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_REFUSED_BY_SQS: Final = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+"
 
 
 class Queues:
@@ -60,14 +60,13 @@ class Queues:
         self._random = random
 
     def copy_to_rejected(
-        self, body: str, result: MessageResult, *, message_group: str | None, until: float
+        self, request: ParsedRequest, result: MessageResult, *, message_group: str | None, until: float
     ) -> None:
         """Copy a message that cannot be sent to the rejected queue, its ClientToken written in.
 
         A body so large that its attributes would not fit is cut short, and the attribute `Truncated` says so.
 
         Args:
-            body: The request as it came.
             result: What became of it.
             message_group: Of the message in its queue, None where it came from none.
             until: The moment of the monotonic clock at which this must be over.
@@ -75,11 +74,17 @@ class Queues:
         Raises:
             AwsCallError: The copy was not made.
         """
-        copy = _copy(body, result, message_group)
+        copy = _copy(request, result, message_group)
         self._call("SendMessage", {"QueueUrl": self._rejected_queue_url, **copy}, until=until)
 
     def copy_to_dead_letters(
-        self, body: str, result: MessageResult, *, message_group: str, message_id: str, until: float
+        self,
+        request: ParsedRequest,
+        result: MessageResult,
+        *,
+        message_group: str,
+        message_id: str,
+        until: float,
     ) -> None:
         """Copy a message that could not be sent in time to the dead-letter queue, its ClientToken written in.
 
@@ -90,15 +95,14 @@ class Queues:
         Raises:
             AwsCallError: The copy was not made.
         """
-        copy = _copy(body, result, message_group)
+        copy = _copy(request, result, message_group)
         fifo = {"MessageGroupId": message_group, "MessageDeduplicationId": message_id}
         self._call("SendMessage", {"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
 
-    def hand_over(  # noqa: PLR0913  # what makes a message of a FIFO queue, all named
+    def hand_over(
         self,
-        body: str,
+        request: ParsedRequest,
         *,
-        client_token: str,
         origin: Origin,
         message_group: str,
         deduplication_id: str,
@@ -121,7 +125,7 @@ class Queues:
             "SendMessage",
             {
                 "QueueUrl": self._message_queue_url,
-                "MessageBody": with_client_token(body, client_token),
+                "MessageBody": request.text_with_client_token(),
                 "MessageAttributes": _attributes(origin_attributes(origin)),
                 "MessageGroupId": message_group,
                 "MessageDeduplicationId": deduplication_id,
@@ -166,7 +170,12 @@ class Queues:
             )
         except AwsCallError:
             return [False] * len(entries)
-        kept = {entry["Id"] for entry in answer.get("Successful", [])}
+        successful = answer.get("Successful")
+        kept = [
+            entry.get("Id")
+            for entry in (successful if isinstance(successful, list) else [])
+            if isinstance(entry, dict)
+        ]
         return [entry["Id"] in kept for entry in entries]
 
     def _call(self, operation: str, parameters: Mapping[str, Any], *, until: float) -> dict[str, Any]:
@@ -179,11 +188,6 @@ class Queues:
                 if not error.retryable:
                     break
         raise failure
-
-
-def message_group_of(contact_id: str | None, connection_token: str) -> str:
-    """Return the group of a message that has none: its contact, else a hash of its connection token."""
-    return contact_id or sha256(connection_token.encode()).hexdigest()
 
 
 def origin_attributes(origin: Origin) -> dict[str, str]:
@@ -218,17 +222,13 @@ def read_origin(values: Mapping[str, str], *, queued_at: datetime, receive_count
     """
     source_id = values.get("SourceId", "")
     try:
-        accepted_at = datetime.fromisoformat(values.get("AcceptedAt", ""))
-        is_earlier = accepted_at <= queued_at + _CLOCK_TOLERANCE
-    except (TypeError, ValueError):  # TypeError: it has no offset
+        time = datetime.fromisoformat(values.get("AcceptedAt", ""))
+        accepted_at = time.astimezone(UTC)
+    except (OverflowError, ValueError):
         return None
+    is_earlier = time.tzinfo is not None and accepted_at <= queued_at + _CLOCK_TOLERANCE
     event_source = _KEPT_SOURCES.get(values.get("EventSource", ""))
-    if (
-        event_source is None
-        or not _SOURCE_ID.fullmatch(source_id)
-        or not accepted_at > _EARLIEST
-        or not is_earlier
-    ):
+    if event_source is None or not _SOURCE_ID.fullmatch(source_id) or not is_earlier:
         return None
     return Origin(
         event_source=event_source,
@@ -246,7 +246,7 @@ def _string_values(attributes: object) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def _copy(body: str, result: MessageResult, message_group: str | None) -> dict[str, Any]:
+def _copy(request: ParsedRequest, result: MessageResult, message_group: str | None) -> dict[str, Any]:
     attributes = {
         "Code": result.code,
         "ClientToken": result.correlation.client_token,
@@ -254,9 +254,7 @@ def _copy(body: str, result: MessageResult, message_group: str | None) -> dict[s
         **origin_attributes(replace(result.origin, maybe_delivered=result.maybe_delivered)),
     }
     copy, fitting = _fitting(
-        _fit_for_sqs(body),
-        result.correlation.client_token,
-        {name: _fit_for_sqs(value) for name, value in attributes.items() if value},
+        request, {name: _fit_for_sqs(value) for name, value in attributes.items() if value}
     )
     return {"MessageBody": copy, "MessageAttributes": _attributes(fitting)}
 
@@ -265,17 +263,16 @@ def _attributes(values: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
 
 
-def _fitting(body: str, client_token: str | None, attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
+def _fitting(request: ParsedRequest, attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Return the body with the ClientToken written in, and the attributes, not larger than SQS takes.
 
-    A body that leaves no room for its attributes is copied without the ClientToken in it, and cut short if
-    that is still too large: a message that cannot be copied would stop its chat.
+    A body that leaves no room for its attributes is cut short: a message that cannot be copied would stop its
+    chat. No valid request is that large.
     """
     room = _MAX_BYTES - sum(
         len(name) + len("String") + len(value.encode()) for name, value in attributes.items()
     )
-    if client_token is not None and len((copy := with_client_token(body, client_token)).encode()) <= room:
-        return copy, attributes
+    body = _fit_for_sqs(request.text_with_client_token())
     if len(body.encode()) <= room:
         return body, attributes
     room -= len("Truncated") + len("String") + len("true")
@@ -284,4 +281,4 @@ def _fitting(body: str, client_token: str | None, attributes: dict[str, str]) ->
 
 def _fit_for_sqs(text: str) -> str:
     """Escape what SQS would refuse, so that no message is unfit to be copied."""
-    return re.sub(_REFUSED_BY_SQS, lambda match: f"\\u{ord(match[0]):04x}", text)
+    return re.sub(_REFUSED_BY_SQS, lambda match: json.dumps(match[0])[1:-1], text)

@@ -1,18 +1,26 @@
-"""The message request: JSON text in, `SendMessageRequest` out, or `InvalidRequestError`.
+"""The message request: JSON text in, `ParsedRequest` out. Each text is parsed once.
 
-The contract is `schemas/send_message_request.json`. What a JSON Schema cannot say stands here: lengths
-that depend on the content type, bytes, "holds JSON text", repeated fields, Unicode, real times.
+The contract is `schemas/send_message_request.json`. This module adds the rules that a JSON Schema cannot
+express: lengths that depend on the content type, bytes, "holds JSON text", repeated fields, Unicode, real
+times.
+
+A producer can send any text, and the messages of a batch share one interpreter. So the work grows linearly
+with the size of a text: no search looks at a character twice. A text that is longer than any valid request is
+not parsed at all.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, TypeAlias
 from uuid import UUID, uuid5
 
 import fastjsonschema
@@ -31,18 +39,47 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = SCHEMA["properties"]
 _MAX_CHARACTERS: Final[dict[ContentLimits, dict[str, int]]] = _FIELDS["Content"]["x-max-characters"]
 _MAX_CONTENT_BYTES: Final[int] = _FIELDS["Content"]["x-max-bytes"]
 _MAX_METADATA_BYTES: Final[int] = _FIELDS["Metadata"]["x-max-bytes"]
+_RFC_3339: Final = re.compile(_FIELDS["ExpiresAt"]["pattern"])
 _JSON: Final = "application/json"
 # Python's own limit differs between its versions, and a thread may run out of stack before it.
 MAX_DEPTH: Final = 64
 """How deep JSON may be nested, in a request or in Content."""
-_BRACKET_OR_STRING: Final = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 # Of derived ClientTokens. Another value would give every message in flight a second identity.
 _NAMESPACE: Final = UUID("8a3f2a54-6d0e-4b57-9a53-3f4a1c7b2e90")
 
-# A name that is fit to be repeated in a reason. Anything else could be a value that slipped into a key.
-_FIELD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-# With every required field right, one more field can be checked alone.
+# Fails at a bracket alone. A string without an end reaches to the end of the text: if it did not match, the
+# search would start again at every further quote.
+_NOT_A_BRACKET: Final = re.compile(r'[^\[\]{}"]+|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_STEP: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+_ECHOED: Final = ("ClientToken", "ContactId", "ContentType", "Metadata", "TaskToken")
+# With these, a few more fields can be checked by themselves.
 _SMALLEST: Final = {"ConnectionToken": "-", "ContentType": "text/plain", "Content": "0"}
+
+_ESCAPE: Final = len(r"\u0041")
+_WHITESPACE: Final = 16_384
+"""Characters between the fields that a request may have, if every field is as long as it can be."""
+
+
+def _longest_text() -> int:
+    """Return the length of the longest valid request, with every character written as an escape.
+
+    A character beyond U+FFFF takes two escapes, for four bytes of UTF-8.
+    """
+    characters = _WHITESPACE
+    for name, rules in _FIELDS.items():
+        if "enum" in rules:
+            longest = _ESCAPE * max(map(len, rules["enum"]))
+        elif "x-max-bytes" in rules:
+            longest = _ESCAPE * rules["x-max-bytes"] + len('"":"",') * rules.get("maxProperties", 0)
+        else:
+            longest = 2 * _ESCAPE * rules["maxLength"]
+        characters += _ESCAPE * len(name) + longest + len('"":"",')
+    return characters
+
+
+MAX_TEXT: Final = _longest_text()
+"""Characters. A longer text is refused before it is parsed: it cannot be a valid request."""
 
 
 class Secret:
@@ -82,17 +119,45 @@ class SendMessageRequest:
     client_token: str
     contact_id: str | None = None
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedRequest:
+    """What one parse found in a text, valid or not.
+
+    Attributes:
+        text: As the producer wrote it.
+        request: The request, or the rule that the text breaks.
+        correlation: What a result repeats. Of an invalid request: the fields that are given once and keep
+            their own rule.
+        task_token: Read by the same rule, so that the task of an invalid request does not wait in vain.
+        lacks_client_token: Whether the text is a JSON object that names no ClientToken.
+    """
+
+    text: str = field(repr=False)
+    request: SendMessageRequest | InvalidRequestError
+    correlation: Correlation
     task_token: Secret | None = field(default=None, repr=False)
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    lacks_client_token: bool = False
 
     @property
-    def correlation(self) -> Correlation:
-        return Correlation(
-            client_token=self.client_token,
-            contact_id=self.contact_id,
-            content_type=self.content_type,
-            metadata=self.metadata,
-        )
+    def message_group(self) -> str | None:
+        """The chat, for a message without a group: its contact, else a hash of its connection token."""
+        if self.correlation.contact_id is not None or isinstance(self.request, InvalidRequestError):
+            return self.correlation.contact_id
+        return sha256(self.request.connection_token.reveal().encode()).hexdigest()
+
+    def text_with_client_token(self) -> str:
+        """Return the text with the ClientToken of the correlation written in, if it names none.
+
+        The rest of the text is not encoded anew: a copy holds what the producer wrote.
+        """
+        client_token = self.correlation.client_token
+        if client_token is None or not self.lacks_client_token:
+            return self.text
+        fields = self.text.rstrip()[:-1]
+        separator = "" if fields.rstrip().endswith("{") else ", "
+        return f'{fields}{separator}"ClientToken": {json.dumps(client_token)}}}'
 
 
 def parse_request(
@@ -101,8 +166,8 @@ def parse_request(
     client_token: str | None,
     content_limits: ContentLimits = "specification",
     task_token_allowed: bool = True,
-) -> SendMessageRequest:
-    """Read a request from JSON text.
+) -> ParsedRequest:
+    """Read a request from JSON text. If it is invalid, the reason names field and rule, never the value.
 
     Args:
         text: The JSON text of the request.
@@ -111,72 +176,35 @@ def parse_request(
         content_limits: `specification` holds each content type to the length in the specification,
             `service` to what the Participant Service takes today. Both to 16,384 bytes of UTF-8.
         task_token_allowed: Whether this event source answers task tokens.
-
-    Raises:
-        InvalidRequestError: The reason names the field and the rule, never the value.
     """
-    fields = _read_object(text)
-    _check(fields, content_limits)
-    if "TaskToken" in fields and not task_token_allowed:
-        raise InvalidRequestError(
-            "TaskToken is not answered here: a synchronous caller has the outcome in its answer"
-        )
-    identity = fields.get("ClientToken", client_token)
-    if identity is None:
-        raise InvalidRequestError(
-            "ClientToken is required here: each retry of a synchronous call looks like a new request, "
-            "so only the caller can say that it is the same message"
-        )
-    return SendMessageRequest(
-        connection_token=Secret(fields["ConnectionToken"]),
-        content_type=fields["ContentType"],
-        content=Secret(fields["Content"]),
-        client_token=identity,
+    reading = _read_object(text)
+    fields, reason = reading.fields, reading.reason
+    if reason is None:
+        reason = _broken_rule(fields, client_token, content_limits, task_token_allowed=task_token_allowed)
+    if reason is not None:
+        fields = _echoed(fields)
+    task_token = Secret(fields["TaskToken"]) if "TaskToken" in fields else None
+    correlation = Correlation(
+        client_token=fields.get("ClientToken", client_token),
         contact_id=fields.get("ContactId"),
-        expires_at=_read_time(fields["ExpiresAt"]) if "ExpiresAt" in fields else None,
-        task_token=Secret(fields["TaskToken"]) if "TaskToken" in fields else None,
+        content_type=fields.get("ContentType"),
         metadata=fields.get("Metadata", {}),
     )
-
-
-def correlate(text: str, *, client_token: str | None) -> Correlation:
-    """Read what a result may repeat of a request that is not valid: the fields that keep their own rule."""
-    try:
-        fields = _read_object(text)
-    except InvalidRequestError:
-        return Correlation(client_token=client_token)
-    valid = {
-        name: fields[name]
-        for name in ("ClientToken", "ContactId", "ContentType", "Metadata")
-        if name in fields and _is_valid({**_SMALLEST, name: fields[name]})
-    }
-    return Correlation(
-        client_token=valid.get("ClientToken", client_token),
-        contact_id=valid.get("ContactId"),
-        content_type=valid.get("ContentType"),
-        metadata=valid.get("Metadata", {}),
+    return ParsedRequest(
+        text=text,
+        request=_valid(fields, correlation) if reason is None else InvalidRequestError(reason),
+        correlation=correlation,
+        task_token=task_token,
+        lacks_client_token=reading.lacks_client_token,
     )
 
 
-def contact_id_of(text: str) -> str | None:
-    """Read the ContactId of a request that may be invalid, None where there is none."""
-    return correlate(text, client_token=None).contact_id
-
-
-def task_token_of(text: str) -> Secret | None:
-    """Read the TaskToken of a request that may be invalid, so that its task does not wait in vain.
-
-    None unless it is given once and keeps its own rule. Other fields may be repeated or wrong; but of two
-    TaskTokens nobody knows which one is meant.
-    """
+def json_text(fields: Mapping[str, Any]) -> str:
+    """Write as text what Lambda has decoded of an event."""
     try:
-        pairs = _parse(text, object_pairs_hook=tuple)
-    except InvalidRequestError:
-        return None
-    given = [value for name, value in pairs if name == "TaskToken"] if isinstance(pairs, tuple) else []
-    if len(given) != 1 or not _is_valid({**_SMALLEST, "TaskToken": given[0]}):
-        return None
-    return Secret(given[0])
+        return json.dumps(fields)
+    except RecursionError:
+        return "[" * (MAX_DEPTH + 1)  # refused for what it is: nested too deeply for Python 3.11 to write
 
 
 def derive_client_token(source_arn: str, source_id: str) -> str:
@@ -186,21 +214,6 @@ def derive_client_token(source_arn: str, source_id: str) -> str:
     texts are two messages.
     """
     return str(uuid5(_NAMESPACE, f"{source_arn}:{source_id}"))
-
-
-def with_client_token(text: str, client_token: str) -> str:
-    """Write the ClientToken into a request that names none, and leave any other text as it is.
-
-    The rest of the text is not encoded anew, so a copy holds what the producer wrote.
-    """
-    try:
-        fields = _read_object(text)
-    except InvalidRequestError:
-        return text
-    if "ClientToken" in fields:
-        return text
-    separator = ", " if fields else ""
-    return f'{text.rstrip()[:-1]}{separator}"ClientToken": {json.dumps(client_token)}}}'
 
 
 @cache
@@ -214,50 +227,74 @@ def warm_up() -> None:
     _validator()
 
 
-def _read_object(text: str) -> dict[str, Any]:
-    value = _parse(text, object_pairs_hook=_without_repeated_fields)
-    if not isinstance(value, dict):
-        raise InvalidRequestError("The request must be a JSON object")
-    return value
+class _Reading(NamedTuple):
+    """What a text holds: the fields that are given once, and what is wrong with the text as JSON."""
+
+    fields: dict[str, Any]
+    lacks_client_token: bool
+    reason: str | None
 
 
-def _parse(text: str, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], object]) -> object:
+def _read_object(text: str) -> _Reading:
+    if len(text) > MAX_TEXT:
+        return _unreadable(f"The request is longer than {MAX_TEXT} characters, which no valid request is")
     if _is_too_deep(text):
-        raise InvalidRequestError(f"The request is nested more than {MAX_DEPTH} levels deep")
+        return _unreadable(f"The request is nested more than {MAX_DEPTH} levels deep")
+    top: _Pairs = []
+    repeated: str | None = None
+
+    def read(pairs: _Pairs) -> dict[str, Any]:
+        """Read an object. Called when it ends, so at last for the one that holds all others."""
+        nonlocal top, repeated
+        top = pairs
+        fields = dict(pairs)
+        if repeated is None and len(fields) < len(pairs):
+            repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        return fields
+
+    fields = _load(text, object_pairs_hook=read)
+    if fields is _NOT_JSON:
+        return _unreadable("The request is not valid JSON")
+    if not isinstance(fields, dict):
+        return _unreadable("The request must be a JSON object")
+    lacks_client_token = "ClientToken" not in fields
+    if repeated is None:
+        return _Reading(fields, lacks_client_token, None)
+    times = Counter(name for name, _ in top)
+    once = {name: value for name, value in fields.items() if times[name] == 1}
+    # A key deeper down may be a part of the message
+    name = repeated if repeated in _FIELDS else "A field"
+    return _Reading(once, lacks_client_token, f"{name} is given more than once")
+
+
+def _unreadable(reason: str) -> _Reading:
+    return _Reading(fields={}, lacks_client_token=False, reason=reason)
+
+
+_Pairs: TypeAlias = list[tuple[str, Any]]
+_NOT_JSON: Final = object()
+
+
+def _load(text: str, *, object_pairs_hook: Callable[[_Pairs], object] | None = None) -> object:
     try:
         value: object = json.loads(
             text,
             object_pairs_hook=object_pairs_hook,
             parse_constant=_refuse_constant,
-            parse_int=_any_number,  # no field is a number, and Python would refuse a long one
+            # No field is a number, and Python would refuse a long one
+            parse_int=_any_number,
+            parse_float=_any_number,
         )
     except ValueError:
-        raise InvalidRequestError("The request is not valid JSON") from None
+        return _NOT_JSON
     return value
-
-
-def _without_repeated_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields:
-            # A key deeper down may be a part of the message.
-            raise InvalidRequestError(f"{name if name in _FIELDS else 'A field'} is given more than once")
-        fields[name] = value
-    return fields
 
 
 def _is_too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
-    depth = 0
-    for match in _BRACKET_OR_STRING.finditer(text):
-        if match[0] in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif match[0] in "]}":
-            depth -= 1
-    return False
+    brackets = _NOT_A_BRACKET.sub("", text)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
 def _any_number(_: str) -> int:
@@ -265,77 +302,137 @@ def _any_number(_: str) -> int:
 
 
 def _refuse_constant(_: str) -> NoReturn:
-    raise ValueError  # NaN and Infinity are no JSON
+    raise ValueError  # NaN and Infinity are not JSON
 
 
-def _check(fields: dict[str, Any], content_limits: ContentLimits) -> None:
+def _valid(fields: Mapping[str, Any], correlation: Correlation) -> SendMessageRequest:
+    return SendMessageRequest(
+        connection_token=Secret(fields["ConnectionToken"]),
+        content_type=fields["ContentType"],
+        content=Secret(fields["Content"]),
+        client_token=str(correlation.client_token),
+        contact_id=correlation.contact_id,
+        expires_at=read_time(fields["ExpiresAt"]) if "ExpiresAt" in fields else None,
+    )
+
+
+def _echoed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an invalid request that keep their own rule."""
+    kept = {name: given[name] for name in _ECHOED if name in given}
+    while kept and (violation := _violation({**_SMALLEST, **kept}, "specification")):
+        del kept[violation.name]
+    return kept
+
+
+class _Violation(NamedTuple):
+    """A rule that a request breaks: the name of the field, or `The request`; and the rule in words."""
+
+    name: str
+    reason: str
+
+
+def _broken_rule(
+    fields: dict[str, Any],
+    client_token: str | None,
+    content_limits: ContentLimits,
+    *,
+    task_token_allowed: bool,
+) -> str | None:
+    if violation := _violation(fields, content_limits):
+        return violation.reason
+    if "TaskToken" in fields and not task_token_allowed:
+        return "TaskToken is not answered here: a synchronous caller has the outcome in its answer"
+    if client_token is None and "ClientToken" not in fields:
+        return (
+            "ClientToken is required here: each retry of a synchronous call looks like a new request, "
+            "so only the caller can say that it is the same message"
+        )
+    return None
+
+
+def _violation(fields: dict[str, Any], content_limits: ContentLimits) -> _Violation | None:
     try:
         _validator()(fields)
     except fastjsonschema.JsonSchemaValueException as error:
-        raise InvalidRequestError(_reason(error, fields)) from None
-    _check_unicode(fields)
-    _check_metadata_size(fields.get("Metadata", {}))
-    if "ExpiresAt" in fields:
-        _read_time(fields["ExpiresAt"])
-    _check_content(fields["Content"], fields["ContentType"], content_limits)
+        return _schema_violation(error, fields)
+    if broken := _unicode_violation(fields):
+        return broken
+    metadata = fields.get("Metadata", {})
+    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > _MAX_METADATA_BYTES:
+        return _Violation("Metadata", f"Metadata is longer than {_MAX_METADATA_BYTES} bytes of UTF-8 in all")
+    if "ExpiresAt" in fields and read_time(fields["ExpiresAt"]) is None:
+        return _Violation("ExpiresAt", "ExpiresAt is not a time that exists")
+    reason = _content_rule(fields["Content"], fields["ContentType"], content_limits)
+    return None if reason is None else _Violation("Content", reason)
 
 
-def _is_valid(fields: dict[str, Any]) -> bool:
-    try:
-        _check(fields, "specification")
-    except InvalidRequestError:
-        return False
-    return True
-
-
-def _check_content(content: str, content_type: str, content_limits: ContentLimits) -> None:
+def _content_rule(content: str, content_type: str, content_limits: ContentLimits) -> str | None:
     most = _MAX_CHARACTERS[content_limits].get(content_type)
     if most is not None and len(content) > most:
-        raise InvalidRequestError(
+        return (
             f"Content is longer than {most} characters for {content_type} (content_limits={content_limits})"
         )
     if len(content) * 4 > _MAX_CONTENT_BYTES and len(content.encode()) > _MAX_CONTENT_BYTES:
-        raise InvalidRequestError(
-            f"Content is longer than {_MAX_CONTENT_BYTES} bytes of UTF-8 (content_limits={content_limits})"
-        )
-    if content_type == _JSON:
-        if _is_too_deep(content):
-            raise InvalidRequestError(f"Content is nested more than {MAX_DEPTH} levels deep for {_JSON}")
-        try:
-            json.loads(content, parse_constant=_refuse_constant, parse_int=_any_number)
-        except ValueError:
-            raise InvalidRequestError(f"Content must hold JSON text for {_JSON}") from None
+        return f"Content is longer than {_MAX_CONTENT_BYTES} bytes of UTF-8 (content_limits={content_limits})"
+    if content_type == _JSON and _is_too_deep(content):
+        return f"Content is nested more than {MAX_DEPTH} levels deep for {_JSON}"
+    if content_type == _JSON and _load(content) is _NOT_JSON:
+        return f"Content must hold JSON text for {_JSON}"
+    return None
 
 
-def _check_unicode(fields: dict[str, Any]) -> None:
+def _unicode_violation(fields: dict[str, Any]) -> _Violation | None:
     for name, value in fields.items():
         texts = [*value.keys(), *value.values()] if isinstance(value, dict) else [value]
         try:
             "".join(texts).encode()
         except UnicodeEncodeError:
-            reason = f"{name} is not valid Unicode: it holds half of a surrogate pair"
-            raise InvalidRequestError(reason) from None
+            return _Violation(name, f"{name} is not valid Unicode: it holds half of a surrogate pair")
+    return None
 
 
-def _check_metadata_size(metadata: dict[str, str]) -> None:
-    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > _MAX_METADATA_BYTES:
-        raise InvalidRequestError(f"Metadata is longer than {_MAX_METADATA_BYTES} bytes of UTF-8 in all")
-
-
-def _read_time(text: str) -> datetime:
-    # A leap second is a time in RFC 3339, and none in Python.
+def read_time(text: str) -> datetime | None:
+    """Read an RFC 3339 time with its offset. None if the text is another one, or there is no such time."""
+    if not _RFC_3339.fullmatch(text):
+        return None
+    # A leap second is a time in RFC 3339, but not in Python
     leap = text[17:19] == "60"
     text = f"{text[:17]}59{text[19:]}" if leap else text
     try:
         moment = datetime.fromisoformat(text.upper()) + timedelta(seconds=leap)
         moment.timestamp()
     except (ValueError, OverflowError):
-        raise InvalidRequestError("ExpiresAt is not a time that exists") from None
+        return None
     return moment
 
 
-def _named(name: str) -> str:
-    return name if _FIELD_NAME.fullmatch(name) else "A field"
+def _schema_violation(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, Any]) -> _Violation:
+    path = error.path[1:]
+    return _Violation(path[0] if path else "The request", _reason(error, fields))
+
+
+def _unknown_field(name: str) -> str:
+    """Say that a field is unknown. It is named only if it is nearly a known one: a key may hold a secret."""
+    known = next((known for known in _FIELDS if _is_nearly(name, known)), None)
+    if known is None:
+        return "A field is not a field of the request"
+    return f"{name} is not a field of the request: did you mean {known}?"
+
+
+def _is_nearly(name: str, known: str) -> bool:
+    """Whether a name is a known one but for case, hyphens, underscores and one slip of the keyboard."""
+    if not name.isascii() or len(name) > 2 * len(known):
+        return False
+    given, right = re.sub("[_-]", "", name).lower(), known.lower()
+    return any(
+        given[:place] == right[:place]
+        and (
+            given[place:] in {right[place:], right[place + 1 :]}  # the same, or a letter is missing
+            or given[place + 1 :] in {right[place:], right[place + 1 :]}  # one too many, or another one
+            or given[place + 1 : place + 2] + given[place : place + 1] + given[place + 2 :] == right[place:]
+        )
+        for place in range(len(right) + 1)
+    )
 
 
 def _reason(  # noqa: PLR0911  # a table: one sentence for each rule
@@ -350,8 +447,7 @@ def _reason(  # noqa: PLR0911  # a table: one sentence for each rule
         case "required":
             return f"{next(field for field in limit if field not in fields)} is required"
         case "additionalProperties":
-            unknown = next(field for field in fields if field not in _FIELDS)
-            return f"{_named(unknown)} is not a field of the request"
+            return _unknown_field(next(field for field in fields if field not in _FIELDS))
         case "type":
             return f"{part} must be {'an object' if limit == 'object' else f'a {limit}'}"
         case "minLength":

@@ -91,7 +91,7 @@ def test_the_text_of_a_defect_reaches_no_caller(function: Function, monkeypatch:
     def broken(*_: object, **__: object) -> None:
         raise KeyError(TOKEN)
 
-    monkeypatch.setattr("message_sender.delivery.parse_request", broken)
+    monkeypatch.setattr("message_sender.event_sources.synchronous.parse_request", broken)
 
     with pytest.raises(InternalError, match="Unexpected KeyError") as raised:
         function(request(ClientToken="t-1"))

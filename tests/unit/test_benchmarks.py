@@ -161,7 +161,7 @@ def test_the_events_are_valid_and_no_message_comes_twice() -> None:
     first, second = batch(20, chats=10), batch(20, chats=10)
     bodies = [record["body"] for event in (first, second) for record in event["Records"]]
 
-    requests = [parse_request(body, client_token=None) for body in bodies]
+    requests = [parse_request(body, client_token=None).correlation for body in bodies]
 
     assert detect(first) == "sqs"
     assert len({request.client_token for request in requests}) == 40

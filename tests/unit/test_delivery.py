@@ -19,6 +19,7 @@ from message_sender.errors import (
 )
 from message_sender.outcome import Rejected, Sent, Undelivered
 from message_sender.pacing import Pacer
+from message_sender.request import ParsedRequest, parse_request
 from message_sender.retry import TimeBudget
 from tests.support.fakes import START, FakeClock, FakeParticipant
 from tests.support.lambda_events import request
@@ -35,11 +36,13 @@ def deliver(
     **fields: Any,  # noqa: ANN401  # wrong types are among what tests need
 ) -> Delivery:
     clock = clock or FakeClock()
-    sender = MessageSender(
-        participant=participant, content_limits="specification", clock=clock, random=lambda: 1.0
-    )
+    sender = MessageSender(participant=participant, clock=clock, random=lambda: 1.0)
     budget = TimeBudget(deadline=clock.monotonic() + seconds, retry_seconds=retry_seconds)
-    return sender.deliver(json.dumps(request(**fields)), client_token="derived", budget=budget)
+    return sender.deliver(parsed(**fields), budget=budget)
+
+
+def parsed(**fields: Any) -> ParsedRequest:  # noqa: ANN401  # wrong types are among what tests need
+    return parse_request(json.dumps(request(**fields)), client_token="derived")
 
 
 def test_a_message_that_is_taken_is_sent() -> None:
@@ -222,7 +225,6 @@ def paced_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSende
     pacer.throttled(clock.monotonic(), sent_at=clock.monotonic())
     return MessageSender(
         participant=participant,
-        content_limits="specification",
         clock=clock,
         random=lambda: 0.0,
         pacer=pacer,
@@ -230,7 +232,7 @@ def paced_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSende
 
 
 def send(sender: MessageSender, budget: TimeBudget, **fields: Any) -> Delivery:  # noqa: ANN401  # as above
-    return sender.deliver(json.dumps(request(**fields)), client_token="derived", budget=budget)
+    return sender.deliver(parsed(**fields), budget=budget)
 
 
 def test_messages_wait_for_their_places() -> None:
@@ -341,7 +343,6 @@ def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the
     clock, pacer = FakeClock(), Pacer(share=1.0, random=lambda: 0.0)
     sender = MessageSender(
         participant=FakeParticipant([throttled_after_another]),
-        content_limits="specification",
         clock=clock,
         random=lambda: 0.0,
         pacer=pacer,

@@ -12,7 +12,7 @@ from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError, InvalidRequestError
 from message_sender.outcome import MessageResult, Origin, Rejected
 from message_sender.queues import Queues, origin_attributes, read_origin
-from message_sender.request import Correlation
+from message_sender.request import MAX_TEXT, Correlation, parse_request
 from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def copy(
         completed_at=clock.now(),
         attempts=0,
     )
-    queues.copy_to_rejected(body, result, message_group=message_group, until=clock.monotonic() + seconds)
+    request = parse_request(body, client_token=client_token)
+    queues.copy_to_rejected(request, result, message_group=message_group, until=clock.monotonic() + seconds)
 
 
 def test_a_copy_is_tried_again_after_a_passing_failure() -> None:
@@ -123,13 +124,34 @@ def test_no_body_is_too_large_to_be_copied(bytes_left: int) -> None:
 
     [(_, sent)] = api.calls
     assert size(sent) <= 1_048_576
-    if bytes_left == 5000:
-        assert json.loads(sent["MessageBody"])["ClientToken"] == "t-1"
     if bytes_left == 0:
         assert body.startswith(sent["MessageBody"])
         assert sent["MessageAttributes"]["Truncated"]["StringValue"] == "true"
     else:
-        assert ("Truncated" in sent["MessageAttributes"]) is not sent["MessageBody"].startswith(body[:-1])
+        assert ("Truncated" in sent["MessageAttributes"]) is not (sent["MessageBody"] == body)
+
+
+def test_the_largest_request_that_is_parsed_is_copied_with_its_client_token() -> None:
+    api = FakeAwsApi(accepting_queue)
+    body = json.dumps({"Content": "😀" * (MAX_TEXT - 20)}, ensure_ascii=False)
+
+    copy(api, body=body, client_token="😀" * 500)
+
+    [(_, sent)] = api.calls
+    assert size(sent) <= 1_048_576
+    assert json.loads(sent["MessageBody"])["ClientToken"] == "😀" * 500
+
+
+@pytest.mark.parametrize("successful", [None, [{}], 5, "0", [None, "0"], {"Id": "0"}, [{"Id": ["0"]}]])
+def test_a_result_is_not_kept_unless_the_queue_says_so(successful: object) -> None:
+    api = FakeAwsApi(lambda _: {"Successful": successful})
+    clock = FakeClock()
+
+    kept = make_queues(api, clock).keep_unpublished(
+        [{"Id": "0", "MessageBody": "{}"}], until=clock.monotonic() + 60
+    )
+
+    assert kept == [False]
 
 
 def test_between_two_tries_it_waits() -> None:
@@ -157,13 +179,25 @@ def test_a_change_of_visibility_that_fails_in_part_is_an_error(failed: list[dict
         delay()
 
 
-OF_AN_EVENT = Origin(event_source="eventbridge", source_id="e-1", accepted_at=START)
+OF_AN_EVENT = Origin(
+    event_source="eventbridge", source_id="6a7e8feb-b491-4cf7-a9f1-bf3703467718", accepted_at=START
+)
 
 
 def test_an_origin_is_read_as_it_was_written() -> None:
     found = read_origin(origin_attributes(OF_AN_EVENT), queued_at=START, receive_count=1)
 
     assert found == OF_AN_EVENT
+
+
+@pytest.mark.parametrize(
+    "accepted_at",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-31T12:00:00", "noon", ""],
+)
+def test_an_origin_without_a_time_that_exists_is_none(accepted_at: str) -> None:
+    attributes = origin_attributes(OF_AN_EVENT) | {"AcceptedAt": accepted_at}
+
+    assert read_origin(attributes, queued_at=START, receive_count=1) is None
 
 
 @pytest.mark.parametrize(("minutes", "is_believed"), [(0.9, True), (1.1, False)])

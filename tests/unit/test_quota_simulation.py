@@ -19,6 +19,7 @@ from message_sender.delivery import MessageSender
 from message_sender.errors import ThrottledError
 from message_sender.outcome import Sent
 from message_sender.pacing import Pacer
+from message_sender.request import parse_request
 from message_sender.retry import TimeBudget
 from tests.support.fakes import FakeClock
 from tests.support.lambda_events import request
@@ -202,17 +203,17 @@ def as_the_function(answers: list[bool], *, share: float, retry_after: float | N
     script = Script(list(answers), retry_after)
     sender = MessageSender(
         participant=ScriptedParticipant(clock, script),
-        content_limits="specification",
         clock=clock,
         random=lambda: 0.5,
         pacer=Pacer(share=share, random=lambda: 0.5),
     )
     results = []
+    message = parse_request(json.dumps(request()), client_token="c")
     for begin in (0.0, 20.0):
         clock.elapsed = max(clock.elapsed, begin)
         budget = TimeBudget(deadline=clock.monotonic() + 15, retry_seconds=5)
         for _ in range(3):
-            delivery = sender.deliver(json.dumps(request()), client_token="c", budget=budget)
+            delivery = sender.deliver(message, budget=budget)
             results.append((isinstance(delivery.outcome, Sent), delivery.attempts))
     return results, script.moments
 

@@ -90,7 +90,7 @@ class Batch:
         return accepting_queue(parameters)
 
     @contextmanager
-    def _source(self) -> Iterator[SqsSource]:
+    def source(self) -> Iterator[SqsSource]:
         clock = self.clock
         common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
         queues = Queues(
@@ -104,7 +104,8 @@ class Batch:
         logger = Logger(service="test", level=logging.CRITICAL)
         metrics = Metrics(namespace="test", service="test")
         yield SqsSource(
-            sender=MessageSender(participant=self.participant, content_limits="specification", **common),
+            content_limits="specification",
+            sender=MessageSender(participant=self.participant, **common),
             queues=queues,
             publisher=Publisher(events=self.bus, event_bus_name="bus", queues=queues, **common),
             tasks=TaskCallback(step_functions=self.step_functions, **common),
@@ -116,7 +117,7 @@ class Batch:
         metrics.clear_metrics()
 
     def handle(self, records: list[dict[str, Any]]) -> set[str]:
-        with self._source() as source:
+        with self.source() as source:
             answer = source.handle({"Records": records}, FakeLambdaContext())  # type: ignore[arg-type]  # a fake
         return {item["itemIdentifier"] for item in answer["batchItemFailures"]}
 
@@ -306,18 +307,28 @@ def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
     assert failures("slow", "slow", "slow", "sent") == {"2", "3"}
 
 
+def handled_record(raw: dict[str, Any]) -> HandledRecord:
+    """Return a record as a batch has it before its chat is handled."""
+    with Batch().source() as source:
+        return source.read(raw)
+
+
 def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None:
     release = threading.Event()
 
     def handle_chat(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> None:
         for item in chat:
-            if item.record.body == "stuck":
+            if item.record.message_id.startswith("stuck"):
                 release.wait(10)
             handled.append(item)
 
     def process(*records: dict[str, Any]) -> list[str]:
         answer = process_batch(
-            records, handle_chat, finish=finished.extend, patience=0.2, side_by_side=Workers()
+            map(handled_record, records),
+            handle_chat,
+            finish=finished.extend,
+            patience=0.2,
+            side_by_side=Workers(),
         )
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
@@ -351,7 +362,9 @@ def test_a_chat_that_goes_on_while_the_answer_is_made_changes_nothing_of_it() ->
         errors.extend(type(item.error) for item in handled)
 
     errors: list[type[object]] = []
-    process_batch([record("1")], handle_chat, finish=finish, patience=0.05, side_by_side=Workers())
+    process_batch(
+        [handled_record(record("1"))], handle_chat, finish=finish, patience=0.05, side_by_side=Workers()
+    )
 
     assert errors == [DeadlineExceededError]
 

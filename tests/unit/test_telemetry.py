@@ -11,8 +11,9 @@ from aws_lambda_powertools import Logger, Metrics
 from message_sender.delivery import Delivery
 from message_sender.observability import Telemetry
 from message_sender.outcome import Origin, Sent
-from message_sender.request import Correlation
+from message_sender.request import parse_request
 from tests.support.fakes import START
+from tests.support.lambda_events import request
 
 if TYPE_CHECKING:
     import pytest
@@ -22,8 +23,8 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
     metrics = Metrics(namespace="test", service="test")
     telemetry = Telemetry(logger=Logger(service="telemetry-test"), metrics=metrics, tracer=None)
     delivery = Delivery(
+        request=parse_request(json.dumps(request()), client_token="t"),
         outcome=Sent(message_id="m", absolute_time=None, processing_status=None),
-        correlation=Correlation(client_token="t"),
         completed_at=START + timedelta(seconds=1.5),
         attempts=1,
         send_seconds=0.25,

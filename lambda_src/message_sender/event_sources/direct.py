@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from message_sender.outcome import Origin, Sent
-from message_sender.request import MAX_DEPTH
+from message_sender.request import json_text
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -32,15 +31,8 @@ class DirectSource:
         origin = Origin(
             event_source="direct", source_id=context.aws_request_id, accepted_at=self._clock.now()
         )
-        delivery = self._synchronous.deliver(_text(event), origin, context)
+        delivery = self._synchronous.deliver(json_text(event), origin, context)
         outcome = delivery.outcome
         if not isinstance(outcome, Sent):
             raise outcome.error
         return delivery.result(outcome, origin).detail()
-
-
-def _text(event: dict[str, Any]) -> str:
-    try:
-        return json.dumps(event)
-    except RecursionError:
-        return "[" * (MAX_DEPTH + 1)  # refused for what the event is: nested too deeply

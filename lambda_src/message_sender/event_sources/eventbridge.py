@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
 from message_sender.errors import AwsCallError, ResultNotPublishedError
 from message_sender.outcome import Origin, Rejected, Undelivered
-from message_sender.queues import message_group_of
-from message_sender.request import derive_client_token
+from message_sender.request import derive_client_token, json_text, parse_request
 from message_sender.retry import TimeBudget
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from message_sender.outcome import MessageResult
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
-    from message_sender.request import Secret
+    from message_sender.request import ContentLimits, Secret
     from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
@@ -33,16 +31,27 @@ REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 PACING_SECONDS: Final = 0.5
 """For how long the quota may hold up an event. Longer waits are the queue's."""
 
-_FIRST_RETRY: Final = timedelta(minutes=1)
-"""When Lambda repeats an asynchronous invocation that failed. Source: Lambda developer guide."""
+_FIRST_TRY: Final = timedelta(seconds=10)
+"""An event that is older may have been tried before. Lambda repeats a failed asynchronous invocation after a
+minute at the earliest (Lambda developer guide, "How Lambda handles errors and retries with asynchronous
+invocation"). This is far less, since the producer may set the time of an event."""
 
 
-def origin_of_event(event: Mapping[str, Any]) -> Origin:
-    """Return where the message of an event came from."""
+def origin_of_event(event: Mapping[str, Any], *, now: datetime) -> Origin:
+    """Return where the message of an event came from.
+
+    Lambda does not say which attempt an invocation is, so an earlier one is ruled out only by the age of the
+    event. An event from the future has no age that could rule it out.
+
+    Args:
+        now: When the function sees the event, which its producer may have dated later.
+    """
+    time = datetime.fromisoformat(event["time"]).astimezone(UTC)
     return Origin(
         event_source="eventbridge",
         source_id=event["id"],
-        accepted_at=datetime.fromisoformat(event["time"]),
+        accepted_at=min(time, now),
+        maybe_delivered=not timedelta(0) <= now - time < _FIRST_TRY,
     )
 
 
@@ -57,6 +66,7 @@ class EventBridgeSource:
     def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
         self,
         *,
+        content_limits: ContentLimits,
         sender: MessageSender,
         queues: Queues,
         publisher: Publisher,
@@ -64,6 +74,7 @@ class EventBridgeSource:
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
+        self._content_limits = content_limits
         self._sender = sender
         self._queues = queues
         self._publisher = publisher
@@ -84,23 +95,21 @@ class EventBridgeSource:
             ResultNotPublishedError: The result is safe nowhere. The same.
         """
         deadlines = Deadlines.of_invocation(context, self._clock)
-        origin = origin_of_event(event)
-        # Lambda does not tell which of its tries this is, nor what became of one that was cut off
-        is_repeat = self._clock.now() - origin.accepted_at >= _FIRST_RETRY
-        origin = replace(origin, maybe_delivered=is_repeat)
-        body = json.dumps(event["detail"])
-        client_token = client_token_of_event(event)
+        origin = origin_of_event(event, now=self._clock.now())
+        request = parse_request(
+            json_text(event["detail"]),
+            client_token=client_token_of_event(event),
+            content_limits=self._content_limits,
+        )
         delivery = self._sender.deliver(
-            body,
-            client_token=client_token,
-            budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS),
+            request, budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS)
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
-            self._hand_over(event["detail"], outcome, delivery, origin, until=deadlines.publish)
+            self._hand_over(outcome, delivery, origin, until=deadlines.publish)
             return {}
         if isinstance(outcome, Rejected):
-            self._copy(body, outcome, delivery, origin, until=deadlines.copy)
+            self._copy(outcome, delivery, origin, until=deadlines.copy)
         result = delivery.result(outcome, origin)
         self._telemetry.ended(result, delivery)
         if not all(self._publisher.publish([result], until=deadlines.publish)):
@@ -110,23 +119,12 @@ class EventBridgeSource:
             self._answer_task(delivery.task_token, result, until=deadlines.answer_tasks)
         return {}
 
-    def _hand_over(
-        self,
-        detail: dict[str, Any],
-        outcome: Undelivered,
-        delivery: Delivery,
-        origin: Origin,
-        *,
-        until: float,
-    ) -> None:
-        # Valid, or it would be rejected: there is a ClientToken, and the connection token is a string.
-        group = message_group_of(delivery.correlation.contact_id, detail["ConnectionToken"])
+    def _hand_over(self, outcome: Undelivered, delivery: Delivery, origin: Origin, *, until: float) -> None:
         try:
             self._queues.hand_over(
-                json.dumps(detail),
-                client_token=str(delivery.correlation.client_token),
+                delivery.request,
                 origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
-                message_group=group,
+                message_group=delivery.request.message_group or origin.source_id,
                 deduplication_id=origin.source_id,
                 until=until,
             )
@@ -135,12 +133,10 @@ class EventBridgeSource:
             raise outcome.error from None
         self._telemetry.handed_over(origin, delivery, outcome.error)
 
-    def _copy(
-        self, body: str, outcome: Rejected, delivery: Delivery, origin: Origin, *, until: float
-    ) -> None:
+    def _copy(self, outcome: Rejected, delivery: Delivery, origin: Origin, *, until: float) -> None:
         try:
             self._queues.copy_to_rejected(
-                body, delivery.result(outcome, origin), message_group=None, until=until
+                delivery.request, delivery.result(outcome, origin), message_group=None, until=until
             )
         except AwsCallError as error:
             self._telemetry.copy_failed(origin, delivery, error)

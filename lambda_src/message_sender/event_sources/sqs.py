@@ -20,11 +20,11 @@ from message_sender.errors import (
 )
 from message_sender.outcome import Failed, Origin, Rejected, Undelivered
 from message_sender.queues import origin_of
-from message_sender.request import contact_id_of, derive_client_token
+from message_sender.request import derive_client_token, parse_request
 from message_sender.retry import TimeBudget, redelivery_delay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import timedelta
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from message_sender.outcome import MessageResult, Outcome
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
+    from message_sender.request import ContentLimits, ParsedRequest
     from message_sender.side_by_side import SideBySide
     from message_sender.task_callback import TaskCallback
 
@@ -44,12 +45,11 @@ RETRY_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqsRecord:
-    """What is read of a record. `message_group` is None in a standard queue."""
+    """What identifies a record. `message_group` is None in a standard queue."""
 
     message_id: str
     receipt_handle: str
     event_source_arn: str
-    body: str
     message_group: str | None
 
 
@@ -58,7 +58,9 @@ class HandledRecord:
     """A record of a batch and what became of it.
 
     Attributes:
-        chat: What keeps its order: the message group; without one the contact; else it stands alone.
+        request: None if the text met a defect of the parser.
+        chat: What keeps its order: the message group; without one what the request belongs to; else it stands
+            alone.
         queued_at: When the queue accepted it. Its origin may have been accepted before.
         delivery: None if it was not tried.
         outcome: None while there is none.
@@ -66,6 +68,7 @@ class HandledRecord:
     """
 
     record: SqsRecord
+    request: ParsedRequest | None
     chat: str
     queued_at: datetime
     origin: Origin
@@ -75,7 +78,7 @@ class HandledRecord:
 
 
 def process_batch(
-    records: Sequence[dict[str, Any]],
+    records: Iterable[HandledRecord],
     handle_chat: Callable[[list[HandledRecord], list[HandledRecord]], None],
     *,
     finish: Callable[[Sequence[HandledRecord]], None],
@@ -93,7 +96,7 @@ def process_batch(
         side_by_side: Runs the chats.
     """
     chats: dict[str, list[HandledRecord]] = defaultdict(list)
-    for record in map(_read_record, records):
+    for record in records:
         chats[record.chat].append(record)
     runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
     side_by_side([partial(handle_chat, *run) for run in runs], patience=patience)
@@ -125,6 +128,7 @@ class SqsSource:
     def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
         self,
         *,
+        content_limits: ContentLimits,
         sender: MessageSender,
         queues: Queues,
         publisher: Publisher,
@@ -135,6 +139,7 @@ class SqsSource:
         retry_window: timedelta,
         side_by_side: SideBySide,
     ) -> None:
+        self._content_limits = content_limits
         self._sender = sender
         self._queues = queues
         self._publisher = publisher
@@ -149,12 +154,47 @@ class SqsSource:
         """Work off a batch. Return which of its records come back."""
         deadlines = Deadlines.of_invocation(context, self._clock)
         return process_batch(
-            event["Records"],
+            map(self.read, event["Records"]),
             self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines)),
             finish=partial(self._finish, deadlines=deadlines),
             patience=deadlines.copy - self._clock.monotonic(),
             side_by_side=self._side_by_side,
         )
+
+    def read(self, raw: dict[str, Any]) -> HandledRecord:
+        """Read a record, and parse its request once."""
+        attributes = raw["attributes"]
+        record = SqsRecord(
+            message_id=raw["messageId"],
+            receipt_handle=raw["receiptHandle"],
+            event_source_arn=raw["eventSourceARN"],
+            message_group=attributes.get("MessageGroupId"),
+        )
+        request, error = self._parse(raw["body"], record)
+        queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+        receive_count = int(attributes["ApproximateReceiveCount"])
+        kept = origin_of(raw.get("messageAttributes"), queued_at=queued_at, receive_count=receive_count)
+        return HandledRecord(
+            record=record,
+            request=request,
+            chat=record.message_group or (request and request.message_group) or record.message_id,
+            queued_at=queued_at,
+            origin=kept
+            or Origin(
+                event_source="sqs",
+                source_id=record.message_id,
+                accepted_at=queued_at,
+                receive_count=receive_count,
+            ),
+            error=error,
+        )
+
+    def _parse(self, body: str, record: SqsRecord) -> tuple[ParsedRequest | None, InternalError | None]:
+        client_token = derive_client_token(record.event_source_arn, record.message_id)
+        try:
+            return parse_request(body, client_token=client_token, content_limits=self._content_limits), None
+        except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
+            return None, InternalError.caused_by(defect)
 
     def _deliver_chat(
         self, chat: Sequence[HandledRecord], handled: list[HandledRecord], *, deadlines: Deadlines
@@ -170,15 +210,15 @@ class SqsSource:
                 return
 
     def _deliver(self, item: HandledRecord, budget: TimeBudget, deadlines: Deadlines) -> None:
-        record = item.record
-        client_token = derive_client_token(record.event_source_arn, record.message_id)
+        if item.request is None:
+            return
         try:
-            item.delivery = self._sender.deliver(record.body, client_token=client_token, budget=budget)
+            item.delivery = self._sender.deliver(item.request, budget=budget)
             outcome = self._outcome(item, item.delivery)
             if isinstance(outcome, Undelivered):
                 item.error = outcome.error
                 return
-            self._copy(item, item.delivery.result(outcome, item.origin), until=deadlines.copy)
+            self._copy(item, item.request, item.delivery.result(outcome, item.origin), until=deadlines.copy)
             item.outcome = outcome
         except MessageSenderError as error:
             item.error = error
@@ -195,16 +235,16 @@ class SqsSource:
             return Failed(outcome.error, outcome.maybe_delivered)
         return outcome
 
-    def _copy(self, item: HandledRecord, result: MessageResult, *, until: float) -> None:
+    def _copy(
+        self, item: HandledRecord, request: ParsedRequest, result: MessageResult, *, until: float
+    ) -> None:
         record = item.record
         if isinstance(result.outcome, Rejected):
-            self._queues.copy_to_rejected(
-                record.body, result, message_group=record.message_group, until=until
-            )
+            self._queues.copy_to_rejected(request, result, message_group=record.message_group, until=until)
         elif isinstance(result.outcome, Failed):
             # A FIFO queue needs a group, also for the message of a standard queue.
             self._queues.copy_to_dead_letters(
-                record.body, result, message_group=item.chat, message_id=record.message_id, until=until
+                request, result, message_group=item.chat, message_id=record.message_id, until=until
             )
 
     def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
@@ -292,29 +332,3 @@ class SqsSource:
                 self._telemetry.publish_failed(item.origin)
             case InternalError() as error:
                 self._telemetry.unhandled(error, origin=item.origin)
-
-
-def _read_record(raw: dict[str, Any]) -> HandledRecord:
-    attributes = raw["attributes"]
-    record = SqsRecord(
-        message_id=raw["messageId"],
-        receipt_handle=raw.get("receiptHandle", ""),
-        event_source_arn=raw["eventSourceARN"],
-        body=raw["body"],
-        message_group=attributes.get("MessageGroupId"),
-    )
-    queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
-    receive_count = int(attributes["ApproximateReceiveCount"])
-    handed_over = origin_of(raw.get("messageAttributes"), queued_at=queued_at, receive_count=receive_count)
-    return HandledRecord(
-        record=record,
-        chat=record.message_group or contact_id_of(record.body) or record.message_id,
-        queued_at=queued_at,
-        origin=handed_over
-        or Origin(
-            event_source="sqs",
-            source_id=record.message_id,
-            accepted_at=queued_at,
-            receive_count=receive_count,
-        ),
-    )

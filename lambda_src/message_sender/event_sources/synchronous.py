@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from message_sender.deadlines import Deadlines
 from message_sender.outcome import Undelivered
+from message_sender.request import parse_request
 from message_sender.retry import TimeBudget
 
 if TYPE_CHECKING:
@@ -16,14 +17,22 @@ if TYPE_CHECKING:
     from message_sender.observability import Telemetry
     from message_sender.outcome import Origin
     from message_sender.publisher import Publisher
+    from message_sender.request import ContentLimits
 
 
 class SynchronousDelivery:
     """Sends a message while its caller waits, and publishes the outcome."""
 
     def __init__(
-        self, *, sender: MessageSender, publisher: Publisher, telemetry: Telemetry, clock: Clock
+        self,
+        *,
+        content_limits: ContentLimits,
+        sender: MessageSender,
+        publisher: Publisher,
+        telemetry: Telemetry,
+        clock: Clock,
     ) -> None:
+        self._content_limits = content_limits
         self._sender = sender
         self._publisher = publisher
         self._telemetry = telemetry
@@ -36,12 +45,10 @@ class SynchronousDelivery:
         since the answer is the outcome. The caller has its answer even if the result cannot be published.
         """
         deadlines = Deadlines.of_invocation(context, self._clock, caller_waits=True)
-        delivery = self._sender.deliver(
-            text,
-            client_token=None,
-            budget=TimeBudget(deadline=deadlines.send),
-            task_token_allowed=False,
+        request = parse_request(
+            text, client_token=None, content_limits=self._content_limits, task_token_allowed=False
         )
+        delivery = self._sender.deliver(request, budget=TimeBudget(deadline=deadlines.send))
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
             self._telemetry.not_delivered_yet(origin, delivery, outcome.error)

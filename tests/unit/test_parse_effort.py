@@ -1,0 +1,201 @@
+"""The work that a text causes grows linearly with its size, whatever the text is.
+
+Counted in characters and calls, not in seconds. The seconds are in the benchmark, "poison".
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from message_sender import request
+from message_sender.errors import InvalidRequestError
+from message_sender.request import MAX_TEXT, SCHEMA, SendMessageRequest, parse_request
+from tests.support.lambda_events import request as valid_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIB = 1_048_576
+FIELDS = SCHEMA["properties"]
+ECHOED = ("ClientToken", "ContactId", "ContentType", "Metadata", "TaskToken")
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            '"',
+            "\\",
+            '\\"',
+            "\\\\",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            ":",
+            " ",
+            "\n",
+            "x",
+            "1",
+            "é",
+            "😀",
+            '"a":',
+            "\ud800",
+        ]
+    ),
+    min_size=1,
+    max_size=8,
+).map("".join)
+
+
+@st.composite
+def hostile_texts(draw: st.DrawFn, *, longest: int) -> str:
+    """A few pieces, each repeated up to a size: strings without an end, quotes, brackets, backslashes."""
+    parts = draw(st.lists(st.tuples(PIECES, st.integers(1, longest)), min_size=1, max_size=3))
+    return "".join((piece * (size // len(piece) + 1))[:size] for piece, size in parts)[:longest]
+
+
+POISONS = (
+    "[]" * 65 + '"' + '\\"' * 16_000,
+    json.dumps(valid_fields(ContentType="application/json", Content=json.dumps(['"'] * 3_000)))[:16_000],
+    "[" * 100_000,
+    '{"a":' * 30_000,
+    '"' * 100_000,
+    "\\" * 100_001,
+    "[]" * 80_000,
+)
+
+
+@dataclass
+class Effort:
+    """What parsing has cost: the lengths of the texts that were read, and how often the schema was run."""
+
+    json: list[int] = field(default_factory=list)
+    brackets: list[int] = field(default_factory=list)
+    schema_runs: int = 0
+
+
+@contextmanager
+def counted_effort() -> Iterator[Effort]:
+    effort = Effort()
+    validate, brackets = request._validator(), request._NOT_A_BRACKET  # noqa: SLF001  # counted from the outside
+
+    def loads(text: str, **options: Any) -> object:  # noqa: ANN401  # handed on
+        effort.json.append(len(text))
+        return json.loads(text, **options)
+
+    def counted_validate(fields: object) -> object:
+        effort.schema_runs += 1
+        return validate(fields)
+
+    def sub(replacement: str, text: str) -> str:
+        effort.brackets.append(len(text))
+        return brackets.sub(replacement, text)
+
+    with (
+        patch.object(request, "json", SimpleNamespace(loads=loads, dumps=json.dumps)),
+        patch.object(request, "_validator", lambda: counted_validate),
+        patch.object(request, "_NOT_A_BRACKET", SimpleNamespace(sub=sub)),
+    ):
+        yield effort
+
+
+@given(hostile_texts(longest=3_000))
+@example(POISONS[0])
+@example(POISONS[1])
+@example(POISONS[4])
+def test_the_search_for_brackets_reads_each_character_once(text: str) -> None:
+    search = request._NOT_A_BRACKET  # noqa: SLF001  # what must be linear
+    place = 0
+
+    while place < len(text):
+        match = search.match(text, place)
+        # Where there is no match, the search tries again one character later: only behind a bracket
+        assert match is not None or text[place] in "[]{}"
+        place = place + 1 if match is None else match.end()
+
+    assert place == len(text)
+
+
+def requests_of(text: str) -> dict[str, str]:
+    """Return requests that hold a text in different places."""
+    in_content = json.dumps(valid_fields(ContentType="application/json", Content=text))
+    return {
+        "the body": text,
+        "Content": in_content,
+        "Content, and the body is cut off": in_content[: -len(in_content) // 8],
+        "a field that is echoed": json.dumps(
+            valid_fields(Metadata={"note": text}, TaskToken=text, Content="")
+        ),
+        "a field that is unknown": json.dumps(valid_fields(**{f"{text}!": text})),
+    }
+
+
+@given(hostile_texts(longest=30_000))
+@example(POISONS[0])
+@example(POISONS[1])
+@example(POISONS[3])
+def test_a_text_is_read_once_and_each_part_of_it_at_most_once_more(text: str) -> None:
+    for body in requests_of(text).values():
+        with counted_effort() as effort:
+            parse_request(body, client_token="derived").text_with_client_token()
+
+        # Once as a whole, and once what Content holds as JSON text: at most 16,384 bytes
+        assert effort.json[:1] in ([], [len(body)])
+        assert effort.brackets[:1] in ([], [len(body)], effort.json[1:])
+        assert sum(effort.json[1:]) <= FIELDS["Content"]["x-max-bytes"]
+        assert sum(effort.brackets[1:]) <= FIELDS["Content"]["x-max-bytes"]
+        # Once for the request. If it is invalid: once for the echoed fields, and once more for each bad one
+        assert effort.schema_runs <= 2 + len(ECHOED)
+
+
+@pytest.mark.parametrize("body", POISONS, ids=lambda body: f"{body[:8]}... {len(body)}")
+@pytest.mark.parametrize("size", [MAX_TEXT + 1, MIB])
+def test_a_text_that_is_longer_than_any_valid_request_is_not_parsed(body: str, size: int) -> None:
+    text = (body * (size // len(body) + 1))[:size]
+
+    with counted_effort() as effort:
+        parsed = parse_request(text, client_token="derived")
+
+    assert effort == Effort()
+    assert isinstance(parsed.request, InvalidRequestError)
+    assert parsed.request.reason == (
+        f"The request is longer than {MAX_TEXT} characters, which no valid request is"
+    )
+    assert parsed.text_with_client_token() == text
+
+
+def escaped(text: str) -> str:
+    """Write every character of a text as JSON escapes."""
+    units = text.encode("utf-16-be").hex()
+    return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
+
+
+def test_the_longest_valid_request_is_parsed_however_it_is_escaped() -> None:
+    fields = {
+        "ConnectionToken": "t" * FIELDS["ConnectionToken"]["maxLength"],
+        "ContentType": max(FIELDS["ContentType"]["enum"], key=len),
+        "Content": "c" * FIELDS["Content"]["x-max-bytes"],
+        "ClientToken": "😀" * FIELDS["ClientToken"]["maxLength"],
+        "ContactId": "c" * FIELDS["ContactId"]["maxLength"],
+        "ExpiresAt": "2026-01-31T12:00:00.123456789+00:00",
+        "TaskToken": "😀" * FIELDS["TaskToken"]["maxLength"],
+    }
+    metadata = {f"{number}": "m" * 203 for number in range(10)}
+    written = [f"{escaped(name)} : {escaped(value)}" for name, value in fields.items()]
+    entries = ", ".join(f"{escaped(name)} : {escaped(value)}" for name, value in metadata.items())
+    text = "{ " + " ,\n".join([*written, f"{escaped('Metadata')} : {{ {entries} }}"]) + " }"
+
+    parsed = parse_request(text, client_token=None, content_limits="service")
+
+    assert set(json.loads(text)) == set(FIELDS)
+    assert isinstance(parsed.request, SendMessageRequest)
+    assert MAX_TEXT * 0.8 < len(text) <= MAX_TEXT
