@@ -21,8 +21,9 @@ from operations.redrive import Done, RedriveRun
 from operations.report import Report, counted
 from operations.republish import RepublishRun
 from operations.settings import RedriveSettings, RepublishSettings, SettingsError
+from smoke.command import stopped_by_signals
 from smoke.deployment import DeploymentError, read_deployment
-from smoke.session import SessionError, open_session, stop_once_at_a_signal
+from smoke.session import SessionError, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,8 @@ _OUTPUTS = {
 }
 
 
+@stopped_by_signals()
 def main(arguments: list[str]) -> int:
-    stop_once_at_a_signal()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # standard output is a text stream
     report = Report(sys.stdout)
     try:

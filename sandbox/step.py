@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from sandbox.processes import Child, ChildProcesses, stopped_by_signals
+from sandbox.processes import Child, ChildProcesses
+from smoke.command import stopped_by_signals
 
 _MAX_SECONDS = 1800
 _SECONDS_PER_DOT = 3

@@ -23,8 +23,9 @@ from sandbox.command_line import (
 from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT, local_stack
-from sandbox.processes import ChildProcesses, stopped_by_signals
+from sandbox.processes import ChildProcesses
 from sandbox.terminal import OUTCOME_STYLES, Terminal, time_of_day
+from smoke.command import stopped_by_signals
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ from operations.decisions import Rules
 from operations.inbox import Inbox
 from operations.letters import LetterQueue, UnreadableLetter
 from operations.redrive import Done, RedriveRun
-from sandbox.processes import stopped_by_signals
+from smoke.command import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
     EVENT_ID,
