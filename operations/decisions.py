@@ -30,7 +30,7 @@ class Rules:
     Attributes:
         codes: Only letters of these codes; None for all.
         codes_required: Whether letters stay unless their code is named.
-        max_age: A letter that was accepted longer ago is not tried again.
+        max_age: A letter that has been in its queue for longer is not tried again.
         settle: Whether a letter that has no outcome, and is not tried again, gets it now.
         discard: Whether a letter that has its outcome, and is too old or can never be sent, is deleted.
         leave_maybe_delivered: Whether a letter of which an earlier try may have arrived is not tried again.
@@ -125,7 +125,7 @@ def _try_again(letter: Letter, message_group: str, rules: Rules, now: datetime) 
         return Leave(reason="it may have been delivered", outcome_is_due=not letter.has_outcome)
     return Redrive(
         message_group=message_group,
-        has_dead_token=now - letter.origin.accepted_at > LIFE_OF_A_CONNECTION_TOKEN,
+        has_dead_token=now - letter.queued_at > LIFE_OF_A_CONNECTION_TOKEN,
     )
 
 
@@ -134,7 +134,7 @@ def _end_of_time(
 ) -> Failed | Rejected | None:
     if is_expired(request, now):
         return Rejected(ExpiredError("ExpiresAt is past"))
-    if now - letter.origin.accepted_at > rules.max_age:
+    if now - letter.queued_at > rules.max_age:
         return _not_tried_again()
     return None
 

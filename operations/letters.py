@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.errors import UnsupportedEventError
@@ -42,8 +43,10 @@ class Letter:
         client_token: The request's own, or the one that the function has given it, or would have.
         message_group: None where it had none.
         deduplication_id: For the messages queue: another letter has another one, a repeat has the same.
-        origin: Where it came from, whether a try may have arrived, and when it was accepted: at the latest,
-            for SQS may count what it moves from then on.
+        queued_at: When SQS accepted it into this queue, or into the one where it was finalized: it is at
+            least that old. No producer can set this time, so it decides all that depends on the age.
+        origin: Where it says that it came from, and when it was accepted first. A producer can forge both:
+            the result shows them, and they decide nothing. Whether an earlier try may have arrived.
         has_outcome: Whether its result was published before it came here.
         is_truncated: Whether a part of the body is missing.
     """
@@ -54,6 +57,7 @@ class Letter:
     client_token: str
     message_group: str | None
     deduplication_id: str
+    queued_at: datetime
     origin: Origin
     has_outcome: bool
     is_truncated: bool = False
@@ -109,7 +113,9 @@ def _copy(message: Mapping[str, Any]) -> Letter:
     if client_token is None:
         raise _UnreadableError("it has no ClientToken")
     queued_at = _queued_at(message)
-    origin = read_origin(attributes, queued_at=queued_at, receive_count=1) or Origin(
+    if "QueuedAt" in attributes:  # of a finalized dead letter
+        queued_at = min(queued_at, datetime.fromisoformat(attributes["QueuedAt"]))
+    origin = read_origin(attributes, queued_at=_queued_at(message), receive_count=1) or Origin(
         event_source="sqs",
         source_id=attributes.get("SourceId") or message["MessageId"],
         accepted_at=queued_at,
@@ -122,6 +128,7 @@ def _copy(message: Mapping[str, Any]) -> Letter:
         client_token=client_token,
         message_group=message["Attributes"].get("MessageGroupId") or attributes.get("MessageGroupId"),
         deduplication_id=message["MessageId"],
+        queued_at=queued_at,
         origin=origin,
         has_outcome=True,
         is_truncated="Truncated" in attributes,
@@ -145,6 +152,7 @@ def _moved_by_sqs(message: Mapping[str, Any], messages_queue_arn: str) -> Letter
         client_token=client_token or derived,
         message_group=system.get("MessageGroupId"),
         deduplication_id=message_id,
+        queued_at=queued_at,
         # The function was at it each time, and did not live to say what came of it
         origin=replace(origin, maybe_delivered=True),
         has_outcome=False,
@@ -177,18 +185,21 @@ def _undelivered_event(message: Mapping[str, Any]) -> Letter:
         raise _UnreadableError("it is no event of the bus: who invoked the function has to do it again")
     body = json.dumps(event["detail"])
     client_token = client_token_of_event(event)
-    origin = origin_of_event(event)
+    client_token = correlate(body, client_token=client_token).client_token or client_token
+    origin, queued_at = origin_of_event(event), _queued_at(message)
     return Letter(
         message_id=message["MessageId"],
         code=code,
         body=Secret(body),
-        client_token=correlate(body, client_token=client_token).client_token or client_token,
+        client_token=client_token,
         message_group=None,
-        deduplication_id=origin.source_id,
+        # Not the event's id alone: whoever may invoke the function can send an event with the id of another
+        # one, and SQS would drop that one as a repeat
+        deduplication_id=sha256(f"{origin.source_id} {client_token} {body}".encode()).hexdigest(),
+        queued_at=queued_at,
         origin=replace(
             origin,
-            # The event's time is its producer's to set
-            accepted_at=min(origin.accepted_at, _queued_at(message)),
+            accepted_at=min(origin.accepted_at, queued_at),
             receive_count=receive_count,
             maybe_delivered=was_invoked,
         ),
@@ -206,4 +217,9 @@ def _attributes(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _queued_at(message: Mapping[str, Any]) -> datetime:
+    """Return when SQS accepted the message into its queue.
+
+    Of what SQS moves between FIFO queues, that is when it moved it. Source: SQS developer guide, "Setting-up
+    dead-letter queue retention".
+    """
     return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)

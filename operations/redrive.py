@@ -198,6 +198,7 @@ class RedriveRun:
             # Not the bare id: that is the letter's own in this queue, and SQS would drop the copy as a repeat
             message_id=f"settled-{letter.deduplication_id}",
             until=self._patience(),
+            queued_at=letter.queued_at,
         )
 
     def _patience(self) -> float:
@@ -205,5 +206,5 @@ class RedriveRun:
 
     def _tell(self, letter: Letter | UnreadableLetter, done: Done, reason: str) -> None:
         self.totals.count[done] += 1
-        age = self.clock.now() - letter.origin.accepted_at if isinstance(letter, Letter) else None
+        age = self.clock.now() - letter.queued_at if isinstance(letter, Letter) else None
         self.tell(Handled(letter=letter, done=done, reason=reason, age=age))

@@ -183,7 +183,7 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
         assert (output.returncode, output.stderr) == (0, "")
         [row] = rows(output.stdout)
         assert row == [
-            "redrive", "11m", "ConnectionFailed", "maybe",
+            "redrive", "0m", "ConnectionFailed", "maybe",
             message_id, request["ClientToken"], alice.chat.contact_id,
         ]  # fmt: skip
         assert alice.chat.connection_token not in output.stdout

@@ -32,6 +32,7 @@ def letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> Lette
         client_token=client_token,
         message_group="chat-1",
         deduplication_id="m-1",
+        queued_at=START,
         origin=Origin(
             event_source="sqs", source_id="s-1", accepted_at=START, maybe_delivered=maybe_delivered
         ),
