@@ -106,19 +106,24 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
 
 def _republish(settings: RepublishSettings, report: Report) -> int:
     session = open_session()
-    queue_url = _outputs(session, settings.stage)["UnpublishedResultsQueueUrl"]
+    outputs = _outputs(session, settings.stage)
+    queue_url = outputs["UnpublishedResultsQueueUrl"]
+    event_bus_name = outputs["EventBusName"].rpartition(":event-bus/")[2]
+    _, partition, _, region, account, *_ = outputs["FunctionAliasArn"].split(":")
     clock, random = SystemClock(), SystemRandom().random
     sqs = BotoApi(session.client("sqs", config=CALLED_ONCE))
     run = RepublishRun(
         inbox=Inbox(sqs, queue_url, clock=clock, random=random),
         events=BotoApi(session.client("events", config=CALLED_ONCE)),
+        event_bus_name=event_bus_name,
+        event_bus_arn=f"arn:{partition}:events:{region}:{account}:event-bus/{event_bus_name}",
         dry_run=settings.dry_run,
         clock=clock,
         random=random,
         tell=report.result,
     )
     report.line(f"From  {queue_url}")
-    report.line("To    the bus that each result names")
+    report.line(f"To    {event_bus_name}")
     if settings.dry_run:
         report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
     totals = run.run()
@@ -129,7 +134,13 @@ def _republish(settings: RepublishSettings, report: Report) -> int:
 def _outputs(session: Any, stage: str) -> Mapping[str, str]:  # noqa: ANN401  # boto3 has no types
     name = f"ConnectMessageSender-{stage}"
     outputs = read_deployment(session.client("cloudformation"), name).outputs
-    needed = {*_OUTPUTS.values(), "MessageQueueUrl", "UnpublishedResultsQueueUrl", "EventBusName"}
+    needed = {
+        *_OUTPUTS.values(),
+        "MessageQueueUrl",
+        "UnpublishedResultsQueueUrl",
+        "EventBusName",
+        "FunctionAliasArn",
+    }
     if missing := sorted(needed - outputs.keys()):
         raise DeploymentError(
             f"The stack {name} has no output {missing[0]}. Deploy it as it is here:\n"

@@ -83,7 +83,7 @@ class Report:
     def result(self, result: KeptResult | None, problem: str | None) -> None:
         self._heading(_RESULT, "", "result", "source id", "client token", "why")
         what = (
-            (result.entry["DetailType"], result.source_id or "-", result.client_token or "-")
+            (result.entry["DetailType"], result.source_id, result.client_token or "-")
             if result
             else ("-", "-", "-")
         )
