@@ -21,7 +21,7 @@ from operations.redrive import Done, RedriveRun
 from operations.report import Report, counted
 from operations.republish import RepublishRun
 from operations.settings import RedriveSettings, RepublishSettings, SettingsError
-from smoke.command import stopped_by_signals
+from smoke.command import printable, stopped_by_signals
 from smoke.deployment import DeploymentError, read_deployment
 from smoke.session import SessionError, open_session
 
@@ -54,10 +54,11 @@ def main(arguments: list[str]) -> int:
         report.line("Stopped. What was done is done; the same command does the rest.")
         raise
     except (SettingsError, SessionError, DeploymentError, AwsCallError, BotoCoreError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error), lines=True)}\n")
     except ClientError as error:
         # Of calls that hold no message: the others are dealt with where they are made
-        sys.stderr.write(f"{error.operation_name}: {error.response['Error']['Message']}\n")
+        problem = f"{error.operation_name}: {error.response['Error']['Message']}"
+        sys.stderr.write(f"{printable(problem)}\n")
     return _COULD_NOT_RUN
 
 

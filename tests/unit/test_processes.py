@@ -150,10 +150,10 @@ class TestStep:
         assert (step.returncode, printed) == (0, "  Installing  done (0 s)\n")
 
     def test_what_a_command_prints_is_shown_when_it_fails(self) -> None:
-        with self.step("sh", "-c", "echo sorry; exit 3") as step:
+        with self.step("sh", "-c", r"printf 'sorry\033[2J\n'; exit 3") as step:
             printed, _ = step.communicate(timeout=10)
 
-        assert (step.returncode, printed) == (3, "  Installing  failed:\nsorry\n\n")
+        assert (step.returncode, printed) == (3, "  Installing  failed:\nsorry\\x1b[2J\n\n")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_stops_the_command(self, tmp_path: Path, number: signal.Signals) -> None:
