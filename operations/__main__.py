@@ -21,8 +21,9 @@ from operations.redrive import Done, RedriveRun
 from operations.report import Report, counted
 from operations.republish import RepublishRun
 from operations.settings import RedriveSettings, RepublishSettings, SettingsError
+from smoke.command import printable, stopped_by_signals
 from smoke.deployment import DeploymentError, read_deployment
-from smoke.session import SessionError, open_session, stop_once_at_a_signal
+from smoke.session import SessionError, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,8 @@ _OUTPUTS = {
 }
 
 
+@stopped_by_signals()
 def main(arguments: list[str]) -> int:
-    stop_once_at_a_signal()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # standard output is a text stream
     report = Report(sys.stdout)
     try:
@@ -53,10 +54,11 @@ def main(arguments: list[str]) -> int:
         report.line("Stopped. What was done is done; the same command does the rest.")
         raise
     except (SettingsError, SessionError, DeploymentError, AwsCallError, BotoCoreError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error), lines=True)}\n")
     except ClientError as error:
         # Of calls that hold no message: the others are dealt with where they are made
-        sys.stderr.write(f"{error.operation_name}: {error.response['Error']['Message']}\n")
+        problem = f"{error.operation_name}: {error.response['Error']['Message']}"
+        sys.stderr.write(f"{printable(problem)}\n")
     return _COULD_NOT_RUN
 
 
@@ -105,19 +107,24 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
 
 def _republish(settings: RepublishSettings, report: Report) -> int:
     session = open_session()
-    queue_url = _outputs(session, settings.stage)["UnpublishedResultsQueueUrl"]
+    outputs = _outputs(session, settings.stage)
+    queue_url = outputs["UnpublishedResultsQueueUrl"]
+    event_bus_name = outputs["EventBusName"].rpartition(":event-bus/")[2]
+    _, partition, _, region, account, *_ = outputs["FunctionAliasArn"].split(":")
     clock, random = SystemClock(), SystemRandom().random
     sqs = BotoApi(session.client("sqs", config=CALLED_ONCE))
     run = RepublishRun(
         inbox=Inbox(sqs, queue_url, clock=clock, random=random),
         events=BotoApi(session.client("events", config=CALLED_ONCE)),
+        event_bus_name=event_bus_name,
+        event_bus_arn=f"arn:{partition}:events:{region}:{account}:event-bus/{event_bus_name}",
         dry_run=settings.dry_run,
         clock=clock,
         random=random,
         tell=report.result,
     )
     report.line(f"From  {queue_url}")
-    report.line("To    the bus that each result names")
+    report.line(f"To    {event_bus_name}")
     if settings.dry_run:
         report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
     totals = run.run()
@@ -128,7 +135,13 @@ def _republish(settings: RepublishSettings, report: Report) -> int:
 def _outputs(session: Any, stage: str) -> Mapping[str, str]:  # noqa: ANN401  # boto3 has no types
     name = f"ConnectMessageSender-{stage}"
     outputs = read_deployment(session.client("cloudformation"), name).outputs
-    needed = {*_OUTPUTS.values(), "MessageQueueUrl", "UnpublishedResultsQueueUrl", "EventBusName"}
+    needed = {
+        *_OUTPUTS.values(),
+        "MessageQueueUrl",
+        "UnpublishedResultsQueueUrl",
+        "EventBusName",
+        "FunctionAliasArn",
+    }
     if missing := sorted(needed - outputs.keys()):
         raise DeploymentError(
             f"The stack {name} has no output {missing[0]}. Deploy it as it is here:\n"

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from message_sender.delivery import is_expired
 from message_sender.errors import DeadlineExceededError, ExpiredError, InvalidRequestError
 from message_sender.outcome import Failed, MessageResult, Rejected
-from message_sender.queues import message_group_of
-from message_sender.request import correlate, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -30,7 +28,7 @@ class Rules:
     Attributes:
         codes: Only letters of these codes; None for all.
         codes_required: Whether letters stay unless their code is named.
-        max_age: A letter that was accepted longer ago is not tried again.
+        max_age: A letter that has been in its queue for longer is not tried again.
         settle: Whether a letter that has no outcome, and is not tried again, gets it now.
         discard: Whether a letter that has its outcome, and is too old or can never be sent, is deleted.
         leave_maybe_delivered: Whether a letter of which an earlier try may have arrived is not tried again.
@@ -68,7 +66,7 @@ class Settle:
         return MessageResult(
             outcome=self.outcome,
             origin=letter.origin,
-            correlation=correlate(letter.body.reveal(), client_token=letter.client_token),
+            correlation=letter.request.correlation,
             completed_at=now,
             attempts=0,
         )
@@ -102,14 +100,10 @@ def decide(letter: Letter, rules: Rules, now: datetime) -> Decision:
         return Leave(reason="CODE leaves it out")
     if letter.is_truncated:
         return _end_of_a_copy("a part of it is missing: it was too large to be copied", rules)
-    try:
-        # By the longer limits: what the function allows is its own matter, and it rejects what is too long
-        request = parse_request(
-            letter.body.reveal(), client_token=letter.client_token, content_limits="service"
-        )
-    except InvalidRequestError as error:
-        return _end(letter, Settle(outcome=Rejected(error), message_group=letter.message_group), rules)
-    group = letter.message_group or message_group_of(request.contact_id, request.connection_token.reveal())
+    request = letter.request.request
+    if isinstance(request, InvalidRequestError):
+        return _end(letter, Settle(outcome=Rejected(request), message_group=letter.message_group), rules)
+    group = letter.message_group or letter.request.message_group or letter.message_id
     if outcome := _end_of_time(letter, request, rules, now):
         return _end(letter, Settle(outcome=outcome, message_group=group), rules)
     return _try_again(letter, group, rules, now)
@@ -125,7 +119,7 @@ def _try_again(letter: Letter, message_group: str, rules: Rules, now: datetime) 
         return Leave(reason="it may have been delivered", outcome_is_due=not letter.has_outcome)
     return Redrive(
         message_group=message_group,
-        has_dead_token=now - letter.origin.accepted_at > LIFE_OF_A_CONNECTION_TOKEN,
+        has_dead_token=now - letter.queued_at > LIFE_OF_A_CONNECTION_TOKEN,
     )
 
 
@@ -134,7 +128,7 @@ def _end_of_time(
 ) -> Failed | Rejected | None:
     if is_expired(request, now):
         return Rejected(ExpiredError("ExpiresAt is past"))
-    if now - letter.origin.accepted_at > rules.max_age:
+    if now - letter.queued_at > rules.max_age:
         return _not_tried_again()
     return None
 

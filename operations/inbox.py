@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from message_sender.errors import AwsCallError
 from operations.aws import call_patiently
-from smoke.session import signals_held_back
+from smoke.command import signals_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

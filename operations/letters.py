@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.errors import UnsupportedEventError
@@ -13,10 +14,12 @@ from message_sender.event_sources import detect
 from message_sender.event_sources.eventbridge import client_token_of_event, origin_of_event
 from message_sender.outcome import Origin
 from message_sender.queues import read_origin
-from message_sender.request import Secret, correlate, derive_client_token
+from message_sender.request import derive_client_token, json_text, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from message_sender.request import ParsedRequest
 
 MOVED_BY_SQS: Final = "MovedBySQS"
 """Stands for a code where SQS itself has moved a message that was received too often."""
@@ -38,25 +41,31 @@ class Letter:
 
     Attributes:
         code: Of its outcome; where it has none, why it is here.
-        body: JSON text, of the request alone; it may be invalid.
-        client_token: The request's own, or the one that the function has given it, or would have.
+        request: Parsed once, by the longer limits: the function rejects what is too long for it.
         message_group: None where it had none.
         deduplication_id: For the messages queue: another letter has another one, a repeat has the same.
-        origin: Where it came from, whether a try may have arrived, and when it was accepted: at the latest,
-            for SQS may count what it moves from then on.
+        queued_at: When SQS accepted it into this queue, or into the one where it was finalized: it is at
+            least that old. No producer can set this time, so it decides all that depends on the age.
+        origin: Where it says that it came from, and when it was accepted first. A producer can forge both:
+            the result shows them, and they decide nothing. Whether an earlier try may have arrived.
         has_outcome: Whether its result was published before it came here.
         is_truncated: Whether a part of the body is missing.
     """
 
     message_id: str
     code: str
-    body: Secret
-    client_token: str
+    request: ParsedRequest
     message_group: str | None
     deduplication_id: str
+    queued_at: datetime
     origin: Origin
     has_outcome: bool
     is_truncated: bool = False
+
+    @property
+    def client_token(self) -> str:
+        """The request's own, or the one that the function has given it, or would have."""
+        return str(self.request.correlation.client_token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +113,13 @@ def _copy(message: Mapping[str, Any]) -> Letter:
     attributes = _attributes(message)
     if "Code" not in attributes:
         raise _UnreadableError("it is no copy that the function has made")
-    body = message["Body"]
-    client_token = correlate(body, client_token=attributes.get("ClientToken")).client_token
-    if client_token is None:
+    request = _parse(message["Body"], attributes.get("ClientToken"))
+    if request.correlation.client_token is None:
         raise _UnreadableError("it has no ClientToken")
     queued_at = _queued_at(message)
-    origin = read_origin(attributes, queued_at=queued_at, receive_count=1) or Origin(
+    if "QueuedAt" in attributes:  # of a finalized dead letter
+        queued_at = min(queued_at, datetime.fromisoformat(attributes["QueuedAt"]))
+    origin = read_origin(attributes, queued_at=_queued_at(message), receive_count=1) or Origin(
         event_source="sqs",
         source_id=attributes.get("SourceId") or message["MessageId"],
         accepted_at=queued_at,
@@ -118,10 +128,10 @@ def _copy(message: Mapping[str, Any]) -> Letter:
     return Letter(
         message_id=message["MessageId"],
         code=attributes["Code"],
-        body=Secret(body),
-        client_token=client_token,
+        request=request,
         message_group=message["Attributes"].get("MessageGroupId") or attributes.get("MessageGroupId"),
         deduplication_id=message["MessageId"],
+        queued_at=queued_at,
         origin=origin,
         has_outcome=True,
         is_truncated="Truncated" in attributes,
@@ -130,9 +140,8 @@ def _copy(message: Mapping[str, Any]) -> Letter:
 
 def _moved_by_sqs(message: Mapping[str, Any], messages_queue_arn: str) -> Letter:
     """Read a message that was moved as it is: SQS keeps body, attributes, group and message id."""
-    body, message_id, system = message["Body"], message["MessageId"], message["Attributes"]
+    message_id, system = message["MessageId"], message["Attributes"]
     derived = derive_client_token(system.get("DeadLetterQueueSourceArn") or messages_queue_arn, message_id)
-    client_token = correlate(body, client_token=derived).client_token
     queued_at = _queued_at(message)
     receive_count = int(system["ApproximateReceiveCount"])
     origin = read_origin(_attributes(message), queued_at=queued_at, receive_count=receive_count) or Origin(
@@ -141,10 +150,10 @@ def _moved_by_sqs(message: Mapping[str, Any], messages_queue_arn: str) -> Letter
     return Letter(
         message_id=message_id,
         code=MOVED_BY_SQS,
-        body=Secret(body),
-        client_token=client_token or derived,
+        request=_parse(message["Body"], derived),
         message_group=system.get("MessageGroupId"),
         deduplication_id=message_id,
+        queued_at=queued_at,
         # The function was at it each time, and did not live to say what came of it
         origin=replace(origin, maybe_delivered=True),
         has_outcome=False,
@@ -175,25 +184,26 @@ def _undelivered_event(message: Mapping[str, Any]) -> Letter:
         raise _UnreadableError("it is neither an event nor the record of an invocation") from None
     if source != "eventbridge":
         raise _UnreadableError("it is no event of the bus: who invoked the function has to do it again")
-    body = json.dumps(event["detail"])
-    client_token = client_token_of_event(event)
-    origin = origin_of_event(event)
+    request = _parse(json_text(event["detail"]), client_token_of_event(event))
+    queued_at = _queued_at(message)
+    origin = origin_of_event(event, now=queued_at)
+    identity = f"{origin.source_id} {request.correlation.client_token} {request.text}"
     return Letter(
         message_id=message["MessageId"],
         code=code,
-        body=Secret(body),
-        client_token=correlate(body, client_token=client_token).client_token or client_token,
+        request=request,
         message_group=None,
-        deduplication_id=origin.source_id,
-        origin=replace(
-            origin,
-            # The event's time is its producer's to set
-            accepted_at=min(origin.accepted_at, _queued_at(message)),
-            receive_count=receive_count,
-            maybe_delivered=was_invoked,
-        ),
+        # Not the event's id alone: whoever may invoke the function can send an event with the id of another
+        # one, and SQS would drop that one as a repeat
+        deduplication_id=sha256(identity.encode()).hexdigest(),
+        queued_at=queued_at,
+        origin=replace(origin, receive_count=receive_count, maybe_delivered=was_invoked),
         has_outcome=False,
     )
+
+
+def _parse(text: str, client_token: str | None) -> ParsedRequest:
+    return parse_request(text, client_token=client_token, content_limits="service")
 
 
 def _attributes(message: Mapping[str, Any]) -> dict[str, str]:
@@ -206,4 +216,9 @@ def _attributes(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _queued_at(message: Mapping[str, Any]) -> datetime:
+    """Return when SQS accepted the message into its queue.
+
+    Of what SQS moves between FIFO queues, that is when it moved it. Source: SQS developer guide, "Setting-up
+    dead-letter queue retention".
+    """
     return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from message_sender.errors import AwsCallError, MessageSenderError, ResultNotPublishedError
 from message_sender.outcome import Rejected
-from message_sender.request import task_token_of
 from operations.aws import PATIENCE
 from operations.decisions import Discard, Leave, Redrive, decide
 from operations.letters import Letter, UnreadableLetter, read_letter
@@ -142,8 +141,7 @@ class RedriveRun:
         if not self.dry_run:
             try:
                 self.queues.hand_over(
-                    letter.body.reveal(),
-                    client_token=letter.client_token,
+                    letter.request,
                     origin=letter.origin,
                     message_group=decision.message_group,
                     deduplication_id=letter.deduplication_id,
@@ -182,22 +180,22 @@ class RedriveRun:
         self._tell(letter, Done.DISCARDED, decision.reason)
 
     def _answer_task(self, letter: Letter, result: MessageResult) -> None:
-        task_token = task_token_of(letter.body.reveal())
-        if task_token is not None:
+        if (task_token := letter.request.task_token) is not None:
             self.tasks.answer(task_token, result, until=self._patience())
 
     def _copy(self, letter: Letter, decision: Settle, result: MessageResult) -> None:
-        body, group = letter.body.reveal(), decision.message_group
+        group = decision.message_group
         if isinstance(decision.outcome, Rejected):
-            self.queues.copy_to_rejected(body, result, message_group=group, until=self._patience())
+            self.queues.copy_to_rejected(letter.request, result, message_group=group, until=self._patience())
             return
         self.queues.copy_to_dead_letters(
-            body,
+            letter.request,
             result,
             message_group=group or "",
             # Not the bare id: that is the letter's own in this queue, and SQS would drop the copy as a repeat
             message_id=f"settled-{letter.deduplication_id}",
             until=self._patience(),
+            queued_at=letter.queued_at,
         )
 
     def _patience(self) -> float:
@@ -205,5 +203,5 @@ class RedriveRun:
 
     def _tell(self, letter: Letter | UnreadableLetter, done: Done, reason: str) -> None:
         self.totals.count[done] += 1
-        age = self.clock.now() - letter.origin.accepted_at if isinstance(letter, Letter) else None
+        age = self.clock.now() - letter.queued_at if isinstance(letter, Letter) else None
         self.tell(Handled(letter=letter, done=done, reason=reason, age=age))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rich.cells import cell_len, set_cell_size
+
 from operations.letters import Letter
 from operations.redrive import Done
+from smoke.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +34,7 @@ class Report:
         self._has_heading = False
 
     def line(self, text: str = "") -> None:
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{printable(text)}\n")
         self._stream.flush()
 
     def letter(self, handled: Handled) -> None:
@@ -83,7 +86,7 @@ class Report:
     def result(self, result: KeptResult | None, problem: str | None) -> None:
         self._heading(_RESULT, "", "result", "source id", "client token", "why")
         what = (
-            (result.entry["DetailType"], result.source_id or "-", result.client_token or "-")
+            (result.entry["DetailType"], result.source_id, result.client_token or "-")
             if result
             else ("-", "-", "-")
         )
@@ -110,7 +113,7 @@ class Report:
     def _row(self, widths: Sequence[int], *texts: str) -> None:
         *columns, last = texts
         cells = [_cell(text, width) for text, width in zip(columns, widths, strict=True)]
-        self.line("  ".join([*cells, _plain(last)]).rstrip())
+        self.line("  ".join([*cells, printable(last)]).rstrip())
 
 
 def counted(number: int, noun: str) -> str:
@@ -118,14 +121,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _plain(text: str) -> str:
-    """Return what a terminal takes for text: what a producer wrote could hold control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def _cell(text: str, width: int) -> str:
-    text = _plain(text)
-    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"
+    """Fit a text to a width in terminal columns: an ideograph takes two, a combining mark none."""
+    text = printable(text)
+    return set_cell_size(text, width) if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…"
 
 
 def _age(age: timedelta | None) -> str:

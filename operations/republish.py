@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+
+import fastjsonschema
 
 from message_sender.aws_api import tries
 from message_sender.errors import AwsCallError
+from message_sender.outcome import RESULT_SOURCE
 from message_sender.publisher import put_events
 from operations.aws import PATIENCE
 
@@ -18,9 +23,12 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from operations.inbox import Inbox
 
-_FIELDS: Final = ("EventBusName", "Source", "DetailType", "Detail")
+_FIELDS: Final = {"EventBusName", "Source", "DetailType", "Detail"}
+_OUTCOMES: Final = {"Message Sent": "SENT", "Message Rejected": "REJECTED", "Message Failed": "FAILED"}
 _MAX_BYTES: Final = 262_144
-"""Of the entries of one call. EventBridge takes four times as much; a result has a few thousand bytes."""
+"""Of the entries of one call. EventBridge takes four times as much."""
+_MAX_CHARACTERS: Final = 131_072
+"""Of one result, which is ASCII. The largest that the function writes has a third of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,25 +37,12 @@ class KeptResult:
 
     entry: Mapping[str, str] = field(repr=False)
     message: Mapping[str, Any] = field(repr=False)
+    client_token: str | None
+    source_id: str
 
     @property
     def size(self) -> int:
-        return sum(len(value.encode()) for value in self.entry.values())
-
-    @property
-    def client_token(self) -> str | None:
-        return self._detail("ClientToken")
-
-    @property
-    def source_id(self) -> str | None:
-        return self._detail("SourceId")
-
-    def _detail(self, name: str) -> str | None:
-        try:
-            value = json.loads(self.entry["Detail"])[name]
-        except (LookupError, TypeError, ValueError, RecursionError):
-            return None
-        return value if isinstance(value, str) else None
+        return sum(map(len, self.entry.values()))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,12 +62,16 @@ class RepublishRun:
     consumers expect that one may come twice. It ends early when EventBridge takes nothing.
 
     Attributes:
+        event_bus_name: The stack's bus. Only its own results are published, on this bus alone.
+        event_bus_arn: The other form in which a result may name it.
         tell: Gets each result, and what went wrong with it: None if it was published. Nothing of a message
             that holds no result but that.
     """
 
     inbox: Inbox
     events: AwsApi
+    event_bus_name: str
+    event_bus_arn: str
     dry_run: bool
     clock: Clock
     random: Callable[[], float]
@@ -96,13 +95,23 @@ class RepublishRun:
 
     def _read(self, message: Mapping[str, Any]) -> KeptResult | None:
         try:
-            entry = json.loads(message["Body"])
-            if entry.keys() >= set(_FIELDS) and all(isinstance(entry[name], str) for name in _FIELDS):
-                return KeptResult(entry={name: entry[name] for name in _FIELDS}, message=message)
-        except (AttributeError, ValueError, RecursionError):
-            pass
-        self._failed(None, "it is no result")
-        return None
+            detail_type, detail = _parse(message["Body"], {self.event_bus_name, self.event_bus_arn})
+            entry = {
+                "EventBusName": self.event_bus_name,
+                "Source": RESULT_SOURCE,
+                "DetailType": detail_type,
+                # Written anew, so that consumers read what was checked
+                "Detail": json.dumps(detail, allow_nan=False),
+            }
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
+            self._failed(None, "it is not a result")
+            return None
+        return KeptResult(
+            entry=entry,
+            message=message,
+            client_token=detail["ClientToken"],
+            source_id=detail["SourceId"],
+        )
 
     def _publish(self, results: Sequence[KeptResult]) -> bool:
         """Publish some results. Return whether EventBridge took any."""
@@ -130,6 +139,39 @@ class RepublishRun:
     def _failed(self, result: KeptResult | None, reason: str) -> None:
         self.totals.errors += 1
         self.tell(result, reason)
+
+
+@cache
+def _schema() -> Callable[[object], object]:
+    text = (files("message_sender") / "schemas" / "message_result.json").read_text(encoding="utf-8")
+    compiled: Callable[[object], object] = fastjsonschema.compile(json.loads(text), use_default=False)
+    return compiled
+
+
+def _parse(body: str, buses: set[str]) -> tuple[str, dict[str, Any]]:
+    """Read a result as `Publisher` writes it. Return its detail type and its detail.
+
+    Raises:
+        ValueError: It is not a result of this stack. So do AttributeError, LookupError, TypeError and
+            RecursionError.
+    """
+    if len(body) > _MAX_CHARACTERS:
+        raise ValueError
+    entry = json.loads(body)
+    detail = json.loads(entry["Detail"])
+    _schema()(detail)
+    outcome = _OUTCOMES[entry["DetailType"]]
+    is_sent = outcome == "SENT"
+    if (
+        entry.keys() != _FIELDS
+        or entry["EventBusName"] not in buses
+        or entry["Source"] != RESULT_SOURCE
+        or detail["Outcome"] != outcome
+        or (detail["Message"] is not None) != is_sent
+        or (detail["Error"] is None) != is_sent
+    ):
+        raise ValueError
+    return entry["DetailType"], detail
 
 
 def _chunks(results: Sequence[KeptResult]) -> Iterator[Sequence[KeptResult]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.emulator import PortTakenError
 from sandbox.local_stack import ForeignFolderError, NotPreparedError
 from sandbox.processes import ProcessError
+from smoke.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def explanation(error: Exception, *, command: str) -> str:
             f"The emulator's {error}. Take another, or leave EMULATOR_PORT out and a free one is found:\n"
             f"    {command} EMULATOR_PORT={error.port + 1}\n"
         )
-    return f"{error}\n"
+    return f"{printable(str(error), lines=True)}\n"
 
 
 def add_stack_arguments(parser: argparse.ArgumentParser, *, folder: Path) -> None:

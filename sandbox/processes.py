@@ -12,42 +12,21 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType, TracebackType
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
 
 _LIFELINE = Path(__file__).with_name("lifeline.py")
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
 
 
 class ProcessError(Exception):
     """A child process failed, or took too long. The message ends with the last that it printed."""
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Let the first SIGINT, SIGTERM or SIGHUP raise `SystemExit(128 + number)`, and later ones do nothing.
-
-    So a second Ctrl-C does not cut short what the first one has begun: the children's orderly end.
-    """
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for each in _STOP_SIGNALS:
-            signal.signal(each, lambda _number, _frame: None)
-        raise SystemExit(128 + number)
-
-    previous = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class ChildProcesses:

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from sandbox.processes import Child, ChildProcesses, stopped_by_signals
+from sandbox.processes import Child, ChildProcesses
+from smoke.command import printable, stopped_by_signals
 
 _MAX_SECONDS = 1800
 _SECONDS_PER_DOT = 3
@@ -27,7 +28,8 @@ def main() -> int:
         if status == 0:
             _write(f" done ({time.monotonic() - started:.0f} s)\n")
         else:
-            _write(f" failed:\n{output.read_text(encoding='utf-8', errors='replace')}\n")
+            text = output.read_text(encoding="utf-8", errors="replace")
+            _write(f" failed:\n{printable(text, lines=True)}\n")
         return status
 
 

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smoke.command import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TextIO
@@ -88,28 +90,20 @@ class Terminal:
 
 
 def transcript_table(items: Iterable[TranscriptItem]) -> Table:
-    """Lay out a transcript, without what would steer the terminal."""
+    """Lay out a transcript. The lines of a message stay in its column, so none looks like another message."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
     for item in items:
         table.add_row(
-            time_of_day(item.absolute_time), _short(item.content_type), Text(printable(item.content or ""))
+            time_of_day(item.absolute_time),
+            Text(printable(_short(item.content_type))),
+            Text(printable(item.content or "", lines=True)),
         )
     if not table.row_count:
         table.add_row("no message", "", "")
     return table
-
-
-def printable(text: str) -> str:
-    """Show control characters as escapes: a message must not steer the terminal."""
-    return "".join(
-        character
-        if character.isprintable() or character == "\n"
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def time_of_day(moment: str) -> str:

@@ -8,18 +8,19 @@ import sys
 from botocore.exceptions import BotoCoreError, ClientError
 
 from smoke.chat import ChatError
+from smoke.command import printable, stopped_by_signals
 from smoke.deployment import DeploymentError, read_deployment
 from smoke.report import Report
 from smoke.run import run
-from smoke.session import SessionError, open_session, stop_once_at_a_signal
+from smoke.session import SessionError, open_session
 from smoke.settings import Settings, SettingsError
 
 _NOT_ALL_SENT = 1
 _COULD_NOT_RUN = 2
 
 
+@stopped_by_signals()
 def main() -> int:
-    stop_once_at_a_signal()
     # A terminal that cannot show a check mark must not be the end of the test
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # standard output is a text stream
     report = Report(sys.stdout)
@@ -34,11 +35,12 @@ def main() -> int:
         report.stopped()
         raise
     except (SettingsError, SessionError, DeploymentError, ChatError, BotoCoreError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error), lines=True)}\n")
         return _COULD_NOT_RUN
     except ClientError as error:
         # Of calls that hold no token: the others are dealt with where they are made
-        sys.stderr.write(f"{error.operation_name}: {error.response['Error']['Message']}\n")
+        problem = f"{error.operation_name}: {error.response['Error']['Message']}"
+        sys.stderr.write(f"{printable(problem)}\n")
         return _COULD_NOT_RUN
     report.run(outcome)
     return 0 if outcome.passed else _NOT_ALL_SENT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from smoke.command import printable
 from smoke.settings import NewChat
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Refused:
     status: int | None
 
     def __str__(self) -> str:
-        return self.code if self.status is None else f"{self.status} {self.code}"
+        return printable(self.code if self.status is None else f"{self.status} {self.code}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,7 +163,7 @@ def _start_chat(wanted: NewChat, *, run_id: str, connect: Any, participant: Any)
     except ClientError as error:
         # This request holds no token
         raise ChatError(
-            f"StartChatContact: {_refused(error)}: {error.response['Error']['Message']}"
+            f"StartChatContact: {_refused(error)}: {printable(error.response['Error']['Message'])}"
         ) from None
     return Chat(
         contact_id=started["ContactId"],

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.terminal import Terminal
+from smoke.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,11 +53,11 @@ class Report:
     def run(self, run: Run) -> None:
         ended = f"ended by {run.chat_ended_by}" if run.chat_ended_by else "not ended by this test"
         self._terminal.print()
-        self._terminal.print(Text(f"Messages to contact {run.contact_id}, {ended}", style="bold"))
+        self._terminal.print(Text(printable(f"Messages to contact {run.contact_id}, {ended}"), style="bold"))
         self._deliveries(run.deliveries, results_watched=run.not_watched is None)
         if run.not_watched is not None:
             self._terminal.print(
-                Text(f"The results were not watched: {run.not_watched}. That takes {_RIGHTS}.")
+                Text(printable(f"The results were not watched: {run.not_watched}. That takes {_RIGHTS}."))
             )
             self._terminal.print()
         self._terminal.print(
@@ -82,13 +83,14 @@ class Report:
             result = (
                 delivery.result.outcome if delivery.result else "none" if results_watched else "not watched"
             )
+            answer = delivery.answer.outcome or ("accepted" if delivery.answer.problem is None else "refused")
             table.add_row(
                 mark,
                 delivery.source,
-                delivery.answer.outcome or ("accepted" if delivery.answer.problem is None else "refused"),
-                result,
+                Text(printable(answer)),
+                Text(printable(result)),
                 "once" if delivery.times_shown == 1 else f"{delivery.times_shown} times",
-                Text("; ".join(delivery.problems), style="red"),
+                Text(printable("; ".join(delivery.problems)), style="red"),
             )
         self._terminal.print(table)
 
@@ -97,5 +99,5 @@ class Report:
         table.add_column(no_wrap=True)
         table.add_column(ratio=1)
         for observation in observations:
-            table.add_row(observation.what, observation.seen)
+            table.add_row(observation.what, Text(printable(observation.seen)))
         self._terminal.print(table)

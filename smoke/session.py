@@ -1,18 +1,10 @@
-"""Who acts on the stack, and how it is interrupted: the same for every command on a deployed stack."""
+"""The AWS session that every command on a deployed stack uses."""
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import boto3
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SessionError(Exception):
@@ -37,25 +29,3 @@ def open_session() -> Any:  # noqa: ANN401  # boto3 has no types
             "There is no AWS Region. Name that of the stack:\n    export AWS_DEFAULT_REGION=<region>"
         )
     return session
-
-
-def stop_once_at_a_signal() -> None:
-    """Let the first signal raise SystemExit and later ones do nothing: the cleaning up is not cut short."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for each in _STOP_SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    for number in _STOP_SIGNALS:
-        signal.signal(number, stop)
-
-
-@contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Have the signals that stop a command act on it only when this block has ended."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -77,7 +77,7 @@ class Queues:
         copy = _copy(request, result, message_group)
         self._call("SendMessage", {"QueueUrl": self._rejected_queue_url, **copy}, until=until)
 
-    def copy_to_dead_letters(
+    def copy_to_dead_letters(  # noqa: PLR0913  # what makes a message of a FIFO queue, all named
         self,
         request: ParsedRequest,
         result: MessageResult,
@@ -85,17 +85,20 @@ class Queues:
         message_group: str,
         message_id: str,
         until: float,
+        queued_at: datetime | None = None,
     ) -> None:
         """Copy a message that could not be sent in time to the dead-letter queue, its ClientToken written in.
 
         Args:
             message_group: Of the message in its queue, kept for a redrive.
             message_id: Of the message in its queue: SQS drops a second copy within 5 minutes.
+            queued_at: When SQS accepted a dead letter of which this is the copy. Unlike `AcceptedAt`, this
+                attribute never comes from a producer, so a redrive can take the age from it.
 
         Raises:
             AwsCallError: The copy was not made.
         """
-        copy = _copy(request, result, message_group)
+        copy = _copy(request, result, message_group, queued_at)
         fifo = {"MessageGroupId": message_group, "MessageDeduplicationId": message_id}
         self._call("SendMessage", {"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
 
@@ -246,11 +249,17 @@ def _string_values(attributes: object) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def _copy(request: ParsedRequest, result: MessageResult, message_group: str | None) -> dict[str, Any]:
+def _copy(
+    request: ParsedRequest,
+    result: MessageResult,
+    message_group: str | None,
+    queued_at: datetime | None = None,
+) -> dict[str, Any]:
     attributes = {
         "Code": result.code,
         "ClientToken": result.correlation.client_token,
         "MessageGroupId": message_group,
+        "QueuedAt": queued_at and queued_at.astimezone(UTC).isoformat(),
         **origin_attributes(replace(result.origin, maybe_delivered=result.maybe_delivered)),
     }
     copy, fitting = _fitting(

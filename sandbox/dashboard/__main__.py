@@ -18,7 +18,8 @@ from sandbox.command_line import (
 from sandbox.dashboard.picture import draw
 from sandbox.dashboard.traffic import run
 from sandbox.local_stack import FOLDER, ROOT, local_stack
-from sandbox.processes import ChildProcesses, stopped_by_signals
+from sandbox.processes import ChildProcesses
+from smoke.command import stopped_by_signals
 
 PICTURE = ROOT / "docs/images/dashboard.svg"
 

@@ -20,8 +20,9 @@ from sandbox.demo.report import Report
 from sandbox.demo.run import send_all
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import FOLDER, local_stack
-from sandbox.processes import ChildProcesses, stopped_by_signals
+from sandbox.processes import ChildProcesses
 from sandbox.terminal import Terminal
+from smoke.command import stopped_by_signals
 
 _NOT_AS_EXPECTED = 1
 

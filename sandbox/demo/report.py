@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.demo.verdict import as_expected, outcome_of
-from sandbox.terminal import OUTCOME_STYLES, printable, time_of_day, transcript_table
+from sandbox.terminal import OUTCOME_STYLES, time_of_day, transcript_table
+from smoke.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence, Sized
@@ -78,7 +79,7 @@ class Report:
             self._print(
                 Text.assemble(
                     (printable(record.chat.name), "bold cyan"),
-                    (f"  contact {record.contact_id}", "dim"),
+                    (printable(f"  contact {record.contact_id}"), "dim"),
                     ("  ended before its first message" if record.chat.ended else "", "dim"),
                     (f"  {record.connections} connection tokens" if record.connections > 1 else "", "dim"),
                 )
@@ -92,7 +93,7 @@ class Report:
         self._print()
         self._print(Text("Totals", style="bold"))
         messages, transcripts = _count(run.sendings, "message"), _count(run.chats, "transcript")
-        self._print(Text(f"  {messages}: {counts}; {shown} shown in {transcripts}"))
+        self._print(Text(printable(f"  {messages}: {counts}; {shown} shown in {transcripts}")))
         self._print()
         for check in checks:
             mark = ("✓ ", "green") if check.passed else ("✗ ", "red")
@@ -120,11 +121,11 @@ def _outcome_row(sending: Sending) -> list[Text]:
     return [
         Text(str(message.number)),
         Text(message.route),
-        Text("" if result is None else result.event_source),
+        Text(printable("" if result is None else result.event_source)),
         Text(printable(message.chat)),
-        Text(outcome.outcome if outcome else "no result", style=style),
-        Text((outcome.code if outcome else None) or "", style=style),
-        Text((result.message_id if result else None) or "", no_wrap=True, overflow="ellipsis"),
+        Text(printable(outcome.outcome if outcome else "no result"), style=style),
+        Text(printable((outcome.code if outcome else None) or ""), style=style),
+        Text(printable((result.message_id if result else None) or ""), no_wrap=True, overflow="ellipsis"),
         Text(time_of_day(result.completed_at) if result else ""),
         Text(printable(note), style="dim" if as_expected(sending) else "bold red"),
     ]

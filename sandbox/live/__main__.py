@@ -23,8 +23,9 @@ from sandbox.command_line import (
 from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT, local_stack
-from sandbox.processes import ChildProcesses, stopped_by_signals
+from sandbox.processes import ChildProcesses
 from sandbox.terminal import OUTCOME_STYLES, Terminal, time_of_day
+from smoke.command import printable, stopped_by_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def _run(
         while True:
             try:
                 for result in stack.results.receive():
-                    terminal.print_line(_result_line(result))
+                    terminal.print_line(result_line(result))
                 _update_code(code, stack, terminal)
             except BotoCoreError:
                 time.sleep(_LAST_BREATH_SECONDS)
@@ -116,13 +117,14 @@ def _heading(terminal: Terminal, text: str) -> None:
     terminal.print(Text(f"\n{text}\n", style="bold"))
 
 
-def _result_line(result: ResultEvent) -> Text:
+def result_line(result: ResultEvent) -> Text:
+    what = f"message {result.message_id}" if result.code is None else f"{result.code}: {result.reason}"
     return Text.assemble(
         (f"{time_of_day(result.completed_at)}  ", "dim"),
         (f"{result.outcome:<8}  ", OUTCOME_STYLES[result.outcome]),
-        f"{result.event_source:<11}  ",
-        (f"contact {result.contact_id or '–'}  ", "dim"),
-        f"message {result.message_id}" if result.code is None else f"{result.code}: {result.reason}",
+        printable(f"{result.event_source:<11}  "),
+        (printable(f"contact {result.contact_id or '–'}  "), "dim"),
+        printable(what),
     )
 
 

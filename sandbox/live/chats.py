@@ -13,6 +13,7 @@ from sandbox.live.commands import chat_environment
 from sandbox.local_stack import FOLDER, open_chat, participant_url_file
 from sandbox.participant_service.control import ControlCallError, ParticipantControl
 from sandbox.terminal import Terminal, transcript_table
+from smoke.command import printable
 
 
 class _NoSandboxError(Exception):
@@ -38,7 +39,7 @@ def main() -> int:
         )
         return COULD_NOT_RUN
     except ControlCallError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error))}\n")
         return COULD_NOT_RUN
     return 0
 

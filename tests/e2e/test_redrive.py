@@ -33,7 +33,7 @@ from message_sender.errors import AwsCallError, ConnectionFailedError
 from message_sender.outcome import Failed, MessageResult, Origin
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
-from message_sender.request import Correlation, derive_client_token
+from message_sender.request import Correlation, derive_client_token, parse_request
 from operations.aws import BotoApi
 from sandbox.participant_service.faults import Status
 from tests.support.coverage import measured_environ
@@ -99,7 +99,7 @@ class Operator:
             attempts=3,
         )
         self.queues().copy_to_dead_letters(
-            json.dumps(request),
+            parse_request(json.dumps(request), client_token=None),
             result,
             message_group=request["ContactId"],
             message_id=message_id,
@@ -183,7 +183,7 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
         assert (output.returncode, output.stderr) == (0, "")
         [row] = rows(output.stdout)
         assert row == [
-            "redrive", "11m", "ConnectionFailed", "maybe",
+            "redrive", "0m", "ConnectionFailed", "maybe",
             message_id, request["ClientToken"], alice.chat.contact_id,
         ]  # fmt: skip
         assert alice.chat.connection_token not in output.stdout

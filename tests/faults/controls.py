@@ -17,6 +17,7 @@ from message_sender.event_sources.sqs import SqsSource
 from message_sender.outcome import Failed
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.request import ParsedRequest
 from operations.letters import LetterQueue
 from tests.faults import scenarios
 from tests.faults.operator_model import Operator
@@ -60,7 +61,7 @@ def _random_client_token() -> Iterator[None]:
 
 @contextmanager
 def _copy_without_client_token() -> Iterator[None]:
-    with patch("message_sender.queues.with_client_token", lambda text, _: text):
+    with patch.object(ParsedRequest, "text_with_client_token", lambda parsed: parsed.text):
         yield
 
 

@@ -119,6 +119,8 @@ class Operator:
         run = RepublishRun(
             inbox=self._inbox("unpublished"),
             events=self._api("events"),
+            event_bus_name="bus",
+            event_bus_arn="arn:aws:events:eu-central-1:000000000000:event-bus/bus",
             dry_run=False,
             clock=self._time,
             random=self._random.random,

@@ -84,12 +84,15 @@ def event(accepted_at: datetime, *, event_id: str = EVENT_ID, **fields: Any) -> 
     }
 
 
-def put_undelivered_event(client: FakeAwsClient, letter: Mapping[str, Any]) -> StoredMessage:
+def put_undelivered_event(
+    client: FakeAwsClient, letter: Mapping[str, Any], *, age: timedelta = timedelta()
+) -> StoredMessage:
     """Put an event that EventBridge could not hand over, as its user guide shows it."""
     rule = "arn:aws:events:eu-central-1:000000000000:rule/bus/requests"
     return client.put(
         EVENTS,
         json.dumps(letter),
+        age=age,
         attributes={
             "RULE_ARN": rule,
             "TARGET_ARN": "arn:aws:lambda:eu-central-1:000000000000:function:sender:live",
@@ -101,7 +104,12 @@ def put_undelivered_event(client: FakeAwsClient, letter: Mapping[str, Any]) -> S
 
 
 def put_failed_invocation(
-    client: FakeAwsClient, payload: object, *, condition: str = "RetriesExhausted", count: int = 3
+    client: FakeAwsClient,
+    payload: object,
+    *,
+    condition: str = "RetriesExhausted",
+    count: int = 3,
+    age: timedelta = timedelta(),
 ) -> StoredMessage:
     """Put the record of an asynchronous invocation, as the Lambda developer guide shows it."""
     record = {
@@ -117,4 +125,4 @@ def put_failed_invocation(
         "responseContext": {"statusCode": 200, "executedVersion": "7", "functionError": "Unhandled"},
         "responsePayload": {"errorMessage": "told to fail", "errorType": "ThrottledError"},
     }
-    return client.put(EVENTS, json.dumps(record))
+    return client.put(EVENTS, json.dumps(record), age=age)

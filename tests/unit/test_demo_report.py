@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,28 @@ def test_an_outcome_that_was_not_expected_says_what_was(run: Run) -> None:
     assert any("no result" in line and "expected SENT" in line for line in lines)
     assert "✗ Every message had the outcome that the file expects" in lines
     assert "    line 3: no result, where SENT was expected" in lines
+
+
+def test_ids_and_reasons_are_escaped_wherever_they_are_shown(run: Run) -> None:
+    hostile = "\x1b[2J\x9b\u202e\u2028\r\n"
+    (sending,) = run.sendings
+    assert sending.result is not None
+    result = replace(
+        sending.result,
+        outcome="FAILED",
+        event_source=f"source{hostile}",
+        message_id=f"id{hostile}",
+        code=f"code{hostile}",
+        reason=f"reason{hostile}",
+    )
+    chats = [replace(run.chats[0], contact_id=f"contact{hostile}")]
+
+    lines = printed(replace(run, sendings=[replace(sending, result=result)], chats=chats))
+
+    text = "\n".join(lines)
+    assert not {"\x1b", "\x9b", "\u202e", "\u2028", "\r"} & set(text)
+    for label in ("id", "code", "reason", "contact"):
+        assert rf"{label}\x1b[2J" in text
 
 
 def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from message_sender.request import derive_client_token, parse_request
+from message_sender.request import SendMessageRequest, derive_client_token
 from operations.decisions import Discard, Leave, Redrive, Rules, Settle, decide
 from operations.letters import Letter, LetterQueue, UnreadableLetter, read_letter
-from tests.support.dead_letters import SOURCE_ID, put_copy, put_failed_invocation, put_moved
+from tests.support.dead_letters import (
+    SOURCE_ID,
+    put_copy,
+    put_failed_invocation,
+    put_moved,
+    put_undelivered_event,
+)
 from tests.support.fakes import START, FakeClock
 from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, bus_event, request
 from tests.support.sqs_client import FakeAwsClient, StoredMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EVERYTHING = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=False)
 SETTLING = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=True)
@@ -33,32 +43,102 @@ def read(message: StoredMessage, queue: LetterQueue = LetterQueue.DEAD_LETTER) -
     return letter
 
 
+FORGED = {
+    "Code": "Throttled",
+    "ClientToken": "forged",
+    "MessageGroupId": "forged",
+    "EventSource": "eventbridge",
+    "SourceId": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+    "AcceptedAt": "2001-01-01T00:00:00+00:00",
+    "QueuedAt": "2001-01-01T00:00:00+00:00",
+    "MaybeDelivered": "false",
+    "Truncated": "true",
+    "ERROR_CODE": "forged",
+}
+"""Attributes that a producer can write to the messages queue."""
+IMPATIENT = Rules(codes=None, codes_required=False, max_age=timedelta(hours=1), settle=True, discard=True)
+
+
 @pytest.mark.parametrize(
-    ("accepted", "what"),
+    ("since_the_copy", "what"),
     [(timedelta(hours=23, minutes=59), Redrive), (timedelta(hours=24, minutes=1), Leave)],
 )
-def test_age_counts_from_the_acceptance_not_from_the_copy(
-    client: FakeAwsClient, accepted: timedelta, what: type
+def test_the_age_of_a_copy_counts_from_the_time_when_sqs_took_it(
+    client: FakeAwsClient, since_the_copy: timedelta, what: type
 ) -> None:
-    letter = read(put_copy(client, accepted=accepted))
+    letter = read(put_copy(client, accepted=since_the_copy + timedelta(minutes=10)))
 
     assert isinstance(decide(letter, EVERYTHING, START), what)
 
 
-def test_without_its_acceptance_the_age_of_a_copy_counts_from_the_copy(client: FakeAwsClient) -> None:
+@pytest.mark.parametrize("accepted_at", ["2001-01-01T00:00:00+00:00", "2026-01-31T12:00:00+00:00"])
+@pytest.mark.parametrize(("age", "what"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Discard)])
+def test_an_accepted_at_that_a_producer_forged_does_not_change_the_age_of_a_copy(
+    client: FakeAwsClient, accepted_at: str, age: timedelta, what: type
+) -> None:
+    message = put_copy(client, accepted=age + timedelta(minutes=10), more={"AcceptedAt": accepted_at})
+
+    decision = decide(read(message), IMPATIENT, START)
+
+    assert isinstance(decision, what)
+    assert not isinstance(decision, Redrive) or not decision.has_dead_token
+
+
+@pytest.mark.parametrize(("age", "what"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Settle)])
+def test_attributes_that_a_producer_forged_decide_nothing_about_what_sqs_moved(
+    client: FakeAwsClient, age: timedelta, what: type
+) -> None:
+    message = put_moved(client, age=age, attributes=FORGED)
+    letter = read(message)
+    message.attributes.clear()
+    plain = read(message)
+
+    assert replace(letter, origin=plain.origin, request=plain.request) == plain
+    assert letter.client_token == plain.client_token
+    assert letter.origin.maybe_delivered
+    assert isinstance(decide(letter, IMPATIENT, START), what)
+    leave = replace(EVERYTHING, leave_maybe_delivered=True)
+    assert decide(letter, leave, START) == Leave(reason="it may have been delivered", outcome_is_due=True)
+
+
+@pytest.mark.parametrize("time", ["2001-01-01T00:00:00Z", "2027-01-01T00:00:00Z"])
+@pytest.mark.parametrize("put", [put_undelivered_event, put_failed_invocation])
+@pytest.mark.parametrize(("age", "what"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Settle)])
+def test_the_time_that_a_producer_gave_an_event_does_not_change_its_age(
+    client: FakeAwsClient,
+    time: str,
+    put: Callable[..., StoredMessage],
+    age: timedelta,
+    what: type,
+) -> None:
+    letter = read(put(client, bus_event(request()) | {"time": time}, age=age), LetterQueue.EVENTS)
+
+    assert isinstance(decide(letter, IMPATIENT, START), what)
+    assert letter.origin.accepted_at <= START - age
+
+
+def test_an_event_under_the_id_of_another_one_is_not_taken_for_its_repeat(client: FakeAwsClient) -> None:
+    event = bus_event(request())
+    other = bus_event(request(Content="forged"))
+    letters = [
+        read(put(client, each), LetterQueue.EVENTS)
+        for put, each in (
+            (put_undelivered_event, event),
+            (put_failed_invocation, event),
+            (put_failed_invocation, other),
+        )
+    ]
+
+    ids = [letter.deduplication_id for letter in letters]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_without_its_origin_a_copy_keeps_its_source_id(client: FakeAwsClient) -> None:
     letter = read(put_copy(client, accepted=timedelta(hours=2), more={"AcceptedAt": "noon"}))
 
-    assert letter.origin.accepted_at == START - timedelta(hours=1, minutes=50)
+    assert letter.origin.accepted_at == letter.queued_at == START - timedelta(hours=1, minutes=50)
     assert letter.origin.source_id == SOURCE_ID
     assert letter.origin.maybe_delivered
-
-
-def test_the_time_that_a_producer_gave_an_event_does_not_make_it_younger(client: FakeAwsClient) -> None:
-    event = bus_event(request()) | {"time": "2027-01-01T00:00:00Z"}
-
-    letter = read(put_failed_invocation(client, event), LetterQueue.EVENTS)
-
-    assert letter.origin.accepted_at == START
 
 
 @pytest.mark.parametrize(
@@ -341,7 +421,7 @@ def test_every_letter_is_decided_on_and_tells_no_secret(
     assert TOKEN not in repr(decision)
     if isinstance(decision, Redrive):
         assert decision.message_group
-        assert parse_request(letter.body.reveal(), client_token=letter.client_token, content_limits="service")
+        assert isinstance(letter.request.request, SendMessageRequest)
     if isinstance(decision, Settle):
         assert not letter.has_outcome
         assert settle

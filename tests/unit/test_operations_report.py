@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from rich.cells import cell_len
 
 from message_sender.outcome import Origin
-from message_sender.request import Secret
+from message_sender.request import parse_request
+from operations import __main__ as program
 from operations.letters import Letter, UnreadableLetter
 from operations.redrive import Done, Handled, Totals
 from operations.report import Report
-from operations.republish import Republished
+from operations.republish import KeptResult, Republished
 from tests.support.fakes import START
 
 
@@ -28,10 +33,10 @@ def letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> Lette
     return Letter(
         message_id="m-1",
         code="Throttled",
-        body=Secret("secret text"),
-        client_token=client_token,
+        request=parse_request("secret text", client_token=client_token),
         message_group="chat-1",
         deduplication_id="m-1",
+        queued_at=START,
         origin=Origin(
             event_source="sqs", source_id="s-1", accepted_at=START, maybe_delivered=maybe_delivered
         ),
@@ -89,14 +94,64 @@ def test_an_age_is_shown_in_its_largest_unit(age: timedelta, shown: str) -> None
     assert printed(Handled(letter=letter(), done=Done.LEFT, reason="", age=age)).split()[1] == shown
 
 
-def test_what_a_producer_wrote_does_not_reach_the_terminal_as_a_command() -> None:
-    forged = letter(client_token="\x1b[2J\r\n" + "x" * 100)
+HOSTILE = "\x1b[2J\x9b\u202e\u2028\r\n"
+SHOWN = r"\x1b[2J\x9b\u202e\u2028\r\n"
 
-    line = printed(Handled(letter=forged, done=Done.LEFT, reason="", age=None))
 
-    assert line.count("\n") == 1
-    assert "\x1b" not in line
-    assert "x…" in line
+@pytest.mark.parametrize("field", ["code", "client_token", "message_group"])
+def test_what_a_producer_wrote_does_not_reach_the_terminal_as_a_command(field: str) -> None:
+    changed: dict[str, Any] = {field: HOSTILE}
+    forged = letter(**changed) if field == "client_token" else replace(letter(), **changed)
+
+    line = printed(Handled(letter=forged, done=Done.LEFT, reason=f"a reason {HOSTILE}", age=None))
+
+    assert line.splitlines() == [line.removesuffix("\n")]
+    assert line.endswith(f"  a reason {SHOWN}\n")
+    assert r" \x1b[2J\x9b\u202e" in line
+
+
+def test_the_source_id_of_a_letter_and_the_id_of_an_unreadable_one_are_escaped() -> None:
+    forged = letter()
+    forged = replace(forged, origin=replace(forged.origin, source_id=HOSTILE))
+    unreadable = UnreadableLetter(message_id=HOSTILE, reason="")
+
+    for each in (forged, unreadable):
+        assert SHOWN in printed(Handled(letter=each, done=Done.LEFT, reason="", age=None))
+
+
+def test_the_ids_of_a_result_are_escaped() -> None:
+    stream = io.StringIO()
+    result = KeptResult(
+        entry={"DetailType": "Message Sent"}, message={}, client_token=HOSTILE, source_id=HOSTILE
+    )
+
+    Report(stream).result(result, None)
+
+    assert stream.getvalue().splitlines()[-1].count(SHOWN) == 2
+
+
+def test_what_a_service_answers_does_not_reach_the_terminal_as_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": "Denied", "Message": HOSTILE}}, "DescribeStacks")
+
+    monkeypatch.setattr(program, "open_session", refuse)
+
+    assert program.main(["redrive"]) == 2
+    assert capsys.readouterr().err == f"DescribeStacks: {SHOWN}\n"
+
+
+def test_columns_stay_in_line_whatever_the_width_of_a_character() -> None:
+    tokens = ["c-1", "日本語" * 20, "👩\u200d👩\u200d👧 chat", "\x1b" * 20]
+
+    lines = [
+        printed(Handled(letter=letter(client_token=token), done=Done.LEFT, reason="why", age=None)).rstrip()
+        for token in tokens
+    ]
+
+    assert len({cell_len(line) for line in lines}) == 1
+    assert "…" in lines[1]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import ChildProcesses, ProcessError, stopped_by_signals
+from sandbox.processes import ChildProcesses, ProcessError
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,40 +131,6 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
     wait_until_gone(grandchild)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_program(number: signal.Signals) -> None:
-    with pytest.raises(SystemExit) as raised, stopped_by_signals():
-        signal.raise_signal(number)
-
-    assert raised.value.code == 128 + number
-
-
-def test_a_second_signal_does_not_cut_the_stopping_short() -> None:
-    stopped = []
-
-    def run() -> None:
-        with stopped_by_signals():
-            try:
-                signal.raise_signal(signal.SIGINT)
-            finally:
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGTERM)
-                stopped.append(True)
-
-    with pytest.raises(SystemExit):
-        run()
-    assert stopped
-
-
-def test_the_handlers_of_before_come_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
-
-    with stopped_by_signals():
-        assert signal.getsignal(signal.SIGINT) != before
-
-    assert signal.getsignal(signal.SIGINT) is before
-
-
 class TestStep:
     """What shows that an installation is alive."""
 
@@ -184,10 +150,10 @@ class TestStep:
         assert (step.returncode, printed) == (0, "  Installing  done (0 s)\n")
 
     def test_what_a_command_prints_is_shown_when_it_fails(self) -> None:
-        with self.step("sh", "-c", "echo sorry; exit 3") as step:
+        with self.step("sh", "-c", r"printf 'sorry\033[2J\n'; exit 3") as step:
             printed, _ = step.communicate(timeout=10)
 
-        assert (step.returncode, printed) == (3, "  Installing  failed:\nsorry\n\n")
+        assert (step.returncode, printed) == (3, "  Installing  failed:\nsorry\\x1b[2J\n\n")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_stops_the_command(self, tmp_path: Path, number: signal.Signals) -> None:

@@ -25,7 +25,7 @@ from operations.decisions import Rules
 from operations.inbox import Inbox
 from operations.letters import LetterQueue, UnreadableLetter
 from operations.redrive import Done, RedriveRun
-from sandbox.processes import stopped_by_signals
+from smoke.command import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
     EVENT_ID,
@@ -607,13 +607,12 @@ def test_what_can_never_be_sent_is_rejected_and_lies_with_the_rejected(
 def test_an_old_event_gets_its_outcome_and_can_still_be_tried_again(
     operator: Operator, was_invoked: bool
 ) -> None:
-    letter = event(START - timedelta(hours=25))
-    if was_invoked:
-        put_failed_invocation(operator.client, letter)
-    else:
-        put_undelivered_event(operator.client, letter)
+    put = put_failed_invocation if was_invoked else put_undelivered_event
+    put(operator.client, event(START - timedelta(hours=25)), age=timedelta(hours=25))
 
     operator.redrive(LetterQueue.EVENTS, settle=True)
+    operator.redrive()
+    assert operator.reasons == ["it is older than MAX_AGE"]
     operator.redrive(max_age=timedelta(days=2))
 
     [result] = operator.results
@@ -806,7 +805,7 @@ def test_what_cannot_be_read_is_not_discarded(operator: Operator, queue: LetterQ
 @pytest.mark.parametrize("was_invoked", [False, True])
 def test_no_dead_event_is_discarded(operator: Operator, was_invoked: bool) -> None:
     put = put_failed_invocation if was_invoked else put_undelivered_event
-    letter = put(operator.client, event(START - timedelta(hours=25)))
+    letter = put(operator.client, event(START), age=timedelta(hours=25))
 
     totals = operator.redrive(LetterQueue.EVENTS, max_age=timedelta(), discard=True)
 

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from message_sender.errors import InvalidRequestError
-from message_sender.outcome import MessageResult, Origin, Rejected
+from message_sender.errors import InvalidRequestError, ThrottledError
+from message_sender.outcome import Failed, MessageResult, Origin, Rejected, Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import Correlation
 from operations.aws import BotoApi
 from operations.inbox import Inbox
+from operations.report import Report
 from operations.republish import RepublishRun
 from tests.support.dead_letters import UNPUBLISHED
 from tests.support.fakes import FakeClock
+from tests.support.lambda_events import TEXT
 from tests.support.sqs_client import FakeAwsClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from message_sender.outcome import Outcome
     from operations.republish import KeptResult, Republished
+
+Change: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], object]
+
+
+BUS_ARN = "arn:aws:events:eu-central-1:000000000000:event-bus/the-bus"
 
 
 @dataclass
@@ -32,11 +42,19 @@ class Operator:
 
     clock: FakeClock = field(default_factory=FakeClock)
     told: list[tuple[str | None, str | None]] = field(default_factory=list)
+    report: Report = field(default_factory=lambda: Report(io.StringIO()))
 
     def __post_init__(self) -> None:
         self.client = FakeAwsClient(clock=self.clock)
 
-    def keep(self, count: int, *, metadata: Mapping[str, str] | None = None) -> None:
+    def keep(
+        self,
+        count: int,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        outcome: Outcome | None = None,
+        event_bus_name: str = "the-bus",
+    ) -> None:
         """Have the function keep results, as it does while the bus is down."""
         api = BotoApi(self.client)
         queues = Queues(
@@ -49,11 +67,11 @@ class Operator:
             random=lambda: 0.0,
         )
         publisher = Publisher(
-            events=api, event_bus_name="the-bus", queues=queues, clock=self.clock, random=lambda: 0.0
+            events=api, event_bus_name=event_bus_name, queues=queues, clock=self.clock, random=lambda: 0.0
         )
         results = [
             MessageResult(
-                outcome=Rejected(InvalidRequestError("Content is required")),
+                outcome=outcome or Rejected(InvalidRequestError("Content is required")),
                 origin=Origin(event_source="sqs", source_id=f"s-{number}", accepted_at=self.clock.now()),
                 correlation=Correlation(client_token=f"c-{number}", metadata=metadata or {}),
                 completed_at=self.clock.now(),
@@ -71,16 +89,30 @@ class Operator:
         self.told = []
 
         def tell(result: KeptResult | None, problem: str | None) -> None:
+            self.report.result(result, problem)
             self.told.append((result.client_token if result else None, problem))
 
         return RepublishRun(
             inbox=Inbox(api, UNPUBLISHED, clock=self.clock, random=lambda: 0.0),
             events=api,
+            event_bus_name="the-bus",
+            event_bus_arn=BUS_ARN,
             dry_run=dry_run,
             clock=self.clock,
             random=lambda: 0.0,
             tell=tell,
         ).run()
+
+    def keep_changed(self, change: Change) -> None:
+        """Keep what only looks like a result: its entry or its detail was changed."""
+        self.keep(1)
+        [message] = self.client.queues[UNPUBLISHED]
+        entry = json.loads(message.body)
+        detail = json.loads(entry["Detail"])
+        change(entry, detail)
+        if entry.get("Detail"):
+            entry["Detail"] = json.dumps(detail)
+        message.body = json.dumps(entry)
 
     @property
     def kept(self) -> int:
@@ -155,15 +187,140 @@ def test_a_run_ends_when_eventbridge_takes_nothing(operator: Operator) -> None:
     assert operator.kept == 30
 
 
-@pytest.mark.parametrize("body", ["no JSON", "[]", "7", "{}", '{"EventBusName": 1}', "[" * 100_000])
+def entry_with(**fields: object) -> str:
+    entry = {
+        "EventBusName": "the-bus",
+        "Source": "connect-message-sender",
+        "DetailType": "Message Sent",
+        "Detail": "{}",
+    }
+    return json.dumps(entry | fields)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no JSON",
+        "[]",
+        "7",
+        "null",
+        '"Detail"',
+        "{}",
+        '{"EventBusName": 1}',
+        "[" * 100_000,
+        "[" * 1_000_000,
+        "1" * 5000,
+        entry_with(),
+        entry_with(Detail="no JSON"),
+        entry_with(Detail={}),
+        entry_with(Detail=None),
+        entry_with(Detail="[]"),
+        entry_with(Detail="[" * 100_000),
+    ],
+)
 def test_what_is_no_result_stays_and_stops_no_other(operator: Operator, body: str) -> None:
     operator.client.put(UNPUBLISHED, body)
     operator.keep(1)
 
     totals = operator.republish()
 
-    assert operator.told == [(None, "it is no result"), ("c-0", None)]
+    assert operator.told == [(None, "it is not a result"), ("c-0", None)]
     assert (totals.published, totals.errors, operator.kept) == (1, 1, 1)
+
+
+def in_entry(**fields: object) -> Change:
+    return lambda entry, _: entry.update(fields)
+
+
+def in_detail(**fields: object) -> Change:
+    return lambda _, detail: detail.update(fields)
+
+
+SENT_DETAIL = {"Id": "i-1", "AbsoluteTime": None, "ProcessingStatus": None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        in_entry(EventBusName="default"),
+        in_entry(EventBusName=BUS_ARN.replace("000000000000", "111111111111")),
+        in_entry(EventBusName=BUS_ARN.replace("eu-central-1", "us-east-1")),
+        in_entry(EventBusName=f"{BUS_ARN}/the-bus"),
+        in_entry(EventBusName=["the-bus"]),
+        in_entry(Source="my.payments"),
+        in_entry(Source="Connect-Message-Sender"),
+        in_entry(DetailType="SendMessage Requested"),
+        in_entry(DetailType="Message Sent"),
+        in_entry(DetailType="Message Failed"),
+        in_entry(DetailType=["Message Rejected"]),
+        in_entry(Resources=["arn:of-something"]),
+        in_entry(Detail=None),
+        in_detail(Outcome="SENT"),
+        in_detail(Outcome="FAILED"),
+        in_detail(Error=None),
+        in_detail(Message=SENT_DETAIL),
+        in_detail(Version="2"),
+        in_detail(SourceId=7),
+        in_detail(AcceptedAt="yesterday"),
+        in_detail(ClientToken="x" * 501),
+        in_detail(Attempts=-1),
+        in_detail(more=float("nan")),
+        lambda _, detail: detail.pop("Metadata"),
+        lambda entry, _: entry.pop("Source"),
+    ],
+)
+def test_what_only_looks_like_a_result_of_this_stack_is_not_published(
+    operator: Operator, change: Change
+) -> None:
+    operator.keep_changed(change)
+
+    totals = operator.republish()
+
+    assert operator.told == [(None, "it is not a result")]
+    assert (totals.published, totals.errors, operator.kept) == (0, 1, 1)
+    assert operator.client.events == []
+
+
+SENT = Sent(message_id="i-1", absolute_time=None, processing_status="PROCESSING")
+FAILED = Failed(ThrottledError("Too many requests", http_status=429))
+
+
+@pytest.mark.parametrize("event_bus_name", ["the-bus", BUS_ARN])
+@pytest.mark.parametrize(("outcome", "detail_type"), [(SENT, "Message Sent"), (FAILED, "Message Failed")])
+def test_each_outcome_is_published_on_the_stacks_bus_in_whichever_form_it_is_named(
+    operator: Operator, outcome: Outcome, detail_type: str, event_bus_name: str
+) -> None:
+    operator.keep(1, outcome=outcome, event_bus_name=event_bus_name)
+
+    operator.republish()
+
+    [entry] = operator.client.events
+    assert (entry["EventBusName"], entry["DetailType"]) == ("the-bus", detail_type)
+
+
+def test_consumers_read_the_fields_that_were_checked(operator: Operator) -> None:
+    operator.keep(1)
+    [message] = operator.client.queues[UNPUBLISHED]
+    entry = json.loads(message.body)
+    entry["Detail"] = entry["Detail"].replace("{", '{"Outcome": "SENT", ', 1)
+    message.body = json.dumps(entry)
+
+    operator.republish()
+
+    [entry] = operator.client.events
+    assert entry["Detail"].count('"Outcome"') == 1
+    assert json.loads(entry["Detail"])["Outcome"] == "REJECTED"
+
+
+def test_the_content_of_what_is_not_a_result_is_not_shown(operator: Operator) -> None:
+    operator.client.put(UNPUBLISHED, entry_with(Detail=json.dumps({"ClientToken": TEXT, "SourceId": TEXT})))
+    stream = io.StringIO()
+    operator.report = Report(stream)
+
+    operator.republish()
+
+    assert "it is not a result" in stream.getvalue()
+    assert TEXT not in stream.getvalue()
 
 
 def test_a_call_is_not_larger_than_eventbridge_takes(operator: Operator) -> None:
@@ -183,10 +340,15 @@ def test_a_call_is_not_larger_than_eventbridge_takes(operator: Operator) -> None
     assert all(size <= 262_144 for size in sizes)
 
 
-def test_a_single_result_that_is_too_large_is_offered_all_the_same(operator: Operator) -> None:
-    operator.keep(2, metadata={"filler": "x" * 300_000})
+def test_a_result_that_the_function_cannot_have_written_for_its_size_is_not_published(
+    operator: Operator,
+) -> None:
+    operator.keep(1, metadata={"filler": "x" * 140_000})
+    operator.keep(1, metadata={"filler": "\x01" * 2_048})
 
-    assert operator.republish().published == 2
+    totals = operator.republish()
+
+    assert (totals.published, totals.errors) == (1, 1)
 
 
 def test_a_result_that_is_published_and_cannot_be_deleted_is_told(operator: Operator) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.text import Text
 
+from sandbox.command_line import explanation
+from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
-from sandbox.terminal import Terminal, printable, transcript_table
+from sandbox.processes import ProcessError
+from sandbox.results import ResultEvent
+from sandbox.terminal import Terminal, transcript_table
 
 
 def item(content_type: str, content: str | None) -> TranscriptItem:
@@ -23,8 +28,20 @@ def item(content_type: str, content: str | None) -> TranscriptItem:
     )
 
 
-def test_printable_escapes_control_characters_only() -> None:
-    assert printable("über\n\x1b[2J\x07\u202e☕") == "über\n\\x1b[2J\\x07\\u202e☕"
+def test_a_transcript_shows_lines_and_ordinary_text_and_escapes_the_rest() -> None:
+    stream = io.StringIO()
+
+    Terminal(stream).print(
+        transcript_table(
+            [item("text/plain\x1b[2J", "Bonjour\xa0!\n10:11:12.300  \x9b\u202e\u2028 👩\u200d👧 \ud800")]
+        )
+    )
+
+    assert stream.getvalue().split("\n") == [
+        "10:11:12.300  text/plain\\x1b[2J  Bonjour\xa0!",
+        f"{'':33}10:11:12.300  \\x9b\\u202e\\u2028 👩\u200d👧 \\ud800",
+        "",
+    ]
 
 
 def test_a_transcript_has_messages_and_events_under_short_names() -> None:
@@ -43,6 +60,42 @@ def test_a_transcript_has_messages_and_events_under_short_names() -> None:
         "10:11:12.300  participant.joined",
         "10:11:12.300  interactive.response  {}",
     ]
+
+
+HOSTILE = "\x1b[2J\x9b\u202e\u2028\r\n"
+SHOWN = r"\x1b[2J\x9b\u202e\u2028\r\n"
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_the_line_of_a_result_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
+    stream = io.StringIO()
+    result = ResultEvent(
+        detail_type="Message Sent",
+        outcome="SENT" if is_sent else "REJECTED",
+        event_source="sqs",
+        source_id="s-1",
+        client_token=None,
+        contact_id=f"c{HOSTILE}",
+        code=None if is_sent else f"code{HOSTILE}",
+        reason=f"reason{HOSTILE}",
+        message_id=f"id{HOSTILE}" if is_sent else None,
+        completed_at="2026-11-23T10:11:12.300Z",
+        detail={},
+    )
+
+    Terminal(stream).print_line(result_line(result))
+
+    [line] = stream.getvalue().splitlines()
+    assert f"contact c{SHOWN}" in line
+    assert line.endswith(f"message id{SHOWN}" if is_sent else f"code{SHOWN}: reason{SHOWN}")
+
+
+def test_a_reason_not_to_run_keeps_its_lines_and_escapes_the_rest() -> None:
+    error = ProcessError("node ended with status 1.\nThe end of log:\n\x1b[2J\u202e")
+
+    assert explanation(error, command="make demo") == (
+        "node ended with status 1.\nThe end of log:\n\\x1b[2J\\u202e\n"
+    )
 
 
 def test_a_text_to_paste_is_never_broken() -> None:
