@@ -40,6 +40,9 @@ _INVOCATIONS_TIMEOUT = cdk.Duration.minutes(35)
 # After at most 1, 2, 4, 8, 16 seconds
 _QUEUE_RETRIES = 5
 
+# Of a list, JSONata would merge the items: one message, made of many
+_IS_ONE_REQUEST = "$type($states.input) = 'object'"
+
 # A ContactId that keeps the rule of the contract is a message group. Any other goes to the function, which
 # says what is wrong with it, and so does a TaskToken: the one that this machine waits with is its own.
 _HAS_MESSAGE_GROUP = (
@@ -102,7 +105,9 @@ class SendWorkflow(Construct):
             ),
             integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
             message_body=sfn.TaskInput.from_text(
-                "{% $merge([$states.input, {'TaskToken': $states.context.Task.Token}]) %}"
+                f"{{% {_IS_ONE_REQUEST}"
+                " ? $merge([$states.input, {'TaskToken': $states.context.Task.Token}])"
+                " : $error('The input must be one request: a JSON object') %}"
             ),
             message_group_id="{% $states.input.ContactId %}",
             message_deduplication_id=_DEDUPLICATION_ID,
@@ -146,11 +151,24 @@ class SendWorkflow(Construct):
             comment="The request's own ClientToken, if it has one, takes precedence",
             outputs="{% $merge([{'ClientToken': $uuid()}, $states.input]) %}",
         )
+        one_request = (
+            sfn.Choice.jsonata(self, "IsOneRequest")
+            .when(sfn.Condition.jsonata(f"{{% {_IS_ONE_REQUEST} %}}"), make_client_token)
+            .otherwise(
+                sfn.Fail.jsonata(
+                    self,
+                    "NotOneRequest",
+                    error="InvalidRequestError",
+                    cause="The input must be one request: a JSON object",
+                )
+            )
+        )
         choose_way = (
             sfn.Choice.jsonata(self, "HasMessageGroup")
             .when(sfn.Condition.jsonata(_HAS_MESSAGE_GROUP), wait_for_outcome)
             .otherwise(invoke)
         )
+        make_client_token.next(choose_way)
 
         self.log_group = logs.LogGroup(
             self,
@@ -166,7 +184,7 @@ class SendWorkflow(Construct):
             state_machine_name=f"{stack.stack_name}-send",
             state_machine_type=sfn.StateMachineType.STANDARD,
             comment="Sends one chat message to Amazon Connect",
-            definition_body=sfn.DefinitionBody.from_chainable(make_client_token.next(choose_way)),
+            definition_body=sfn.DefinitionBody.from_chainable(one_request),
             query_language=sfn.QueryLanguage.JSONATA,
             timeout=task_timeout.plus(_INVOCATIONS_TIMEOUT),  # more than either way may take
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(key),

@@ -135,7 +135,7 @@ class LocalStack:
         )
         return str(answer["Entries"][0]["EventId"])
 
-    def start_execution(self, request: Mapping[str, Any], *, state_machine_arn: str | None = None) -> str:
+    def start_execution(self, request: object, *, state_machine_arn: str | None = None) -> str:
         """Start the state machine with a request as its input, and return the execution's ARN.
 
         Args:

@@ -63,8 +63,21 @@ def test_the_output_is_the_published_result(
     assert answer.payload["Outcome"] == "SENT"
     assert alice.result_of(answer.payload["SourceId"]).detail == answer.payload
     assert alice.texts == ["Friday, please"]
-    entered = ["MakeClientToken", "HasMessageGroup", STATES[id(way)]]
+    entered = ["IsOneRequest", "MakeClientToken", "HasMessageGroup", STATES[id(way)]]
     assert states_of(stack, execution) == entered
+
+
+@pytest.mark.parametrize("messages", [["first", "second"], ["only"], []])
+def test_an_input_that_is_not_one_request_fails_by_name_and_sends_nothing(
+    alice: Conversation, stack: LocalStack, messages: list[str]
+) -> None:
+    execution = stack.start_execution([alice.request(message) for message in messages])
+
+    answer = stack.wait_for_execution(execution)
+
+    assert answer.error_type == "InvalidRequestError"
+    assert states_of(stack, execution) == ["IsOneRequest", "NotOneRequest"]
+    assert alice.texts == []
 
 
 @EITHER_WAY
@@ -105,7 +118,7 @@ def test_a_rejected_message_is_caught_by_the_name_of_its_error(
     execution, answer = chat.execute("One more thing", **fields, **way)
 
     assert answer.error_type == error
-    entered = ["MakeClientToken", "HasMessageGroup", STATES[id(way)], "Rejected"]
+    entered = ["IsOneRequest", "MakeClientToken", "HasMessageGroup", STATES[id(way)], "Rejected"]
     assert states_of(stack, execution) == entered
 
 
@@ -117,7 +130,12 @@ def test_what_is_no_message_group_and_a_task_token_are_refused_by_the_function(
 ) -> None:
     execution, answer = alice.execute("Friday, please", **fields)
 
-    assert states_of(stack, execution)[:3] == ["MakeClientToken", "HasMessageGroup", "SendMessage"]
+    assert states_of(stack, execution)[:4] == [
+        "IsOneRequest",
+        "MakeClientToken",
+        "HasMessageGroup",
+        "SendMessage",
+    ]
     assert next(iter(fields)) in answer.payload["cause"]
     assert alice.texts == []
 

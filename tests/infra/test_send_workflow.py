@@ -39,13 +39,28 @@ def test_names_of_errors_are_the_functions_classes() -> None:
 def test_client_token_is_made_before_the_tasks_so_that_their_retries_share_it(template: Template) -> None:
     machine = definition(template)
 
-    first = machine["States"][machine["StartAt"]]
+    first = machine["States"]["MakeClientToken"]
 
     assert machine["QueryLanguage"] == "JSONata"
     assert first["Type"] == "Pass"
     # Of fields that both have, it takes those of the second: a ClientToken of the request takes precedence
     assert first["Output"] == "{% $merge([{'ClientToken': $uuid()}, $states.input]) %}"
     assert first["Next"] == "HasMessageGroup"
+
+
+def test_input_that_is_not_one_request_fails_before_anything_is_made_of_it(template: Template) -> None:
+    machine = definition(template)
+
+    assert machine["States"][machine["StartAt"]] == {
+        "Type": "Choice",
+        "Choices": [{"Condition": "{% $type($states.input) = 'object' %}", "Next": "MakeClientToken"}],
+        "Default": "NotOneRequest",
+    }
+    assert machine["States"]["NotOneRequest"] == {
+        "Type": "Fail",
+        "Error": "InvalidRequestError",
+        "Cause": "The input must be one request: a JSON object",
+    }
 
 
 def test_message_with_a_contact_goes_through_the_queue_and_any_other_to_the_function(
@@ -73,7 +88,12 @@ def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(templ
     assert task["End"] is True
     assert task["Arguments"] == {
         "QueueUrl": MESSAGES,
-        "MessageBody": "{% $merge([$states.input, {'TaskToken': $states.context.Task.Token}]) %}",
+        # JSONata would merge the items of a list: one message, made of many
+        "MessageBody": (
+            "{% $type($states.input) = 'object'"
+            " ? $merge([$states.input, {'TaskToken': $states.context.Task.Token}])"
+            " : $error('The input must be one request: a JSON object') %}"
+        ),
         "MessageGroupId": "{% $states.input.ContactId %}",
         # Retries and redrives have a task token of their own, and so must not be dropped as duplicates
         "MessageDeduplicationId": (
