@@ -8,14 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from message_sender.application import create_handler
 from sandbox.participant_service.faults import Status
-from tests.functional.conftest import function_environ
+from tests.functional.conftest import capture_logs, function_environ
+from tests.support.aws_endpoint import running_aws_endpoint
 from tests.support.coverage import measured_environ
-from tests.support.lambda_events import FakeLambdaContext, record
+from tests.support.fakes import FakeClock
+from tests.support.lambda_events import FakeLambdaContext, record, request
+from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.functional.conftest import Function
 
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
@@ -55,6 +59,62 @@ def test_there_is_one_log_line_for_each_outcome(
     assert ended[0]["function_request_id"] == FakeLambdaContext.aws_request_id
     assert ended[1]["code"] == "InvalidRequest"
     assert ended[1]["reason"] == "The request is not valid JSON"
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["\x1b", "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\u202e", "\u2066", "\ufeff", "\U000e0041"],
+)
+def test_an_id_in_a_log_line_steers_no_terminal_and_splits_no_line(
+    function: Function, capsys: pytest.CaptureFixture[str], character: str
+) -> None:
+    client_token = f"a{character}b"
+    function.batch(record(function.start_chat().request(ClientToken=client_token)))
+
+    [line] = [line for line in capsys.readouterr().out.split("\n") if "Message ended" in line]
+
+    assert character not in line
+    assert json.loads(line)["client_token"] == client_token
+
+
+def test_an_id_in_a_log_line_stays_readable(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+    client_token = "Bestellung-Größe\xa0L-👩\u200d👧-\u200f"
+    function.batch(record(function.start_chat().request(ClientToken=client_token)))
+
+    assert f'"client_token":"{client_token}"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [200, 400, 429])
+def test_half_a_surrogate_pair_in_an_answer_loses_no_log_line_and_no_result(
+    capfd: pytest.CaptureFixture[str], status: int
+) -> None:
+    with running_wire() as service, running_aws_endpoint() as aws:
+        handler: Any = create_handler(function_environ(service.url, aws.url), clock=FakeClock())
+        capture_logs()
+        service.status, service.headers = status, {"x-amzn-requestid": "\xed\xa0\xbd"}
+        service.body = json.dumps({"Id": "\ud83d", "Message": "\ud83d", "__type": "\ud83d"}).encode()
+
+        handler({"Records": [record(request())]}, FakeLambdaContext())
+
+        captured = capfd.readouterr()
+        assert captured.err == ""
+        assert len([line for line in captured.out.splitlines() if '"message":"Message' in line]) == 1
+        assert "\ud83d" not in json.dumps(aws.events, ensure_ascii=False)
+
+
+def test_an_answer_that_is_not_in_its_documented_form_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with running_wire() as service, running_aws_endpoint() as aws:
+        handler: Any = create_handler(function_environ(service.url, aws.url))
+        capture_logs()
+        service.body = json.dumps({"Id": "not an id"}).encode()
+
+        handler({"Records": [record(request())]}, FakeLambdaContext())
+
+        [result] = aws.results
+        assert (result["Outcome"], result["Message"]["Id"]) == ("SENT", None)
+        assert metrics(lines(capsys))["MalformedAnswers",] == [1.0]
 
 
 def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,7 @@ def running_wire(*, tls: SSLContext | None = None) -> Iterator[Wire]:  # noqa: C
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,9 +68,10 @@ def running_wire(*, tls: SSLContext | None = None) -> Iterator[Wire]:  # noqa: C
                 return
             self.wfile.write(wire.preamble)
             self.send_response(wire.status)
+            # First, so that it is read whatever the headers of a test look like
+            self.send_header("Content-Length", str(len(wire.body)))
             for name, value in wire.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(wire.body)))
             self.end_headers()
             self.write_body()
 

@@ -1,0 +1,233 @@
+"""No token and no text of a message gets out, wherever an event or an answer of the service holds it.
+
+What gets out: log lines, metrics, anything else that is printed, result events, answers, and texts of errors.
+Copies for a redrive hold the message on purpose. Results echo the ClientToken and the metadata.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import logging
+import traceback
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from message_sender.application import create_handler
+from tests.functional.conftest import capture_logs, function_environ
+from tests.support.aws_endpoint import running_aws_endpoint
+from tests.support.fakes import FakeClock
+from tests.support.lambda_events import FakeLambdaContext, api_request, bus_event, record, request
+from tests.support.wire import running_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.aws_endpoint import AwsEndpoint
+    from tests.support.wire import Wire
+
+TEXT = "Große Straße 7, kidney nephritis; 48213976 is my PIN 😀😃"
+TOKEN = "Xq9-Kv7_hunter2.Geheim+Zw4/Rt8=="
+TASK_TOKEN = "tasktoken-Vb3nM6"
+FRAGMENTS = (
+    *("große", "strasse", "straße", "kidney", "nephritis", "48213976", "😀"),
+    *("xq9-kv7", "hunter2", "geheim", "zw4/rt8", "tasktoken", "vb3nm6"),
+)
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in text)
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "upper case": str.upper,
+    "percent-encoded": quote,
+    "every byte percent-encoded": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "HTML-escaped": lambda text: "".join(f"&#{ord(character)};" for character in text),
+    "JSON-escaped": escaped,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "in pieces": lambda text: " | ".join(text[place : place + 7] for place in range(0, len(text), 7)),
+    "masked in the middle": lambda text: f"{text[:9]}***{text[-9:]}",
+    "behind other characters": lambda text: "." * 294 + text,
+    "half a surrogate pair": lambda text: f"{text[:-1]}\ud83d",
+    "without what is not a letter": lambda text: "".join(filter(str.isalnum, text)),
+}
+
+
+def readings(text: str) -> Iterator[str]:
+    """Return a text as somebody could read it who looks for a secret."""
+    text = text.encode(errors="replace").decode()
+    yield text
+    yield html.unescape(text)
+    yield json.dumps(text)
+    yield text.encode().decode("unicode_escape", errors="replace")
+
+
+def leaks(output: str) -> list[str]:
+    """Return the pieces of a secret that are in an output, in any encoding."""
+    spelt = {encode(piece).lower() for encode in ENCODINGS.values() for piece in (TEXT, TOKEN, *FRAGMENTS)}
+    sought = {"😀", *(piece for piece in spelt if len(piece) >= len("große"))}
+    read = "\n".join(readings(output)).lower()
+    return sorted(piece for piece in sought if piece in read)
+
+
+class World:
+    """The function with a service and an AWS endpoint, and all that gets out of it."""
+
+    def __init__(self, wire: Wire, aws: AwsEndpoint) -> None:
+        self.wire, self.aws = wire, aws
+        self.handler: Any = create_handler(function_environ(wire.url, aws.url), clock=FakeClock())
+        capture_logs()
+
+    def output_of(self, event: object) -> str:
+        """Handle an event. Return what was printed, published and answered, and the text of an error."""
+        printed = io.StringIO()
+        self.aws.events.clear()
+        self.aws.messages.clear()
+        logging.getLogger().addHandler(everything := logging.StreamHandler(printed))
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                printed.write(json.dumps(self.handler(event, FakeLambdaContext())))
+        except Exception as error:  # noqa: BLE001  # what the runtime prints of it
+            printed.write("".join(traceback.format_exception(error)))
+        finally:
+            logging.getLogger().removeHandler(everything)
+        attributes = [message.get("MessageAttributes") for message in self.aws.messages]
+        return printed.getvalue() + json.dumps([self.aws.events, attributes])
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with ExitStack() as stack:
+        yield World(stack.enter_context(running_wire()), stack.enter_context(running_aws_endpoint()))
+
+
+SENT: dict[str, Any] = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
+ANSWERS: dict[str, Callable[[str], tuple[dict[str, str], object]]] = {
+    "Message": lambda secret: ({}, {"Message": secret}),
+    "message": lambda secret: ({}, {"message": f"The value '{secret}' at 'content' is wrong"}),
+    "__type": lambda secret: ({}, {"__type": secret}),
+    "code": lambda secret: ({}, {"code": f"{secret}:http://internal/"}),
+    "Id": lambda secret: ({}, SENT | {"Id": f"!{secret}"}),
+    "AbsoluteTime": lambda secret: ({}, SENT | {"AbsoluteTime": secret}),
+    "status": lambda secret: ({}, SENT | {"MessageMetadata": {"MessageProcessingStatus": secret}}),
+    "a field that nobody knows": lambda secret: ({}, SENT | {secret: secret}),
+    "a body that is not JSON": lambda secret: ({}, secret),
+    "x-amzn-errortype": lambda secret: ({"x-amzn-errortype": secret}, {}),
+    "x-amzn-requestid": lambda secret: ({"x-amzn-requestid": secret}, SENT),
+    "Retry-After": lambda secret: ({"Retry-After": "48213976", "x-other": secret}, {}),
+    "Location": lambda secret: ({"Location": f"/{secret}"}, {}),
+    "Content-Encoding": lambda secret: ({"Content-Encoding": secret}, SENT),
+    "a header line without a name": lambda secret: ({"x-a": f"b\r\n{secret} no colon"}, SENT),
+    "the name of a header": lambda secret: ({"x-a": f"b\r\n{secret}: c"}, SENT),
+}
+STATUSES = (200, 202, 301, 400, 401, 403, 409, 413, 429, 500, 503)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.sampled_from(sorted(ANSWERS)),
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+    status=st.sampled_from(STATUSES),
+    secret=st.sampled_from([TEXT, TOKEN]),
+    as_event=st.sampled_from(
+        [
+            lambda message: {"Records": [record(message)]},
+            bus_event,
+            lambda message: api_request(message | {"ClientToken": "c-1"}),
+            lambda message: message | {"ClientToken": "c-1"},
+        ]
+    ),
+)
+def test_nothing_that_the_service_answers_gets_out(
+    world: World,
+    place: str,
+    encoding: str,
+    status: int,
+    secret: str,
+    as_event: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    headers, body = ANSWERS[place](ENCODINGS[encoding](secret))
+    world.wire.status = status
+    world.wire.headers = {
+        name: value.encode().decode("latin-1") for name, value in headers.items() if "\ud83d" not in value
+    }
+    world.wire.body = (body if isinstance(body, str) else json.dumps(body)).encode(errors="surrogatepass")
+
+    output = world.output_of(as_event(request(ConnectionToken=TOKEN, Content=TEXT)))
+
+    assert leaks(output) == []
+
+
+VALID = request(ConnectionToken=TOKEN, Content=TEXT, ClientToken="c-1")
+EVENTS: dict[str, Callable[[str], str]] = {
+    "a field that nobody knows": lambda secret: json.dumps(VALID | {secret: 1}),
+    "a value of such a field": lambda secret: json.dumps(VALID | {"Contents": {"a": [secret]}}),
+    "the type": lambda secret: json.dumps(VALID | {"ContentType": secret}),
+    "a text of another type": lambda secret: json.dumps(VALID | {"Content": [secret]}),
+    "a text that is too long": lambda secret: json.dumps(VALID | {"Content": secret * 300}),
+    "a text that is not JSON": lambda secret: json.dumps(
+        VALID | {"ContentType": "application/json", "Content": '{"a": ' + secret}
+    ),
+    "half a surrogate pair": lambda secret: json.dumps(VALID | {"Content": f"{secret}\ud83d"}),
+    "a token of another type": lambda secret: json.dumps(VALID | {"ConnectionToken": {secret: secret}}),
+    "a token with spaces": lambda secret: json.dumps(VALID | {"ConnectionToken": f"{secret} {secret}"}),
+    "a task token": lambda secret: json.dumps(VALID | {"TaskToken": TASK_TOKEN, "Content": {"a": secret}}),
+    "a contact": lambda secret: json.dumps(VALID | {"ContactId": f"!{secret}"}),
+    "a time": lambda secret: json.dumps(VALID | {"ExpiresAt": secret}),
+    "an id of another type": lambda secret: json.dumps(VALID | {"ClientToken": [secret]}),
+    "metadata of another type": lambda secret: json.dumps(VALID | {"Metadata": {"a": [secret]}}),
+    "a repeated field": lambda secret: json.dumps(VALID)[:-1] + f', "Content": {json.dumps(secret)}}}',
+    "a repeated field that nobody knows": lambda secret: (
+        f"{{{json.dumps(secret)}: 1, {json.dumps(secret)}: 2}}"
+    ),
+    "a body that is cut off": lambda secret: json.dumps(VALID | {"Content": secret})[:-3],
+    "a body that is not an object": lambda secret: json.dumps([secret]),
+    "a body that is not JSON": lambda secret: f"{secret} [",
+    "a body that is nested too deeply": lambda secret: "[" * 70 + json.dumps(secret),
+}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.sampled_from(sorted(EVENTS)),
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+    secret=st.sampled_from([TEXT, TOKEN]),
+    way=st.sampled_from(["sqs", "eventbridge", "api_gateway", "direct", "a record of another source"]),
+)
+def test_nothing_of_an_invalid_message_gets_out(
+    world: World, place: str, encoding: str, secret: str, way: str
+) -> None:
+    body = EVENTS[place](ENCODINGS[encoding](secret))
+    world.wire.status, world.wire.headers, world.wire.body = 403, {}, b""
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        fields = {}
+    attributes = {"SourceId": secret, "EventSource": "sqs", "AcceptedAt": secret, secret[:5]: secret}
+    event: dict[str, Any] = {
+        "sqs": {"Records": [record(body, attributes=attributes)]},
+        "eventbridge": bus_event(fields if isinstance(fields, dict) else {"Content": secret}),
+        "api_gateway": api_request(body),
+        "direct": fields if isinstance(fields, dict) else {"Content": secret},
+        "a record of another source": {"Records": [record(body) | {"eventSource": secret}], secret: secret},
+    }[way]
+
+    output = world.output_of(event)
+
+    assert leaks(output) == []
+
+
+def test_the_search_for_leaks_finds_each_encoding() -> None:
+    for name, encode in ENCODINGS.items():
+        assert leaks(f"... {encode(TEXT)} ..."), name
+        assert leaks(json.dumps({"reason": encode(TOKEN)})), name
