@@ -75,6 +75,7 @@ def _measure(folder: Path, python: str, effort: Effort, assembly: Path) -> dict[
             "cold": {"http": bench.cold(tls=False), "tls": bench.cold(tls=True)},
             "warm": {"http": bench.warm(tls=False), "tls": bench.warm(tls=True)},
             "batches": {f"{latency * 1000:.0f}": bench.batches(latency) for latency in LATENCIES},
+            "poison": bench.poison(),
             "sizes": bench.sizes(),
             "long_run": bench.long_run(),
             "small": {str(share): bench.small(share) for share in SHARES} if _can_limit() else {},

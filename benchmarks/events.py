@@ -17,6 +17,17 @@ def batch(records: int, *, chats: int = 10) -> dict[str, Any]:
     return {"Records": [_record(place % chats) for place in range(records)]}
 
 
+def poisoned(event: dict[str, Any], *, size: int) -> dict[str, Any]:
+    """Return an SQS event with one more chat, whose message is hard to read: a string that never ends.
+
+    Args:
+        size: Characters of the message. SQS takes 1,048,576.
+    """
+    body = "[]" * 65 + '"' + '\\"' * size
+    record = _record(len(event["Records"])) | {"body": body[:size]}
+    return {"Records": [*event["Records"], record]}
+
+
 def _record(chat: int) -> dict[str, Any]:
     number = next(_numbers)
     contact_id = str(UUID(int=chat + 1))

@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.events import batch
+from benchmarks.events import batch, poisoned
 from benchmarks.processes import BenchmarkError, limited
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ LATENCIES: Final = (0.02, 0.05, 0.1)
 SHARES: Final = (0.15, 0.3)
 SIZES: Final = (1, 10, 100, 1000)
 MANY_CHATS: Final = 1000
+POISONS: Final = {"24 KB": 24_576, "1 MiB": 1_048_576}
+"""Sizes of messages that are hard to read. The first is of the length that a request may have."""
+UNPOISONED: Final = "none"
 _SMALL_LATENCY: Final = 0.05
 
 
@@ -43,6 +46,7 @@ class Effort:
     warm_tls: int = 10
     warm_batches: int = 10
     batches: int = 15
+    poison: int = 15
     sizes: int = 9
     messages_of_a_size: int = 1000
     long_run: int = 100_000
@@ -58,6 +62,7 @@ QUICK: Final = Effort(
     warm_tls=1,
     warm_batches=2,
     batches=1,
+    poison=1,
     sizes=1,
     messages_of_a_size=100,
     long_run=200,
@@ -191,6 +196,24 @@ class Bench:
                 taken.setdefault(contender.name, []).append(report.wall)
         return taken
 
+    def poison(self) -> Samples:
+        """Measure nine chats at 50 ms, alone and with one more message that is hard to read: wall seconds."""
+        self._tell("a batch with a message that is hard to read")
+        taken: Samples = {}
+        with ExitStack() as stack:
+            worker = self._warmed_up([self._contenders.ours], stack)[self._contenders.ours]
+            self._set_latency(_SMALL_LATENCY)
+            for _ in range(self._effort.poison):
+                for name in self._random.sample([UNPOISONED, *POISONS], len(POISONS) + 1):
+                    chats = batch(BATCH - 1)
+                    event = poisoned(chats, size=POISONS[name]) if name in POISONS else chats
+                    report = worker.run([event])
+                    require_all(
+                        [chats], self._stub.counts(), rejected=len(event["Records"]) - len(chats["Records"])
+                    )
+                    taken.setdefault(name, []).append(report.wall)
+        return taken
+
     def sizes(self) -> Samples:
         """Measure the CPU of ours by message, in batches of several sizes; at last with a chat each."""
         self._tell("batches of several sizes")
@@ -276,14 +299,18 @@ class Bench:
         return report
 
 
-def require_all(events: Sequence[dict[str, Any]], counts: Counts) -> None:
+def require_all(events: Sequence[dict[str, Any]], counts: Counts, *, rejected: int = 0) -> None:
     """See that every message of the events was sent and its result published, once.
+
+    Args:
+        rejected: Messages beside those of the events that must be copied, and have their result published.
 
     Raises:
         BenchmarkError: It was not so.
     """
     expected = sum(len(event["Records"]) for event in events)
-    if (counts.messages, counts.results, counts.other_calls) != (expected, expected, 0):
+    found = counts.messages, counts.results, counts.other_calls
+    if found != (expected, expected + rejected, rejected):
         raise BenchmarkError(f"of {expected} messages the stub saw {counts}")
 
 

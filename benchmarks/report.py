@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.figures import BATCH, LATENCIES, PUBLISH_SECONDS, SIZES, bound
+from benchmarks.figures import BATCH, LATENCIES, POISONS, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
 from benchmarks.plots import write_plots
 
 if TYPE_CHECKING:
@@ -94,6 +94,12 @@ def goals(results: dict[str, Any]) -> Iterator[Goal]:
             ratio(results["batches"][_ms(latency)], LOOP, OURS),
             8,
         )
+    for size in POISONS:
+        yield Goal.at_most(
+            f"Batch of 9 chats with a message of {size} that is hard to read, wall, against one without",
+            ratio(results["poison"], size, UNPOISONED),
+            1.5,
+        )
     for name, taken in (("its first message", results["cold"]["http"]), ("warm", results["warm"]["http"])):
         yield Goal.at_most(f"Peak memory, {name}, against (b)", ratio(taken["peak"], OURS, POWERTOOLS), 0.65)
     asset = sum(results["asset"].values()) / _MB
@@ -136,6 +142,7 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
         *(_warm(results["warm"][transport], over) for transport, over in _TRANSPORTS),
         _sizes(results["sizes"]),
         _batches(results["batches"]),
+        _poison(results["poison"]),
         _long_run(results["long_run"]),
         *([_small(results["small"])] if results["small"] else []),
         _asset(results["asset"]),
@@ -224,6 +231,18 @@ def _batches(batches: dict[str, Samples]) -> str:
 The bound is the time of one SendMessage and one PutEvents, which takes {_ms(PUBLISH_SECONDS)} ms here.
 
 ![A batch of ten chats](batch.svg)"""
+
+
+def _poison(taken: Samples) -> str:
+    table = _table(
+        "## A message that is hard to read, beside nine chats at 50 ms",
+        ("the message", "wall ms", "against none"),
+        [
+            (name, Spread.of(taken[name]).text(_MS, 1), ratio(taken, name, UNPOISONED).text())
+            for name in (UNPOISONED, *POISONS)
+        ],
+    )
+    return f"{table}\n\nIt is a string of escaped quotes without an end, behind brackets. It is rejected."
 
 
 def _long_run(points: list[dict[str, float]]) -> str:

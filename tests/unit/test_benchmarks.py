@@ -54,6 +54,7 @@ def results(**changed: Any) -> dict[str, Any]:  # noqa: ANN401  # any part of th
             "50": taken(0.061, 0.6, 0.7),
             "100": taken(0.111, 1.1, 1.2),
         },
+        "poison": {"none": [0.06] * 3, "24 KB": [0.07] * 3, "1 MiB": [0.08] * 3},
         "sizes": {
             "1": [1e-3],
             "10": [5e-4],
@@ -98,6 +99,8 @@ def test_every_goal_can_be_reached() -> None:
     ("changed", "figure"),
     [
         ({"asset": {"a, sources": 3_200_001}}, "Asset"),
+        ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch of 9 chats with a message"),
+        ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch of 9 chats with a message"),
         ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU per message in batches of 100 and 1000"),
         ({"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}}, "Batch of 10 chats at 50 ms"),
         ({"batches": results()["batches"] | {"20": taken(0.0391, 0.4, 0.7)}}, "Batch of 10 chats at 20 ms"),
