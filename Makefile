@@ -1,14 +1,16 @@
 # `make help` lists the targets. For GNU make 3.81 or later, on Linux and macOS.
 
-PYTHON ?= python3
-STAGE ?= dev
-MESSAGES ?= examples/messages.jsonl
-EMULATOR_PORT ?=
-SEED ?=
-FAULT_MESSAGES ?= 20000
-FAULT_EVENTS ?= 100000
-# The line that the sandbox prints of a chat sets it
-CHAT ?= $(CONTACT_ID)
+# The values of variables are text. Recipes read them from the environment, as "$$STAGE": make would expand a
+# value in $(STAGE), and the shell would run commands in it. Make also expands the variables of its command line
+# when it exports them. This replaces them by their text first.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+
+export PYTHON ?= python3
+export STAGE ?= dev
+export MESSAGES ?= examples/messages.jsonl
+export FAULT_MESSAGES ?= 20000
+export FAULT_EVENTS ?= 100000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -17,8 +19,10 @@ CHAT ?= $(CONTACT_ID)
 VENV_PYTHON := .venv/bin/python
 CDK := node_modules/.bin/cdk
 # cdk.json runs app.py with "python3"
-CDK_PATH := PATH="$(CURDIR)/.venv/bin:$$PATH"
-STEP := "$(PYTHON)" -m sandbox.step
+CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
+STEP := "$$PYTHON" -m sandbox.step
+
+PORT_OPTION := $${EMULATOR_PORT:+--emulator-port "$$EMULATOR_PORT"}
 
 # Twelve lines at every synth, for what the README says in one
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
@@ -53,24 +57,24 @@ help: ## List the targets
 
 .PHONY: demo messages-file
 demo: messages-file prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
-	@exec $(VENV_PYTHON) -m sandbox.demo "$(MESSAGES)" $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
+	@exec $(VENV_PYTHON) -m sandbox.demo "$$MESSAGES" $(PORT_OPTION)
 
 messages-file:
-	@test -r "$(MESSAGES)" || { echo 'make: MESSAGES=$(MESSAGES): there is no such file' >&2; exit 1; }
+	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }
 
 .PHONY: sandbox
 sandbox: prepare ## Keep the local stack running, and print commands that send to it and the results
-	@exec $(VENV_PYTHON) -m sandbox.live $(if $(EMULATOR_PORT),--emulator-port "$(EMULATOR_PORT)")
+	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
 .PHONY: chat end-chat transcript
 chat: .venv/.installed ## Open another chat in the running sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
 
 end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
-	@exec $(VENV_PYTHON) -m sandbox.live.chats end "$(CHAT)"
+	@exec $(VENV_PYTHON) -m sandbox.live.chats end "$${CHAT:-$$CONTACT_ID}"
 
 transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
-	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript "$(CHAT)"
+	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript "$${CHAT:-$$CONTACT_ID}"
 
 ##@ Test and measure
 
@@ -80,8 +84,8 @@ test: prepare .sandbox/venv-awscli/.installed ## Run every test
 
 .PHONY: faults
 faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.faults $(if $(SEED),--seed "$(SEED)") \
-		--messages "$(FAULT_MESSAGES)" --events "$(FAULT_EVENTS)"
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.faults $${SEED:+--seed "$$SEED"} \
+		--messages "$$FAULT_MESSAGES" --events "$$FAULT_EVENTS"
 
 .PHONY: check
 check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage
@@ -92,33 +96,33 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 
 .PHONY: bench
 bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
-	@exec $(VENV_PYTHON) -m benchmarks --python "$(PYTHON)" $(if $(QUICK),--quick --output .sandbox/benchmarks)
+	@exec $(VENV_PYTHON) -m benchmarks --python "$$PYTHON" $${QUICK:+--quick --output .sandbox/benchmarks}
 
 .PHONY: quota
 quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m benchmarks.quota_simulation $(if $(QUICK),--quick)
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m benchmarks.quota_simulation $${QUICK:+--quick}
 
 ##@ Deploy and operate
 
 .PHONY: synth
 synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
-	$(CDK_PATH) $(CDK) synth --quiet --context stage=$(STAGE)
-	@echo 'The template is in cdk.out/ConnectMessageSender-$(STAGE).template.json'
+	$(CDK_PATH) $(CDK) synth --quiet --context "stage=$$STAGE"
+	@printf 'The template is in cdk.out/ConnectMessageSender-%s.template.json\n' "$$STAGE"
 
 .PHONY: deploy
 deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
-	$(CDK_PATH) $(CDK) deploy --context stage=$(STAGE)
+	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE"
 
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
-	@STAGE="$(STAGE)" exec $(VENV_PYTHON) -m smoke
+	@exec $(VENV_PYTHON) -m smoke
 
 .PHONY: redrive republish
 redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|events|rejected; DRY_RUN=no does it
-	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations redrive
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations redrive
 
 republish: .venv/.installed ## Show the results that the event bus did not take; DRY_RUN=no publishes them
-	@STAGE="$(STAGE)" PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
 
 ##@ Work on it
 
@@ -158,24 +162,24 @@ clean: ## Remove everything that make has put into this folder
 
 .PHONY: prerequisites
 prerequisites:
-	@PYTHON="$(PYTHON)" sh scripts/check-prerequisites.sh
+	@sh scripts/check-prerequisites.sh
 
 .venv/.installed: requirements-dev.txt | prerequisites
 	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 950 MB, in a minute or a few.'
-	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$(PYTHON)" .venv $<
+	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$$PYTHON" .venv $<
 	@touch $@
 
 .sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | prerequisites
-	@$(STEP) 'Installing the AWS emulator' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
+	@$(STEP) 'Installing the AWS emulator' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
 # 190 MB, which only the tests need
 .sandbox/venv-awscli/.installed: sandbox/requirements-awscli.txt | prerequisites
-	@$(STEP) 'Installing the AWS CLI, for tests' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
+	@$(STEP) 'Installing the AWS CLI, for tests' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
 .sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | prerequisites
-	@$(STEP) 'Installing what the Lambda runtime brings' sh scripts/create-venv.sh "$(PYTHON)" $(@D) $<
+	@$(STEP) 'Installing what the Lambda runtime brings' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | prerequisites
@@ -188,11 +192,11 @@ node_modules/.installed: package.json package-lock.json | prerequisites
 	@touch $@
 
 .sandbox/venv-uv/.installed: | prerequisites
-	@$(STEP) 'Installing uv' sh -c '"$(PYTHON)" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet uv==0.13.9'
+	@$(STEP) 'Installing uv' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet uv==0.13.9'
 	@touch $@
 
 .sandbox/venv-audit/.installed: | prerequisites
-	@$(STEP) 'Installing pip-audit' sh -c '"$(PYTHON)" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
+	@$(STEP) 'Installing pip-audit' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
 	@touch $@
 
 UV := .sandbox/venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock"

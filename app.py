@@ -4,6 +4,7 @@ import aws_cdk as cdk
 
 from infra.options import InvalidOptionsError, StageOptions
 from infra.stack import ConnectMessageSender
+from infra.stage import stack_name
 
 DEFAULT_STAGE = "dev"
 
@@ -16,7 +17,7 @@ def build(app: cdk.App) -> ConnectMessageSender:
     named = app.node.try_get_context("stage")
     stage = DEFAULT_STAGE if named is None else named
     options = StageOptions.of_stage(stage, app.node.try_get_context("stages"))
-    return ConnectMessageSender(app, f"ConnectMessageSender-{stage}", stage=stage, options=options)
+    return ConnectMessageSender(app, stack_name(stage), stage=stage, options=options)
 
 
 def main() -> None:

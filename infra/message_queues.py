@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.gates import acknowledge
 from infra.options import StageOptions
+from infra.stage import MESSAGES_SUFFIX
 
 # "at least six times the timeout of the function":
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -76,7 +77,7 @@ class MessageQueues(Construct):
         dead_letter_retention = cdk.Duration.days(options.dead_letter_retention_days)
 
         # Each of the two names the other, which CloudFormation cannot resolve unless one name is known before
-        messages_name = f"{stack.stack_name}-messages.fifo"
+        messages_name = f"{stack.stack_name}{MESSAGES_SUFFIX}"
         messages_arn = stack.format_arn(service="sqs", resource=messages_name)
 
         self.dead_letter = sqs.Queue(

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 
+from infra.stage import stack_name
+
 LOG_RETENTION: Mapping[int, logs.RetentionDays] = {
     1: logs.RetentionDays.ONE_DAY,
     3: logs.RetentionDays.THREE_DAYS,
@@ -57,7 +59,7 @@ def _matching(pattern: str) -> Callable[[object], bool]:
 
 
 def _is_address_range(value: object) -> bool:
-    if not isinstance(value, str) or "/" not in value:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Fa-f:.]+/[0-9]{1,3}", value):
         return False
     try:
         ip_network(value)
@@ -75,7 +77,13 @@ def _list_of(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _
 
 
 _HEX_ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
-_PARTITION = r"arn:aws[a-z-]*"
+_PARTITION = r"arn:aws(-[a-z]+)*"
+_REGION = r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?"
+_ACCOUNT = r"[0-9]{12}"
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+_STATE_MACHINE_NAME = (
+    r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U0010ffff]{1,80}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +94,7 @@ class StageOptions:
     connect_region: str | None = field(
         default=None,
         metadata=_or_null(
-            _matching(r"[a-z]{2}(-[a-z]+){1,2}-\d"),
+            _matching(_REGION),
             accepted="the name of an AWS Region, or null for the stack's own",
         ),
     )
@@ -109,9 +117,7 @@ class StageOptions:
     """How long a message is tried again, from its acceptance."""
     task_state_machine_arns: list[str] = field(
         metadata=_list_of(
-            _matching(
-                r"arn:aws(-[a-z]+)*:states:[a-z]+(-[a-z]+)+-[0-9]:[0-9]{12}:stateMachine:[A-Za-z0-9_-]{1,80}"
-            ),
+            _matching(rf"{_PARTITION}:states:{_REGION}:{_ACCOUNT}:stateMachine:{_STATE_MACHINE_NAME}"),
             accepted="a list of ARNs of state machines",
         )
     )
@@ -139,7 +145,7 @@ class StageOptions:
     """They let HTTPS out. Nothing comes in."""
     producer_principals: list[str] = field(
         metadata=_list_of(
-            _matching(rf"{_PARTITION}:iam::\d{{12}}:(root|(role|user)/[\w+=,.@/-]+)"),
+            _matching(rf"{_PARTITION}:iam::{_ACCOUNT}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)"),
             accepted="a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)",
         )
     )
@@ -147,7 +153,7 @@ class StageOptions:
     api_web_acl_arn: str | None = field(
         default=None,
         metadata=_or_null(
-            _matching(rf"{_PARTITION}:wafv2:[a-z0-9-]+:\d{{12}}:regional/webacl/[\w-]+/[0-9a-f-]+"),
+            _matching(rf"{_PARTITION}:wafv2:{_REGION}:{_ACCOUNT}:regional/webacl/[A-Za-z0-9_-]+/[0-9a-f-]+"),
             accepted="the ARN of a regional web ACL of AWS WAF, or null for none",
         ),
     )
@@ -161,7 +167,7 @@ class StageOptions:
     alarm_topic_arn: str | None = field(
         default=None,
         metadata=_or_null(
-            _matching(rf"{_PARTITION}:sns:[a-z0-9-]+:\d{{12}}:[A-Za-z0-9_-]+"),
+            _matching(rf"{_PARTITION}:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+"),
             accepted="the ARN of an SNS topic, or null for none",
         ),
     )
@@ -178,8 +184,12 @@ class StageOptions:
         """
         if not isinstance(stages, Mapping):
             raise InvalidOptionsError(f"stages is {stages!r}; accepted: an object with the options by stage")
-        if stage not in stages:
+        if not isinstance(stage, str) or stage not in stages:
             raise InvalidOptionsError(f"unknown stage {stage!r}; accepted: {', '.join(stages)}")
+        try:
+            stack_name(stage)
+        except ValueError as error:
+            raise InvalidOptionsError(f"stages has {stage!r}; {error}") from None
         values = stages[stage]
         if not isinstance(values, Mapping):
             raise InvalidOptionsError(f"stages.{stage} is {values!r}; accepted: an object with the options")

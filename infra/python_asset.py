@@ -7,12 +7,17 @@ Where the runtime's own version of Python is at hand, the package holds the comp
 file system is read-only, so without them every cold start compiles all that it imports.
 """
 
+import ast
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
+from importlib.metadata import distributions
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -37,6 +42,18 @@ _LEFT_OUT = (
 # What an interpreter says of itself; the shim of a version manager may stand for none at all
 _WHICH_PYTHON = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
 
+# Where pip finds the package index, and how it gets there. No other setting may shape the package.
+_INDEX_SETTINGS = frozenset(
+    {
+        *("index-url", "pypi-url", "extra-index-url", "no-index", "find-links"),
+        *("trusted-host", "cert", "client-cert", "proxy", "keyring-provider"),
+        *("timeout", "default-timeout", "retries"),
+    }
+)
+
+_LISTED_SETTING = re.compile(r"^([a-z:]+)\.([a-z-]+)=(.*)$", re.MULTILINE)
+_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
+
 
 class AssetBuildError(Exception):
     """The deployment package could not be built; the message says why."""
@@ -60,7 +77,8 @@ class PythonAsset:
     """Builds the deployment package of a source folder.
 
     What pip installed is kept in the cache until the requirements change: only the first build after that
-    needs the package index.
+    needs the package index. The name of an entry holds a digest of its files. An entry that does not match is
+    built again.
     """
 
     def __init__(self, source: Path, *, python_version: str, cache: Path) -> None:
@@ -77,7 +95,7 @@ class PythonAsset:
         """Write the package into a folder, compiled if an interpreter of its version is found.
 
         Raises:
-            AssetBuildError: pip could not install the dependencies, or a module could not be compiled.
+            AssetBuildError: pip could not install all dependencies, or a module could not be compiled.
         """
         _copy(self._dependencies(), output)
         _copy(self._source / _PACKAGE, output / _PACKAGE)
@@ -92,19 +110,23 @@ class PythonAsset:
 
     def _dependencies(self) -> Path:
         requirements = self._source / "requirements.txt"
-        digest = hashlib.sha256(self._python_version.encode() + requirements.read_bytes()).hexdigest()
-        installed = self._cache / digest
-        if not installed.exists():
-            self._cache.mkdir(parents=True, exist_ok=True)
-            # Renamed when complete: an interrupted pip leaves nothing behind that a later build would trust
-            with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
-                target = Path(unfinished, "target")
-                _pip_install(requirements, target, python_version=self._python_version)
-                try:
-                    target.rename(installed)
-                except OSError:
-                    if not installed.exists():  # no other build was faster
-                        raise
+        key = hashlib.sha256(self._python_version.encode() + requirements.read_bytes()).hexdigest()
+        for installed in self._cache.glob(f"{key}-*"):
+            if installed.name == f"{key}-{_digest(installed)}":
+                return installed
+            _say(f"The files of {installed} have changed: its packages are installed again")
+            shutil.rmtree(installed)
+        self._cache.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete: an interrupted pip leaves nothing behind that a later build would trust
+        with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
+            target = Path(unfinished, "target")
+            _pip_install(requirements, target, python_version=self._python_version)
+            installed = self._cache / f"{key}-{_digest(target)}"
+            try:
+                target.rename(installed)
+            except OSError:
+                if not installed.exists():  # no other build was faster
+                    raise
         return installed
 
 
@@ -135,9 +157,13 @@ def compile_modules(folder: Path, *, python: str) -> None:
         raise AssetBuildError(f"{python} could not compile the package:\n{compilation.stdout.strip()}")
 
 
-def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: tuple[str, ...], *, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     # Lambda reads what is written as another user, whatever this one's umask is
-    return subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)  # noqa: S603  # no shell, no input
+    return subprocess.run(  # noqa: S603  # no shell, no input
+        command, capture_output=True, text=True, check=False, umask=0o022, env=environ
+    )
 
 
 def _say(line: str) -> None:
@@ -147,23 +173,72 @@ def _say(line: str) -> None:
 def _pip_install(requirements: Path, target: Path, *, python_version: str) -> None:
     """Install pure Python wheels only, exactly those whose hashes the requirements list."""
     command = (
-        *(sys.executable, "-m", "pip", "install"),
-        *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check"),
+        *(sys.executable, "-I", "-m", "pip", "install"),
+        *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check", "--no-cache-dir"),
         *("--requirement", str(requirements), "--require-hashes", "--no-deps"),
         *("--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", python_version, "--no-compile", "--target", str(target)),
     )
-    pip = _run(command)
+    pip = _run(command, environ=_pip_environ())
     if pip.returncode != 0:
         raise AssetBuildError(f"pip could not install {requirements}:\n{pip.stderr.strip()}")
+    pinned = {(_normalized(name), version) for name, version in _PINNED.findall(requirements.read_text())}
+    installed = {(_normalized(found.name), found.version) for found in distributions(path=[str(target)])}
+    if missing := sorted(f"{name}=={version}" for name, version in pinned - installed):
+        raise AssetBuildError(f"pip did not install all of {requirements}: {', '.join(missing)} missing")
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _pip_environ() -> dict[str, str]:
+    """Return this process's environment with no other settings of pip than those of the package index."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "PIP_CONFIG_FILE" or name.removeprefix("PIP_").lower().replace("_", "-") in _INDEX_SETTINGS
+    }
+    # Otherwise settings in a configuration file could hide others, or even themselves
+    listing = {
+        **dict.fromkeys(("PIP_QUIET", "PIP_ISOLATED", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0"),
+        "PIP_LOG": os.devnull,
+        "PIP_PYTHON": sys.executable,
+    }
+    pip = _run((sys.executable, "-I", "-m", "pip", "config", "list"), environ=environ | kept | listing)
+    if pip.returncode != 0:
+        raise AssetBuildError(f"pip could not list its settings:\n{pip.stderr.strip()}")
+    listed = _LISTED_SETTING.findall(pip.stdout)
+    for wanted in ("global", "install", ":env:"):  # pip prefers the later ones, and ignores empty values
+        environ |= {
+            f"PIP_{name.replace('-', '_').upper()}": ast.literal_eval(value)
+            for section, name, value in listed
+            if section == wanted and name in _INDEX_SETTINGS and value != "''"
+        }
+    return environ | {"PIP_CONFIG_FILE": os.devnull}  # which keeps pip from reading any
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that the function may need, by their names in the folder, in order."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if not path.is_dir() and not any(fnmatch(part, left) for part in name.parts for left in _LEFT_OUT):
+            yield name
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name in _files(folder):
+        digest.update(
+            f"{name.as_posix()}\0{hashlib.sha256((folder / name).read_bytes()).hexdigest()}\0".encode()
+        )
+    return digest.hexdigest()
 
 
 def _copy(source: Path, output: Path) -> None:
-    for path in sorted(source.rglob("*")):
-        name = path.relative_to(source)
-        if path.is_dir() or any(fnmatch(part, pattern) for part in name.parts for pattern in _LEFT_OUT):
-            continue
+    for name in _files(source):
         copy = output / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        shutil.copyfile(source / name, copy)
         copy.chmod(0o644)  # the cache is of this user's umask

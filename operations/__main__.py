@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.stage import stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
@@ -133,7 +134,7 @@ def _republish(settings: RepublishSettings, report: Report) -> int:
 
 
 def _outputs(session: Any, stage: str) -> Mapping[str, str]:  # noqa: ANN401  # boto3 has no types
-    name = f"ConnectMessageSender-{stage}"
+    name = stack_name(stage)
     outputs = read_deployment(session.client("cloudformation"), name).outputs
     needed = {
         *_OUTPUTS.values(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
+from infra.stage import stack_name
 from operations.decisions import Rules
 from operations.letters import LetterQueue
 
@@ -76,7 +77,12 @@ class RepublishSettings:
 
 
 def _stage(variables: Mapping[str, str]) -> str:
-    return variables.get("STAGE", "dev")
+    stage = variables.get("STAGE", "dev")
+    try:
+        stack_name(stage)
+    except ValueError as error:
+        raise SettingsError(f"STAGE is {stage!r}; {error}:\n    STAGE=dev") from None
+    return stage
 
 
 def _queue(value: str) -> LetterQueue:

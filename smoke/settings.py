@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from infra.stage import stack_name
 from smoke.sources import Source
 
 if TYPE_CHECKING:
@@ -49,13 +50,20 @@ class Settings:
         """
         variables = {name: value for name, value in environ.items() if value}
         return cls(
-            stack_name=f"ConnectMessageSender-{variables.get('STAGE', 'dev')}",
+            stack_name=_stack_name(variables.get("STAGE", "dev")),
             chat=_chat(variables),
             connect_region=variables.get("CONNECT_REGION"),
             sources=_sources(variables["SOURCES"]) if "SOURCES" in variables else None,
             api_url=variables.get("API_URL"),
             long=variables.get("LONG", "0") != "0",
         )
+
+
+def _stack_name(stage: str) -> str:
+    try:
+        return stack_name(stage)
+    except ValueError as error:
+        raise SettingsError(f"STAGE is {stage!r}; {error}:\n    make smoke STAGE=dev") from None
 
 
 def _chat(variables: Mapping[str, str]) -> NewChat | GivenChat:

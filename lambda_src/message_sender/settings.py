@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, get_args
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CONTENT_LIMITS: Final[tuple[ContentLimits, ...]] = get_args(ContentLimits)
+_REGION: Final = re.compile(r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +31,11 @@ class Settings:
         dead_letter_queue_url: Where copies of messages go that could not be sent in time.
         rejected_queue_url: Where copies of rejected messages go.
         unpublished_results_queue_url: Where results go that EventBridge did not take.
-        retry_window: How long a message of the queue is tried again, counted from its acceptance.
-        send_quota: Calls of SendMessage a second that the service allows all instances together.
-        maximum_concurrency: How many instances may work off the queue at once.
+        retry_window: How long a message of the queue is tried again, counted from its acceptance. At most
+            240 minutes, as the stack's option.
+        send_quota: Calls of SendMessage a second that the service allows all instances together. At most
+            1,000,000.
+        maximum_concurrency: How many instances may work off the queue at once. At most 1,000,000.
         content_limits: Which lengths the contract allows.
         tracing: Whether X-Ray tracing is active.
         service: The service's name in logs, metrics and traces.
@@ -63,11 +69,13 @@ class Settings:
         Raises:
             ValueError: A variable is missing or wrong. The text names it.
         """
-        region = _required(environ, "AWS_REGION")
+        region = _region("AWS_REGION", _required(environ, "AWS_REGION"))
         return cls(
             region=region,
             participant_url=endpoint_url(
-                CONNECT_PARTICIPANT, region=environ.get("CONNECT_REGION") or region, environ=environ
+                CONNECT_PARTICIPANT,
+                region=_region("CONNECT_REGION", environ.get("CONNECT_REGION") or region),
+                environ=environ,
             ),
             eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
             sqs_url=endpoint_url(SQS, region=region, environ=environ),
@@ -77,14 +85,16 @@ class Settings:
             dead_letter_queue_url=_required(environ, "DEAD_LETTER_QUEUE_URL"),
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
-            retry_window=timedelta(minutes=_whole_number(environ, "RETRY_WINDOW_MINUTES", default="10")),
-            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND", default="10"),
-            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY", default="10"),
+            retry_window=timedelta(
+                minutes=_whole_number(environ, "RETRY_WINDOW_MINUTES", default="10", most=240)
+            ),
+            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND", default="10", most=1_000_000),
+            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY", default="10", most=1_000_000),
             content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
-            ca_bundle=environ.get("AWS_CA_BUNDLE") or None,
+            ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
         )
 
 
@@ -95,11 +105,33 @@ def _required(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _whole_number(environ: Mapping[str, str], name: str, *, default: str) -> int:
+def _region(name: str, value: str) -> str:
+    # It becomes a part of host names
+    if not _REGION.fullmatch(value):
+        raise ValueError(f"the environment variable {name} must be the name of an AWS Region")
+    return value
+
+
+def _whole_number(environ: Mapping[str, str], name: str, *, default: str, most: int) -> int:
     value = environ.get(name) or default
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise ValueError(f"the environment variable {name} must be a whole number, at least 1")
+    if not _WHOLE_NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
+        raise ValueError(
+            f"the environment variable {name} must be a whole number, at least 1, at most {most}"
+        )
     return int(value)
+
+
+def _ca_bundle(file: str | None) -> str | None:
+    if not file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=file)
+        if context.cert_store_stats()["x509"]:
+            return file
+    except (OSError, ValueError):
+        pass
+    raise ValueError("the environment variable AWS_CA_BUNDLE must name a readable file of certificates")
 
 
 def _content_limits(value: str) -> ContentLimits:

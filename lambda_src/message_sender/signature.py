@@ -35,7 +35,7 @@ def signed(  # noqa: PLR0913  # what a signature is made of, all named
 
     Args:
         headers: With `Host` among them. A value must hold no line break.
-        path: Of the URL, as it is sent.
+        path: Of the URL, as it is sent: one that `is_safe_url` accepts.
         service: As signatures name it: `events`, `sqs`, `states`.
         now: In UTC.
     """

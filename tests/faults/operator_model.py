@@ -54,7 +54,7 @@ _QUEUES: Final = {
 
 
 def _url(name: str) -> str:
-    return f"http://sqs/000000000000/{name}"
+    return f"https://sqs/000000000000/{name}"
 
 
 class AwsClient:
@@ -72,10 +72,10 @@ class AwsClient:
         headers = {"x-amz-target": f"Service.{operation}"}
         answer = self._service(Request("POST", "/", headers, json.dumps(parameters).encode()))
         if answer.ending is Ending.RESET:
-            raise ConnectionClosedError(endpoint_url="http://aws")
+            raise ConnectionClosedError(endpoint_url="https://aws")
         if answer.latency >= NO_ANSWER_SECONDS:
             self._time.sleep(NO_ANSWER_SECONDS)
-            raise ReadTimeoutError(endpoint_url="http://aws")
+            raise ReadTimeoutError(endpoint_url="https://aws")
         document: dict[str, Any] = json.loads(answer.body)
         if answer.status != 200:  # OK
             error = {

@@ -134,7 +134,7 @@ class PeerSimulation(Simulation):
         """Return a client whose connections are those of the simulation, and all else its own."""
         client = boto3.session.Session(
             aws_access_key_id="000000000000", aws_secret_access_key="test", region_name="eu-central-1"
-        ).client(service, endpoint_url=f"http://{_HOSTS[service]}")
+        ).client(service, endpoint_url=f"https://{_HOSTS[service]}")
         session = client._endpoint.http_session  # noqa: SLF001  # there is no other way to the wire
         pools = self.network.pools()
         pools.connection_pool_kw["timeout"] = session._timeout  # noqa: SLF001  # as botocore sets it

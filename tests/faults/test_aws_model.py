@@ -46,7 +46,7 @@ class World:
 
     def call(self, operation: str, **parameters: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  # JSON
         if operation != "PutEvents":
-            parameters["QueueUrl"] = "http://sqs/000000000000/messages.fifo"
+            parameters["QueueUrl"] = "https://sqs/000000000000/messages.fifo"
         service = self.bus if operation == "PutEvents" else self.sqs
         answer = service(
             Request("POST", "/", {"x-amz-target": f"Service.{operation}"}, json.dumps(parameters).encode())

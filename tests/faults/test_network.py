@@ -52,7 +52,7 @@ class Client:
             for _ in range(calls):
                 response = self.pools.request(
                     "POST",
-                    f"http://{host}/path",
+                    f"https://{host}/path",
                     body=b"{}",
                     headers={"X-Amz-Target": "Service.Operation"},
                     timeout=urllib3.Timeout(connect=1.0, read=5.0),

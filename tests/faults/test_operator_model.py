@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.faults.network import Request
 
-PARAMETERS = {"QueueUrl": "http://sqs/000000000000/dead-letter.fifo", "ReceiptHandle": "r"}
+PARAMETERS = {"QueueUrl": "https://sqs/000000000000/dead-letter.fifo", "ReceiptHandle": "r"}
 
 
 class Called:

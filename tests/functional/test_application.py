@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +57,37 @@ def test_a_message_goes_only_to_a_service_whose_certificate_is_right(
     assert bool(service.requests) is sent
     if error is not None:
         assert not error.maybe_delivered
+
+
+def test_the_keys_of_sessions_are_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, bundle, authority = tmp_path / "keys", tmp_path / "ca.pem", trustme.CA()
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    with running_wire(tls=server_context(authority, "127.0.0.1")) as service, running_aws_endpoint() as aws:
+        service.body = TAKEN
+        handler: Any = create_handler(function_environ(service.url, aws.url, AWS_CA_BUNDLE=str(bundle)))
+
+        handler(request(ClientToken="t-1"), FakeLambdaContext())
+
+    assert service.requests
+    assert not keys.exists()
+
+
+@pytest.mark.parametrize("version", [TLSVersion.TLSv1, TLSVersion.TLSv1_1])
+def test_a_service_without_a_current_tls_is_not_sent_to(tmp_path: Path, version: TLSVersion) -> None:
+    bundle, authority = tmp_path / "ca.pem", trustme.CA()
+    authority.cert_pem.write_to_path(str(bundle))
+    context = server_context(authority, "127.0.0.1")
+    with pytest.warns(DeprecationWarning, match="is deprecated"):
+        context.minimum_version, context.maximum_version = version, version
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with running_wire(tls=context) as service, running_aws_endpoint() as aws:
+        handler: Any = create_handler(function_environ(service.url, aws.url, AWS_CA_BUNDLE=str(bundle)))
+
+        with pytest.raises(ConnectionFailedError):
+            handler(request(ClientToken="t-1"), FakeLambdaContext())
+
+    assert service.requests == []
 
 
 def test_ten_chats_of_a_batch_are_sent_side_by_side() -> None:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from message_sender.aws_api import JsonApi
 from message_sender.credentials import Credentials, EnvironmentCredentials
+from message_sender.endpoints import is_safe_url
 from message_sender.errors import AwsCallError
 from tests.support.wire import running_wire
 
@@ -39,10 +40,10 @@ def wire() -> Iterator[Wire]:
         yield running
 
 
-def api(wire: Wire, *, target: str, signing_name: str, content_type: str) -> JsonApi:
+def api(wire: Wire, *, target: str, signing_name: str, content_type: str, path: str = "") -> JsonApi:
     return JsonApi(
         pools=urllib3.PoolManager(retries=False),
-        endpoint=wire.url,
+        endpoint=f"{wire.url}{path}",
         region="eu-central-1",
         signing_name=signing_name,
         target=target,
@@ -129,6 +130,17 @@ def test_a_call_is_the_one_that_botocore_makes(
         assert ours.headers[header] == theirs.headers[header]
     assert ours.headers["authorization"].endswith(f"Signature={signature(ours)}")
     assert theirs.headers["authorization"].endswith(f"Signature={signature(theirs)}")
+
+
+def test_the_path_of_an_endpoint_is_signed_as_it_is_sent(wire: Wire) -> None:
+    path = "/v1.2/..a/~(b),c;d=e:f@g!$&'*+"
+    assert is_safe_url(f"{wire.url}{path}")
+
+    api(wire, **SQS, path=path).call("SendMessage", {})
+
+    [request] = wire.requests
+    assert request.path == f"{path}/"
+    assert request.headers["authorization"].endswith(f"Signature={signature(request)}")
 
 
 @pytest.mark.parametrize(

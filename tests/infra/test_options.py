@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from infra.options import InvalidOptionsError, StageOptions
+from message_sender.settings import Settings
 from tests.infra.template import EVERYTHING
 
 VALID: dict[str, Any] = {
@@ -92,6 +93,9 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
         ("content_limits", ["service"], "one of specification, service"),
         ("connect_region", "Frankfurt", "the name of an AWS Region, or null for the stack's own"),
         ("connect_region", "", "the name of an AWS Region, or null for the stack's own"),
+        ("connect_region", "eu-central-٣", "the name of an AWS Region, or null for the stack's own"),
+        ("connect_region", "eu-central-1\n", "the name of an AWS Region, or null for the stack's own"),
+        ("connect_region", "x@evil.example", "the name of an AWS Region, or null for the stack's own"),
         ("connect_region", 1, "the name of an AWS Region, or null for the stack's own"),
         ("log_level", "WARNING", "one of DEBUG, INFO"),
         ("log_level", None, "one of DEBUG, INFO"),
@@ -124,6 +128,15 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
                 ["arn:aws:states:eu-central-1:000000000000:execution:orders:1"],
                 ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders", ""],
                 ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders\n"],
+                ["arn:aws:states:eu-central-1:00000000000٣:stateMachine:orders"],
+                ["arn:aws:states:eu-central-٣:000000000000:stateMachine:orders"],
+                ["arn:aws:states:eu-central-100:000000000000:stateMachine:orders"],
+                ["arn:aws:states:eu-central-1:000000000000:stateMachine:" + "o" * 81],
+                ["arn:aws:states:eu-central-1:000000000000:stateMachine:"],
+                *(
+                    [f"arn:aws:states:eu-central-1:000000000000:stateMachine:or{character}ders"]
+                    for character in [*'<>{}[]?*"#%\\^|~`$&,;:/ \t\x00\x7f\x9f', "\xa0", "\u2028", "\ufffe"]
+                ),
             )
         ),
         ("reserved_concurrency", 0, "a whole number from 1 to 10000, or null"),
@@ -140,6 +153,10 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
         ("producer_principals", ["*"], PRINCIPALS),
         ("producer_principals", ["111122223333"], PRINCIPALS),
         ("producer_principals", ["arn:aws:iam::111122223333:role/*"], PRINCIPALS),
+        ("producer_principals", ["arn:aws:iam::11112222333٣:root"], PRINCIPALS),
+        ("producer_principals", ["arn:aws:iam::111122223333:role/٣"], PRINCIPALS),
+        ("producer_principals", ["arn:aws:iam::111122223333:user/ä"], PRINCIPALS),
+        ("producer_principals", ["arn:aws--x:iam::111122223333:root"], PRINCIPALS),
         ("producer_principals", ["arn:aws:sts::111122223333:assumed-role/a/b"], PRINCIPALS),
         ("producer_principals", "arn:aws:iam::111122223333:root", PRINCIPALS),
         ("api_web_acl_arn", "web-acl", "the ARN of a regional web ACL of AWS WAF, or null for none"),
@@ -148,7 +165,20 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
             "arn:aws:wafv2:us-east-1:111122223333:global/webacl/api/a1b2",
             "the ARN of a regional web ACL of AWS WAF, or null for none",
         ),
+        (
+            "api_web_acl_arn",
+            "arn:aws:wafv2:us-east-1:11112222333٣:regional/webacl/api/a1b2",
+            "the ARN of a regional web ACL of AWS WAF, or null for none",
+        ),
+        (
+            "api_web_acl_arn",
+            "arn:aws:wafv2:us-east-1:111122223333:regional/webacl/ä/a1b2",
+            "the ARN of a regional web ACL of AWS WAF, or null for none",
+        ),
         ("api_source_cidrs", ["203.0.113.7"], CIDRS),
+        ("api_source_cidrs", ["203.0.113.٣/32"], CIDRS),
+        ("api_source_cidrs", ["203.0.113.0/255.255.255.0"], CIDRS),
+        ("api_source_cidrs", ["fe80::%1/64"], CIDRS),
         ("api_source_cidrs", "203.0.113.0/24", CIDRS),
         ("api_source_cidrs", ["203.0.113.0/33"], CIDRS),
         ("alarm_topic_arn", "alarms", "the ARN of an SNS topic, or null for none"),
@@ -156,6 +186,11 @@ CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
         (
             "alarm_topic_arn",
             "arn:aws:sqs:eu-central-1:111122223333:q",
+            "the ARN of an SNS topic, or null for none",
+        ),
+        (
+            "alarm_topic_arn",
+            "arn:aws:sns:eu-central-1:11112222333٣:alarms",
             "the ARN of an SNS topic, or null for none",
         ),
         ("access_denied_percent", 0, "a whole number from 1 to 100"),
@@ -169,11 +204,45 @@ def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: ob
     assert str(refusal.value) == f"stages.dev.{name} is {value!r}; accepted: {accepted}"
 
 
-@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "ap-southeast-2", "us-isob-east-1"])
-def test_regions_of_all_partitions_are_accepted(region: str) -> None:
-    options = StageOptions.of_stage("dev", {"dev": VALID | {"connect_region": region}})
+REGIONS = [
+    *("eu-central-1", "us-gov-west-1", "ap-southeast-2", "us-isob-east-1", "us-iso-west-1", "eu-isoe-west-1"),
+    *("eusc-de-east-1", "cn-north-1", "ap-southeast-12"),
+]
 
-    assert options.connect_region == region
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_regions_of_all_partitions_are_accepted(region: str) -> None:
+    values = {
+        "connect_region": region,
+        "task_state_machine_arns": [f"arn:aws:states:{region}:111122223333:stateMachine:orders"],
+        "api_web_acl_arn": f"arn:aws:wafv2:{region}:111122223333:regional/webacl/api/a1b2",
+        "alarm_topic_arn": f"arn:aws:sns:{region}:111122223333:alarms",
+    }
+
+    options = StageOptions.of_stage("dev", {"dev": VALID | values})
+
+    assert {name: getattr(options, name) for name in values} == values
+    assert f".{region}." in Settings.from_environ(ENVIRON | {"CONNECT_REGION": region}).participant_url
+
+
+ENVIRON = {
+    "AWS_REGION": "eu-central-1",
+    **dict.fromkeys(("EVENT_BUS_NAME", "MESSAGE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"), "x"),
+    **dict.fromkeys(("REJECTED_QUEUE_URL", "UNPUBLISHED_RESULTS_QUEUE_URL"), "x"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("retry_window_minutes", 240), ("send_quota_per_second", 10_000), ("maximum_concurrency", 1000)],
+)
+def test_function_accepts_the_largest_number(name: str, most: int) -> None:
+    options = StageOptions.of_stage("dev", {"dev": VALID | {"reserved_concurrency": None, name: most}})
+
+    assert getattr(options, name) == most
+    with pytest.raises(InvalidOptionsError, match=name):
+        StageOptions.of_stage("dev", {"dev": VALID | {name: most + 1}})
+    Settings.from_environ(ENVIRON | {name.upper(): str(most)})
 
 
 @pytest.mark.parametrize(
@@ -183,6 +252,11 @@ def test_regions_of_all_partitions_are_accepted(region: str) -> None:
         "arn:aws-us-gov:states:us-gov-west-1:000000000000:stateMachine:Orders_2-retry",
         "arn:aws-cn:states:cn-north-1:000000000000:stateMachine:o",
         "arn:aws-eusc:states:eusc-de-east-1:000000000000:stateMachine:orders",
+        "arn:aws:states:ap-southeast-12:000000000000:stateMachine:orders",
+        "arn:aws-iso-b:states:us-isob-east-1:000000000000:stateMachine:orders.v2",
+        "arn:aws:states:eu-central-1:000000000000:stateMachine:o(r)d+e=r@s!'1_-.",
+        "arn:aws:states:eu-central-1:000000000000:stateMachine:größe",
+        "arn:aws:states:eu-central-1:000000000000:stateMachine:" + "o" * 80,
     ],
 )
 def test_state_machines_of_all_partitions_are_accepted(arn: str) -> None:

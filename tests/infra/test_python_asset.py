@@ -1,8 +1,12 @@
+import hashlib
 import importlib.util
 import marshal
 import os
+import re
 import shutil
 import sys
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -119,6 +123,223 @@ def test_failed_installation_is_an_error_and_is_not_cached(
         PythonAsset(tmp_path, python_version="3.13", cache=cache).build(tmp_path / "output")
 
     assert [*cache.iterdir()] == []
+
+
+@dataclass
+class Wheelhouse:
+    """A function of one dependency, whose wheel is all that its package index has."""
+
+    source: Path
+    links: Path
+    cache: Path
+
+    def build(self, output: Path) -> dict[str, bytes]:
+        PythonAsset(self.source, python_version="3.99", cache=self.cache).build(output)
+        return {name: content for name, (_, content) in files(output).items()}
+
+    @property
+    def entry(self) -> Path:
+        [entry] = self.cache.iterdir()
+        return entry
+
+
+PACKAGE = {
+    "message_sender/__init__.py": b"",
+    "demo/__init__.py": b"answer = 42\n",
+    "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
+    "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+}
+
+
+@pytest.fixture
+def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheelhouse:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    house = Wheelhouse(tmp_path / "source", tmp_path / "links", tmp_path / "cache")
+    house.links.mkdir()
+    wheel = house.links / "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in PACKAGE.items():
+            if name.startswith("demo"):
+                archive.writestr(name, content)
+        archive.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in archive.namelist()))
+    (house.source / "message_sender").mkdir(parents=True)
+    (house.source / "message_sender" / "__init__.py").touch()
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (house.source / "requirements.txt").write_text(f"demo==1.0 \\\n    --hash=sha256:{digest}\n")
+    return house
+
+
+def hostile_settings(tmp_path: Path) -> dict[str, str]:
+    """Each of these changes what `pip install` or `pip config list` does."""
+    constraint = tmp_path / "constraints.txt"
+    constraint.write_text("demo==2.0\n")
+    elsewhere = str(tmp_path / "elsewhere")
+    return {
+        **dict.fromkeys(
+            ("root", "prefix", "target", "src", "log", "report", "python", "cache-dir"), elsewhere
+        ),
+        **dict.fromkeys(("user", "dry-run", "require-virtualenv", "isolated", "pre", "global"), "1"),
+        **dict.fromkeys(("constraint", "requirement", "build-constraint"), str(constraint)),
+        "quiet": "3",
+        "no-binary": ":all:",
+        "python-version": "2.7",
+        "platform": "win32",
+        "abi": "cp27",
+        "editable": elsewhere,
+        "implementation": "jy",
+        "compile": "1",
+        "no-clean": "1",
+    }
+
+
+@pytest.mark.parametrize("place", ["environment", "global", "install"])
+def test_no_setting_of_pip_but_those_of_the_index_shapes_the_package(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    settings = hostile_settings(tmp_path) | {"no-index": "1", "find-links": str(wheelhouse.links)}
+    if place == "environment":
+        for name, value in settings.items():
+            monkeypatch.setenv(f"PIP_{name.replace('-', '_').upper()}", value)
+    else:
+        configuration = tmp_path / "pip.conf"
+        configuration.write_text(
+            "\n".join((f"[{place}]", *(f"{name} = {value}" for name, value in settings.items())))
+        )
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+
+    package = wheelhouse.build(tmp_path / "output")
+
+    assert package == PACKAGE
+    assert not (tmp_path / "elsewhere").exists()
+
+
+LISTED = r"""
+For variant 'global', will try loading 'pip.conf'
+:env:.cert='/env/cert.pem'
+:env:.config-file='/env/pip.conf'
+:env:.index-url=''
+:env:.quiet='0'
+download.proxy='http://download'
+global.cert='/global/cert.pem'
+global.constraint='/global/constraints.txt'
+global.extra-index-url='https://one\nhttps://two'
+global.index-url='https://global'
+global.proxy='http://global'
+install.no-deps='1'
+install.proxy="http://it's"
+install.find-links='/links'
+"""
+
+
+def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, install: str, config: str = "") -> None:
+    """Put scripts in the place of `pip install` and `pip config list`."""
+    (tmp_path / "listed").write_text(LISTED)
+    script = (
+        f'case "$*" in *"pip config list") {config or f"cat {tmp_path}/listed"};; *pip*) {install};; esac'
+    )
+    monkeypatch.setattr("sys.executable", str(executable(tmp_path / "python", script)))
+
+
+def test_settings_of_the_index_reach_pip_and_no_others(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip(tmp_path, monkeypatch, install=f"env >{tmp_path}/environ; exit 1")
+    monkeypatch.setenv("PIP_ROOT", "/elsewhere")
+    monkeypatch.setenv("OTHER", "kept")
+
+    with pytest.raises(AssetBuildError):
+        wheelhouse.build(tmp_path / "output")
+
+    environ = (tmp_path / "environ").read_text()
+    assert "OTHER=kept\n" in environ
+    assert sorted(re.findall(r"^PIP_.*(?:\nhttps.*)?", environ, re.MULTILINE)) == [
+        "PIP_CERT=/env/cert.pem",
+        f"PIP_CONFIG_FILE={os.devnull}",
+        "PIP_EXTRA_INDEX_URL=https://one\nhttps://two",
+        "PIP_FIND_LINKS=/links",
+        "PIP_INDEX_URL=https://global",
+        "PIP_PROXY=http://it's",
+    ]
+
+
+def test_settings_that_pip_cannot_list_are_an_error(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip(tmp_path, monkeypatch, install="exit 1", config="echo broken >&2; exit 1")
+
+    with pytest.raises(AssetBuildError, match=r"^pip could not list its settings:\nbroken$"):
+        wheelhouse.build(tmp_path / "output")
+
+
+def test_installation_that_lacks_a_pinned_package_is_an_error_and_is_not_cached(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip(tmp_path, monkeypatch, install="exit 0")
+
+    with pytest.raises(AssetBuildError, match=r"^pip did not install all of .+: demo==1\.0 missing$"):
+        wheelhouse.build(tmp_path / "output")
+
+    assert [*wheelhouse.cache.iterdir()] == []
+
+
+def change(entry: Path) -> None:
+    (entry / "demo" / "__init__.py").write_text("answer = 43\n")
+
+
+def remove(entry: Path) -> None:
+    (entry / "demo" / "__init__.py").unlink()
+
+
+def add(entry: Path) -> None:
+    (entry / "demo" / "more.py").touch()
+
+
+def rename(entry: Path) -> None:
+    (entry / "demo" / "__init__.py").rename(entry / "demo" / "__main__.py")
+
+
+def empty(entry: Path) -> None:
+    shutil.rmtree(entry)
+    entry.mkdir()
+
+
+def test_cache_entry_that_was_changed_is_not_used(
+    wheelhouse: Wheelhouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as with_index:
+        with_index.setenv("PIP_NO_INDEX", "1")
+        with_index.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
+        wheelhouse.build(tmp_path / "first")
+        change(wheelhouse.entry)
+
+        package = wheelhouse.build(tmp_path / "second")
+
+    assert package == PACKAGE
+    assert f"The files of {wheelhouse.entry} have changed" in capsys.readouterr().err
+    pip(tmp_path, monkeypatch, install="exit 1")
+    intact = wheelhouse.cache
+    for damage in (change, remove, add, rename, empty):
+        wheelhouse.cache = tmp_path / damage.__name__
+        shutil.copytree(intact, wheelhouse.cache)
+        damage(wheelhouse.entry)
+        with pytest.raises(AssetBuildError, match=r"^pip could not install"):
+            wheelhouse.build(tmp_path / "third")
+
+
+def test_cache_entry_is_used_again(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as with_index:
+        with_index.setenv("PIP_NO_INDEX", "1")
+        with_index.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
+        wheelhouse.build(tmp_path / "first")
+    pip(tmp_path, monkeypatch, install="exit 1", config="exit 1")
+
+    assert wheelhouse.build(tmp_path / "second") == PACKAGE
 
 
 THIS_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

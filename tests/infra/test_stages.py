@@ -10,6 +10,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 import app
+from infra.options import InvalidOptionsError
 from tests.infra.template import (
     ACCESS_LOG,
     ALIAS,
@@ -27,6 +28,11 @@ from tests.infra.template import (
     WORKFLOW_LOGS,
     Configure,
 )
+
+BAD_STAGES = [
+    *("a" * 46, "a" * 54, "a" * 55, "feature/abc", "feature_abc", "a.b", "a b", "-a", "a\n", "ä", "٣", "a'b"),
+    *("$(touch x)", "a;b", "a:b", "a\\b", "*", "🙂", "a\u200b"),
+]
 
 # The kinds of resources that hold data. Add a kind here when the stack begins to use it.
 STATEFUL = {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
@@ -117,6 +123,52 @@ def test_every_stage_is_a_stack_of_its_own(context: dict[str, Any]) -> None:
     stack = app.build(cdk.App(context=context | {"aws:cdk:bundling-stacks": [], "stage": "prod"}))
 
     assert stack.stack_name == "ConnectMessageSender-prod"
+
+
+# The most characters of each physical name, as the service's own API reference says
+NAMES = {
+    ("AWS::SQS::Queue", "QueueName"): 80,
+    ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
+    ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
+    ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
+    ("AWS::ApiGateway::RestApi", "Name"): 1024,
+}
+LONGEST = "a" * 45
+STAGE_RULE = (
+    "the name of a stage has 1 to 45 letters, digits and hyphens, does not begin with a hyphen, and is a "
+    "part of a queue's name of at most 80 characters"
+)
+
+
+@pytest.mark.parametrize("stage", [LONGEST, "7", "Feature-ABC-1"])
+def test_stage_with_an_accepted_name_has_no_longer_physical_name_than_aws_accepts(
+    context: dict[str, Any], stage: str
+) -> None:
+    stages = {stage: context["stages"]["prod"]}
+    application = cdk.App(context=context | {"aws:cdk:bundling-stacks": [], "stage": stage, "stages": stages})
+    stack = app.build(application)
+
+    resources = Template.from_stack(stack).to_json()["Resources"].values()
+
+    assert stack.stack_name == f"ConnectMessageSender-{stage}"
+    assert len(stack.stack_name) <= 128
+    lengths = {
+        kind: max(len(one["Properties"].get(kind[1], "")) for one in resources if one["Type"] == kind[0])
+        for kind in NAMES
+    }
+    assert {kind: length for kind, length in lengths.items() if not 0 < length <= NAMES[kind]} == {}
+    if stage == LONGEST:
+        assert lengths["AWS::SQS::Queue", "QueueName"] == 80
+
+
+@pytest.mark.parametrize("stage", BAD_STAGES)
+def test_stage_with_another_name_is_refused(context: dict[str, Any], stage: str) -> None:
+    stages = {stage: context["stages"]["dev"]}
+
+    with pytest.raises(InvalidOptionsError) as refusal:
+        app.build(cdk.App(context=context | {"stage": stage, "stages": stages}))
+
+    assert str(refusal.value) == f"stages has {stage!r}; {STAGE_RULE}"
 
 
 def test_unusable_configuration_ends_in_one_line(tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_every_variable_of_a_redrive_counts() -> None:
     )
 
 
+@pytest.mark.parametrize("stage", ["feature/abc", "a" * 46, "-a", "$(touch x)", "a b", "٣"])
+@pytest.mark.parametrize("settings", [RedriveSettings, RepublishSettings])
+def test_a_stage_that_no_stack_can_have_is_refused(
+    settings: type[RedriveSettings | RepublishSettings], stage: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"^STAGE is .+; the name of a stage has 1 to 45 letters"):
+        settings.from_environ({"STAGE": stage})
+
+
 @pytest.mark.parametrize(
     ("text", "age"),
     [("0m", timedelta()), ("2h", timedelta(hours=2)), ("3d", timedelta(days=3))],

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from message_sender.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENVIRON = {
     "AWS_REGION": "eu-central-1",
@@ -53,10 +58,83 @@ def test_the_retry_window_is_ten_minutes_unless_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["RETRY_WINDOW_MINUTES", "SEND_QUOTA_PER_SECOND", "MAXIMUM_CONCURRENCY"])
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "ten", "³"])
-def test_a_number_of_no_sense_is_refused(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1"):
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "1000001", "99999999999", "9" * 5000]
+)
+def test_a_number_out_of_range_is_refused(name: str, value: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"{name} must be a whole number, at least 1, at most (240|1000000)$"
+    ):
         Settings.from_environ(ENVIRON | {name: value})
+
+
+REGIONS = [
+    *("eu-central-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"),
+    *("cn-north-1", "ap-southeast-12"),
+]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("name", ["AWS_REGION", "CONNECT_REGION"])
+def test_a_region_of_any_partition_is_accepted(name: str, region: str) -> None:
+    settings = Settings.from_environ(ENVIRON | {name: region})
+
+    assert settings.participant_url.startswith(f"https://participant.connect.{region}.")
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "CONNECT_REGION"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("x@evil.example", "evil.example/", "eu-central-1.evil.example", "eu-central-1/", "eu-central-1#"),
+        *(
+            "Frankfurt",
+            "EU-CENTRAL-1",
+            "eu-central",
+            "eu-central-",
+            "eu--1",
+            "-1",
+            "eu_central_1",
+            "eu-central-1a",
+        ),
+        *("eu-central-١", "eu-central-1\n", " eu-central-1", "eu-central-100", "eu-central-0", "aws-global"),
+    ],
+)
+def test_any_other_region_is_refused_without_its_value(name: str, value: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        Settings.from_environ(ENVIRON | {name: value})
+
+    assert str(refusal.value) == f"the environment variable {name} must be the name of an AWS Region"
+
+
+@pytest.mark.parametrize("variable", ["CONNECTPARTICIPANT", "EVENTBRIDGE", "SQS", "SFN"])
+def test_an_unsafe_endpoint_of_any_service_is_refused(variable: str) -> None:
+    with pytest.raises(ValueError, match=f"AWS_ENDPOINT_URL_{variable} must be an https:// URL"):
+        Settings.from_environ(ENVIRON | {f"AWS_ENDPOINT_URL_{variable}": "http://vpce-1.example"})
+
+
+def test_a_file_of_certificates_is_accepted(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(bundle))
+
+    assert Settings.from_environ(ENVIRON | {"AWS_CA_BUNDLE": str(bundle)}).ca_bundle == str(bundle)
+
+
+@pytest.mark.parametrize("name", ["missing", "folder", "empty", "text", "key", "damaged", "half"])
+def test_a_file_without_certificates_is_refused(tmp_path: Path, name: str) -> None:
+    certificate = trustme.CA().cert_pem.bytes().decode()
+    (tmp_path / "folder").mkdir()
+    for file, content in {
+        "empty": "",
+        "text": "no certificate",
+        "key": trustme.CA().private_key_pem.bytes().decode(),
+        "damaged": certificate.replace("M", "A"),
+        "half": certificate + certificate[: len(certificate) // 2],
+    }.items():
+        (tmp_path / file).write_text(content)
+
+    with pytest.raises(ValueError, match=r"AWS_CA_BUNDLE must name a readable file of certificates$"):
+        Settings.from_environ(ENVIRON | {"AWS_CA_BUNDLE": str(tmp_path / name)})
 
 
 def test_the_quota_is_the_service_s_own_unless_set() -> None:

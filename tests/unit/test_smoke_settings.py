@@ -46,6 +46,12 @@ def test_every_variable_counts() -> None:
     assert "secret" not in repr(settings)
 
 
+@pytest.mark.parametrize("stage", ["feature/abc", "a" * 46, "-a", "$(touch x)", "a b", "٣"])
+def test_a_stage_that_no_stack_can_have_is_refused(stage: str) -> None:
+    with pytest.raises(SettingsError, match=r"^STAGE is .+; the name of a stage has 1 to 45 letters"):
+        Settings.from_environ(NEW_CHAT | {"STAGE": stage})
+
+
 def test_an_empty_variable_is_none() -> None:
     variables = dict.fromkeys(["CONNECTION_TOKEN", "CONNECT_REGION", "STAGE", "SOURCES", "LONG"], "")
 

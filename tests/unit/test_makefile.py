@@ -1,0 +1,197 @@
+"""Values of make's variables are text: neither make nor the shell runs what they hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+VARIABLES = [
+    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "SEED", "FAULT_MESSAGES", "FAULT_EVENTS", "QUICK"),
+    *("STAGE", "DRY_RUN", "QUEUE", "CODE", "MAX_AGE", "SETTLE", "DISCARD", "MAYBE_DELIVERED"),
+    *("CONNECT_INSTANCE", "CONTACT_FLOW", "CONNECTION_TOKEN", "CONNECT_REGION", "SOURCES", "API_URL", "LONG"),
+]
+TARGETS = [
+    *("demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota"),
+    *("synth", "deploy", "smoke", "redrive", "republish"),
+]
+INSTALLED = [
+    *(".venv", ".sandbox/venv-emulator", ".sandbox/venv-runtime", ".sandbox/venv-awscli", ".sandbox/venv-uv"),
+    *(".sandbox/venv-audit", "node_modules"),
+]
+SOURCES = [
+    *("app.py", "cdk.json", "requirements.txt", "requirements-dev.txt", "package.json", "package-lock.json"),
+    *(f"sandbox/requirements-{name}.txt" for name in ("emulator", "awscli", "runtime")),
+    *("infra/module.py", "lambda_src/module.py", "scripts/check-prerequisites.sh", "scripts/create-venv.sh"),
+]
+HOSTILE = [
+    *(
+        "$(shell touch made)",
+        "${shell touch made}",
+        "$$(shell touch made)",
+        "$(eval X := $(shell touch made))",
+    ),
+    *("$(touch made)", "$$(touch made)", "`touch made`", "$(CHAT)$(shell touch made)", "\\`touch made\\`"),
+    *('"; touch made; "', "'; touch made; '", "x | touch made", "x\ntouch made\n", "x\\\ntouch made"),
+    *("# $X $(X) $$ $", "a b  c ", "*", "~", "-x", "ü🙂"),
+]
+# Appends its arguments, and the variables, to a file
+STUB = "\n".join(
+    (
+        "#!/bin/sh",
+        'printf "%s\\0" "$@" >>calls',
+        *(f'printf "%s\\0" "{name}=${name}" >>calls' for name in VARIABLES),
+        '[ "$2" != sandbox.step ] || { shift 3; exec "$@"; }\n',
+    )
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the Makefile whose programs only write down how they are called."""
+    project = tmp_path / "project"
+    for name in SOURCES:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    shutil.copy(ROOT / "Makefile", project)
+    for program in (".venv/bin/python", "node_modules/.bin/cdk", "programs/npm"):
+        write_stub(project / program)
+    for folder in (*INSTALLED, ".sandbox/cdk.out"):
+        (project / folder).mkdir(parents=True, exist_ok=True)
+        (project / folder / (".synthesized" if folder.endswith("cdk.out") else ".installed")).touch()
+    return project
+
+
+def write_stub(program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(STUB)
+    program.chmod(0o755)
+
+
+def make(project: Path, *targets: str, origin: str, **variables: str) -> list[str]:
+    """Run make, and return what its programs were called with."""
+    (project / "calls").touch()
+    assigned = [f"{name}={value}" for name, value in variables.items()]
+    environ = {
+        name: value for name, value in os.environ.items() if name not in VARIABLES and "MAKE" not in name
+    }
+    environ["PATH"] = f"{project / 'programs'}:{environ['PATH']}"
+    subprocess.run(  # noqa: S603  # the project's own Makefile
+        [
+            shutil.which("make") or "make",
+            "--keep-going",
+            *(assigned if origin == "command line" else []),
+            *targets,
+        ],
+        cwd=project,
+        env=environ | (variables if origin != "command line" else {}),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return (project / "calls").read_text().split("\0")
+
+
+ORIGINS = pytest.mark.parametrize("origin", ["command line", "environment"])
+
+
+@ORIGINS
+@pytest.mark.parametrize("value", HOSTILE)
+def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, origin: str, value: str) -> None:
+    (project / value).touch()  # what MESSAGES names
+    before = set(project.rglob("*"))
+
+    calls = make(project, *TARGETS, origin=origin, **dict.fromkeys(VARIABLES, value), ANYTHING=value)
+
+    assert {path.name for path in set(project.rglob("*")) - before} <= {"calls"}
+    for option, expected in {
+        "sandbox.demo": [value, "--emulator-port", value],
+        "sandbox.live": ["--emulator-port", value],
+        "end": [value],
+        "transcript": [value],
+        "tests.faults": ["--seed", value, "--messages", value, "--events", value],
+        "benchmarks": ["--python", "python3", "--quick", "--output", ".sandbox/benchmarks"],
+        "synth": ["--quiet", "--context", f"stage={value}"],
+        "deploy": ["--context", f"stage={value}"],
+    }.items():
+        assert option in calls
+        position = calls.index(option) + 1
+        assert calls[position : position + len(expected)] == expected
+    for program in ("smoke", "redrive", "republish"):
+        position = calls.index(program) + 1
+        assert calls[position : position + len(VARIABLES)] == [f"{name}={value}" for name in VARIABLES]
+
+
+@ORIGINS
+@pytest.mark.parametrize("value", HOSTILE[::3])
+def test_name_of_the_python_is_text(project: Path, origin: str, value: str) -> None:
+    write_stub(project / "programs" / value)
+    for folder in INSTALLED:
+        (project / folder / ".installed").unlink()
+    before = {path.name for path in project.rglob("*")}
+
+    calls = make(
+        project,
+        *(f"{folder}/.installed" for folder in INSTALLED),
+        *("prerequisites", "bench", "synth"),
+        origin=origin,
+        PYTHON=value,
+    )
+
+    assert {path.name for path in project.rglob("*")} - before <= {"calls", ".installed"}
+    assert calls.count("sandbox.step") == len(INSTALLED)
+    assert calls.count("venv") == 2
+    position = calls.index("--python") + 1
+    assert calls[position] == value
+
+
+@ORIGINS
+@pytest.mark.parametrize("value", ["$(shell touch made)", "'$(touch made)'"])
+@pytest.mark.parametrize("chat", [{}, {"CHAT": ""}])
+def test_chat_is_that_of_the_contact_id_unless_set(
+    project: Path, origin: str, value: str, chat: dict[str, str]
+) -> None:
+    calls = make(project, "end-chat", "transcript", origin=origin, CONTACT_ID=value, **chat)
+
+    assert not (project / "made").exists()
+    assert [calls[calls.index(command) + 1] for command in ("end", "transcript")] == [value] * 2
+
+
+def test_variables_have_their_defaults(project: Path) -> None:
+    (project / "examples").mkdir()
+    (project / "examples" / "messages.jsonl").touch()
+
+    calls = make(project, *TARGETS, origin="environment")
+
+    assert calls[calls.index("sandbox.demo") + 1] == "examples/messages.jsonl"
+    assert calls[calls.index("tests.faults") + 1 :][:4] == ["--messages", "20000", "--events", "100000"]
+    assert calls.count("stage=dev") == 2
+    assert {"--emulator-port", "--seed", "--quick"} & {*calls} == set()
+    assert "STAGE=dev" in calls
+
+
+def test_missing_file_of_messages_is_named_as_it_is(project: Path) -> None:
+    done = subprocess.run(  # noqa: S603  # the project's own Makefile
+        [shutil.which("make") or "make", "messages-file", "MESSAGES=it's $(X) %s"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "make: MESSAGES=it's $(X) %s: there is no such file" in done.stderr.splitlines()
+
+
+def test_no_recipe_pastes_a_variable_of_the_user() -> None:
+    listed = {*re.findall(r"\b[A-Z][A-Z_]+\b", MAKEFILE.partition("'Variables'")[2].partition("\n\n")[0])}
+
+    assert {"MESSAGES", "STAGE", "PYTHON"} < listed <= {*VARIABLES, "PYTHON"}
+    for name in (*VARIABLES, "PYTHON"):
+        assert not re.search(rf"(?<!\$)\$[({{]{name}[)}}:]", MAKEFILE.partition("\nexport PYTHON")[2])
