@@ -1,0 +1,101 @@
+"""Messages that are hard to read are parsed once, by every event source and by a redrive. No neighbour waits."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from message_sender.errors import InvalidRequestError
+from message_sender.request import MAX_TEXT
+from operations.decisions import Rules, Settle, decide
+from operations.letters import Letter, LetterQueue, read_letter
+from tests.support.fakes import START
+from tests.support.lambda_events import QUEUE_ARN, api_request, bus_event, record
+from tests.unit.test_parse_effort import MIB, POISONS, counted_effort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.functional.conftest import Function
+
+BODIES = [*POISONS, POISONS[0][:MAX_TEXT], (POISONS[0] * 40)[:MIB]]
+EACH_BODY = pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body[:8]}... {len(body)}")
+
+
+@EACH_BODY
+@pytest.mark.parametrize("group", ["poisoned", None])
+def test_the_chats_beside_it_have_their_outcome(function: Function, body: str, group: str | None) -> None:
+    chats = [function.start_chat() for _ in range(9)]
+    poison = record(body, group=group)
+    good = [record(chat.request(), group=chat.contact_id) for chat in chats]
+
+    with counted_effort() as effort:
+        failed = function.batch(poison, *good)
+
+    assert failed == []
+    assert all(len(chat.texts) == 1 for chat in chats)
+    outcomes = {result["SourceId"]: result["Outcome"] for result in function.aws.results}
+    assert outcomes == {poison["messageId"]: "REJECTED"} | {each["messageId"]: "SENT" for each in good}
+    assert effort.json.count(len(body)) <= 1
+    assert len(effort.json) <= 1 + len(good)
+    [copy] = function.aws.messages
+    assert body.startswith(copy["MessageBody"][:MAX_TEXT])
+
+
+IN_A_FIELD: dict[str, Callable[[str], dict[str, Any]]] = {
+    "Content": lambda text: {"Content": text, "ContentType": "application/json"},
+    "Metadata": lambda text: {"Metadata": {text: text}},
+    "an unknown field": lambda text: {text: text},
+}
+
+
+@EACH_BODY
+@pytest.mark.parametrize("place", IN_A_FIELD)
+@pytest.mark.parametrize("way", ["eventbridge", "direct", "api_gateway"])
+def test_it_is_parsed_once_by_every_event_source(function: Function, body: str, place: str, way: str) -> None:
+    fields = function.start_chat().request(ClientToken="c-1") | IN_A_FIELD[place](body)
+    event = {
+        "eventbridge": lambda: bus_event(fields),
+        "direct": lambda: fields,
+        "api_gateway": lambda: api_request(fields),
+    }[way]()
+    text = json.dumps(fields)
+
+    with counted_effort() as effort:
+        if way == "direct":
+            with pytest.raises(InvalidRequestError):
+                function(event)
+        else:
+            function(event)
+
+    assert effort.json.count(len(text)) == (len(text) <= MAX_TEXT)
+    assert len(effort.json) <= 2
+    [result] = function.aws.results
+    assert result["Error"]["Code"] == "InvalidRequest"
+
+
+@EACH_BODY
+def test_it_is_parsed_once_by_a_redrive_which_can_give_it_its_outcome(body: str) -> None:
+    message = {
+        "MessageId": "m-1",
+        "Body": body,
+        "Attributes": {
+            "SentTimestamp": str(int(START.timestamp() * 1000)),
+            "ApproximateReceiveCount": "30",
+            "DeadLetterQueueSourceArn": QUEUE_ARN,
+        },
+    }
+
+    with counted_effort() as effort:
+        letter = read_letter(message, queue=LetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN)
+        assert isinstance(letter, Letter)
+        rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=True)
+        decision = decide(letter, rules, START)
+        assert isinstance(decision, Settle)
+        decision.result(letter, START).detail()
+        letter.request.text_with_client_token()
+
+    assert effort.json in ([], [len(body)])
