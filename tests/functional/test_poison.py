@@ -1,4 +1,4 @@
-"""Messages that are hard to read are parsed once, by every event source and by a redrive. No neighbour waits."""
+"""Messages that are hard to read: parsed once, by every event source and a redrive. No neighbour waits."""
 
 from __future__ import annotations
 

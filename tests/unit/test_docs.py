@@ -16,6 +16,7 @@ from jsonschema import Draft7Validator
 
 from infra.options import StageOptions
 from message_sender.errors import DeliveryError
+from message_sender.request import MAX_TEXT
 from scripts.render_docs import REFERENCE, render
 from tests.faults.controls import CONTROLS
 from tests.faults.scenarios import SCENARIOS
@@ -128,6 +129,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
     assert [str(target) for target, _ in targets if not target.exists()] == []
     assert [anchor for target, anchor in targets if anchor and anchor not in anchors(target)] == []
+
+
+def test_the_longest_request_is_in_the_architecture() -> None:
+    assert f"at most {MAX_TEXT:,} characters" in (ROOT / "docs" / "architecture.md").read_text()
 
 
 def test_every_module_of_the_function_is_in_the_architecture_once() -> None:
