@@ -325,3 +325,39 @@ class TestCredentials:
 
     def test_credentials_do_not_show_themselves(self) -> None:
         assert "secret-key" not in f"{CREDENTIALS!r} {CREDENTIALS}"
+
+
+@pytest.mark.parametrize("name", ["hunter2", "two words", "Geheim-1", "x" * 81, "AccessDenied\n", "ä"])
+def test_a_name_that_no_error_of_aws_has_is_not_passed_on(wire: Wire, name: str) -> None:
+    wire.status, wire.body = 400, json.dumps({"__type": f"com.amazonaws#{name}"}).encode()
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **EVENTS).call("PutEvents", {})
+
+    assert raised.value.name == "UnknownError"
+    assert str(raised.value) == "PutEvents failed: UnknownError (400)"
+
+
+@pytest.mark.parametrize("name", ["AccessDeniedException", "AWS.SimpleQueueService.NonExistentQueue"])
+@pytest.mark.parametrize("key", ["__type", "code", "Code"])
+def test_an_error_of_aws_is_named(wire: Wire, key: str, name: str) -> None:
+    wire.status, wire.body = 400, json.dumps({key: name}).encode()
+
+    with pytest.raises(AwsCallError) as raised:
+        api(wire, **SQS).call("SendMessage", {})
+
+    assert raised.value.name == name
+
+
+def test_an_informational_answer_is_not_the_answer_of_any_call(wire: Wire) -> None:
+    client = api(wire, **EVENTS)
+    wire.body = b'{"FailedEntryCount": 0}'
+    wire.preamble = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+
+    with pytest.raises(AwsCallError, match="InformationalAnswer") as raised:
+        client.call("PutEvents", {})
+    wire.preamble, wire.body = b"", b'{"FailedEntryCount": 1}'
+
+    assert raised.value.retryable
+    assert client.call("PutEvents", {}) == {"FailedEntryCount": 1}
+    assert wire.connections == 2

@@ -83,6 +83,52 @@ def test_a_hand_over_does_not_forget_that_lambda_may_have_tried_before(function:
 
 
 @pytest.mark.parametrize(
+    "ahead", [timedelta(seconds=1), timedelta(seconds=300), timedelta(hours=3), timedelta(days=365_000)]
+)
+def test_an_event_from_the_future_is_accepted_now_and_keeps_its_origin(
+    function: Function, ahead: timedelta
+) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
+    before = datetime.now(UTC)
+
+    event = bus_event(chat.request()) | {"time": (before + ahead).isoformat()}
+    function(event)
+    function.batch(as_record(function.aws.messages[0]))
+
+    [result] = function.aws.results
+    assert (result["EventSource"], result["SourceId"]) == ("eventbridge", event["id"])
+    assert result["AcceptedAt"] <= result["CompletedAt"]
+    assert datetime.fromisoformat(result["AcceptedAt"]) >= before - timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "0001-01-02T00:00:00+14:00"])
+def test_an_event_from_long_ago_keeps_its_origin(function: Function, time: str) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
+
+    event = bus_event(chat.request()) | {"time": time}
+    function(event)
+    function.batch(as_record(function.aws.messages[0]))
+
+    [result] = function.aws.results
+    assert (result["EventSource"], result["SourceId"]) == ("eventbridge", event["id"])
+    assert datetime.fromisoformat(result["AcceptedAt"]) == datetime.fromisoformat(time)
+
+
+@pytest.mark.parametrize("depth", [65, *range(930, 1010, 1)])
+def test_an_event_that_is_nested_too_deeply_is_rejected(function: Function, depth: int) -> None:
+    detail: Any = {}
+    for _ in range(depth):
+        detail = {"a": detail}
+
+    function(bus_event(detail))
+
+    [result] = function.aws.results
+    assert result["Error"]["Reason"] == "The request is nested more than 64 levels deep"
+
+
+@pytest.mark.parametrize(
     ("fields", "code"),
     [({"Content": "x" * 1025}, "InvalidRequest"), ({"ConnectionToken": "unknown"}, "AccessDenied")],
 )

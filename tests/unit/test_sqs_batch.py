@@ -34,6 +34,7 @@ from message_sender.observability import Telemetry
 from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.request import ParsedRequest, parse_request
 from message_sender.side_by_side import Workers
 from message_sender.task_callback import TaskCallback
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
@@ -305,6 +306,23 @@ def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
     # the third, at 12, is not.
     assert failures("slow", "slow", "sent") == set()
     assert failures("slow", "slow", "slow", "sent") == {"2", "3"}
+
+
+def test_a_defect_of_the_parser_fails_its_own_record_and_the_ones_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def parse(body: str, **options: Any) -> ParsedRequest:  # noqa: ANN401  # handed on
+        if "defect" in body:
+            raise KeyError(body)
+        return parse_request(body, **options)
+
+    monkeypatch.setattr("message_sender.event_sources.sqs.parse_request", parse)
+    batch = Batch()
+
+    failed = batch.handle(batch_of([("A", "sent"), ("A", "defect"), ("A", "sent"), ("B", "sent")]))
+
+    assert failed == {"1", "2"}
+    assert batch.participant.transcript == ["0", "3"]
 
 
 def handled_record(raw: dict[str, Any]) -> HandledRecord:

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
+from hypothesis import given
+from hypothesis import strategies as st
 
 from message_sender.delivery import Delivery
-from message_sender.observability import Telemetry
+from message_sender.observability import Telemetry, log_line
 from message_sender.outcome import Origin, Sent
 from message_sender.request import parse_request
 from tests.support.fakes import START
@@ -45,3 +47,12 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
         "EndToEndLatency": "Milliseconds",
         "SendLatency": "Milliseconds",
     }
+
+
+@given(st.text(st.characters(codec=None), max_size=50))
+def test_any_text_in_a_log_line_is_kept_and_splits_no_line(text: str) -> None:
+    line = log_line({"client_token": text, "other": object})
+
+    assert line.splitlines() == [line]
+    line.encode()
+    assert json.loads(line)["client_token"] == text
