@@ -31,9 +31,11 @@ class Settings:
         dead_letter_queue_url: Where copies of messages go that could not be sent in time.
         rejected_queue_url: Where copies of rejected messages go.
         unpublished_results_queue_url: Where results go that EventBridge did not take.
-        retry_window: How long a message of the queue is tried again, counted from its acceptance.
-        send_quota: Calls of SendMessage a second that the service allows all instances together.
-        maximum_concurrency: How many instances may work off the queue at once.
+        retry_window: How long a message of the queue is tried again, counted from its acceptance. At most
+            240 minutes, as the stack's option.
+        send_quota: Calls of SendMessage a second that the service allows all instances together. At most
+            1,000,000.
+        maximum_concurrency: How many instances may work off the queue at once. At most 1,000,000.
         content_limits: Which lengths the contract allows.
         tracing: Whether X-Ray tracing is active.
         service: The service's name in logs, metrics and traces.
@@ -83,12 +85,11 @@ class Settings:
             dead_letter_queue_url=_required(environ, "DEAD_LETTER_QUEUE_URL"),
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
-            # Up to the same values as the options in infra/options.py
             retry_window=timedelta(
                 minutes=_whole_number(environ, "RETRY_WINDOW_MINUTES", default="10", most=240)
             ),
-            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND", default="10", most=10_000),
-            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY", default="10", most=1_000),
+            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND", default="10", most=1_000_000),
+            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY", default="10", most=1_000_000),
             content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",

@@ -59,10 +59,12 @@ def test_the_retry_window_is_ten_minutes_unless_set() -> None:
 
 @pytest.mark.parametrize("name", ["RETRY_WINDOW_MINUTES", "SEND_QUOTA_PER_SECOND", "MAXIMUM_CONCURRENCY"])
 @pytest.mark.parametrize(
-    "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "10001", "99999999999", "9" * 5000]
+    "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "1000001", "99999999999", "9" * 5000]
 )
 def test_a_number_out_of_range_is_refused(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1, at most 1?[0-9]+0$"):
+    with pytest.raises(
+        ValueError, match=f"{name} must be a whole number, at least 1, at most (240|1000000)$"
+    ):
         Settings.from_environ(ENVIRON | {name: value})
 
 
