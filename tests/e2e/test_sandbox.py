@@ -193,14 +193,14 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     done = subprocess.run(
         ["make", "--dry-run", "chat", "end-chat", "transcript"],  # noqa: S607  # the make that runs the tests
         cwd=ROOT,
-        env={**os.environ, "CONTACT_ID": "c-1"},
         capture_output=True,
         text=True,
         check=True,
     )
 
     commands = [line.partition("sandbox.live.chats ")[2] for line in done.stdout.splitlines()]
-    assert [command for command in commands if command] == ["open", 'end "c-1"', 'transcript "c-1"']
+    chat = '"${CHAT:-$CONTACT_ID}"'
+    assert [command for command in commands if command] == ["open", f"end {chat}", f"transcript {chat}"]
 
 
 # The last that is done with this sandbox
