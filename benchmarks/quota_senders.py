@@ -75,7 +75,7 @@ class OurFunction:
             failure = ThrottledError("", retry_after=service.retry_after)
             if pacing is not None:
                 pacing.throttled(world.now, sent_at=sent_at, retry_after=failure.retry_after)
-            budget.note_failure(world.now)
+            budget.note_failure(sent_at)
             delay = delay_before_retry(failure, tries, random=world.random.random)
             if delay is None or not budget.allows_retry_at(world.now + delay):
                 break

@@ -128,6 +128,7 @@ class MessageSender:
         while True:
             try:
                 timeout = self._wait_for_turn(request, budget, tries)
+                started = self._clock.monotonic()
                 return self._try(request, timeout, tries)
             except RejectedError as rejection:
                 return Rejected(rejection, tries.maybe_delivered)
@@ -135,8 +136,8 @@ class MessageSender:
                 return Undelivered(failure or no_time, tries.maybe_delivered)
             except RetryableError as retryable:
                 failure = retryable
+            budget.note_failure(started)
             now = self._clock.monotonic()
-            budget.note_failure(now)
             delay = delay_before_retry(failure, tries.attempts, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
                 return Undelivered(failure, tries.maybe_delivered)

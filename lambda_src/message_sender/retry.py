@@ -73,7 +73,8 @@ class TimeBudget:
 
     Args:
         deadline: When everything must be over.
-        retry_seconds: For how long after the first failure to retry. None: until the deadline.
+        retry_seconds: For how long to retry, from the start of the first failed attempt. None: until the
+            deadline.
         pacing_seconds: For how long a try may be held back for the quota's sake. None: until the deadline.
     """
 
@@ -101,10 +102,10 @@ class TimeBudget:
             moments.append(self._first_failure + self._retry_seconds)
         return min(moments)
 
-    def note_failure(self, now: float) -> None:
-        """Start the time for retries, if this is the first failure."""
+    def note_failure(self, started: float) -> None:
+        """Count the time for retries from the start of this failed attempt, if it is the first."""
         if self._first_failure is None:
-            self._first_failure = now
+            self._first_failure = started
 
     def allows_retry_at(self, moment: float) -> bool:
         if self.attempt_timeout(moment) is None:

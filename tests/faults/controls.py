@@ -13,11 +13,12 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from message_sender.deadlines import Deadlines
-from message_sender.event_sources.sqs import SqsSource
+from message_sender.event_sources.sqs import RETRY_SECONDS, SqsSource
 from message_sender.outcome import Failed
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import ParsedRequest
+from message_sender.retry import READ_TIMEOUT
 from operations.letters import LetterQueue
 from tests.faults import scenarios
 from tests.faults.operator_model import Operator
@@ -135,6 +136,12 @@ def _chats_one_after_another() -> Iterator[None]:
 
 
 @contextmanager
+def read_timeouts_retried() -> Iterator[None]:
+    with patch("message_sender.event_sources.sqs.RETRY_SECONDS", RETRY_SECONDS + READ_TIMEOUT):
+        yield
+
+
+@contextmanager
 def _tasks_answered_before_publishing() -> Iterator[None]:
     finish = SqsSource._finish  # noqa: SLF001  # broken on purpose, from the outside
 
@@ -210,4 +217,5 @@ CONTROLS: Final = (
     ),
     Control("letters are moved as they are", scenarios.redriven, "once", _letters_moved_as_they_are),
     Control("chats run one after another", scenarios.calm_among_troubled, "delay", _chats_one_after_another),
+    Control("read timeouts are retried at once", scenarios.hanging_chats, "delay", read_timeouts_retried),
 )

@@ -43,6 +43,12 @@ RECOVERY: Final = LONGEST_REDELIVERY_DELAY + FUNCTION_TIMEOUT
 SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
 """Seconds by which others delay a chat at most: the batch that its last message shared with them."""
 
+LONGEST_WAIT_AMONG_HANGING: Final = 6.0
+"""Seconds: one read timeout and one more.
+
+99 of 100 messages of other chats wait less while one chat in ten hangs.
+"""
+
 
 def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
     """Let everything go wrong at once, with storms on top, for hours; then have operators work it off."""
@@ -401,6 +407,51 @@ def calm_among_troubled(seed: object) -> dict[str, Violations]:
     )
 
 
+def with_hanging_chats(
+    seed: object, hanging: int, *, rate: int = 20, seconds: int = 30, quota: int | None = None
+) -> tuple[Simulation, list[float]]:
+    """Send to 200 chats with ten instances, while the service never answers in some of the chats.
+
+    It takes the messages of half of these all the same. Messages become visible each half second, so that
+    batches mix chats.
+
+    Args:
+        hanging: The number of chats that hang.
+        rate: Messages a second.
+        quota: Of the service, in calls a second. None: no limit.
+
+    Returns:
+        The simulation, and the seconds from acceptance to arrival of each message of the other chats.
+    """
+    simulation = Simulation(Setup(seed=seed, concurrency=10))
+    producers, random, time = simulation.producers, simulation.weather.random, simulation.time
+    if quota is not None:
+        simulation.participant.throttle.set(quota, burst=quota + quota // 2)
+    chats = [producers.start_chat() for _ in range(200)]
+    for chat in chats[:hanging]:
+        fault = Latency(latency=60) if chat.number % 2 else Status(status=503, latency=60)
+        simulation.participant.faults.add(fault, contact_id=chat.contact_id, times=None)
+    for _ in range(rate * seconds):
+        time.after(random.randrange(2 * seconds) / 2, partial(producers.send, random.choice(chats)))
+    simulation.run()
+
+    appeared = _appeared_at(simulation)
+    others = [message for message in _all(simulation) if message.chat.number >= hanging]
+    return simulation, sorted(appeared.get(message.number, float("inf")) - message.at for message in others)
+
+
+def hanging_chats(seed: object) -> dict[str, Violations]:
+    """One chat in ten hangs: 99 of 100 messages of the other chats wait for one read timeout at most."""
+    simulation, waits = with_hanging_chats(seed, 20)
+
+    too_long = sum(wait > LONGEST_WAIT_AMONG_HANGING for wait in waits)
+    few = too_long <= len(waits) / 100
+    return _found(
+        simulation,
+        {"delay": [] if few else [f"{too_long} of {len(waits)} messages of other chats waited too long"]},
+    )
+
+
 def slow_service(seed: object) -> dict[str, Violations]:
     """Every answer takes long: what does not fit into the time of an invocation comes back."""
     simulation = Simulation(Setup(seed=seed, rates={Strike.BUS_FAILS: 0.5, Strike.QUEUE_FAILS: 0.3}))
@@ -435,6 +486,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "tasks that wait": waiting_tasks,
     "invocations cut off in mid-batch": cut_off,
     "calm chats among troubled ones": calm_among_troubled,
+    "chats that hang": hanging_chats,
     "answers that take long": slow_service,
     "no way to publish": no_way_to_publish,
 }

@@ -57,7 +57,6 @@ _ENVIRON: Final = {
     "UNPUBLISHED_RESULTS_QUEUE_URL": "https://sqs/000000000000/unpublished",
     "RETRY_WINDOW_MINUTES": str(RETRY_WINDOW_MINUTES),
     "SEND_QUOTA_PER_SECOND": str(QUOTA),
-    "MAXIMUM_CONCURRENCY": str(CONCURRENCY),
     "POWERTOOLS_TRACE_DISABLED": "true",
 }
 
@@ -187,7 +186,8 @@ class Simulation:
         service = f"instance-{id(self)}-{self._instances}"
         with patch("message_sender.application.Metrics", EphemeralMetrics):
             handler = create_handler(
-                _ENVIRON | {"POWERTOOLS_SERVICE_NAME": service},
+                _ENVIRON
+                | {"POWERTOOLS_SERVICE_NAME": service, "MAXIMUM_CONCURRENCY": str(self.setup.concurrency)},
                 clock=self.time,
                 random=self._random(f"instance-{self._instances}").random,
                 pools=self.network.pools(),

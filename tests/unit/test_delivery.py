@@ -17,10 +17,11 @@ from message_sender.errors import (
     ServiceUnavailableError,
     ThrottledError,
 )
+from message_sender.event_sources.sqs import RETRY_SECONDS
 from message_sender.outcome import Rejected, Sent, Undelivered
 from message_sender.pacing import Pacer
 from message_sender.request import ParsedRequest, parse_request
-from message_sender.retry import TimeBudget
+from message_sender.retry import READ_TIMEOUT, TimeBudget
 from tests.support.fakes import START, FakeClock, FakeParticipant
 from tests.support.lambda_events import request
 
@@ -142,6 +143,33 @@ def test_retries_end_with_the_window_of_the_chat() -> None:
     assert isinstance(delivery.outcome, Undelivered)
     assert delivery.outcome.error.code == "Throttled"
     assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("quick_failures", "retry_seconds", "attempts"),
+    [
+        pytest.param(0, RETRY_SECONDS, 1, id="the queue retries it"),
+        pytest.param(1, RETRY_SECONDS, 2, id="also after a failure that was quick"),
+        pytest.param(0, None, 3, id="nothing else retries it"),
+    ],
+)
+def test_only_where_the_queue_retries_a_read_timeout_uses_up_the_time_for_retries(
+    quick_failures: int, retry_seconds: float | None, attempts: int
+) -> None:
+    clock = FakeClock()
+
+    def hang() -> Sent:
+        clock.elapsed += READ_TIMEOUT
+        raise ConnectionFailedError("no answer", maybe_delivered=True)
+
+    participant = FakeParticipant([*[ServiceUnavailableError("down")] * quick_failures, hang, hang, hang])
+
+    delivery = deliver(participant, clock=clock, retry_seconds=retry_seconds)
+
+    assert isinstance(delivery.outcome, Undelivered)
+    assert delivery.outcome.error.code == "ConnectionFailed"
+    assert delivery.outcome.maybe_delivered
+    assert delivery.attempts == len(participant.requests) == attempts
 
 
 def test_without_time_for_a_try_there_is_none() -> None:

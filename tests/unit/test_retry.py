@@ -77,7 +77,7 @@ def test_a_try_takes_six_seconds_at_most_and_never_more_than_are_left() -> None:
     assert budget.attempt_timeout(101.0) is None
 
 
-def test_retries_end_a_window_after_the_first_failure() -> None:
+def test_retries_end_a_window_after_the_start_of_the_first_attempt_that_failed() -> None:
     budget = TimeBudget(deadline=100.0, retry_seconds=5.0)
 
     budget.note_failure(10.0)

@@ -277,14 +277,14 @@ def test_tasks_are_answered_side_by_side() -> None:
     assert not together.broken
 
 
-def test_retries_of_a_chat_end_five_seconds_after_its_first_failure() -> None:
+def test_retries_of_a_chat_end_five_seconds_after_the_start_of_its_first_failed_attempt() -> None:
     batch = Batch()
 
     batch.handle(batch_of([("A", "slow")]))
 
-    # Tries at 0 and 4 seconds, which ended at 4 and 8; a third would start at 8, and the window ends at 9.
-    assert batch.participant.tried == ["0", "0", "0"]
-    assert batch.clock.elapsed == pytest.approx(12.0)
+    # Attempts at 0 and 4 seconds, which end at 4 and 8; a third would start at 8, and the window ends at 5.
+    assert batch.participant.tried == ["0", "0"]
+    assert batch.clock.elapsed == pytest.approx(8.0)
 
 
 def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
@@ -302,10 +302,10 @@ def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
         batch.participant = OnceSlow(batch.clock)
         return batch.handle(batch_of([("A", fate) for fate in fates]))
 
-    # The first failure is at 4 seconds, so the time ends at 9: the second one, at 8, is still tried again,
-    # the third, at 12, is not.
-    assert failures("slow", "slow", "sent") == set()
-    assert failures("slow", "slow", "slow", "sent") == {"2", "3"}
+    # The first failed attempt starts at 0 seconds, so the time ends at 5: a failure at 4 is retried, one at 8
+    # is not.
+    assert failures("slow", "sent") == set()
+    assert failures("slow", "slow", "sent") == {"1", "2"}
 
 
 def test_a_defect_of_the_parser_fails_its_own_record_and_the_ones_behind_it(

@@ -40,7 +40,11 @@ if TYPE_CHECKING:
     from message_sender.task_callback import TaskCallback
 
 RETRY_SECONDS: Final = 5.0
-"""For how long after a chat's first failure to try again in this invocation. Longer waits are the queue's."""
+"""For how long a chat retries in this invocation, from the start of its first failed attempt.
+
+As long as the read timeout: a chat that does not answer gets one attempt, since a second one would keep the
+whole batch waiting again. The queue retries later.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
