@@ -237,7 +237,7 @@ class _Reading(NamedTuple):
 
 def _read_object(text: str) -> _Reading:
     if len(text) > MAX_TEXT:
-        return _unreadable(f"The request is longer than {MAX_TEXT} characters, which no valid request is")
+        return _unreadable(f"The request is longer than {MAX_TEXT} characters")
     if _is_too_deep(text):
         return _unreadable(f"The request is nested more than {MAX_DEPTH} levels deep")
     top: _Pairs = []

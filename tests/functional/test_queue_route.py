@@ -200,6 +200,22 @@ def test_a_message_that_cannot_be_sent_now_comes_back_with_its_followers_and_no_
     assert outcomes(function) == {batch[1]["messageId"]: "SENT"}
 
 
+def test_a_chat_that_does_not_answer_gets_one_attempt_and_comes_back(function: Function) -> None:
+    """Takes one read timeout. A second attempt would keep the other chats of the batch waiting again."""
+    hanging, free = function.start_chat(), function.start_chat()
+    batch = [
+        record(hanging.request(ClientToken="hanging"), group="hanging"),
+        record(free.request(), group="free"),
+    ]
+    function.participant.faults.add(Latency(latency=60.0), contact_id=hanging.contact_id, times=None)
+
+    failed = function.batch(*batch)
+
+    assert failed == [batch[0]["messageId"]]
+    assert outcomes(function) == {batch[1]["messageId"]: "SENT"}
+    assert function.participant.api.request_counts().by_client_token["hanging"] == 1
+
+
 @pytest.mark.parametrize(
     "fault",
     [
