@@ -63,8 +63,7 @@ class HandledRecord:
 
     Attributes:
         request: None if the text met a defect of the parser.
-        chat: What keeps its order: the message group; without one what the request belongs to; else it stands
-            alone.
+        chat: What keeps its order: the message group; without one the contact; else it stands alone.
         queued_at: When the queue accepted it. Its origin may have been accepted before.
         delivery: None if it was not tried.
         outcome: None while there is none.
@@ -181,7 +180,7 @@ class SqsSource:
         return HandledRecord(
             record=record,
             request=request,
-            chat=record.message_group or (request and request.message_group) or record.message_id,
+            chat=record.message_group or (request and request.correlation.contact_id) or record.message_id,
             queued_at=queued_at,
             origin=kept
             or Origin(
