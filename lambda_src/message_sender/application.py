@@ -212,12 +212,24 @@ def _ssl_context(ca_bundle: str | None) -> SSLContext:
 
     It is as strict as those of urllib3 and `ssl.create_default_context`. Both of them would write the keys of
     all sessions to the file that SSLKEYLOGFILE names.
+
+    Raises:
+        ValueError: The file has no certificates. The text names its variable.
     """
     context = SSLContext(PROTOCOL_TLS_CLIENT)
     context.minimum_version = TLSVersion.TLSv1_2
     context.verify_flags |= VERIFY_X509_PARTIAL_CHAIN | VERIFY_X509_STRICT
     context.hostname_checks_common_name = False
-    context.load_default_certs() if ca_bundle is None else context.load_verify_locations(cafile=ca_bundle)
+    if ca_bundle is None:
+        context.load_default_certs()
+        return context
+    unusable = ValueError("the environment variable AWS_CA_BUNDLE must name a readable file of certificates")
+    try:
+        context.load_verify_locations(cafile=ca_bundle)
+    except (OSError, ValueError):
+        raise unusable from None
+    if not context.cert_store_stats()["x509"]:
+        raise unusable
     return context
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, get_args
@@ -94,7 +93,7 @@ class Settings:
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
-            ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
+            ca_bundle=environ.get("AWS_CA_BUNDLE") or None,
         )
 
 
@@ -119,19 +118,6 @@ def _whole_number(environ: Mapping[str, str], name: str, *, default: str, most: 
             f"the environment variable {name} must be a whole number, at least 1, at most {most}"
         )
     return int(value)
-
-
-def _ca_bundle(file: str | None) -> str | None:
-    if not file:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cafile=file)
-        if context.cert_store_stats()["x509"]:
-            return file
-    except (OSError, ValueError):
-        pass
-    raise ValueError("the environment variable AWS_CA_BUNDLE must name a readable file of certificates")
 
 
 def _content_limits(value: str) -> ContentLimits:

@@ -32,6 +32,25 @@ def server_context(authority: trustme.CA, host: str) -> SSLContext:
     return context
 
 
+@pytest.mark.parametrize("name", ["missing", "folder", "empty", "text", "key", "damaged", "half"])
+def test_a_file_without_certificates_is_refused(tmp_path: Path, name: str) -> None:
+    certificate = trustme.CA().cert_pem.bytes().decode()
+    (tmp_path / "folder").mkdir()
+    for file, content in {
+        "empty": "",
+        "text": "no certificate",
+        "key": trustme.CA().private_key_pem.bytes().decode(),
+        "damaged": certificate.replace("M", "A"),
+        "half": certificate + certificate[: len(certificate) // 2],
+    }.items():
+        (tmp_path / file).write_text(content)
+
+    with pytest.raises(ValueError, match=r"AWS_CA_BUNDLE must name a readable file of certificates$"):
+        create_handler(
+            function_environ("https://127.0.0.1", "https://127.0.0.1", AWS_CA_BUNDLE=str(tmp_path / name))
+        )
+
+
 @pytest.mark.parametrize(
     ("host", "trusted", "sent"),
     [("127.0.0.1", True, True), ("127.0.0.1", False, False), ("127.0.0.2", True, False)],

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
 from message_sender.settings import Settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENVIRON = {
     "AWS_REGION": "eu-central-1",
@@ -111,30 +106,6 @@ def test_any_other_region_is_refused_without_its_value(name: str, value: str) ->
 def test_an_unsafe_endpoint_of_any_service_is_refused(variable: str) -> None:
     with pytest.raises(ValueError, match=f"AWS_ENDPOINT_URL_{variable} must be an https:// URL"):
         Settings.from_environ(ENVIRON | {f"AWS_ENDPOINT_URL_{variable}": "http://vpce-1.example"})
-
-
-def test_a_file_of_certificates_is_accepted(tmp_path: Path) -> None:
-    bundle = tmp_path / "ca.pem"
-    trustme.CA().cert_pem.write_to_path(str(bundle))
-
-    assert Settings.from_environ(ENVIRON | {"AWS_CA_BUNDLE": str(bundle)}).ca_bundle == str(bundle)
-
-
-@pytest.mark.parametrize("name", ["missing", "folder", "empty", "text", "key", "damaged", "half"])
-def test_a_file_without_certificates_is_refused(tmp_path: Path, name: str) -> None:
-    certificate = trustme.CA().cert_pem.bytes().decode()
-    (tmp_path / "folder").mkdir()
-    for file, content in {
-        "empty": "",
-        "text": "no certificate",
-        "key": trustme.CA().private_key_pem.bytes().decode(),
-        "damaged": certificate.replace("M", "A"),
-        "half": certificate + certificate[: len(certificate) // 2],
-    }.items():
-        (tmp_path / file).write_text(content)
-
-    with pytest.raises(ValueError, match=r"AWS_CA_BUNDLE must name a readable file of certificates$"):
-        Settings.from_environ(ENVIRON | {"AWS_CA_BUNDLE": str(tmp_path / name)})
 
 
 def test_the_quota_is_the_service_s_own_unless_set() -> None:
