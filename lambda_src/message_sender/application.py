@@ -214,7 +214,7 @@ def _ssl_context(ca_bundle: str | None) -> SSLContext:
     all sessions to the file that SSLKEYLOGFILE names.
 
     Raises:
-        ValueError: The file has no certificates. The text names its variable.
+        ValueError: A certificate in the file is damaged. The text names its variable.
     """
     context = SSLContext(PROTOCOL_TLS_CLIENT)
     context.minimum_version = TLSVersion.TLSv1_2
@@ -223,13 +223,10 @@ def _ssl_context(ca_bundle: str | None) -> SSLContext:
     if ca_bundle is None:
         context.load_default_certs()
         return context
-    unusable = ValueError("the environment variable AWS_CA_BUNDLE must name a readable file of certificates")
     try:
         context.load_verify_locations(cafile=ca_bundle)
-    except (OSError, ValueError):
-        raise unusable from None
-    if not context.cert_store_stats()["x509"]:
-        raise unusable
+    except OSError:  # an SSLError is one
+        raise ValueError("the environment variable AWS_CA_BUNDLE names a file that is damaged") from None
     return context
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
 from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
@@ -93,7 +94,7 @@ class Settings:
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
-            ca_bundle=environ.get("AWS_CA_BUNDLE") or None,
+            ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
         )
 
 
@@ -118,6 +119,18 @@ def _whole_number(environ: Mapping[str, str], name: str, *, default: str, most: 
             f"the environment variable {name} must be a whole number, at least 1, at most {most}"
         )
     return int(value)
+
+
+def _ca_bundle(file: str | None) -> str | None:
+    if not file:
+        return None
+    try:
+        text = Path(file).read_text(encoding="ascii", errors="replace")
+    except (OSError, ValueError):
+        text = ""
+    if "CERTIFICATE-----" not in text:
+        raise ValueError("the environment variable AWS_CA_BUNDLE must name a readable file of certificates")
+    return file
 
 
 def _content_limits(value: str) -> ContentLimits:
