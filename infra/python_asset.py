@@ -42,7 +42,7 @@ _LEFT_OUT = (
 # What an interpreter says of itself; the shim of a version manager may stand for none at all
 _WHICH_PYTHON = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
 
-# Where pip finds the package index, and how it gets there. No other setting may shape the package.
+# Settings that name the package index and the way to it. No other setting may shape the package.
 _INDEX_SETTINGS = frozenset(
     {
         *("index-url", "pypi-url", "extra-index-url", "no-index", "find-links"),
@@ -174,7 +174,7 @@ def _pip_install(requirements: Path, target: Path, *, python_version: str) -> No
     """Install pure Python wheels only, exactly those whose hashes the requirements list."""
     command = (
         *(sys.executable, "-I", "-m", "pip", "install"),
-        *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check", "--no-cache-dir"),
+        *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check"),
         *("--requirement", str(requirements), "--require-hashes", "--no-deps"),
         *("--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", python_version, "--no-compile", "--target", str(target)),

@@ -5,7 +5,7 @@
     QUEUE=dead-letter        what could not be sent in time, and what SQS moved there by itself; else `events`
                              (what EventBridge or Lambda gave up) or `rejected` (which needs CODE)
     CODE=Throttled,...       only letters of these codes: the others are left
-    MAX_AGE=24h              letters that have been in the queue for longer are not tried again (90m, 2h, 3d)
+    MAX_AGE=24h              dead letters that were queued longer ago are not sent again (90m, 2h, 3d)
     MAYBE_DELIVERED=leave    what may have arrived already is not tried again
     SETTLE=yes               letters that have no outcome yet, and are not to be sent any more, get it
     DISCARD=yes              letters that have their outcome, and are too old or can never be sent, go

@@ -66,7 +66,7 @@ class Settle:
         return MessageResult(
             outcome=self.outcome,
             origin=letter.origin,
-            correlation=letter.request.correlation,
+            correlation=letter.parsed.correlation,
             completed_at=now,
             attempts=0,
         )
@@ -100,10 +100,10 @@ def decide(letter: Letter, rules: Rules, now: datetime) -> Decision:
         return Leave(reason="CODE leaves it out")
     if letter.is_truncated:
         return _end_of_a_copy("a part of it is missing: it was too large to be copied", rules)
-    request = letter.request.request
+    request = letter.parsed.request
     if isinstance(request, InvalidRequestError):
         return _end(letter, Settle(outcome=Rejected(request), message_group=letter.message_group), rules)
-    group = letter.message_group or letter.request.message_group or letter.message_id
+    group = letter.message_group or letter.parsed.message_group or letter.message_id
     if outcome := _end_of_time(letter, request, rules, now):
         return _end(letter, Settle(outcome=outcome, message_group=group), rules)
     return _try_again(letter, group, rules, now)

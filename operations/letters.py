@@ -6,12 +6,15 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import detect
-from message_sender.event_sources.eventbridge import client_token_of_event, origin_of_event
+from message_sender.event_sources.eventbridge import (
+    client_token_of_event,
+    deduplication_id_of_event,
+    origin_of_event,
+)
 from message_sender.outcome import Origin
 from message_sender.queues import read_origin
 from message_sender.request import derive_client_token, json_text, parse_request
@@ -41,20 +44,20 @@ class Letter:
 
     Attributes:
         code: Of its outcome; where it has none, why it is here.
-        request: Parsed once, by the longer limits: the function rejects what is too long for it.
+        parsed: The request, by the longer limits: the function rejects what is too long for it.
         message_group: None where it had none.
         deduplication_id: For the messages queue: another letter has another one, a repeat has the same.
         queued_at: When SQS accepted it into this queue, or into the one where it was finalized: it is at
             least that old. No producer can set this time, so it decides all that depends on the age.
-        origin: Where it says that it came from, and when it was accepted first. A producer can forge both:
-            the result shows them, and they decide nothing. Whether an earlier try may have arrived.
+        origin: As its attributes say. A producer can forge them, so they decide nothing: the result shows them.
+            Also whether an earlier attempt may have arrived.
         has_outcome: Whether its result was published before it came here.
         is_truncated: Whether a part of the body is missing.
     """
 
     message_id: str
     code: str
-    request: ParsedRequest
+    parsed: ParsedRequest
     message_group: str | None
     deduplication_id: str
     queued_at: datetime
@@ -65,7 +68,7 @@ class Letter:
     @property
     def client_token(self) -> str:
         """The request's own, or the one that the function has given it, or would have."""
-        return str(self.request.correlation.client_token)
+        return str(self.parsed.correlation.client_token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +131,7 @@ def _copy(message: Mapping[str, Any]) -> Letter:
     return Letter(
         message_id=message["MessageId"],
         code=attributes["Code"],
-        request=request,
+        parsed=request,
         message_group=message["Attributes"].get("MessageGroupId") or attributes.get("MessageGroupId"),
         deduplication_id=message["MessageId"],
         queued_at=queued_at,
@@ -150,7 +153,7 @@ def _moved_by_sqs(message: Mapping[str, Any], messages_queue_arn: str) -> Letter
     return Letter(
         message_id=message_id,
         code=MOVED_BY_SQS,
-        request=_parse(message["Body"], derived),
+        parsed=_parse(message["Body"], derived),
         message_group=system.get("MessageGroupId"),
         deduplication_id=message_id,
         queued_at=queued_at,
@@ -187,15 +190,12 @@ def _undelivered_event(message: Mapping[str, Any]) -> Letter:
     request = _parse(json_text(event["detail"]), client_token_of_event(event))
     queued_at = _queued_at(message)
     origin = origin_of_event(event, now=queued_at)
-    identity = f"{origin.source_id} {request.correlation.client_token} {request.text}"
     return Letter(
         message_id=message["MessageId"],
         code=code,
-        request=request,
+        parsed=request,
         message_group=None,
-        # Not the event's id alone: whoever may invoke the function can send an event with the id of another
-        # one, and SQS would drop that one as a repeat
-        deduplication_id=sha256(identity.encode()).hexdigest(),
+        deduplication_id=deduplication_id_of_event(origin, request),
         queued_at=queued_at,
         origin=replace(origin, receive_count=receive_count, maybe_delivered=was_invoked),
         has_outcome=False,

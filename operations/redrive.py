@@ -141,7 +141,7 @@ class RedriveRun:
         if not self.dry_run:
             try:
                 self.queues.hand_over(
-                    letter.request,
+                    letter.parsed,
                     origin=letter.origin,
                     message_group=decision.message_group,
                     deduplication_id=letter.deduplication_id,
@@ -180,16 +180,16 @@ class RedriveRun:
         self._tell(letter, Done.DISCARDED, decision.reason)
 
     def _answer_task(self, letter: Letter, result: MessageResult) -> None:
-        if (task_token := letter.request.task_token) is not None:
+        if (task_token := letter.parsed.task_token) is not None:
             self.tasks.answer(task_token, result, until=self._patience())
 
     def _copy(self, letter: Letter, decision: Settle, result: MessageResult) -> None:
         group = decision.message_group
         if isinstance(decision.outcome, Rejected):
-            self.queues.copy_to_rejected(letter.request, result, message_group=group, until=self._patience())
+            self.queues.copy_to_rejected(letter.parsed, result, message_group=group, until=self._patience())
             return
         self.queues.copy_to_dead_letters(
-            letter.request,
+            letter.parsed,
             result,
             message_group=group or "",
             # Not the bare id: that is the letter's own in this queue, and SQS would drop the copy as a repeat

@@ -33,7 +33,7 @@ from message_sender.participant import ParticipantClient
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import warm_up
-from message_sender.settings import Settings
+from message_sender.settings import CA_BUNDLE_RULE, Settings
 from message_sender.side_by_side import Workers
 from message_sender.task_callback import TaskCallback
 
@@ -226,7 +226,7 @@ def _ssl_context(ca_bundle: str | None) -> SSLContext:
     try:
         context.load_verify_locations(cafile=ca_bundle)
     except OSError:  # an SSLError is one
-        raise ValueError("the environment variable AWS_CA_BUNDLE names a file that is damaged") from None
+        raise ValueError(CA_BUNDLE_RULE) from None
     return context
 
 

@@ -59,7 +59,8 @@ class EnvironmentCredentials:
 
     Called from several threads. One thread refreshes credentials, from five minutes before they expire. The
     others use the old ones while these are valid, and wait for the new ones afterwards. While credentials are
-    valid, a failed refresh is retried after ten seconds.
+    valid, a failed refresh is retried after ten seconds. Without valid ones, every call needs a refresh: they
+    retry at once.
 
     Args:
         now: Returns seconds since the epoch.
@@ -124,9 +125,16 @@ class EnvironmentCredentials:
             if not is_safe_url(url, plain_http_hosts=_CONTAINER_HOSTS):
                 raise AwsCallError("GetCredentials", name="UnsafeEndpoint", http_status=None)
             answer = self._pools.request(
-                "GET", url, headers=self._headers(), timeout=_TIMEOUT, retries=False, redirect=False
+                "GET",
+                url,
+                headers=self._headers(),
+                timeout=_TIMEOUT,
+                retries=False,
+                redirect=False,
+                preload_content=False,
             )
             if answer.status != 200:  # noqa: PLR2004
+                answer.close()  # the answer behind an informational one must not be the next one's
                 raise AwsCallError("GetCredentials", name="NoCredentials", http_status=answer.status)
             found = json.loads(answer.data)
             credentials = Credentials(
@@ -156,5 +164,5 @@ def _visible(value: object) -> str:
         ValueError: The value is something else. The text holds nothing of it.
     """
     if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
-        raise ValueError("no text of visible ASCII characters")
+        raise ValueError("not a text of visible ASCII characters")
     return value

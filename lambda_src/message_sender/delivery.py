@@ -52,7 +52,7 @@ class Delivery:
         send_seconds: What the last call took, None if there was none.
     """
 
-    request: ParsedRequest
+    parsed: ParsedRequest
     outcome: DeliveryOutcome
     completed_at: datetime
     attempts: int = 0
@@ -61,12 +61,12 @@ class Delivery:
 
     @property
     def correlation(self) -> Correlation:
-        return self.request.correlation
+        return self.parsed.correlation
 
     @property
     def task_token(self) -> Secret | None:
         """Of the task that waits for the outcome. An invalid request has one too, if it can be read."""
-        return self.request.task_token
+        return self.parsed.task_token
 
     def result(self, outcome: Outcome, origin: Origin) -> MessageResult:
         """Return the result for the outcome that the event source decided on."""
@@ -115,7 +115,7 @@ class MessageSender:
         else:
             outcome = Rejected(request)
         return Delivery(
-            request=parsed,
+            parsed=parsed,
             outcome=outcome,
             completed_at=self._clock.now(),
             attempts=tries.attempts,
@@ -128,7 +128,6 @@ class MessageSender:
         while True:
             try:
                 timeout = self._wait_for_turn(request, budget, tries)
-                started = self._clock.monotonic()
                 return self._try(request, timeout, tries)
             except RejectedError as rejection:
                 return Rejected(rejection, tries.maybe_delivered)
@@ -136,7 +135,7 @@ class MessageSender:
                 return Undelivered(failure or no_time, tries.maybe_delivered)
             except RetryableError as retryable:
                 failure = retryable
-            budget.note_failure(started)
+            budget.note_failure(tries.started)
             now = self._clock.monotonic()
             delay = delay_before_retry(failure, tries.attempts, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
@@ -180,7 +179,7 @@ class MessageSender:
             raise ExpiredError("ExpiresAt is past")
 
     def _try(self, request: SendMessageRequest, timeout: float, tries: _Tries) -> Sent:
-        started = self._clock.monotonic()
+        tries.started = self._clock.monotonic()
         tries.attempts += 1
         try:
             sent = self._participant.send_message(request, timeout=timeout)
@@ -190,7 +189,7 @@ class MessageSender:
                 tries.throttles += 1
                 if self._pacer is not None:
                     self._pacer.throttled(
-                        self._clock.monotonic(), sent_at=started, retry_after=error.retry_after
+                        self._clock.monotonic(), sent_at=tries.started, retry_after=error.retry_after
                     )
             raise
         else:
@@ -198,7 +197,7 @@ class MessageSender:
                 self._pacer.accepted(had_to_wait=tries.had_to_wait)
             return sent
         finally:
-            tries.send_seconds = self._clock.monotonic() - started
+            tries.send_seconds = self._clock.monotonic() - tries.started
 
 
 @dataclass(slots=True)
@@ -207,6 +206,8 @@ class _Tries:
 
     attempts: int = 0
     throttles: int = 0
+    started: float = 0.0
+    """The last one, by the monotonic clock."""
     send_seconds: float | None = None
     maybe_delivered: bool = False
     had_to_wait: bool = False

@@ -118,7 +118,7 @@ def endpoint_url(service: Service, *, region: str, environ: Mapping[str, str]) -
 
 
 def is_safe_url(url: str, *, plain_http_hosts: Collection[str] = ()) -> bool:
-    """Tell whether secrets may be sent to a URL: an `https://` URL, or `http://` within this machine.
+    """Return whether secrets may be sent to a URL: an `https://` URL, or `http://` within this machine.
 
     Args:
         plain_http_hosts: IP addresses that `http://` may name too.

@@ -174,7 +174,7 @@ class ServiceUnavailableError(RetryableError):
 
 
 class ConnectionFailedError(RetryableError):
-    """There was no answer.
+    """There was no whole answer.
 
     Attributes:
         connection_lost: The connection broke while it was in use, as a kept-alive one does that the

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
-# What steers a terminal, splits a line or hides text; and what cannot be encoded. JSON escapes the rest.
+# Characters that steer a terminal, split a line, hide text or cannot be encoded. JSON escapes other controls.
 _UNSAFE: Final = re.compile(
     r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
 )

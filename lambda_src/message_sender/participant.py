@@ -92,7 +92,7 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _LARGEST_BODY: Final = 65_536
 """Bytes. The largest answer of SendMessage is well below one thousand."""
 _LONGEST_RETRY_AFTER: Final = 900.0
-"""Seconds. A service that asks for more is not waited for any longer."""
+"""Seconds. The API passes the number on, and a longer one could carry digits of the message."""
 
 
 class _Answer(NamedTuple):
@@ -235,6 +235,7 @@ def _read_outcome(answer: _Answer) -> Sent:
             maybe_delivered=True,
         )
     metadata = body.get("MessageMetadata")
+    # Metadata of another type cannot hold a status: it counts as malformed, as a status of another type does
     status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else metadata
     known_status = status if isinstance(status, str) and status in _PROCESSING_STATUSES else None
     if known_status in _NOT_DELIVERED:

@@ -236,7 +236,7 @@ def read_origin(values: Mapping[str, str], *, queued_at: datetime, receive_count
     return Origin(
         event_source=event_source,
         source_id=source_id,
-        accepted_at=accepted_at,
+        accepted_at=min(accepted_at, queued_at),
         receive_count=receive_count,
         maybe_delivered=values.get("MaybeDelivered") != "false",
     )

@@ -28,7 +28,7 @@ import fastjsonschema
 from message_sender.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ContentLimits: TypeAlias = Literal["specification", "service"]
 
@@ -49,7 +49,7 @@ _NAMESPACE: Final = UUID("8a3f2a54-6d0e-4b57-9a53-3f4a1c7b2e90")
 
 # Fails at a bracket alone. A string without an end reaches to the end of the text: if it did not match, the
 # search would start again at every further quote.
-_NOT_A_BRACKET: Final = re.compile(r'[^\[\]{}"]+|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NOT_A_BRACKET: Final = re.compile(r'[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEP: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 _ECHOED: Final = ("ClientToken", "ContactId", "ContentType", "Metadata", "TaskToken")
@@ -123,15 +123,16 @@ class SendMessageRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """What one parse found in a text, valid or not.
+    """The result of parsing one text: a request, or the rule that the text breaks.
 
     Attributes:
         text: As the producer wrote it.
-        request: The request, or the rule that the text breaks.
-        correlation: What a result repeats. Of an invalid request: the fields that are given once and keep
-            their own rule.
-        task_token: Read by the same rule, so that the task of an invalid request does not wait in vain.
-        lacks_client_token: Whether the text is a JSON object that names no ClientToken.
+        request: The request, or the error that names the rule.
+        correlation: The fields that a result repeats. Of an invalid request, only those that keep their own
+            rule, and none if a field is given twice.
+        task_token: Of an invalid request too, if it is given once and keeps its own rule. Its task would wait
+            in vain otherwise.
+        lacks_client_token: Whether the text is a JSON object that names no ClientToken and repeats no field.
     """
 
     text: str = field(repr=False)
@@ -228,7 +229,7 @@ def warm_up() -> None:
 
 
 class _Reading(NamedTuple):
-    """What a text holds: the fields that are given once, and what is wrong with the text as JSON."""
+    """The fields of a text that are beyond doubt, and what is wrong with it as JSON."""
 
     fields: dict[str, Any]
     lacks_client_token: bool
@@ -257,18 +258,17 @@ def _read_object(text: str) -> _Reading:
         return _unreadable("The request is not valid JSON")
     if not isinstance(fields, dict):
         return _unreadable("The request must be a JSON object")
-    lacks_client_token = "ClientToken" not in fields
     if repeated is None:
-        return _Reading(fields, lacks_client_token, None)
-    times = Counter(name for name, _ in top)
-    once = {name: value for name, value in fields.items() if times[name] == 1}
+        return _Reading(fields, lacks_client_token="ClientToken" not in fields, reason=None)
     # A key deeper down may be a part of the message
     name = repeated if repeated in _FIELDS else "A field"
-    return _Reading(once, lacks_client_token, f"{name} is given more than once")
+    task_tokens = [value for name, value in top if name == "TaskToken"]
+    return _unreadable(f"{name} is given more than once", task_tokens=task_tokens)
 
 
-def _unreadable(reason: str) -> _Reading:
-    return _Reading(fields={}, lacks_client_token=False, reason=reason)
+def _unreadable(reason: str, *, task_tokens: Sequence[object] = ()) -> _Reading:
+    fields = {"TaskToken": task_tokens[0]} if len(task_tokens) == 1 else {}
+    return _Reading(fields, lacks_client_token=False, reason=reason)
 
 
 _Pairs: TypeAlias = list[tuple[str, Any]]
@@ -392,7 +392,7 @@ def _unicode_violation(fields: dict[str, Any]) -> _Violation | None:
 
 
 def read_time(text: str) -> datetime | None:
-    """Read an RFC 3339 time with its offset. None if the text is another one, or there is no such time."""
+    """Read an RFC 3339 time. Return None for any other text, and for a time that does not exist."""
     if not _RFC_3339.fullmatch(text):
         return None
     # A leap second is a time in RFC 3339, but not in Python
@@ -420,8 +420,8 @@ def _unknown_field(name: str) -> str:
 
 
 def _is_nearly(name: str, known: str) -> bool:
-    """Whether a name is a known one but for case, hyphens, underscores and one slip of the keyboard."""
-    if not name.isascii() or len(name) > 2 * len(known):
+    """Return whether a name differs from a known one only by case, hyphens, underscores and one typo."""
+    if not re.fullmatch("[A-Za-z_-]+", name) or len(name) > 2 * len(known):
         return False
     given, right = re.sub("[_-]", "", name).lower(), known.lower()
     return any(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CONTENT_LIMITS: Final[tuple[ContentLimits, ...]] = get_args(ContentLimits)
+CA_BUNDLE_RULE: Final = "the environment variable AWS_CA_BUNDLE must name a readable file of certificates"
 _REGION: Final = re.compile(r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
@@ -129,7 +130,7 @@ def _ca_bundle(file: str | None) -> str | None:
     except (OSError, ValueError):
         text = ""
     if "CERTIFICATE-----" not in text:
-        raise ValueError("the environment variable AWS_CA_BUNDLE must name a readable file of certificates")
+        raise ValueError(CA_BUNDLE_RULE)
     return file
 
 

@@ -118,7 +118,7 @@ def _heading(terminal: Terminal, text: str) -> None:
 
 
 def result_line(result: ResultEvent) -> Text:
-    what = f"message {result.message_id}" if result.code is None else f"{result.code}: {result.reason}"
+    what = f"message {result.message_id or '–'}" if result.code is None else f"{result.code}: {result.reason}"
     return Text.assemble(
         (f"{time_of_day(result.completed_at)}  ", "dim"),
         (f"{result.outcome:<8}  ", OUTCOME_STYLES[result.outcome]),

@@ -412,7 +412,7 @@ def with_hanging_chats(
 ) -> tuple[Simulation, list[float]]:
     """Send to 200 chats with ten instances, while the service never answers in some of the chats.
 
-    It takes the messages of half of these all the same. Messages become visible each half second, so that
+    It takes the messages of half of these nevertheless. Messages become visible each half second, so that
     batches mix chats.
 
     Args:
@@ -441,7 +441,7 @@ def with_hanging_chats(
 
 
 def hanging_chats(seed: object) -> dict[str, Violations]:
-    """One chat in ten hangs: 99 of 100 messages of the other chats wait for one read timeout at most."""
+    """One chat in ten hangs: 99 of 100 messages of the other chats wait less than 6 seconds."""
     simulation, waits = with_hanging_chats(seed, 20)
 
     too_long = sum(wait > LONGEST_WAIT_AMONG_HANGING for wait in waits)

@@ -47,7 +47,7 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path, name: str) -> No
 
     with pytest.raises(
         ValueError,
-        match=r"AWS_CA_BUNDLE (must name a readable file of certificates|names a file that is damaged)$",
+        match=r"AWS_CA_BUNDLE must name a readable file of certificates$",
     ):
         create_handler(
             function_environ("https://127.0.0.1", "https://127.0.0.1", AWS_CA_BUNDLE=str(tmp_path / name))

@@ -1,6 +1,6 @@
 """No token and no text of a message gets out, wherever an event or an answer of the service holds it.
 
-What gets out: log lines, metrics, anything else that is printed, result events, answers, and texts of errors.
+Outputs: log lines, metrics, anything else that is printed, result events, answers, and texts of errors.
 Copies for a redrive hold the message on purpose. Results echo the ClientToken and the metadata.
 """
 
@@ -64,7 +64,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 
 def readings(text: str) -> Iterator[str]:
-    """Return a text as somebody could read it who looks for a secret."""
+    """Yield the texts that a reader could recover from an output."""
     text = text.encode(errors="replace").decode()
     yield text
     yield html.unescape(text)

@@ -53,14 +53,24 @@ def test_an_event_that_comes_twice_is_one_message(function: Function) -> None:
 
 @pytest.mark.parametrize(
     ("age", "expected"),
-    [(0, False), (5, False), (15, True), (61, True), (150, True), (-5, True), (-300, True), (-10_800, True)],
+    [
+        (0, False),
+        (8, False),
+        (10, True),
+        (15, True),
+        (61, True),
+        (150, True),
+        (-5, True),
+        (-300, True),
+        (-10_800, True),
+    ],
 )
 def test_what_lambda_may_have_tried_before_may_be_delivered(
     function: Function, age: float, expected: bool
 ) -> None:
-    """Lambda repeats the event of a first try that was cut off after a minute, and does not say so.
+    """Lambda retries an invocation that was cut off, after a minute at the earliest, and does not say so.
 
-    An event with a time in the future may be a repeat too: its producer sets the time.
+    An event from the future may be a retry too: its producer sets the time.
     """
     time = datetime.now(UTC) - timedelta(seconds=age)
     event = bus_event(function.start_chat().request(ConnectionToken="refused")) | {"time": time.isoformat()}
@@ -89,7 +99,7 @@ def test_an_event_from_the_future_is_accepted_now_and_keeps_its_origin(
     function: Function, ahead: timedelta
 ) -> None:
     chat = function.start_chat()
-    function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
+    function.participant.faults.add(Status(status=503), times=3)
     before = datetime.now(UTC)
 
     event = bus_event(chat.request()) | {"time": (before + ahead).isoformat()}
@@ -105,7 +115,7 @@ def test_an_event_from_the_future_is_accepted_now_and_keeps_its_origin(
 @pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "0001-01-02T00:00:00+14:00"])
 def test_an_event_from_long_ago_keeps_its_origin(function: Function, time: str) -> None:
     chat = function.start_chat()
-    function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
+    function.participant.faults.add(Status(status=503), times=3)
 
     event = bus_event(chat.request()) | {"time": time}
     function(event)
@@ -116,16 +126,16 @@ def test_an_event_from_long_ago_keeps_its_origin(function: Function, time: str) 
     assert datetime.fromisoformat(result["AcceptedAt"]) == datetime.fromisoformat(time)
 
 
-@pytest.mark.parametrize("depth", [65, *range(930, 1010, 1)])
-def test_an_event_that_is_nested_too_deeply_is_rejected(function: Function, depth: int) -> None:
-    detail: Any = {}
-    for _ in range(depth):
+def test_an_event_that_is_nested_too_deeply_is_rejected_at_every_depth(function: Function) -> None:
+    """Python 3.11 can read, but not write, what is nested some 990 levels deep."""
+    detail: dict[str, Any] = {}
+    for depth in range(1, 1010):
         detail = {"a": detail}
+        if depth in {65, *range(930, 1010)}:
+            function(bus_event(detail))
 
-    function(bus_event(detail))
-
-    [result] = function.aws.results
-    assert result["Error"]["Reason"] == "The request is nested more than 64 levels deep"
+    reasons = [result["Error"]["Reason"] for result in function.aws.results]
+    assert reasons == ["The request is nested more than 64 levels deep"] * 81
 
 
 @pytest.mark.parametrize(
@@ -176,13 +186,26 @@ def test_a_message_that_may_be_sent_later_is_handed_over_and_stays_the_same(func
     assert failed == []
     assert message["QueueUrl"].endswith("/messages.fifo")
     assert message["MessageGroupId"] == chat.contact_id
-    assert message["MessageDeduplicationId"] == event["id"]
+    assert re.fullmatch(r"[0-9a-f]{64}", message["MessageDeduplicationId"])
     [result] = function.aws.results
     assert result["Outcome"] == "SENT"
     assert result["EventSource"] == "eventbridge"
     assert result["SourceId"] == event["id"]
     assert result["AcceptedAt"] == "2026-01-31T12:00:00.000Z"
     assert result["ClientToken"] == derive_client_token("eventbridge", event["id"])
+
+
+def test_an_event_under_the_id_of_another_one_does_not_displace_it_in_the_queue(function: Function) -> None:
+    chat = function.start_chat()
+    function.participant.faults.add(Status(status=503), times=None)
+    event, forged = bus_event(chat.request()), bus_event(chat.request(Content="forged"))
+
+    for each in (event, forged, event):
+        function(each)
+
+    first, other, again = (message["MessageDeduplicationId"] for message in function.aws.messages)
+    assert event["id"] == forged["id"]
+    assert first == again != other
 
 
 def test_a_message_that_was_accepted_before_it_was_handed_over_appears_once(function: Function) -> None:

@@ -12,9 +12,9 @@ from message_sender.errors import InvalidRequestError
 from message_sender.request import MAX_TEXT
 from operations.decisions import Rules, Settle, decide
 from operations.letters import Letter, LetterQueue, read_letter
+from tests.support.effort import MIB, POISONS, counted_effort
 from tests.support.fakes import START
 from tests.support.lambda_events import QUEUE_ARN, api_request, bus_event, record
-from tests.unit.test_parse_effort import MIB, POISONS, counted_effort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +96,11 @@ def test_it_is_parsed_once_by_a_redrive_which_can_give_it_its_outcome(body: str)
         decision = decide(letter, rules, START)
         assert isinstance(decision, Settle)
         decision.result(letter, START).detail()
-        letter.request.text_with_client_token()
+        letter.parsed.text_with_client_token()
 
-    assert effort.json in ([], [len(body)])
+    unread = ("longer than", "nested more than")
+    assert isinstance(letter.parsed.request, InvalidRequestError)
+    is_unread = any(words in letter.parsed.request.reason for words in unread)
+    assert effort.json == ([] if is_unread else [len(body)])
+    assert effort.schema_runs <= 1
+    assert len(effort.brackets) <= 1

@@ -200,7 +200,7 @@ def test_a_message_that_cannot_be_sent_now_comes_back_with_its_followers_and_no_
     assert outcomes(function) == {batch[1]["messageId"]: "SENT"}
 
 
-def test_a_chat_that_does_not_answer_gets_one_attempt_and_comes_back(function: Function) -> None:
+def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(function: Function) -> None:
     """Takes one read timeout. A second attempt would keep the other chats of the batch waiting again."""
     hanging, free = function.start_chat(), function.start_chat()
     batch = [

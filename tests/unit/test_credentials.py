@@ -59,6 +59,9 @@ class Endpoint:
             raise self.failure
         return self
 
+    def close(self) -> None:
+        """Be told that the rest of an answer is not wanted."""
+
 
 class World:
     """Credentials, the endpoint that they come from, and a clock that stands still."""

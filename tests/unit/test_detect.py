@@ -55,13 +55,18 @@ def test_a_record_whose_group_is_none_is_no_sqs_event(group: object) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["SentTimestamp", "ApproximateReceiveCount"])
-@pytest.mark.parametrize("value", ["", "x", "-1", None, 7, "9" * 14])
+@pytest.mark.parametrize("value", ["", "x", "-1", None, 7, "9" * 14, "٣"])
 def test_a_record_whose_numbers_are_none_is_no_sqs_event(attribute: str, value: object) -> None:
     broken = record(request())
     broken["attributes"][attribute] = value
 
     with pytest.raises(UnsupportedEventError):
         detect({"Records": [broken]})
+
+
+def test_a_record_that_was_never_received_is_no_sqs_event() -> None:
+    with pytest.raises(UnsupportedEventError):
+        detect({"Records": [record(request(), receive_count=0)]})
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_attributes_that_a_producer_forged_decide_nothing_about_what_sqs_moved(
     message.attributes.clear()
     plain = read(message)
 
-    assert replace(letter, origin=plain.origin, request=plain.request) == plain
+    assert replace(letter, origin=plain.origin, parsed=plain.parsed) == plain
     assert letter.client_token == plain.client_token
     assert letter.origin.maybe_delivered
     assert isinstance(decide(letter, IMPATIENT, START), what)
@@ -421,7 +421,7 @@ def test_every_letter_is_decided_on_and_tells_no_secret(
     assert TOKEN not in repr(decision)
     if isinstance(decision, Redrive):
         assert decision.message_group
-        assert isinstance(letter.request.request, SendMessageRequest)
+        assert isinstance(letter.parsed.request, SendMessageRequest)
     if isinstance(decision, Settle):
         assert not letter.has_outcome
         assert settle

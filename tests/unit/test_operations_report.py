@@ -33,7 +33,7 @@ def letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> Lette
     return Letter(
         message_id="m-1",
         code="Throttled",
-        request=parse_request("secret text", client_token=client_token),
+        parsed=parse_request("secret text", client_token=client_token),
         message_group="chat-1",
         deduplication_id="m-1",
         queued_at=START,

@@ -6,11 +6,6 @@ Counted in characters and calls, not in seconds. The seconds are in the benchmar
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -19,12 +14,9 @@ from hypothesis import strategies as st
 from message_sender import request
 from message_sender.errors import InvalidRequestError
 from message_sender.request import MAX_TEXT, SCHEMA, SendMessageRequest, parse_request
+from tests.support.effort import MIB, POISONS, Effort, counted_effort
 from tests.support.lambda_events import request as valid_fields
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-MIB = 1_048_576
 FIELDS = SCHEMA["properties"]
 ECHOED = ("ClientToken", "ContactId", "ContentType", "Metadata", "TaskToken")
 
@@ -61,51 +53,6 @@ def hostile_texts(draw: st.DrawFn, *, longest: int) -> str:
     """A few pieces, each repeated up to a size: strings without an end, quotes, brackets, backslashes."""
     parts = draw(st.lists(st.tuples(PIECES, st.integers(1, longest)), min_size=1, max_size=3))
     return "".join((piece * (size // len(piece) + 1))[:size] for piece, size in parts)[:longest]
-
-
-POISONS = (
-    "[]" * 65 + '"' + '\\"' * 16_000,
-    json.dumps(valid_fields(ContentType="application/json", Content=json.dumps(['"'] * 3_000)))[:16_000],
-    "[" * 100_000,
-    '{"a":' * 30_000,
-    '"' * 100_000,
-    "\\" * 100_001,
-    "[]" * 80_000,
-)
-
-
-@dataclass
-class Effort:
-    """What parsing has cost: the lengths of the texts that were read, and how often the schema was run."""
-
-    json: list[int] = field(default_factory=list)
-    brackets: list[int] = field(default_factory=list)
-    schema_runs: int = 0
-
-
-@contextmanager
-def counted_effort() -> Iterator[Effort]:
-    effort = Effort()
-    validate, brackets = request._validator(), request._NOT_A_BRACKET  # noqa: SLF001  # counted from the outside
-
-    def loads(text: str, **options: Any) -> object:  # noqa: ANN401  # handed on
-        effort.json.append(len(text))
-        return json.loads(text, **options)
-
-    def counted_validate(fields: object) -> object:
-        effort.schema_runs += 1
-        return validate(fields)
-
-    def sub(replacement: str, text: str) -> str:
-        effort.brackets.append(len(text))
-        return brackets.sub(replacement, text)
-
-    with (
-        patch.object(request, "json", SimpleNamespace(loads=loads, dumps=json.dumps)),
-        patch.object(request, "_validator", lambda: counted_validate),
-        patch.object(request, "_NOT_A_BRACKET", SimpleNamespace(sub=sub)),
-    ):
-        yield effort
 
 
 @given(hostile_texts(longest=3_000))

@@ -207,6 +207,7 @@ def test_an_origin_that_is_later_than_its_message_is_none(minutes: float, is_bel
     found = read_origin(origin_attributes(OF_AN_EVENT), queued_at=queued_at, receive_count=1)
 
     assert (found is not None) is is_believed
+    assert found is None or found.accepted_at == queued_at
 
 
 def test_a_message_that_does_not_say_whether_it_was_delivered_maybe_was() -> None:

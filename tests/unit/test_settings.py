@@ -52,14 +52,15 @@ def test_the_retry_window_is_ten_minutes_unless_set() -> None:
     assert Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": "3"}).retry_window == timedelta(minutes=3)
 
 
-@pytest.mark.parametrize("name", ["RETRY_WINDOW_MINUTES", "SEND_QUOTA_PER_SECOND", "MAXIMUM_CONCURRENCY"])
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("RETRY_WINDOW_MINUTES", 240), ("SEND_QUOTA_PER_SECOND", 1_000_000), ("MAXIMUM_CONCURRENCY", 1_000_000)],
+)
 @pytest.mark.parametrize(
     "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "1000001", "99999999999", "9" * 5000]
 )
-def test_a_number_out_of_range_is_refused(name: str, value: str) -> None:
-    with pytest.raises(
-        ValueError, match=f"{name} must be a whole number, at least 1, at most (240|1000000)$"
-    ):
+def test_a_number_out_of_range_is_refused(name: str, most: int, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1, at most {most}$"):
         Settings.from_environ(ENVIRON | {name: value})
 
 

@@ -322,7 +322,7 @@ def test_a_defect_of_the_parser_fails_its_own_record_and_the_ones_behind_it(
     failed = batch.handle(batch_of([("A", "sent"), ("A", "defect"), ("A", "sent"), ("B", "sent")]))
 
     assert failed == {"1", "2"}
-    assert batch.participant.transcript == ["0", "3"]
+    assert sorted(batch.participant.transcript) == ["0", "3"]
 
 
 def handled_record(raw: dict[str, Any]) -> HandledRecord:

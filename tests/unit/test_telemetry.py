@@ -25,7 +25,7 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
     metrics = Metrics(namespace="test", service="test")
     telemetry = Telemetry(logger=Logger(service="telemetry-test"), metrics=metrics, tracer=None)
     delivery = Delivery(
-        request=parse_request(json.dumps(request()), client_token="t"),
+        parsed=parse_request(json.dumps(request()), client_token="t"),
         outcome=Sent(message_id="m", absolute_time=None, processing_status=None),
         completed_at=START + timedelta(seconds=1.5),
         attempts=1,

@@ -22,7 +22,10 @@ _MARKS: Final[dict[EventSource, frozenset[str]]] = {
 """Fields that only the events of one source have at the top."""
 
 _ID: Final = re.compile(r"[!-~]{1,2048}")  # receipt handles are the longest
-_NUMBER: Final = re.compile(r"[0-9]{1,13}")  # milliseconds since 1970, for a long while
+_NUMBERS: Final = {
+    "SentTimestamp": re.compile(r"[0-9]{1,13}"),  # milliseconds since 1970, for a long while
+    "ApproximateReceiveCount": re.compile(r"[1-9][0-9]{0,8}"),
+}
 _ACCEPTED: Final = (
     "an SQS event (Records with eventSource aws:sqs), "
     f"an EventBridge event (detail-type {REQUEST_DETAIL_TYPE}), "
@@ -34,8 +37,8 @@ _ACCEPTED: Final = (
 def detect(event: object) -> EventSource:
     """Return the event source that an event comes from. Looks at its shape alone and has no effect.
 
-    An event with marks of two sources is refused. Whoever may start the state machine chooses its input, and
-    could otherwise pass it off as an event of another source, with a chat, an id and a time of his choice.
+    An event with marks of two sources is refused. A producer that may start the state machine chooses its
+    input. Mixed with a request, it could pass for an SQS event with another chat's group, ids and times.
 
     Raises:
         UnsupportedEventError: It comes from none that the function knows. The text lists what is accepted.
@@ -50,7 +53,7 @@ def detect(event: object) -> EventSource:
             return "api_gateway"
         case ["direct"]:
             return "direct"
-    raise UnsupportedEventError(f"The event is none that this function accepts. It accepts {_ACCEPTED}")
+    raise UnsupportedEventError(f"The event is not one that this function accepts. It accepts {_ACCEPTED}")
 
 
 def _is_sqs_event(event: dict[str, object]) -> bool:
@@ -72,7 +75,7 @@ def _is_sqs_record(record: object) -> bool:
         and isinstance(record.get("body"), str)
         and isinstance(attributes, dict)
         and _is_id(attributes.get("MessageGroupId", "-"))  # a standard queue has none
-        and all(_is_number(attributes.get(name)) for name in ("SentTimestamp", "ApproximateReceiveCount"))
+        and all(_matches(number, attributes.get(name)) for name, number in _NUMBERS.items())
     )
 
 
@@ -96,7 +99,7 @@ def _is_api_request(event: dict[str, object]) -> bool:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return _matches(_ID, value)
 
 
 def _is_time(value: object) -> bool:
@@ -108,5 +111,5 @@ def _is_time(value: object) -> bool:
     return moment.tzinfo is not None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from message_sender.outcome import MessageResult
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
-    from message_sender.request import ContentLimits, Secret
+    from message_sender.request import ContentLimits, ParsedRequest, Secret
     from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
@@ -31,8 +32,8 @@ REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 PACING_SECONDS: Final = 0.5
 """For how long the quota may hold up an event. Longer waits are the queue's."""
 
-_FIRST_TRY: Final = timedelta(seconds=10)
-"""An event that is older may have been tried before. Lambda repeats a failed asynchronous invocation after a
+_FIRST_ATTEMPT: Final = timedelta(seconds=10)
+"""An older event may have had an attempt before. Lambda repeats a failed asynchronous invocation after a
 minute at the earliest (Lambda developer guide, "How Lambda handles errors and retries with asynchronous
 invocation"). This is far less, since the producer may set the time of an event."""
 
@@ -51,13 +52,23 @@ def origin_of_event(event: Mapping[str, Any], *, now: datetime) -> Origin:
         event_source="eventbridge",
         source_id=event["id"],
         accepted_at=min(time, now),
-        maybe_delivered=not timedelta(0) <= now - time < _FIRST_TRY,
+        maybe_delivered=not timedelta(0) <= now - time < _FIRST_ATTEMPT,
     )
 
 
 def client_token_of_event(event: Mapping[str, Any]) -> str:
     """Return the ClientToken of an event's message, should its request name none."""
     return derive_client_token("eventbridge", event["id"])
+
+
+def deduplication_id_of_event(origin: Origin, parsed: ParsedRequest) -> str:
+    """Return the de-duplication id of an event's message in the messages queue.
+
+    Not the event's id alone: a producer that may invoke the function can use the id of another event, and SQS
+    would drop that one as a repeat.
+    """
+    identity = f"{origin.source_id} {parsed.correlation.client_token} {parsed.text}"
+    return sha256(identity.encode()).hexdigest()
 
 
 class EventBridgeSource:
@@ -96,13 +107,13 @@ class EventBridgeSource:
         """
         deadlines = Deadlines.of_invocation(context, self._clock)
         origin = origin_of_event(event, now=self._clock.now())
-        request = parse_request(
+        parsed = parse_request(
             json_text(event["detail"]),
             client_token=client_token_of_event(event),
             content_limits=self._content_limits,
         )
         delivery = self._sender.deliver(
-            request, budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS)
+            parsed, budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS)
         )
         outcome = delivery.outcome
         if isinstance(outcome, Undelivered):
@@ -122,10 +133,10 @@ class EventBridgeSource:
     def _hand_over(self, outcome: Undelivered, delivery: Delivery, origin: Origin, *, until: float) -> None:
         try:
             self._queues.hand_over(
-                delivery.request,
+                delivery.parsed,
                 origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
-                message_group=delivery.request.message_group or origin.source_id,
-                deduplication_id=origin.source_id,
+                message_group=delivery.parsed.message_group or origin.source_id,
+                deduplication_id=deduplication_id_of_event(origin, delivery.parsed),
                 until=until,
             )
         except AwsCallError:
@@ -136,7 +147,7 @@ class EventBridgeSource:
     def _copy(self, outcome: Rejected, delivery: Delivery, origin: Origin, *, until: float) -> None:
         try:
             self._queues.copy_to_rejected(
-                delivery.request, delivery.result(outcome, origin), message_group=None, until=until
+                delivery.parsed, delivery.result(outcome, origin), message_group=None, until=until
             )
         except AwsCallError as error:
             self._telemetry.copy_failed(origin, delivery, error)

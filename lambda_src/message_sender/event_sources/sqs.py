@@ -21,7 +21,7 @@ from message_sender.errors import (
 from message_sender.outcome import Failed, Origin, Rejected, Undelivered
 from message_sender.queues import origin_of
 from message_sender.request import derive_client_token, parse_request
-from message_sender.retry import TimeBudget, redelivery_delay
+from message_sender.retry import READ_TIMEOUT, TimeBudget, redelivery_delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from message_sender.side_by_side import SideBySide
     from message_sender.task_callback import TaskCallback
 
-RETRY_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = READ_TIMEOUT
 """For how long a chat retries in this invocation, from the start of its first failed attempt.
 
-As long as the read timeout: a chat that does not answer gets one attempt, since a second one would keep the
-whole batch waiting again. The queue retries later.
+So a chat that does not answer gets one attempt: a second one would keep the whole batch waiting again. The
+queue retries later.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqsRecord:
-    """What identifies a record. `message_group` is None in a standard queue."""
+    """The ids of a record. `message_group` is None in a standard queue."""
 
     message_id: str
     receipt_handle: str
@@ -62,7 +62,7 @@ class HandledRecord:
     """A record of a batch and what became of it.
 
     Attributes:
-        request: None if the text met a defect of the parser.
+        parsed: None if the text met a defect of the parser.
         chat: What keeps its order: the message group; without one the contact; else it stands alone.
         queued_at: When the queue accepted it. Its origin may have been accepted before.
         delivery: None if it was not tried.
@@ -71,7 +71,7 @@ class HandledRecord:
     """
 
     record: SqsRecord
-    request: ParsedRequest | None
+    parsed: ParsedRequest | None
     chat: str
     queued_at: datetime
     origin: Origin
@@ -156,8 +156,9 @@ class SqsSource:
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
         deadlines = Deadlines.of_invocation(context, self._clock)
+        records = [self.read(raw) for raw in event["Records"]]
         return process_batch(
-            map(self.read, event["Records"]),
+            records,
             self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines)),
             finish=partial(self._finish, deadlines=deadlines),
             patience=deadlines.copy - self._clock.monotonic(),
@@ -173,14 +174,14 @@ class SqsSource:
             event_source_arn=raw["eventSourceARN"],
             message_group=attributes.get("MessageGroupId"),
         )
-        request, error = self._parse(raw["body"], record)
+        parsed, error = self._parse(raw["body"], record)
         queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         receive_count = int(attributes["ApproximateReceiveCount"])
         kept = origin_of(raw.get("messageAttributes"), queued_at=queued_at, receive_count=receive_count)
         return HandledRecord(
             record=record,
-            request=request,
-            chat=record.message_group or (request and request.correlation.contact_id) or record.message_id,
+            parsed=parsed,
+            chat=record.message_group or (parsed and parsed.correlation.contact_id) or record.message_id,
             queued_at=queued_at,
             origin=kept
             or Origin(
@@ -213,15 +214,15 @@ class SqsSource:
                 return
 
     def _deliver(self, item: HandledRecord, budget: TimeBudget, deadlines: Deadlines) -> None:
-        if item.request is None:
+        if item.parsed is None:
             return
         try:
-            item.delivery = self._sender.deliver(item.request, budget=budget)
+            item.delivery = self._sender.deliver(item.parsed, budget=budget)
             outcome = self._outcome(item, item.delivery)
             if isinstance(outcome, Undelivered):
                 item.error = outcome.error
                 return
-            self._copy(item, item.request, item.delivery.result(outcome, item.origin), until=deadlines.copy)
+            self._copy(item, item.delivery, outcome, until=deadlines.copy)
             item.outcome = outcome
         except MessageSenderError as error:
             item.error = error
@@ -238,16 +239,16 @@ class SqsSource:
             return Failed(outcome.error, outcome.maybe_delivered)
         return outcome
 
-    def _copy(
-        self, item: HandledRecord, request: ParsedRequest, result: MessageResult, *, until: float
-    ) -> None:
-        record = item.record
-        if isinstance(result.outcome, Rejected):
-            self._queues.copy_to_rejected(request, result, message_group=record.message_group, until=until)
-        elif isinstance(result.outcome, Failed):
+    def _copy(self, item: HandledRecord, delivery: Delivery, outcome: Outcome, *, until: float) -> None:
+        record, result = item.record, delivery.result(outcome, item.origin)
+        if isinstance(outcome, Rejected):
+            self._queues.copy_to_rejected(
+                delivery.parsed, result, message_group=record.message_group, until=until
+            )
+        elif isinstance(outcome, Failed):
             # A FIFO queue needs a group, also for the message of a standard queue.
             self._queues.copy_to_dead_letters(
-                request, result, message_group=item.chat, message_id=record.message_id, until=until
+                delivery.parsed, result, message_group=item.chat, message_id=record.message_id, until=until
             )
 
     def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
