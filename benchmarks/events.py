@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import count
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 _numbers = count(1)
@@ -17,15 +17,24 @@ def batch(records: int, *, chats: int = 10) -> dict[str, Any]:
     return {"Records": [_record(place % chats) for place in range(records)]}
 
 
-def poisoned(event: dict[str, Any], *, size: int) -> dict[str, Any]:
-    """Return an SQS event with one more chat, whose message is hard to read: a string that never ends.
+def poison(size: int) -> str:
+    """Return a text that is hard to read: brackets, then a string of escaped quotes without an end."""
+    return ("[]" * 65 + '"' + '\\"' * size)[:size]
 
-    Args:
-        size: Characters of the message. SQS takes 1,048,576.
-    """
-    body = "[]" * 65 + '"' + '\\"' * size
-    record = _record(len(event["Records"])) | {"body": body[:size]}
-    return {"Records": [*event["Records"], record]}
+
+POISONS: Final = {
+    "24 KB": poison(24_576),
+    "1 MiB": poison(1_048_576),
+    "12 KB in Content": json.dumps(
+        {"ConnectionToken": _TOKEN, "ContentType": "application/json", "Content": poison(12_000)}
+    ),
+}
+"""Bodies by the name of their size. SQS takes 1 MiB, and `Content` has at most 12,000 characters."""
+
+
+def poisoned(event: dict[str, Any], *, body: str) -> dict[str, Any]:
+    """Return an SQS event with one more chat and its message."""
+    return {"Records": [*event["Records"], _record(len(event["Records"])) | {"body": body}]}
 
 
 def _record(chat: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.events import batch, poisoned
+from benchmarks.events import POISONS, batch, poisoned
 from benchmarks.processes import BenchmarkError, limited
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ LATENCIES: Final = (0.02, 0.05, 0.1)
 SHARES: Final = (0.15, 0.3)
 SIZES: Final = (1, 10, 100, 1000)
 MANY_CHATS: Final = 1000
-POISONS: Final = {"24 KB": 24_576, "1 MiB": 1_048_576}
-"""Sizes of messages that are hard to read. The first is of the length that a request may have."""
 UNPOISONED: Final = "none"
 _SMALL_LATENCY: Final = 0.05
 
@@ -206,7 +204,7 @@ class Bench:
             for _ in range(self._effort.poison):
                 for name in self._random.sample([UNPOISONED, *POISONS], len(POISONS) + 1):
                     chats = batch(BATCH - 1)
-                    event = poisoned(chats, size=POISONS[name]) if name in POISONS else chats
+                    event = poisoned(chats, body=POISONS[name]) if name in POISONS else chats
                     report = worker.run([event])
                     require_all(
                         [chats], self._stub.counts(), rejected=len(event["Records"]) - len(chats["Records"])

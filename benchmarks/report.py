@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.figures import BATCH, LATENCIES, POISONS, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
+from benchmarks.events import POISONS
+from benchmarks.figures import BATCH, LATENCIES, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
 from benchmarks.plots import write_plots
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ class Letter:
         deduplication_id: For the messages queue: another letter has another one, a repeat has the same.
         queued_at: When SQS accepted it into this queue, or into the one where it was finalized: it is at
             least that old. No producer can set this time, so it decides all that depends on the age.
-        origin: As its attributes say. A producer can forge them, so they decide nothing: the result shows them.
+        origin: As its attributes say. A producer can forge them, so they decide nothing and are only shown.
             Also whether an earlier attempt may have arrived.
         has_outcome: Whether its result was published before it came here.
         is_truncated: Whether a part of the body is missing.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.events import batch
+from benchmarks.events import POISONS, batch
 from benchmarks.figures import bound, require_all
 from benchmarks.packages import zipped_parts
 from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
@@ -54,7 +54,7 @@ def results(**changed: Any) -> dict[str, Any]:  # noqa: ANN401  # any part of th
             "50": taken(0.061, 0.6, 0.7),
             "100": taken(0.111, 1.1, 1.2),
         },
-        "poison": {"none": [0.06] * 3, "24 KB": [0.07] * 3, "1 MiB": [0.08] * 3},
+        "poison": {"none": [0.06] * 3, **dict.fromkeys(POISONS, [0.08] * 3)},
         "sizes": {
             "1": [1e-3],
             "10": [5e-4],
