@@ -5,6 +5,8 @@
 # when it exports them. This replaces them by their text first.
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+# The loop hides a variable that is called like its own
+$(if $(filter command,$(origin name)),$(eval override name := $$(value name)))
 
 export PYTHON ?= python3
 export STAGE ?= dev
@@ -22,7 +24,7 @@ CDK := node_modules/.bin/cdk
 CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
 STEP := "$$PYTHON" -m sandbox.step
 
-PORT_OPTION := $${EMULATOR_PORT:+--emulator-port "$$EMULATOR_PORT"}
+PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 
 # Twelve lines at every synth, for what the README says in one
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
@@ -57,7 +59,7 @@ help: ## List the targets
 
 .PHONY: demo messages-file
 demo: messages-file prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
-	@exec $(VENV_PYTHON) -m sandbox.demo "$$MESSAGES" $(PORT_OPTION)
+	@exec $(VENV_PYTHON) -m sandbox.demo $(PORT_OPTION) -- "$$MESSAGES"
 
 messages-file:
 	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }
@@ -71,10 +73,10 @@ chat: .venv/.installed ## Open another chat in the running sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
 
 end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
-	@exec $(VENV_PYTHON) -m sandbox.live.chats end "$${CHAT:-$$CONTACT_ID}"
+	@exec $(VENV_PYTHON) -m sandbox.live.chats end -- "$${CHAT:-$$CONTACT_ID}"
 
 transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
-	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript "$${CHAT:-$$CONTACT_ID}"
+	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript -- "$${CHAT:-$$CONTACT_ID}"
 
 ##@ Test and measure
 
@@ -84,8 +86,8 @@ test: prepare .sandbox/venv-awscli/.installed ## Run every test
 
 .PHONY: faults
 faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.faults $${SEED:+--seed "$$SEED"} \
-		--messages "$$FAULT_MESSAGES" --events "$$FAULT_EVENTS"
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.faults $${SEED:+--seed="$$SEED"} \
+		--messages="$$FAULT_MESSAGES" --events="$$FAULT_EVENTS"
 
 .PHONY: check
 check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage
@@ -96,7 +98,7 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 
 .PHONY: bench
 bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
-	@exec $(VENV_PYTHON) -m benchmarks --python "$$PYTHON" $${QUICK:+--quick --output .sandbox/benchmarks}
+	@exec $(VENV_PYTHON) -m benchmarks --python="$$PYTHON" $${QUICK:+--quick --output .sandbox/benchmarks}
 
 .PHONY: quota
 quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md

@@ -115,7 +115,10 @@ class PythonAsset:
             if installed.name == f"{key}-{_digest(installed)}":
                 return installed
             _say(f"The files of {installed} have changed: its packages are installed again")
-            shutil.rmtree(installed)
+            if installed.is_dir() and not installed.is_symlink():
+                shutil.rmtree(installed, ignore_errors=True)  # another build may be removing it too
+            else:
+                installed.unlink(missing_ok=True)
         self._cache.mkdir(parents=True, exist_ok=True)
         # Renamed when complete: an interrupted pip leaves nothing behind that a later build would trust
         with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
@@ -228,11 +231,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _digest(folder: Path) -> str:
+    """Return a digest of the files in a folder, empty if one of them cannot be read."""
     digest = hashlib.sha256()
-    for name in _files(folder):
-        digest.update(
-            f"{name.as_posix()}\0{hashlib.sha256((folder / name).read_bytes()).hexdigest()}\0".encode()
-        )
+    try:
+        for name in _files(folder):
+            content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            digest.update(f"{name.as_posix()}\0{content}\0".encode())
+    except OSError:
+        return ""
     return digest.hexdigest()
 
 

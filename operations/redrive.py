@@ -90,7 +90,7 @@ class RedriveRun:
     clock: Clock
     tell: Callable[[Handled], None]
     totals: Totals = field(default_factory=Totals)
-    _ended: dict[str, Done] = field(default_factory=dict)
+    _ended: dict[tuple[str | None, str], Done] = field(default_factory=dict)
     _blocked: set[str] = field(default_factory=set)
 
     def run(self) -> Totals:
@@ -111,7 +111,7 @@ class RedriveRun:
         if isinstance(letter, UnreadableLetter):
             self._tell(letter, Done.LEFT, letter.reason)
             return
-        before = self._ended.get(letter.client_token)
+        before = self._ended.get(_identity(letter))
         if before is Done.SETTLED and letter.has_outcome:
             return  # the copy that this run has made of it
         if before is not None:
@@ -150,7 +150,7 @@ class RedriveRun:
             except Exception:
                 self._blocked.add(decision.message_group)
                 raise
-        self._ended[letter.client_token] = Done.REDRIVEN
+        self._ended[_identity(letter)] = Done.REDRIVEN
         if not self.dry_run:
             self.inbox.delete(message)
         self.totals.dead_tokens += decision.has_dead_token
@@ -163,7 +163,7 @@ class RedriveRun:
         reason = decision.reason
         if not self.dry_run:
             self._copy(letter, decision, result := decision.result(letter, self.clock.now()))
-        self._ended[letter.client_token] = Done.SETTLED
+        self._ended[_identity(letter)] = Done.SETTLED
         if not self.dry_run:
             if not all(self.publisher.publish([result], until=self._patience())):
                 raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
@@ -205,3 +205,12 @@ class RedriveRun:
         self.totals.count[done] += 1
         age = self.clock.now() - letter.queued_at if isinstance(letter, Letter) else None
         self.tell(Handled(letter=letter, done=done, reason=reason, age=age))
+
+
+def _identity(letter: Letter) -> tuple[str | None, str]:
+    """Return what two dead letters of one message share.
+
+    Not the ClientToken alone: a producer can use that of a message in another group. That message would be
+    left, and the messages behind it would overtake it.
+    """
+    return letter.message_group or letter.parsed.message_group, letter.client_token

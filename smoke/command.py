@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _ORDINARY_FORMAT: Final = frozenset(
-    "\u200c\u200d"  # joiners: Persian words, emoji of several parts
+    "\u200b\u200c\u200d\u2060"  # joiners and word breaks: Persian, Khmer, Thai; emoji of several parts
     "\u061c\u200e\u200f"  # direction marks
     "\xad"  # soft hyphen
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # visible signs
@@ -51,12 +51,14 @@ def stopped_by_signals() -> Iterator[None]:
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for each in _STOP_SIGNALS:
+        for each in heeded:
             signal.signal(each, lambda _number, _frame: None)
         _STOP.number = number
         _STOP.act()
 
-    previous = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
+    # What is ignored stays ignored: nohup, or a shell that runs the program in the background, asks for that
+    heeded = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:
@@ -87,7 +89,8 @@ def printable(text: str, *, lines: bool = False) -> str:
     - format characters (Cf), such as tags, the byte order mark, and the direction embeddings, overrides and
       isolates, which reorder the rest of the line. The ones that ordinary text needs stay: joiners, the soft
       hyphen, visible signs, and direction marks, which reorder no more than a letter does;
-    - surrogates (Cs), and private or unassigned code points (Co, Cn): terminals differ in what they show.
+    - surrogates (Cs), and private or unassigned code points (Co, Cn): terminals differ in what they show. An
+      emoji that is younger than this Python stays.
 
     Letters, marks, symbols, spaces and backslashes stay. An escaped text stays as it is.
 
@@ -98,6 +101,7 @@ def printable(text: str, *, lines: bool = False) -> str:
         character
         if character.isprintable()
         or character in _ORDINARY_FORMAT
+        or "\U0001f300" <= character <= "\U0001faff"
         or unicodedata.category(character) == "Zs"
         or (lines and character == "\n")
         else character.encode("unicode_escape").decode()

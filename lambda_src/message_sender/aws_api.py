@@ -88,7 +88,9 @@ class JsonApi:
         self._pools = pools
         self._url = f"{endpoint}/"
         url = urllib3.util.parse_url(self._url)
-        self._host, self._path = str(url.netloc), str(url.path)
+        is_default_port = url.port == {"http": 80, "https": 443}[str(url.scheme)]
+        self._host = str(url.host if is_default_port else url.netloc)  # as botocore signs it
+        self._path = str(url.path)
         self._region = region
         self._signing_name = signing_name
         self._target = target

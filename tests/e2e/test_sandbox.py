@@ -200,7 +200,7 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
 
     commands = [line.partition("sandbox.live.chats ")[2] for line in done.stdout.splitlines()]
     chat = '"${CHAT:-$CONTACT_ID}"'
-    assert [command for command in commands if command] == ["open", f"end {chat}", f"transcript {chat}"]
+    assert [command for command in commands if command] == ["open", f"end -- {chat}", f"transcript -- {chat}"]
 
 
 # The last that is done with this sandbox

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import pytest
 import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from urllib3.exceptions import HTTPError
 
 from message_sender.aws_api import JsonApi
 from message_sender.credentials import Credentials, EnvironmentCredentials
@@ -19,7 +20,7 @@ from message_sender.errors import AwsCallError
 from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.support.wire import Request, Wire
@@ -361,3 +362,38 @@ def test_an_informational_answer_is_not_the_answer_of_any_call(wire: Wire) -> No
     assert raised.value.retryable
     assert client.call("PutEvents", {}) == {"FailedEntryCount": 1}
     assert wire.connections == 2
+
+
+class FakePools:
+    """Keeps the headers of a request that it does not make."""
+
+    def __init__(self) -> None:
+        self.headers: Mapping[str, str] = {}
+
+    def request(self, *_: object, headers: Mapping[str, str], **__: object) -> NoReturn:
+        self.headers = headers
+        raise HTTPError("told to fail")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("https://sqs.example", "sqs.example"),
+        ("https://sqs.example:443/path", "sqs.example"),
+        ("https://sqs.example:8443", "sqs.example:8443"),
+        ("http://localhost:80", "localhost"),
+        ("https://[2001:db8::1]:443", "[2001:db8::1]"),
+        ("http://[::1]:4566", "[::1]:4566"),
+    ],
+)
+def test_the_host_is_the_one_that_botocore_signs(endpoint: str, host: str) -> None:
+    pools: Any = FakePools()
+    settings = {"target": "AmazonSQS", "signing_name": "sqs", "content_type": "application/x-amz-json-1.0"}
+    client = JsonApi(
+        pools=pools, endpoint=endpoint, region="eu-central-1", credentials=lambda: CREDENTIALS, **settings
+    )
+
+    with pytest.raises(AwsCallError):
+        client.call("SendMessage", {})
+
+    assert pools.headers["Host"] == host

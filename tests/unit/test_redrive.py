@@ -854,3 +854,22 @@ def test_letters_behind_ten_that_stay_are_not_seen(operator: Operator) -> None:
 
     assert totals.count == {Done.LEFT: 10}
     assert len(operator.letters()) == 12
+
+
+@pytest.mark.parametrize("settle", [False, True])
+def test_a_letter_under_the_client_token_of_another_group_changes_nothing_for_that_group(
+    operator: Operator, settle: bool
+) -> None:
+    expired: dict[str, Any] = {"ExpiresAt": "2026-01-01T00:00:00Z"} if settle else {}
+    put_moved(operator.client, group="other", ClientToken="order-1", **expired)
+    put_copy(operator.client, group="mine", ClientToken="order-1", Content="first")
+    put_copy(operator.client, group="mine", ClientToken="order-2", Content="second")
+
+    operator.redrive(settle=settle)
+
+    contents = [
+        json.loads(message.body)["Content"]
+        for message in operator.put_back
+        if message.system["MessageGroupId"] == "mine"
+    ]
+    assert contents == ["first", "second"]
