@@ -7,12 +7,14 @@ three times the CPU for a call (docs/decisions.md).
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from message_sender.answers import read_body
 from message_sender.errors import AwsCallError, aws_error_name
 from message_sender.retry import MAX_ATTEMPTS, full_jitter
 from message_sender.signature import signed
@@ -27,7 +29,7 @@ _CONNECT_TIMEOUT: Final = 1.0
 _READ_TIMEOUT: Final = 2.0
 
 LONGEST_CALL: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
-"""Seconds to plan for one call. Only a slow name server, an answer that trickles in, or a name with several
+"""Seconds to plan for one call. Only a slow name server, headers that trickle in, or a name with several
 addresses of which none answers, a second for each, can make it longer."""
 
 _BASE_DELAY: Final = 0.1
@@ -115,16 +117,17 @@ class JsonApi:
                 retries=False,
                 redirect=False,
                 preload_content=False,
+                decode_content=False,
             )
             if response.status < 200:  # noqa: PLR2004  # the HTTP class of success
                 # Informational: the real answer is still to come, and no other call may read it
                 response.close()
                 raise AwsCallError(operation, name="InformationalAnswer", http_status=None)
-            data = response.data
+            data = read_body(response, deadline=time.monotonic() + LONGEST_CALL)
         except HTTPError as error:
             raise AwsCallError(operation, name=type(error).__name__, http_status=None) from None
         try:
-            answer = json.loads(data or b"{}")
+            answer = None if data is None else json.loads(data or b"{}")
         except (ValueError, RecursionError):
             answer = None
         if response.status == 200 and isinstance(answer, dict):  # noqa: PLR2004

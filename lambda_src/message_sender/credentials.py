@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from message_sender.answers import read_body
 from message_sender.endpoints import is_safe_url
 from message_sender.errors import AwsCallError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TIMEOUT: Final = urllib3.Timeout(connect=1.0, read=2.0)
+_LONGEST_ANSWER: Final = 3.0
 _REFRESH_BEFORE_EXPIRY: Final = 300.0
 _PAUSE_AFTER_FAILURE: Final = 10.0
 
@@ -132,11 +134,12 @@ class EnvironmentCredentials:
                 retries=False,
                 redirect=False,
                 preload_content=False,
+                decode_content=False,
             )
             if answer.status != 200:  # noqa: PLR2004
                 answer.close()  # the answer behind an informational one must not be the next one's
                 raise AwsCallError("GetCredentials", name="NoCredentials", http_status=answer.status)
-            found = json.loads(answer.data)
+            found = json.loads(read_body(answer, deadline=time.monotonic() + _LONGEST_ANSWER) or b"")
             credentials = Credentials(
                 _visible(found["AccessKeyId"]), _visible(found["SecretAccessKey"]), _visible(found["Token"])
             )

@@ -196,6 +196,10 @@ def aws_error_name(headers: Mapping[str, str], body: Mapping[str, Any] | None) -
     `Denied` also from `com.example#Denied:http://internal/`. Sources: Smithy's specification, "AWS restJson1
     protocol" and "AWS JSON 1.1 protocol", "Operation error serialization".
     """
-    names = (headers.get("x-amzn-errortype"), *((body or {}).get(key) for key in ("__type", "code", "Code")))
-    name = next((name for name in names if isinstance(name, str) and name), "")
-    return name.partition(":")[0].rpartition("#")[2]
+    fields = body or {}
+    for text in (headers.get("x-amzn-errortype"), *map(fields.get, ("__type", "code", "Code"))):
+        # A proxy may join two headers of one name by a comma
+        name = re.split("[,:]", text)[0].rpartition("#")[2].strip() if isinstance(text, str) else ""
+        if name:
+            return name
+    return ""

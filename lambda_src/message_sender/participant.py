@@ -23,6 +23,7 @@ from urllib3.exceptions import (
 )
 
 from message_sender import __version__
+from message_sender.answers import read_body
 from message_sender.errors import (
     AccessDeniedError,
     ConnectionFailedError,
@@ -98,6 +99,7 @@ _LONGEST_RETRY_AFTER: Final = 900.0
 class _Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
+    is_cut_off: bool
     body: dict[str, Any] | None
 
     @property
@@ -171,32 +173,20 @@ class ParticipantClient:
                 retries=False,
                 redirect=False,
                 preload_content=False,
+                decode_content=False,
             )
-            if response.status < 200:  # noqa: PLR2004  # the HTTP class of success
-                # Informational: the real answer is still to come, and no other request may read it
-                response.close()
-                raise ConnectionFailedError(
-                    "The service sent an informational answer before the real one", maybe_delivered=True
-                )
-            data = self._read(response, deadline)
-        except HTTPError as error:
-            raise _connection_failed(error) from None
-        return _Answer(response.status, response.headers, _json_object(data))
-
-    def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """Read a body. One that is too large, or does not end in time, is cut off: it cannot be valid."""
-        data = bytearray()
-        try:
-            while piece := response.read1(_LARGEST_BODY):
-                data += piece
-                if len(data) > _LARGEST_BODY or self._monotonic() > deadline:
-                    response.close()
-                    return b""
-        except HTTPError:
+            if response.status >= 200:  # noqa: PLR2004  # the HTTP class of success
+                data = read_body(response, deadline=deadline, monotonic=self._monotonic)
+                return _Answer(response.status, response.headers, data is None, _json_object(data or b""))
+            # Informational: the real answer is still to come, and no other request may read it
             response.close()
-            raise
-        response.release_conn()
-        return bytes(data)
+            failure = ConnectionFailedError(
+                "The service sent an informational answer before the real one", maybe_delivered=True
+            )
+        except HTTPError as error:
+            failure = _connection_failed(error)
+        # Not from in there: the error of urllib3 can hold what the service sent
+        raise failure
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:
@@ -263,7 +253,8 @@ def _error(answer: _Answer) -> RejectedError | RetryableError:
         return ThrottledError(
             f"The quota of SendMessage is used up for now{named}", retry_after=answer.retry_after, **facts
         )
-    if status >= 500 or status in {408, 425}:  # noqa: PLR2004
+    # The part of a 400 that was cut off may have named a throttle
+    if status >= 500 or status in {408, 425} or (status == 400 and answer.is_cut_off):  # noqa: PLR2004
         return ServiceUnavailableError(
             f"The service failed with status {status}{named}",
             retry_after=answer.retry_after,

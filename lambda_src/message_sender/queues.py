@@ -29,7 +29,7 @@ _MAX_BYTES: Final = 1_048_576
 
 # What SQS refuses in a body or an attribute. Source: SQS API reference, "SendMessage".
 # Compiled when first used: that takes 3 ms, and few messages are ever copied.
-_REFUSED_BY_SQS: Final = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+"
+_REFUSED_BY_SQS: Final = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 class Queues:
@@ -75,7 +75,7 @@ class Queues:
             AwsCallError: The copy was not made.
         """
         copy = _copy(request, result, message_group)
-        self._call("SendMessage", {"QueueUrl": self._rejected_queue_url, **copy}, until=until)
+        self._send({"QueueUrl": self._rejected_queue_url, **copy}, until=until)
 
     def copy_to_dead_letters(  # noqa: PLR0913  # what makes a message of a FIFO queue, all named
         self,
@@ -100,7 +100,7 @@ class Queues:
         """
         copy = _copy(request, result, message_group, queued_at)
         fifo = {"MessageGroupId": message_group, "MessageDeduplicationId": message_id}
-        self._call("SendMessage", {"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
+        self._send({"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
 
     def hand_over(
         self,
@@ -124,8 +124,7 @@ class Queues:
         Raises:
             AwsCallError: The message is not in the queue.
         """
-        self._call(
-            "SendMessage",
+        self._send(
             {
                 "QueueUrl": self._message_queue_url,
                 "MessageBody": request.text_with_client_token(),
@@ -180,6 +179,11 @@ class Queues:
             if isinstance(entry, dict)
         ]
         return [entry["Id"] in kept for entry in entries]
+
+    def _send(self, parameters: Mapping[str, Any], *, until: float) -> None:
+        answer = self._call("SendMessage", parameters, until=until)
+        if not answer.get("MessageId"):  # without it, nothing says that the message is in the queue
+            raise AwsCallError("SendMessage", name="UnreadableResponse", http_status=200)
 
     def _call(self, operation: str, parameters: Mapping[str, Any], *, until: float) -> dict[str, Any]:
         failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
@@ -290,4 +294,16 @@ def _fitting(request: ParsedRequest, attributes: dict[str, str]) -> tuple[str, d
 
 def _fit_for_sqs(text: str) -> str:
     """Escape what SQS would refuse, so that no message is unfit to be copied."""
-    return re.sub(_REFUSED_BY_SQS, lambda match: json.dumps(match[0])[1:-1], text)
+    if re.search(_REFUSED_BY_SQS, text) is None:
+        return text
+    return text[:_MAX_BYTES].translate(_Escapes())
+
+
+class _Escapes(dict[int, str]):
+    """A table for `str.translate`, filled with the code points that occur."""
+
+    def __missing__(self, code_point: int) -> str:
+        character = chr(code_point)
+        is_refused = re.match(_REFUSED_BY_SQS, character)
+        self[code_point] = json.dumps(character)[1:-1] if is_refused else character
+        return self[code_point]

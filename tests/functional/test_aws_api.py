@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -328,7 +329,7 @@ class TestCredentials:
         assert "secret-key" not in f"{CREDENTIALS!r} {CREDENTIALS}"
 
 
-@pytest.mark.parametrize("name", ["hunter2", "two words", "Geheim-1", "x" * 81, "AccessDenied\n", "ä"])
+@pytest.mark.parametrize("name", ["hunter2", "two words", "Geheim-1", "x" * 81, "Access\nDenied", "ä"])
 def test_a_name_that_no_error_of_aws_has_is_not_passed_on(wire: Wire, name: str) -> None:
     wire.status, wire.body = 400, json.dumps({"__type": f"com.amazonaws#{name}"}).encode()
 
@@ -348,6 +349,31 @@ def test_an_error_of_aws_is_named(wire: Wire, key: str, name: str) -> None:
         api(wire, **SQS).call("SendMessage", {})
 
     assert raised.value.name == name
+
+
+def test_a_compressed_answer_is_not_decoded(wire: Wire) -> None:
+    wire.headers, wire.body = (
+        {"Content-Encoding": "gzip"},
+        gzip.compress(b'{"a": "' + b"0" * 1_000_000 + b'"}'),
+    )
+
+    with pytest.raises(AwsCallError, match="UnreadableResponse"):
+        api(wire, **EVENTS).call("PutEvents", {})
+
+
+def test_an_answer_that_is_too_large_is_not_read(wire: Wire) -> None:
+    wire.body = json.dumps({"a": "x" * 1_000_000}).encode()
+
+    with pytest.raises(AwsCallError, match="UnreadableResponse"):
+        api(wire, **EVENTS).call("PutEvents", {})
+
+
+def test_an_answer_that_does_not_end_in_time_is_cut_off(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("message_sender.aws_api.LONGEST_CALL", 0.1)
+    wire.body, wire.trickle = b'{"FailedEntryCount": 0}', 0.04
+
+    with pytest.raises(AwsCallError, match="UnreadableResponse"):
+        api(wire, **EVENTS).call("PutEvents", {})
 
 
 def test_an_informational_answer_is_not_the_answer_of_any_call(wire: Wire) -> None:

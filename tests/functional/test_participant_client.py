@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -127,6 +128,11 @@ CASES = [
     Case(400, ThrottledError, {"__type": "ThrottlingException", "code": "ValidationException"}),
     Case(400, AccessDeniedError, {"code": "com.example#AccessDeniedException:http://internal/"}),
     Case(400, ServiceValidationError, {"code": ["ThrottlingException"], "__type": {"a": "b"}}),
+    Case(400, ThrottledError, {"code": "ThrottlingException"}, {"x-amzn-errortype": ":http://internal/"}),
+    Case(400, ThrottledError, {"code": "ThrottlingException"}, {"x-amzn-errortype": " "}),
+    Case(
+        400, AccessDeniedError, headers={"x-amzn-errortype": "AccessDeniedException, AccessDeniedException"}
+    ),
     Case(
         500, ServiceUnavailableError, {"Message": "x"}, {"x-amzn-errortype": "InternalServerException"}, True
     ),
@@ -312,6 +318,31 @@ def test_a_body_that_does_not_end_in_time_is_cut_off(wire: Wire) -> None:
         send(wire.url, timeout=0.1)
 
     assert raised.value.maybe_delivered
+
+
+def test_a_compressed_body_is_not_decoded(wire: Wire) -> None:
+    wire.headers, wire.body = {"Content-Encoding": "gzip"}, gzip.compress(json.dumps(TAKEN).encode())
+
+    with pytest.raises(ServiceUnavailableError) as raised:
+        send(wire.url)
+
+    assert raised.value.maybe_delivered
+
+
+def test_a_body_that_arrives_in_too_many_pieces_is_cut_off(wire: Wire) -> None:
+    wire.headers = {"Transfer-Encoding": "chunked"}
+    wire.body = b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n"
+
+    with pytest.raises(ServiceUnavailableError):
+        send(wire.url)
+
+
+def test_a_400_that_is_cut_off_may_be_a_throttle(wire: Wire) -> None:
+    wire.status = 400
+    wire.body = json.dumps({"message": "x" * 70_000, "code": "ThrottlingException"}).encode()
+
+    with pytest.raises(ServiceUnavailableError):
+        send(wire.url)
 
 
 def test_a_body_of_no_sensible_size_is_not_read(wire: Wire) -> None:

@@ -47,6 +47,7 @@ class Endpoint:
     requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     asked: Event = field(default_factory=Event)
     may_answer: Event = field(default_factory=Event)
+    _unread: bytes = b""
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -57,7 +58,15 @@ class Endpoint:
         assert self.may_answer.wait(timeout=30)
         if self.failure is not None:
             raise self.failure
+        self._unread = self.data
         return self
+
+    def read1(self, size: int) -> bytes:
+        piece, self._unread = self._unread[:size], self._unread[size:]
+        return piece
+
+    def release_conn(self) -> None:
+        """Be told that an answer was read."""
 
     def close(self) -> None:
         """Be told that the rest of an answer is not wanted."""

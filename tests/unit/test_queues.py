@@ -16,7 +16,7 @@ from message_sender.request import MAX_TEXT, Correlation, parse_request
 from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DOWN = AwsCallError("SendMessage", name="InternalFailure", http_status=500)
 WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=400)
@@ -140,6 +140,36 @@ def test_the_largest_request_that_is_parsed_is_copied_with_its_client_token() ->
     [(_, sent)] = api.calls
     assert size(sent) <= 1_048_576
     assert json.loads(sent["MessageBody"])["ClientToken"] == "😀" * 500
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"MessageId": ""}, {"MessageId": None}, {"__type": "InternalFailure"}]
+)
+@pytest.mark.parametrize("call", ["hand_over", "copy_to_rejected", "copy_to_dead_letters"])
+def test_a_message_is_in_a_queue_only_if_sqs_gives_its_id(answer: dict[str, Any], call: str) -> None:
+    clock = FakeClock()
+    queues = make_queues(FakeAwsApi(lambda _: answer), clock)
+    request = parse_request("{}", client_token="t-1")
+    result = MessageResult(
+        outcome=Rejected(InvalidRequestError("Content is required")),
+        origin=OF_AN_EVENT,
+        correlation=request.correlation,
+        completed_at=clock.now(),
+        attempts=0,
+    )
+    until = clock.monotonic() + 60
+    send: dict[str, Callable[[], None]] = {
+        "hand_over": lambda: queues.hand_over(
+            request, origin=OF_AN_EVENT, message_group="g", deduplication_id="d", until=until
+        ),
+        "copy_to_rejected": lambda: queues.copy_to_rejected(request, result, message_group="g", until=until),
+        "copy_to_dead_letters": lambda: queues.copy_to_dead_letters(
+            request, result, message_group="g", message_id="m", until=until
+        ),
+    }
+
+    with pytest.raises(AwsCallError, match="UnreadableResponse"):
+        send[call]()
 
 
 @pytest.mark.parametrize("successful", [None, [{}], 5, "0", [None, "0"], {"Id": "0"}, [{"Id": ["0"]}]])
