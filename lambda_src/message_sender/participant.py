@@ -90,8 +90,6 @@ _REQUEST_ID: Final = re.compile(
 )
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
-_LARGEST_BODY: Final = 65_536
-"""Bytes. The largest answer of SendMessage is well below one thousand."""
 _LONGEST_RETRY_AFTER: Final = 900.0
 """Seconds. The API passes the number on, and a longer one could carry digits of the message."""
 
@@ -185,7 +183,7 @@ class ParticipantClient:
             )
         except HTTPError as error:
             failure = _connection_failed(error)
-        # Not from in there: the error of urllib3 can hold what the service sent
+        # Not in the block above: the error of urllib3 can hold what the service sent
         raise failure
 
 
@@ -225,8 +223,7 @@ def _read_outcome(answer: _Answer) -> Sent:
             maybe_delivered=True,
         )
     metadata = body.get("MessageMetadata")
-    # Metadata of another type cannot hold a status: it counts as malformed, as a status of another type does
-    status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else metadata
+    status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else None
     known_status = status if isinstance(status, str) and status in _PROCESSING_STATUSES else None
     if known_status in _NOT_DELIVERED:
         raise ProcessingRejectedError(
@@ -241,7 +238,8 @@ def _read_outcome(answer: _Answer) -> Sent:
         message_id=known_id,
         absolute_time=known_time,
         processing_status=known_status,
-        is_malformed=(known_id, known_time, known_status) != (message_id, absolute_time, status),
+        is_malformed=(known_id, known_time, known_status) != (message_id, absolute_time, status)
+        or not isinstance(metadata, dict | None),
     )
 
 

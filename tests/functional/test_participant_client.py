@@ -265,6 +265,7 @@ def test_a_request_id_in_another_form_is_left_out(wire: Wire, request_id: str) -
         ({"AbsoluteTime": 4711}, "m-1", None),
         ({"MessageMetadata": {"MessageProcessingStatus": "hunter2"}}, "m-1", TAKEN["AbsoluteTime"]),
         ({"MessageMetadata": "hunter2"}, "m-1", TAKEN["AbsoluteTime"]),
+        ({"MessageMetadata": "REJECTED"}, "m-1", TAKEN["AbsoluteTime"]),
     ],
 )
 def test_what_is_not_in_its_documented_form_is_left_out(
