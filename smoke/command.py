@@ -56,8 +56,12 @@ def stopped_by_signals() -> Iterator[None]:
         _STOP.number = number
         _STOP.act()
 
-    # What is ignored stays ignored: nohup, or a shell that runs the program in the background, asks for that
-    heeded = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    # nohup asks for the end of the session to be ignored
+    heeded = [
+        number
+        for number in _STOP_SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    ]
     previous = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@pytest.fixture(autouse=True)
+def a_session_that_is_heeded() -> Iterator[None]:
+    """Let the tests not depend on whether they run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def other_threads() -> Iterator[None]:
     """Keep some threads alive, to which the kernel may give a signal that the main thread masks."""
@@ -39,6 +47,15 @@ def test_a_signal_ends_the_program(number: signal.Signals) -> None:
         signal.raise_signal(number)
 
     assert raised.value.code == 128 + number
+
+
+def test_the_end_of_the_session_stays_ignored_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with stopped_by_signals():
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_a_second_signal_does_not_cut_the_stopping_short() -> None:
