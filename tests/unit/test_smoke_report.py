@@ -1,4 +1,4 @@
-"""What the smoke test prints."""
+"""The output of the smoke test."""
 
 from __future__ import annotations
 
