@@ -32,17 +32,20 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
-# Characters that steer a terminal, split a line, hide text or cannot be encoded. JSON escapes other controls.
-_UNSAFE: Final = re.compile(
-    r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
-)
+# Characters that steer a terminal, split a line or hide text. JSON escapes the other controls.
+_UNSAFE: Final = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 _METRICS: Final = {Sent: "MessagesSent", Rejected: "MessagesRejected", Failed: "MessagesFailed"}
 
 
 def log_line(record: object) -> str:
-    """Write a record of the log as one line of JSON that any terminal shows as it is."""
+    """Write a record of the log as one line of JSON that any terminal shows as it is.
+
+    Half of a surrogate pair becomes U+FFFD: it cannot be encoded.
+    """
     line = json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False)
+    line = _SURROGATE.sub("\ufffd", line)
     return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], line)
 
 
