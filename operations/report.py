@@ -113,6 +113,7 @@ class Report:
     def _row(self, widths: Sequence[int], *texts: str) -> None:
         *columns, last = texts
         cells = [_cell(text, width) for text, width in zip(columns, widths, strict=True)]
+        # Escaped before the blanks at the end go: these can be characters that split a line
         self.line("  ".join([*cells, printable(last)]).rstrip())
 
 

@@ -79,7 +79,7 @@ def _longest_text() -> int:
 
 
 MAX_TEXT: Final = _longest_text()
-"""Characters. A longer text is refused before it is parsed: it cannot be a valid request."""
+"""Characters. A longer text is refused before it is parsed."""
 
 
 class Secret:
