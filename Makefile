@@ -22,7 +22,7 @@ VENV_PYTHON := .venv/bin/python
 CDK := node_modules/.bin/cdk
 # cdk.json runs app.py with "python3"
 CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
-STEP := "$$PYTHON" -m sandbox.step
+STEP := "$$PYTHON" -m sandbox.progress
 
 PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 
@@ -86,7 +86,7 @@ test: prepare .sandbox/venv-awscli/.installed ## Run every test
 
 .PHONY: faults
 faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.faults $${SEED:+--seed="$$SEED"} \
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
 		--messages="$$FAULT_MESSAGES" --events="$$FAULT_EVENTS"
 
 .PHONY: check
@@ -117,14 +117,14 @@ deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE in
 
 .PHONY: smoke
 smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
-	@exec $(VENV_PYTHON) -m smoke
+	@exec $(VENV_PYTHON) -m ops.smoke
 
 .PHONY: redrive republish
 redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|events|rejected; DRY_RUN=no does it
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations redrive
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m ops redrive
 
 republish: .venv/.installed ## Show the results that the event bus did not take; DRY_RUN=no publishes them
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m operations republish
+	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m ops republish
 
 ##@ Work on it
 

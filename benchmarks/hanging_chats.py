@@ -10,8 +10,8 @@ import argparse
 from contextlib import nullcontext
 from typing import Final
 
-from tests.faults.controls import read_timeouts_retried
-from tests.faults.scenarios import with_hanging_chats
+from tests.simulation.mutants import read_timeouts_retried
+from tests.simulation.scenarios import with_hanging_chats
 
 _HANGING: Final = (0, 1, 3, 10, 20)
 _PERCENTILES: Final = {"median": 0.5, "p95": 0.95, "p99": 0.99}

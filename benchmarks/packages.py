@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
-PEERS: Final = Path(__file__).parent / "peers"
+PEERS: Final = Path(__file__).parent / "baselines"
 _SCHEMA: Final = ROOT / "lambda_src" / "message_sender" / "schemas" / "send_message_request.json"
 _RUNTIME: Final = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 _OURS: Final = "message_sender"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from infra.message_queues import VISIBILITY_PER_CONSUMER_TIMEOUT
 from infra.sender_function import TIMEOUT
 from message_sender.deadlines import Deadlines
-from message_sender.event_sources.eventbridge import PACING_SECONDS
+from message_sender.event_sources.eventbridge import MAX_RATE_LIMIT_WAIT
 from message_sender.event_sources.sqs import RETRY_SECONDS
 from message_sender.retry import TimeBudget, redelivery_delay
 from sandbox.participant_service.throttle import Throttle
@@ -98,11 +98,11 @@ class Sender(Protocol):
     """A way to send messages.
 
     Attributes:
-        side_by_side: Whether the chats of a batch are sent at the same time, or one after the other.
+        workers: Whether the chats of a batch are sent at the same time, or one after the other.
         sets_visibility: Whether a record that failed comes back after a backoff, or when its visibility ends.
     """
 
-    side_by_side: bool
+    workers: bool
     sets_visibility: bool
 
     def new_instance(self, world: World) -> Any:  # noqa: ANN401  # each sender's own
@@ -312,7 +312,7 @@ class Function:
         if self._world.now >= self._tally.since:
             self._tally.received += sum(map(len, chats))
         batch = _Batch(self._take_instance(), self._world.now, self._deadlines(), open_chats=len(chats))
-        lines = [[chat] for chat in chats] if self._sender.side_by_side else [chats]
+        lines = [[chat] for chat in chats] if self._sender.workers else [chats]
         for line in lines:
             self._world.start(self._work_off(batch, line))
         yield from ()
@@ -371,7 +371,7 @@ class Function:
         instance = self._take_instance()
         deadlines = self._deadlines()
         budget = (
-            TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS)
+            TimeBudget(deadline=deadlines.send, rate_limit_wait=MAX_RATE_LIMIT_WAIT)
             if message.route == "event"
             else TimeBudget(deadline=deadlines.copy)
         )

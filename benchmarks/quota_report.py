@@ -52,7 +52,7 @@ instances were at work on the queue.
 
 | Sender | What |
 |---|---|
-| ours | the function as it is: `Pacer` |
+| ours | the function as it is: `RateLimiter` |
 | no pacing | the function without: what maximum concurrency and the backoff of redeliveries give |
 | fixed division | the function with a bucket of the quota over the maximum concurrency in each instance |
 | SDK standard | a loop over the records with boto3, mode `standard`; what failed comes back in 168 s |

@@ -17,7 +17,7 @@ from botocore.retries.throttling import CubicCalculator
 
 from benchmarks.quota_model import Attempt
 from message_sender.errors import ThrottledError
-from message_sender.pacing import Pacer
+from message_sender.rate_limiter import RateLimiter
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Pacing(Protocol):
-    """What `Pacer` and its alternatives have in common."""
+    """What `RateLimiter` and its alternatives have in common."""
 
     def reserve(self, now: float, *, latest: float) -> float | None: ...
     def accepted(self, *, had_to_wait: bool) -> None: ...
@@ -42,7 +42,7 @@ class OurFunction:
         pacing: Makes what paces an instance. What it returns for None has no pacing at all.
     """
 
-    side_by_side = True
+    workers = True
     sets_visibility = True
 
     def __init__(self, pacing: Callable[[World], Pacing | None]) -> None:
@@ -125,7 +125,7 @@ class SdkLoop:
     visibility timeout ends.
     """
 
-    side_by_side = False
+    workers = False
     sets_visibility = False
 
     _ATTEMPTS: Final = 3
@@ -181,7 +181,7 @@ class SdkLoop:
 
 
 SENDERS: Final[dict[str, Callable[[float], Any]]] = {
-    "ours": lambda share: OurFunction(lambda world: Pacer(share=share, random=world.random.random)),
+    "ours": lambda share: OurFunction(lambda world: RateLimiter(share=share, random=world.random.random)),
     "no pacing": lambda _: OurFunction(lambda _: None),
     "fixed division": lambda share: OurFunction(lambda world: FixedDivision(world, share=share)),
     "SDK standard": lambda _: SdkLoop(adaptive=False),

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops.stack.command import printable
 from sandbox.emulator import PortTakenError
 from sandbox.local_stack import ForeignFolderError, NotPreparedError
 from sandbox.processes import ProcessError
-from smoke.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

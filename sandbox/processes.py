@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-_LIFELINE = Path(__file__).with_name("lifeline.py")
+_LIFELINE = Path(__file__).with_name("process_guard.py")
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
 

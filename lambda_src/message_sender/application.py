@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import urllib3
 from aws_lambda_powertools import Logger, Metrics
 
-from message_sender.aws_api import JsonApi
+from message_sender.aws.client import JsonApi
+from message_sender.aws.credentials import EnvironmentCredentials
 from message_sender.clock import SystemClock
-from message_sender.credentials import EnvironmentCredentials
 from message_sender.delivery import MessageSender
 from message_sender.event_sources import detect
 from message_sender.event_sources.api_gateway import ApiGatewaySource
@@ -28,14 +28,14 @@ from message_sender.event_sources.eventbridge import EventBridgeSource
 from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.observability import Telemetry, TracedParticipant, log_line
-from message_sender.pacing import Pacer
-from message_sender.participant import ParticipantClient
+from message_sender.participant_client import ParticipantClient
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.rate_limiter import RateLimiter
 from message_sender.request import warm_up
 from message_sender.settings import CA_BUNDLE_RULE, Settings
-from message_sender.side_by_side import Workers
 from message_sender.task_callback import TaskCallback
+from message_sender.worker_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
     from message_sender.delivery import Participant
-    from message_sender.outcome import EventSource
-    from message_sender.side_by_side import SideBySide
+    from message_sender.result import EventSource
+    from message_sender.worker_pool import WorkerPool
 
 _CHATS_SIDE_BY_SIDE: Final = 10
 """The largest batch of a FIFO queue, so the most chats that one can hold. Source: Lambda developer guide."""
@@ -64,7 +64,7 @@ def create_handler(
     clock: Clock | None = None,
     random: Callable[[], float] | None = None,
     pools: urllib3.PoolManager | None = None,
-    side_by_side: SideBySide | None = None,
+    workers: WorkerPool | None = None,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler that these environment variables describe.
 
@@ -74,7 +74,7 @@ def create_handler(
         clock: In place of the machine's.
         random: In place of the machine's own numbers from 0 to 1, for jitter.
         pools: In place of connections over the network. Must not retry by itself.
-        side_by_side: In place of threads.
+        workers: In place of threads.
 
     Raises:
         ValueError: A variable is missing or wrong. The text names it.
@@ -95,7 +95,7 @@ def create_handler(
         clock=clock or SystemClock(),
         random=random or SystemRandom().random,
         pools=pools or _pools(settings),
-        side_by_side=side_by_side or Workers(),
+        workers=workers or ThreadPool(),
     )
     warm_up()
 
@@ -122,7 +122,7 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     clock: Clock,
     random: Callable[[], float],
     pools: urllib3.PoolManager,
-    side_by_side: SideBySide,
+    workers: WorkerPool,
 ) -> dict[EventSource, Source]:
     credentials = EnvironmentCredentials(environ=environ, pools=pools)
     participant: Participant = ParticipantClient(
@@ -130,11 +130,11 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     )
     if tracer is not None:
         participant = TracedParticipant(participant, tracer=tracer)
-    paced_sender = MessageSender(
+    rate_limited_sender = MessageSender(
         participant=participant,
         clock=clock,
         random=random,
-        pacer=Pacer(share=settings.send_quota / settings.maximum_concurrency, random=random),
+        rate_limiter=RateLimiter(share=settings.send_quota / settings.maximum_concurrency, random=random),
     )
     # Somebody waits for the answer, so these calls do not: what the queue sends gives way to them.
     sender = MessageSender(participant=participant, clock=clock, random=random)
@@ -177,7 +177,7 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
     return {
         "sqs": SqsSource(
             content_limits=content_limits,
-            sender=paced_sender,
+            sender=rate_limited_sender,
             queues=queues,
             publisher=publisher,
             tasks=tasks,
@@ -185,11 +185,11 @@ def _event_sources(  # noqa: PLR0913  # all that the parts are made of
             clock=clock,
             random=random,
             retry_window=settings.retry_window,
-            side_by_side=side_by_side,
+            workers=workers,
         ),
         "eventbridge": EventBridgeSource(
             content_limits=content_limits,
-            sender=paced_sender,
+            sender=rate_limited_sender,
             queues=queues,
             publisher=publisher,
             tasks=tasks,

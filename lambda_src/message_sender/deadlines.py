@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from message_sender.aws_api import LONGEST_CALL
+from message_sender.aws.client import LONGEST_CALL
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

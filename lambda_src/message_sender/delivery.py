@@ -14,8 +14,8 @@ from message_sender.errors import (
     RetryableError,
     ThrottledError,
 )
-from message_sender.outcome import MessageResult, Rejected, Sent, Undelivered
 from message_sender.request import SendMessageRequest
+from message_sender.result import Deferred, MessageResult, Rejected, Sent
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from message_sender.clock import Clock
-    from message_sender.outcome import Origin, Outcome
-    from message_sender.pacing import Pacer
+    from message_sender.rate_limiter import RateLimiter
     from message_sender.request import Correlation, ParsedRequest, Secret
+    from message_sender.result import Origin, Outcome
     from message_sender.retry import TimeBudget
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """How far the producer's clock may be from ours before a message counts as expired."""
 
-DeliveryOutcome: TypeAlias = Sent | Rejected | Undelivered
+DeliveryOutcome: TypeAlias = Sent | Rejected | Deferred
 
 
 class Participant(Protocol):
@@ -85,7 +85,7 @@ class MessageSender:
     Args:
         participant: Must not retry by itself.
         random: Returns a number from 0 to 1, for jitter.
-        pacer: Says when a call may be made. None: at once.
+        rate_limiter: Says when a call may be made. None: at once.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class MessageSender:
         participant: Participant,
         clock: Clock,
         random: Callable[[], float],
-        pacer: Pacer | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> None:
         self._participant = participant
         self._clock = clock
         self._random = random
-        self._pacer = pacer
+        self._rate_limiter = rate_limiter
 
     def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
         """Send the message of a request. Never raises a `DeliveryError`: it is the outcome.
@@ -132,14 +132,14 @@ class MessageSender:
             except RejectedError as rejection:
                 return Rejected(rejection, tries.maybe_delivered)
             except DeadlineExceededError as no_time:
-                return Undelivered(failure or no_time, tries.maybe_delivered)
+                return Deferred(failure or no_time, tries.maybe_delivered)
             except RetryableError as retryable:
                 failure = retryable
             budget.note_failure(tries.started)
             now = self._clock.monotonic()
             delay = delay_before_retry(failure, tries.attempts, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
-                return Undelivered(failure, tries.maybe_delivered)
+                return Deferred(failure, tries.maybe_delivered)
             self._clock.sleep(delay)
 
     def _wait_for_turn(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> float:
@@ -154,11 +154,11 @@ class MessageSender:
         """
         self._refuse_expired(request)
         timeout = self._time_for_a_try(budget)
-        if self._pacer is None:
+        if self._rate_limiter is None:
             return timeout
         now = self._clock.monotonic()
         latest = budget.latest_start(now, is_retry=tries.attempts > 0)
-        wait = self._pacer.reserve(now, latest=latest)
+        wait = self._rate_limiter.reserve(now, latest=latest)
         tries.had_to_wait = wait != 0.0
         if not tries.had_to_wait:
             return timeout
@@ -187,14 +187,14 @@ class MessageSender:
             tries.maybe_delivered = tries.maybe_delivered or error.maybe_delivered
             if isinstance(error, ThrottledError):
                 tries.throttles += 1
-                if self._pacer is not None:
-                    self._pacer.throttled(
+                if self._rate_limiter is not None:
+                    self._rate_limiter.throttled(
                         self._clock.monotonic(), sent_at=tries.started, retry_after=error.retry_after
                     )
             raise
         else:
-            if self._pacer is not None:
-                self._pacer.accepted(had_to_wait=tries.had_to_wait)
+            if self._rate_limiter is not None:
+                self._rate_limiter.accepted(had_to_wait=tries.had_to_wait)
             return sent
         finally:
             tries.send_seconds = self._clock.monotonic() - tries.started

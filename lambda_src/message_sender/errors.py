@@ -4,7 +4,7 @@ MessageSenderError
 ├── UnsupportedEventError         the event comes from no source that the function knows
 ├── InternalError                 a defect of the function itself
 ├── AwsCallError                  a call of EventBridge, SQS or Step Functions failed
-├── HeldBackError                 an earlier message of the same chat is not done yet
+├── PredecessorPendingError                 an earlier message of the same chat is not done yet
 ├── ResultNotPublishedError       the result of a message is safe nowhere
 └── DeliveryError                 a message was not sent
     ├── RejectedError             ... and cannot be sent as it is
@@ -77,7 +77,7 @@ class AwsCallError(MessageSenderError):
         )
 
 
-class HeldBackError(MessageSenderError):
+class PredecessorPendingError(MessageSenderError):
     """An earlier message of the same chat is not done yet."""
 
 

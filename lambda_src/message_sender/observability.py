@@ -17,7 +17,7 @@ from message_sender.errors import (
     MessageSenderError,
     UnsupportedEventError,
 )
-from message_sender.outcome import Failed, Rejected, Sent
+from message_sender.result import Failed, Rejected, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from message_sender.delivery import Delivery, Participant
     from message_sender.errors import DeliveryError, RetryableError
-    from message_sender.outcome import EventSource, MessageResult, Origin
     from message_sender.request import SendMessageRequest
+    from message_sender.result import EventSource, MessageResult, Origin
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws_api import LONGEST_CALL, tries
+from message_sender.aws.client import LONGEST_CALL, tries
 from message_sender.errors import AwsCallError
-from message_sender.outcome import RESULT_SOURCE
+from message_sender.result import RESULT_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from message_sender.aws_api import AwsApi
+    from message_sender.aws.client import AwsApi
     from message_sender.clock import Clock
-    from message_sender.outcome import MessageResult
     from message_sender.queues import Queues
+    from message_sender.result import MessageResult
 
 _ENTRIES_A_CALL: Final = 10
 """The most that PutEvents takes. Source: EventBridge API reference, "PutEvents"."""

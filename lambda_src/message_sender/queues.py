@@ -8,17 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws_api import tries
+from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
-from message_sender.outcome import Origin
+from message_sender.result import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from message_sender.aws_api import AwsApi
+    from message_sender.aws.client import AwsApi
     from message_sender.clock import Clock
-    from message_sender.outcome import EventSource, MessageResult
     from message_sender.request import ParsedRequest
+    from message_sender.result import EventSource, MessageResult
 
 _KEPT_SOURCES: Final[Mapping[str, EventSource]] = {"eventbridge": "eventbridge", "sqs": "sqs"}
 _SOURCE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -102,7 +102,7 @@ class Queues:
         fifo = {"MessageGroupId": message_group, "MessageDeduplicationId": message_id}
         self._send({"QueueUrl": self._dead_letter_queue_url, **copy, **fifo}, until=until)
 
-    def hand_over(
+    def enqueue_for_retry(
         self,
         request: ParsedRequest,
         *,

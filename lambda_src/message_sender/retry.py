@@ -75,15 +75,15 @@ class TimeBudget:
         deadline: When everything must be over.
         retry_seconds: For how long to retry, from the start of the first failed attempt. None: until the
             deadline.
-        pacing_seconds: For how long a try may be held back for the quota's sake. None: until the deadline.
+        rate_limit_wait: For how long a try may be held back for the quota's sake. None: until the deadline.
     """
 
     def __init__(
-        self, *, deadline: float, retry_seconds: float | None = None, pacing_seconds: float | None = None
+        self, *, deadline: float, retry_seconds: float | None = None, rate_limit_wait: float | None = None
     ) -> None:
         self._deadline = deadline
         self._retry_seconds = retry_seconds
-        self._pacing_seconds = pacing_seconds
+        self._rate_limit_wait = rate_limit_wait
         self._first_failure: float | None = None
 
     def attempt_timeout(self, now: float) -> float | None:
@@ -96,8 +96,8 @@ class TimeBudget:
     def latest_start(self, now: float, *, is_retry: bool) -> float:
         """Return the last moment to which a try may be held back that could start now."""
         moments = [self._deadline - _LEAST_TIME_FOR_AN_ATTEMPT]
-        if self._pacing_seconds is not None:
-            moments.append(now + self._pacing_seconds)
+        if self._rate_limit_wait is not None:
+            moments.append(now + self._rate_limit_wait)
         if is_retry and self._retry_seconds is not None and self._first_failure is not None:
             moments.append(self._first_failure + self._retry_seconds)
         return min(moments)

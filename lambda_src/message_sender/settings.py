@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
-from message_sender.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
+from message_sender.aws.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
 from message_sender.request import ContentLimits
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws_api import tries
+from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
-from message_sender.outcome import Sent
+from message_sender.result import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_sender.aws_api import AwsApi
+    from message_sender.aws.client import AwsApi
     from message_sender.clock import Clock
-    from message_sender.outcome import MessageResult
     from message_sender.request import Secret
+    from message_sender.result import MessageResult
 
 _TRIES: Final = 2
 _LONGEST_CAUSE: Final = 32_768

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from ops.stack.command import stopped_by_signals
 from sandbox import dashboard
 from sandbox.command_line import (
     COULD_NOT_RUN,
@@ -19,7 +20,6 @@ from sandbox.dashboard.picture import draw
 from sandbox.dashboard.traffic import run
 from sandbox.local_stack import FOLDER, ROOT, local_stack
 from sandbox.processes import ChildProcesses
-from smoke.command import stopped_by_signals
 
 PICTURE = ROOT / "docs/images/dashboard.svg"
 

@@ -7,6 +7,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from ops.stack.command import stopped_by_signals
+from ops.stack.terminal import Terminal
 from sandbox import demo
 from sandbox.command_line import (
     COULD_NOT_RUN,
@@ -21,8 +23,6 @@ from sandbox.demo.run import send_all
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import FOLDER, local_stack
 from sandbox.processes import ChildProcesses
-from sandbox.terminal import Terminal
-from smoke.command import stopped_by_signals
 
 _NOT_AS_EXPECTED = 1
 

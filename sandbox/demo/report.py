@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ops.stack.command import printable
+from ops.stack.terminal import OUTCOME_STYLES, time_of_day, transcript_table
 from sandbox.demo.verdict import as_expected, outcome_of
-from sandbox.terminal import OUTCOME_STYLES, time_of_day, transcript_table
-from smoke.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence, Sized
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from ops.stack.terminal import Terminal
     from sandbox.demo.message_file import MessageFile
     from sandbox.demo.run import ChatRecord, Run, Sending
     from sandbox.demo.verdict import Check
-    from sandbox.terminal import Terminal
 
 _WIDTH_FOR_NOTES = 140
 

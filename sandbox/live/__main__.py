@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
+from ops.stack.command import printable, stopped_by_signals
+from ops.stack.terminal import OUTCOME_STYLES, Terminal, time_of_day
 from sandbox import live
 from sandbox.command_line import (
     COULD_NOT_RUN,
@@ -24,8 +26,6 @@ from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT, local_stack
 from sandbox.processes import ChildProcesses
-from sandbox.terminal import OUTCOME_STYLES, Terminal, time_of_day
-from smoke.command import printable, stopped_by_signals
 
 if TYPE_CHECKING:
     from pathlib import Path

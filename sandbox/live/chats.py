@@ -8,12 +8,12 @@ from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
+from ops.stack.command import printable
+from ops.stack.terminal import Terminal, transcript_table
 from sandbox.command_line import COULD_NOT_RUN
 from sandbox.live.commands import chat_environment
 from sandbox.local_stack import FOLDER, open_chat, participant_url_file
 from sandbox.participant_service.control import ControlCallError, ParticipantControl
-from sandbox.terminal import Terminal, transcript_table
-from smoke.command import printable
 
 
 class _NoSandboxError(Exception):

@@ -30,11 +30,11 @@ import pytest
 
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError, ConnectionFailedError
-from message_sender.outcome import Failed, MessageResult, Origin
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import Correlation, derive_client_token, parse_request
-from operations.aws import BotoApi
+from message_sender.result import Failed, MessageResult, Origin
+from ops.aws import BotoApi
 from sandbox.participant_service.faults import Status
 from tests.support.coverage import measured_environ
 from tests.support.fakes import FakeAwsApi
@@ -284,8 +284,8 @@ def test_what_sqs_moved_and_cannot_be_read_is_rejected(
 
 
 def test_both_forms_of_a_dead_event_are_sent_as_their_event(operator: Operator, alice: Conversation) -> None:
-    undelivered, failed = now_event(alice, "one"), now_event(alice, "two")
-    operator.put_dead_event(undelivered, ERROR_CODE="NO_PERMISSIONS", RULE_ARN="arn:of-the-rule")
+    deferred, failed = now_event(alice, "one"), now_event(alice, "two")
+    operator.put_dead_event(deferred, ERROR_CODE="NO_PERMISSIONS", RULE_ARN="arn:of-the-rule")
     operator.put_dead_event(
         {
             "version": "1.0",
@@ -299,7 +299,7 @@ def test_both_forms_of_a_dead_event_are_sent_as_their_event(operator: Operator, 
 
     assert (done.returncode, done.stderr) == (0, "")
     assert {row[2] for row in rows(done.stdout)} == {"NO_PERMISSIONS", "RetriesExhausted"}
-    for event in (undelivered, failed):
+    for event in (deferred, failed):
         result = alice.result_of(event["id"])
         assert (result.outcome, result.event_source) == ("SENT", "eventbridge")
         assert result.client_token == derive_client_token("eventbridge", event["id"])
@@ -361,7 +361,7 @@ def test_results_that_were_kept_reach_the_bus(operator: Operator) -> None:
 
 def test_a_signal_lets_go_of_the_letters(operator: Operator, alice: Conversation) -> None:
     alice.result_of(alice.queue("", ClientToken=str(uuid.uuid4())))
-    command = [sys.executable, "-m", "operations", "redrive"]
+    command = [sys.executable, "-m", "ops", "redrive"]
     environ = operator.environ | {"PYTHONPATH": "lambda_src", "QUEUE": "rejected"}
 
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # the same

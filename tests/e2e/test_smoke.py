@@ -38,7 +38,7 @@ class Smoke:
 
     def start(self, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "smoke"],
+            [sys.executable, "-m", "ops.smoke"],
             cwd=ROOT,
             env=self.environ | variables,
             stdout=subprocess.PIPE,

@@ -15,8 +15,8 @@ from message_sender.application import create_handler
 from message_sender.errors import ConnectionFailedError, InternalError, InvalidRequestError
 from tests.functional.conftest import capture_logs, function_environ
 from tests.support.aws_endpoint import running_aws_endpoint
+from tests.support.http_server import running_server
 from tests.support.lambda_events import TEXT, TOKEN, FakeLambdaContext, record, request
-from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_message_goes_only_to_a_service_whose_certificate_is_right(
     authority = trustme.CA()
     bundle = tmp_path / "ca.pem"
     (authority if trusted else trustme.CA()).cert_pem.write_to_path(str(bundle))
-    with running_wire(tls=server_context(authority, host)) as service, running_aws_endpoint() as aws:
+    with running_server(tls=server_context(authority, host)) as service, running_aws_endpoint() as aws:
         service.body = TAKEN
         handler = create_handler(function_environ(service.url, aws.url, AWS_CA_BUNDLE=str(bundle)))
 
@@ -85,7 +85,7 @@ def test_the_keys_of_sessions_are_written_nowhere(tmp_path: Path, monkeypatch: p
     keys, bundle, authority = tmp_path / "keys", tmp_path / "ca.pem", trustme.CA()
     authority.cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
-    with running_wire(tls=server_context(authority, "127.0.0.1")) as service, running_aws_endpoint() as aws:
+    with running_server(tls=server_context(authority, "127.0.0.1")) as service, running_aws_endpoint() as aws:
         service.body = TAKEN
         handler: Any = create_handler(function_environ(service.url, aws.url, AWS_CA_BUNDLE=str(bundle)))
 
@@ -103,7 +103,7 @@ def test_a_service_without_a_current_tls_is_not_sent_to(tmp_path: Path, version:
     with pytest.warns(DeprecationWarning, match="is deprecated"):
         context.minimum_version, context.maximum_version = version, version
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with running_wire(tls=context) as service, running_aws_endpoint() as aws:
+    with running_server(tls=context) as service, running_aws_endpoint() as aws:
         handler: Any = create_handler(function_environ(service.url, aws.url, AWS_CA_BUNDLE=str(bundle)))
 
         with pytest.raises(ConnectionFailedError):
@@ -113,7 +113,7 @@ def test_a_service_without_a_current_tls_is_not_sent_to(tmp_path: Path, version:
 
 
 def test_ten_chats_of_a_batch_are_sent_side_by_side() -> None:
-    with running_wire() as service, running_aws_endpoint() as aws:
+    with running_server() as service, running_aws_endpoint() as aws:
         service.body = TAKEN
         service.together = threading.Barrier(10, timeout=10)
         handler: Any = create_handler(function_environ(service.url, aws.url))
@@ -130,7 +130,7 @@ def test_ten_chats_of_a_batch_are_sent_side_by_side() -> None:
 
 def test_the_longer_contents_that_the_service_takes_can_be_allowed() -> None:
     body = request(ClientToken="t-1", Content="x" * 2000)
-    with running_wire() as service, running_aws_endpoint() as aws:
+    with running_server() as service, running_aws_endpoint() as aws:
         service.body = TAKEN
         strict: Any = create_handler(function_environ(service.url, aws.url))
         wide: Any = create_handler(function_environ(service.url, aws.url, CONTENT_LIMITS="service"))
@@ -163,7 +163,7 @@ def test_no_setting_of_powertools_or_of_the_log_level_prints_a_secret(
     }.items():
         monkeypatch.setenv(variable, value)
     caplog.set_level(logging.DEBUG)
-    with running_wire() as service, running_aws_endpoint() as aws:
+    with running_server() as service, running_aws_endpoint() as aws:
         service.body = TAKEN
         environ = function_environ(service.url, aws.url, AWS_SESSION_TOKEN="the-session-token")
         handler: Any = create_handler(environ)

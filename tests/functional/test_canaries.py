@@ -24,14 +24,14 @@ from message_sender.application import create_handler
 from tests.functional.conftest import capture_logs, function_environ
 from tests.support.aws_endpoint import running_aws_endpoint
 from tests.support.fakes import FakeClock
+from tests.support.http_server import running_server
 from tests.support.lambda_events import FakeLambdaContext, api_request, bus_event, record, request
-from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.aws_endpoint import AwsEndpoint
-    from tests.support.wire import Wire
+    from tests.support.http_server import FakeServer
 
 TEXT = "Große Straße 7, kidney nephritis; 48213976 is my PIN 😀😃"
 TOKEN = "Xq9-Kv7_hunter2.Geheim+Zw4/Rt8=="
@@ -83,9 +83,9 @@ def leaks(output: str) -> list[str]:
 class World:
     """The function with a service and an AWS endpoint, and all that gets out of it."""
 
-    def __init__(self, wire: Wire, aws: AwsEndpoint) -> None:
-        self.wire, self.aws = wire, aws
-        self.handler: Any = create_handler(function_environ(wire.url, aws.url), clock=FakeClock())
+    def __init__(self, server: FakeServer, aws: AwsEndpoint) -> None:
+        self.server, self.aws = server, aws
+        self.handler: Any = create_handler(function_environ(server.url, aws.url), clock=FakeClock())
         capture_logs()
 
     def output_of(self, event: object) -> str:
@@ -108,7 +108,7 @@ class World:
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with ExitStack() as stack:
-        yield World(stack.enter_context(running_wire()), stack.enter_context(running_aws_endpoint()))
+        yield World(stack.enter_context(running_server()), stack.enter_context(running_aws_endpoint()))
 
 
 SENT: dict[str, Any] = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
@@ -157,11 +157,11 @@ def test_nothing_that_the_service_answers_gets_out(
     as_event: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
     headers, body = ANSWERS[place](ENCODINGS[encoding](secret))
-    world.wire.status = status
-    world.wire.headers = {
+    world.server.status = status
+    world.server.headers = {
         name: value.encode().decode("latin-1") for name, value in headers.items() if "\ud83d" not in value
     }
-    world.wire.body = (body if isinstance(body, str) else json.dumps(body)).encode(errors="surrogatepass")
+    world.server.body = (body if isinstance(body, str) else json.dumps(body)).encode(errors="surrogatepass")
 
     output = world.output_of(as_event(request(ConnectionToken=TOKEN, Content=TEXT)))
 
@@ -208,7 +208,7 @@ def test_nothing_of_an_invalid_message_gets_out(
     world: World, place: str, encoding: str, secret: str, way: str
 ) -> None:
     body = EVENTS[place](ENCODINGS[encoding](secret))
-    world.wire.status, world.wire.headers, world.wire.body = 403, {}, b""
+    world.server.status, world.server.headers, world.server.body = 403, {}, b""
     try:
         fields = json.loads(body)
     except ValueError:

@@ -16,8 +16,8 @@ from tests.functional.conftest import capture_logs, function_environ
 from tests.support.aws_endpoint import running_aws_endpoint
 from tests.support.coverage import measured_environ
 from tests.support.fakes import FakeClock
+from tests.support.http_server import running_server
 from tests.support.lambda_events import FakeLambdaContext, record, request
-from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Function
@@ -88,7 +88,7 @@ def test_an_id_in_a_log_line_stays_readable(function: Function, capsys: pytest.C
 def test_half_a_surrogate_pair_in_an_answer_loses_no_log_line_and_no_result(
     capfd: pytest.CaptureFixture[str], status: int
 ) -> None:
-    with running_wire() as service, running_aws_endpoint() as aws:
+    with running_server() as service, running_aws_endpoint() as aws:
         handler: Any = create_handler(function_environ(service.url, aws.url), clock=FakeClock())
         capture_logs()
         service.status, service.headers = status, {"x-amzn-requestid": "\xed\xa0\xbd"}
@@ -105,7 +105,7 @@ def test_half_a_surrogate_pair_in_an_answer_loses_no_log_line_and_no_result(
 def test_an_answer_that_is_not_in_its_documented_form_is_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with running_wire() as service, running_aws_endpoint() as aws:
+    with running_server() as service, running_aws_endpoint() as aws:
         handler: Any = create_handler(function_environ(service.url, aws.url))
         capture_logs()
         service.body = json.dumps({"Id": "not an id"}).encode()

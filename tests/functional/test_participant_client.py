@@ -1,4 +1,4 @@
-"""SendMessage on the wire: what is sent, and what each answer means."""
+"""SendMessage on the server: what is sent, and what each answer means."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from message_sender.errors import (
     ThrottledError,
     UnexpectedResponseError,
 )
-from message_sender.participant import ParticipantClient
+from message_sender.participant_client import ParticipantClient
 from message_sender.request import SendMessageRequest, parse_request
 from sandbox.participant_service.faults import Latency
+from tests.support.http_server import running_server
 from tests.support.lambda_events import TEXT, TOKEN, request
-from tests.support.wire import running_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from message_sender.outcome import Sent
+    from message_sender.result import Sent
     from tests.functional.conftest import Function
-    from tests.support.wire import Wire
+    from tests.support.http_server import FakeServer
 
 REQUEST_ID = "5607c900-550f-4b4a-abbb-db01d23ce611"
 TAKEN = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    with running_wire() as running:
+def server() -> Iterator[FakeServer]:
+    with running_server() as running:
         running.body = json.dumps(TAKEN).encode()
         yield running
 
@@ -58,10 +58,10 @@ def send(url: str, message: SendMessageRequest | None = None, *, timeout: float 
     return client.send_message(message or a_request(), timeout=timeout)
 
 
-def test_the_call_is_that_of_the_specification(wire: Wire) -> None:
-    send(wire.url, a_request(Content="Grüße 😀", ContentType="text/markdown"))
+def test_the_call_is_that_of_the_specification(server: FakeServer) -> None:
+    send(server.url, a_request(Content="Grüße 😀", ContentType="text/markdown"))
 
-    [sent] = wire.requests
+    [sent] = server.requests
     assert (sent.method, sent.path) == ("POST", "/participant/message")
     assert sent.headers["x-amz-bearer"] == TOKEN
     assert sent.headers["content-type"] == "application/json"
@@ -73,30 +73,30 @@ def test_the_call_is_that_of_the_specification(wire: Wire) -> None:
     }
 
 
-def test_the_call_is_the_one_that_boto3_makes(wire: Wire) -> None:
+def test_the_call_is_the_one_that_boto3_makes(server: FakeServer) -> None:
     client = boto3.client(
         "connectparticipant",
-        endpoint_url=wire.url,
+        endpoint_url=server.url,
         region_name="eu-central-1",
         aws_access_key_id="a",
         aws_secret_access_key="b",
         config=Config(retries={"total_max_attempts": 1}),
     )
 
-    send(wire.url)
+    send(server.url)
     client.send_message(ContentType="text/plain", Content=TEXT, ClientToken="t-1", ConnectionToken=TOKEN)
 
-    ours, theirs = wire.requests
+    ours, theirs = server.requests
     assert (ours.method, ours.path) == (theirs.method, theirs.path)
     assert json.loads(ours.body) == json.loads(theirs.body)
     for header in ("host", "content-type", "x-amz-bearer"):
         assert ours.headers[header] == theirs.headers[header]
 
 
-def test_what_the_service_answers_is_passed_on(wire: Wire) -> None:
-    wire.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": "PROCESSING"}}).encode()
+def test_what_the_service_answers_is_passed_on(server: FakeServer) -> None:
+    server.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": "PROCESSING"}}).encode()
 
-    sent = send(wire.url)
+    sent = send(server.url)
 
     assert sent.message_id == "m-1"
     assert sent.absolute_time == "2026-01-31T12:00:00.000Z"
@@ -159,19 +159,19 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status}-{case.error.__name__}")
-def test_every_answer_means_one_error(wire: Wire, case: Case) -> None:
-    wire.status = case.status
-    wire.headers = {"x-amzn-requestid": REQUEST_ID, **case.headers}
-    wire.body = b"" if case.status == 204 else json.dumps(case.body).encode()
+def test_every_answer_means_one_error(server: FakeServer, case: Case) -> None:
+    server.status = case.status
+    server.headers = {"x-amzn-requestid": REQUEST_ID, **case.headers}
+    server.body = b"" if case.status == 204 else json.dumps(case.body).encode()
 
     with pytest.raises(DeliveryError) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert type(raised.value) is case.error
     assert raised.value.http_status == case.status
     assert raised.value.request_id == REQUEST_ID
     assert raised.value.maybe_delivered is case.maybe
-    assert len(wire.requests) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -189,52 +189,52 @@ def test_every_answer_means_one_error(wire: Wire, case: Case) -> None:
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_what_the_service_asks_to_wait_is_read(
-    wire: Wire, status: int, headers: dict[str, str], seconds: float | None
+    server: FakeServer, status: int, headers: dict[str, str], seconds: float | None
 ) -> None:
-    wire.status, wire.headers = status, headers
+    server.status, server.headers = status, headers
 
     with pytest.raises((ThrottledError, ServiceUnavailableError)) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert raised.value.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_an_error_that_the_service_documents_is_named(wire: Wire) -> None:
-    wire.status, wire.headers = 400, {"x-amzn-errortype": "ValidationException:http://internal/"}
-    wire.body = json.dumps({"Message": "ContentType is not enabled"}).encode()
+def test_an_error_that_the_service_documents_is_named(server: FakeServer) -> None:
+    server.status, server.headers = 400, {"x-amzn-errortype": "ValidationException:http://internal/"}
+    server.body = json.dumps({"Message": "ContentType is not enabled"}).encode()
 
     with pytest.raises(ServiceValidationError) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert raised.value.reason.endswith("was started with (ValidationException)")
     assert "not enabled" not in raised.value.reason
 
 
 @pytest.mark.parametrize("name", ["Passw0rd1", "Password", "no name", "x" * 81, "Throttling-hunter2"])
-def test_an_error_that_the_service_does_not_document_is_not_named(wire: Wire, name: str) -> None:
-    wire.status, wire.headers, wire.body = 400, {"x-amzn-errortype": name}, b""
+def test_an_error_that_the_service_does_not_document_is_not_named(server: FakeServer, name: str) -> None:
+    server.status, server.headers, server.body = 400, {"x-amzn-errortype": name}, b""
 
     with pytest.raises(DeliveryError) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert name not in raised.value.reason
 
 
-def test_a_conflict_names_the_state_of_the_contact_as_a_possible_cause(wire: Wire) -> None:
-    wire.status = 409
+def test_a_conflict_names_the_state_of_the_contact_as_a_possible_cause(server: FakeServer) -> None:
+    server.status = 409
 
     with pytest.raises(UnexpectedResponseError, match="state of the contact"):
-        send(wire.url)
+        send(server.url)
 
 
 @pytest.mark.parametrize(
     "request_id", [REQUEST_ID, REQUEST_ID.upper(), "JKJaXmPLvHcESHA=", "Aa0_-XmPLvHcESH="]
 )
-def test_a_request_id_in_a_form_of_aws_is_kept(wire: Wire, request_id: str) -> None:
-    wire.status, wire.headers = 403, {"x-amzn-requestid": request_id}
+def test_a_request_id_in_a_form_of_aws_is_kept(server: FakeServer, request_id: str) -> None:
+    server.status, server.headers = 403, {"x-amzn-requestid": request_id}
 
     with pytest.raises(AccessDeniedError) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert raised.value.request_id == request_id
 
@@ -242,11 +242,11 @@ def test_a_request_id_in_a_form_of_aws_is_kept(wire: Wire, request_id: str) -> N
 @pytest.mark.parametrize(
     "request_id", ["two words", "x" * 36, f"{REQUEST_ID}0", TOKEN, "<script>", "", "PIN-4711", "aHVudGVyMg=="]
 )
-def test_a_request_id_in_another_form_is_left_out(wire: Wire, request_id: str) -> None:
-    wire.status, wire.headers = 403, {"x-amzn-requestid": request_id}
+def test_a_request_id_in_another_form_is_left_out(server: FakeServer, request_id: str) -> None:
+    server.status, server.headers = 403, {"x-amzn-requestid": request_id}
 
     with pytest.raises(AccessDeniedError) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert raised.value.request_id is None
 
@@ -269,88 +269,88 @@ def test_a_request_id_in_another_form_is_left_out(wire: Wire, request_id: str) -
     ],
 )
 def test_what_is_not_in_its_documented_form_is_left_out(
-    wire: Wire, fields: dict[str, object], message_id: str | None, time: str | None
+    server: FakeServer, fields: dict[str, object], message_id: str | None, time: str | None
 ) -> None:
-    wire.body = json.dumps(TAKEN | fields).encode()
+    server.body = json.dumps(TAKEN | fields).encode()
 
-    sent = send(wire.url)
+    sent = send(server.url)
 
     assert (sent.message_id, sent.absolute_time, sent.processing_status) == (message_id, time, None)
     assert sent.is_malformed
 
 
-def test_an_answer_in_the_documented_form_is_not_malformed(wire: Wire) -> None:
-    assert not send(wire.url).is_malformed
+def test_an_answer_in_the_documented_form_is_not_malformed(server: FakeServer) -> None:
+    assert not send(server.url).is_malformed
 
 
 @pytest.mark.parametrize("status", [102, 103, 199])
-def test_an_informational_answer_is_not_the_outcome_of_any_message(wire: Wire, status: int) -> None:
-    client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=wire.url)
-    wire.status, wire.body = 200, json.dumps(TAKEN | {"Id": "first"}).encode()
-    wire.preamble = f"HTTP/1.1 {status} Early Hints\r\nLink: </style.css>\r\n\r\n".encode()
+def test_an_informational_answer_is_not_the_outcome_of_any_message(server: FakeServer, status: int) -> None:
+    client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=server.url)
+    server.status, server.body = 200, json.dumps(TAKEN | {"Id": "first"}).encode()
+    server.preamble = f"HTTP/1.1 {status} Early Hints\r\nLink: </style.css>\r\n\r\n".encode()
 
     with pytest.raises(ConnectionFailedError) as raised:
         client.send_message(a_request(), timeout=6.0)
-    wire.preamble, wire.status = b"", 403
+    server.preamble, server.status = b"", 403
     with pytest.raises(AccessDeniedError):
         client.send_message(a_request(), timeout=6.0)
 
     assert raised.value.maybe_delivered
-    assert wire.connections == 2
+    assert server.connections == 2
 
 
-def test_a_service_that_says_continue_is_waited_for(wire: Wire) -> None:
-    wire.preamble = b"HTTP/1.1 100 Continue\r\n\r\n"
+def test_a_service_that_says_continue_is_waited_for(server: FakeServer) -> None:
+    server.preamble = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-    assert send(wire.url).message_id == "m-1"
+    assert send(server.url).message_id == "m-1"
 
 
 @pytest.mark.parametrize("status", [["REJECTED"], {"a": 1}, 7, None, "", "rejected"])
-def test_a_processing_status_of_no_sense_is_none(wire: Wire, status: object) -> None:
-    wire.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": status}}).encode()
+def test_a_processing_status_of_no_sense_is_none(server: FakeServer, status: object) -> None:
+    server.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": status}}).encode()
 
-    assert send(wire.url).processing_status is None
+    assert send(server.url).processing_status is None
 
 
-def test_a_body_that_does_not_end_in_time_is_cut_off(wire: Wire) -> None:
-    wire.body, wire.trickle = json.dumps(TAKEN).encode(), 0.04
+def test_a_body_that_does_not_end_in_time_is_cut_off(server: FakeServer) -> None:
+    server.body, server.trickle = json.dumps(TAKEN).encode(), 0.04
 
     with pytest.raises(ServiceUnavailableError) as raised:
-        send(wire.url, timeout=0.1)
+        send(server.url, timeout=0.1)
 
     assert raised.value.maybe_delivered
 
 
-def test_a_compressed_body_is_not_decoded(wire: Wire) -> None:
-    wire.headers, wire.body = {"Content-Encoding": "gzip"}, gzip.compress(json.dumps(TAKEN).encode())
+def test_a_compressed_body_is_not_decoded(server: FakeServer) -> None:
+    server.headers, server.body = {"Content-Encoding": "gzip"}, gzip.compress(json.dumps(TAKEN).encode())
 
     with pytest.raises(ServiceUnavailableError) as raised:
-        send(wire.url)
+        send(server.url)
 
     assert raised.value.maybe_delivered
 
 
-def test_a_body_that_arrives_in_too_many_pieces_is_cut_off(wire: Wire) -> None:
-    wire.headers = {"Transfer-Encoding": "chunked"}
-    wire.body = b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n"
+def test_a_body_that_arrives_in_too_many_pieces_is_cut_off(server: FakeServer) -> None:
+    server.headers = {"Transfer-Encoding": "chunked"}
+    server.body = b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n"
 
     with pytest.raises(ServiceUnavailableError):
-        send(wire.url)
+        send(server.url)
 
 
-def test_a_400_that_is_cut_off_may_be_a_throttle(wire: Wire) -> None:
-    wire.status = 400
-    wire.body = json.dumps({"message": "x" * 70_000, "code": "ThrottlingException"}).encode()
-
-    with pytest.raises(ServiceUnavailableError):
-        send(wire.url)
-
-
-def test_a_body_of_no_sensible_size_is_not_read(wire: Wire) -> None:
-    wire.body = json.dumps(TAKEN | {"Filler": "x" * 1_000_000}).encode()
+def test_a_400_that_is_cut_off_may_be_a_throttle(server: FakeServer) -> None:
+    server.status = 400
+    server.body = json.dumps({"message": "x" * 70_000, "code": "ThrottlingException"}).encode()
 
     with pytest.raises(ServiceUnavailableError):
-        send(wire.url)
+        send(server.url)
+
+
+def test_a_body_of_no_sensible_size_is_not_read(server: FakeServer) -> None:
+    server.body = json.dumps(TAKEN | {"Filler": "x" * 1_000_000}).encode()
+
+    with pytest.raises(ServiceUnavailableError):
+        send(server.url)
 
 
 class FakePool:
@@ -381,16 +381,16 @@ def test_the_limits_of_a_try_are_those_of_the_design() -> None:
     assert raised.value.connection_lost
 
 
-def test_a_body_that_cannot_be_read_does_no_harm(wire: Wire) -> None:
-    wire.status, wire.body = 403, b"[" * 100_000
+def test_a_body_that_cannot_be_read_does_no_harm(server: FakeServer) -> None:
+    server.status, server.body = 403, b"[" * 100_000
 
     with pytest.raises(AccessDeniedError):
-        send(wire.url)
+        send(server.url)
 
 
 def test_a_refused_connection_did_not_deliver() -> None:
-    with running_wire() as wire:
-        url = wire.url
+    with running_server() as server:
+        url = server.url
 
     with pytest.raises(ConnectionFailedError) as raised:
         send(url)
@@ -405,9 +405,9 @@ def test_an_unknown_host_did_not_deliver() -> None:
     assert not raised.value.maybe_delivered
 
 
-def test_a_plain_answer_to_tls_is_a_failed_connection(wire: Wire) -> None:
+def test_a_plain_answer_to_tls_is_a_failed_connection(server: FakeServer) -> None:
     with pytest.raises(ConnectionFailedError):
-        send(wire.url.replace("http:", "https:"))
+        send(server.url.replace("http:", "https:"))
 
 
 def test_an_answer_that_does_not_come_in_time_may_have_delivered(function: Function) -> None:
@@ -421,11 +421,11 @@ def test_an_answer_that_does_not_come_in_time_may_have_delivered(function: Funct
     assert chat.texts == [TEXT]
 
 
-def test_a_kept_alive_connection_is_used_again(wire: Wire) -> None:
-    client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=wire.url)
+def test_a_kept_alive_connection_is_used_again(server: FakeServer) -> None:
+    client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=server.url)
 
     for _ in range(3):
         client.send_message(a_request(), timeout=6.0)
 
-    assert len(wire.requests) == 3
-    assert wire.connections == 1
+    assert len(server.requests) == 3
+    assert server.connections == 1

@@ -1,4 +1,4 @@
-"""The local participant service: as boto3 sees it, on the wire, and as a process."""
+"""The local participant service: as boto3 sees it, on the server, and as a process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FakeClock:
 
 @dataclass(frozen=True)
 class Participant:
-    """A customer with a connection. Speaks through boto3, or with nothing between the test and the wire."""
+    """A customer with a connection. Speaks through boto3, or with nothing between the test and the server."""
 
     running: RunningParticipantService
     client: Any
@@ -622,7 +622,7 @@ def test_operation_that_is_not_here_says_so(participant: Participant) -> None:
     assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
 
 
-# Faults on the wire
+# Faults on the server
 
 
 def test_status_fault_accepts_nothing(running: RunningParticipantService, participant: Participant) -> None:

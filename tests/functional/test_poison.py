@@ -10,8 +10,8 @@ import pytest
 
 from message_sender.errors import InvalidRequestError
 from message_sender.request import MAX_TEXT
-from operations.decisions import Rules, Settle, decide
-from operations.letters import Letter, LetterQueue, read_letter
+from ops.dead_letters import DeadLetter, DeadLetterQueue, read_dead_letter
+from ops.redrive_policy import Rules, Settle, decide
 from tests.support.effort import MIB, POISONS, counted_effort
 from tests.support.fakes import START
 from tests.support.lambda_events import QUEUE_ARN, api_request, bus_event, record
@@ -90,8 +90,8 @@ def test_it_is_parsed_once_by_a_redrive_which_can_give_it_its_outcome(body: str)
     }
 
     with counted_effort() as effort:
-        letter = read_letter(message, queue=LetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN)
-        assert isinstance(letter, Letter)
+        letter = read_dead_letter(message, queue=DeadLetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN)
+        assert isinstance(letter, DeadLetter)
         rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=True)
         decision = decide(letter, rules, START)
         assert isinstance(decision, Settle)

@@ -2,7 +2,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from infra.event_routing import RESULT_SOURCE
-from message_sender import outcome
+from message_sender import result
 from tests.infra.event_pattern import matches
 from tests.infra.template import (
     ALIAS,
@@ -31,10 +31,10 @@ def test_rule_is_for_requests_and_never_for_our_own_results(template: Template) 
 @pytest.mark.parametrize("detail_type", ["Message Sent", "Message Rejected", "Message Failed"])
 def test_result_never_matches_the_rule(template: Template, detail_type: str) -> None:
     pattern = properties(template, REQUESTS)["EventPattern"]
-    result = {"source": outcome.RESULT_SOURCE, "detail-type": detail_type, "detail": {}}
-    disguised = result | {"detail-type": "SendMessage Requested"}
+    published = {"source": result.RESULT_SOURCE, "detail-type": detail_type, "detail": {}}
+    disguised = published | {"detail-type": "SendMessage Requested"}
 
-    assert not matches(pattern, result)
+    assert not matches(pattern, published)
     assert not matches(pattern, disguised)
 
 
@@ -51,7 +51,7 @@ def test_event_that_the_bus_cannot_decrypt_ends_among_the_dead_events(template: 
 
 
 def test_source_of_results_is_the_functions() -> None:
-    assert RESULT_SOURCE == outcome.RESULT_SOURCE
+    assert RESULT_SOURCE == result.RESULT_SOURCE
 
 
 def test_rule_invokes_the_alias_until_the_retry_window_is_over(synthesize: Synthesize) -> None:

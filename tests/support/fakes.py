@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from message_sender.outcome import Sent
+from message_sender.result import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoke.command import printable, signals_held_back, stopped_by_signals
+from ops.stack.command import printable, signals_held_back, stopped_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

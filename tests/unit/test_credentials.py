@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from urllib3.exceptions import HTTPError
 
-from message_sender.credentials import Credentials, EnvironmentCredentials
+from message_sender.aws.credentials import Credentials, EnvironmentCredentials
 from message_sender.errors import AwsCallError
 
 if TYPE_CHECKING:

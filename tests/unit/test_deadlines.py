@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from message_sender.aws_api import LONGEST_CALL
+from message_sender.aws.client import LONGEST_CALL
 from message_sender.deadlines import Deadlines
 from tests.support.fakes import FakeClock
 from tests.support.lambda_events import FakeLambdaContext

@@ -18,9 +18,9 @@ from message_sender.errors import (
     ThrottledError,
 )
 from message_sender.event_sources.sqs import RETRY_SECONDS
-from message_sender.outcome import Rejected, Sent, Undelivered
-from message_sender.pacing import Pacer
+from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
+from message_sender.result import Deferred, Rejected, Sent
 from message_sender.retry import READ_TIMEOUT, TimeBudget
 from tests.support.fakes import START, FakeClock, FakeParticipant
 from tests.support.lambda_events import request
@@ -129,7 +129,7 @@ def test_after_three_tries_the_message_is_left_for_later() -> None:
 
     delivery = deliver(participant)
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "ServiceUnavailable"
     assert len(participant.requests) == 3
 
@@ -140,7 +140,7 @@ def test_retries_end_with_the_window_of_the_chat() -> None:
 
     delivery = deliver(participant, clock=clock, retry_seconds=5.0)
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "Throttled"
     assert clock.slept == []
 
@@ -166,7 +166,7 @@ def test_only_where_the_queue_retries_a_read_timeout_uses_up_the_time_for_retrie
 
     delivery = deliver(participant, clock=clock, retry_seconds=retry_seconds)
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "ConnectionFailed"
     assert delivery.outcome.maybe_delivered
     assert delivery.attempts == len(participant.requests) == attempts
@@ -177,7 +177,7 @@ def test_without_time_for_a_try_there_is_none() -> None:
 
     delivery = deliver(participant, seconds=0.9)
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "DeadlineExceeded"
     assert delivery.attempts == 0
 
@@ -194,12 +194,12 @@ def test_a_message_that_may_have_arrived_in_an_earlier_try_says_so() -> None:
     lost = ConnectionFailedError("cut", maybe_delivered=True, connection_lost=True)
 
     rejected = deliver(FakeParticipant([lost, AccessDeniedError("refused")])).outcome
-    undelivered = deliver(FakeParticipant([lost, ThrottledError("a"), ThrottledError("b")])).outcome
+    deferred = deliver(FakeParticipant([lost, ThrottledError("a"), ThrottledError("b")])).outcome
 
     assert isinstance(rejected, Rejected)
     assert rejected.maybe_delivered
-    assert isinstance(undelivered, Undelivered)
-    assert undelivered.maybe_delivered
+    assert isinstance(deferred, Deferred)
+    assert deferred.maybe_delivered
 
 
 def test_a_message_that_expires_or_runs_out_of_time_after_a_lost_try_may_have_arrived() -> None:
@@ -211,7 +211,7 @@ def test_a_message_that_expires_or_runs_out_of_time_after_a_lost_try_may_have_ar
     assert isinstance(expired, Rejected)
     assert expired.error.code == "Expired"
     assert expired.maybe_delivered
-    assert isinstance(out_of_time, Undelivered)
+    assert isinstance(out_of_time, Deferred)
     assert out_of_time.maybe_delivered
 
 
@@ -244,18 +244,18 @@ def test_no_delivery_outlives_its_budget(
     assert delivery.attempts == len(participant.requests) <= 3
 
 
-PLACES = 1.0  # seconds between the places of the pacer in these tests
+PLACES = 1.0  # seconds between the places of the rate_limiter in these tests
 
 
-def paced_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSender:
+def rate_limited_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSender:
     """Return a sender whose instance was throttled a moment ago. Its first place is a second away."""
-    pacer = Pacer(share=1 / PLACES, random=lambda: 0.5)
-    pacer.throttled(clock.monotonic(), sent_at=clock.monotonic())
+    rate_limiter = RateLimiter(share=1 / PLACES, random=lambda: 0.5)
+    rate_limiter.throttled(clock.monotonic(), sent_at=clock.monotonic())
     return MessageSender(
         participant=participant,
         clock=clock,
         random=lambda: 0.0,
-        pacer=pacer,
+        rate_limiter=rate_limiter,
     )
 
 
@@ -265,7 +265,7 @@ def send(sender: MessageSender, budget: TimeBudget, **fields: Any) -> Delivery: 
 
 def test_messages_wait_for_their_places() -> None:
     clock, participant = FakeClock(), FakeParticipant()
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
     budget = TimeBudget(deadline=clock.monotonic() + PLENTY)
 
     deliveries = [send(sender, budget) for _ in range(3)]
@@ -276,12 +276,12 @@ def test_messages_wait_for_their_places() -> None:
 
 def test_a_message_whose_place_comes_too_late_is_held_and_not_tried() -> None:
     clock, participant = FakeClock(), FakeParticipant()
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
     budget = TimeBudget(deadline=clock.monotonic() + 1.9)  # the last try may start at 0.9
 
     delivery = send(sender, budget)
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "DeadlineExceeded"
     assert delivery.attempts == 0
     assert participant.requests == []
@@ -290,8 +290,8 @@ def test_a_message_whose_place_comes_too_late_is_held_and_not_tried() -> None:
 
 def test_a_message_that_may_not_be_held_for_long_is_not() -> None:
     clock, participant = FakeClock(), FakeParticipant()
-    sender = paced_sender(participant, clock)
-    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, pacing_seconds=0.5)
+    sender = rate_limited_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, rate_limit_wait=0.5)
 
     delivery = send(sender, budget)
 
@@ -302,7 +302,7 @@ def test_a_message_that_may_not_be_held_for_long_is_not() -> None:
 def test_a_throttled_message_takes_another_place_within_its_time_for_retries() -> None:
     clock = FakeClock()
     participant = FakeParticipant([ThrottledError("slow down")])
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
     budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=5.0)
 
     delivery = send(sender, budget)
@@ -314,19 +314,19 @@ def test_a_throttled_message_takes_another_place_within_its_time_for_retries() -
 def test_a_throttled_message_without_another_place_in_time_is_throttled() -> None:
     clock = FakeClock()
     participant = FakeParticipant([ThrottledError("slow down", retry_after=4.0)])
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
     budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=3.0)
 
     delivery = send(sender, budget)
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "Throttled"
     assert delivery.attempts == 1
 
 
 def test_the_wait_for_a_place_is_taken_from_the_time_for_the_try() -> None:
     clock, participant = FakeClock(), FakeParticipant()
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
 
     send(sender, TimeBudget(deadline=clock.monotonic() + 5.0))
 
@@ -340,17 +340,17 @@ def test_a_retry_for_which_the_clock_sleeps_too_long_comes_back_to_the_queue() -
             self.elapsed += 0.01
 
     clock = LateClock()
-    sender = paced_sender(FakeParticipant([ThrottledError("slow down", retry_after=1.0)]), clock)
+    sender = rate_limited_sender(FakeParticipant([ThrottledError("slow down", retry_after=1.0)]), clock)
 
     delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=1.0))
 
-    assert isinstance(delivery.outcome, Undelivered)
+    assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "Throttled"
 
 
 def test_what_the_service_asks_one_chat_to_wait_the_next_one_waits() -> None:
     clock = FakeClock()
-    sender = paced_sender(FakeParticipant([ThrottledError("slow down", retry_after=4.0)]), clock)
+    sender = rate_limited_sender(FakeParticipant([ThrottledError("slow down", retry_after=4.0)]), clock)
     send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=1.0))
     clock.slept.clear()
 
@@ -364,26 +364,26 @@ def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the
 ):
     def throttled_after_another() -> Sent:
         clock.elapsed += 0.1
-        pacer.throttled(clock.monotonic(), sent_at=clock.monotonic())
-        pacer.accepted(had_to_wait=False)
+        rate_limiter.throttled(clock.monotonic(), sent_at=clock.monotonic())
+        rate_limiter.accepted(had_to_wait=False)
         raise ThrottledError("slow down")
 
-    clock, pacer = FakeClock(), Pacer(share=1.0, random=lambda: 0.0)
+    clock, rate_limiter = FakeClock(), RateLimiter(share=1.0, random=lambda: 0.0)
     sender = MessageSender(
         participant=FakeParticipant([throttled_after_another]),
         clock=clock,
         random=lambda: 0.0,
-        pacer=pacer,
+        rate_limiter=rate_limiter,
     )
 
-    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, pacing_seconds=0.0))
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, rate_limit_wait=0.0))
 
-    assert pacer.rate == 1.0
+    assert rate_limiter.rate == 1.0
 
 
 def test_an_expired_message_takes_no_place() -> None:
     clock, participant = FakeClock(), FakeParticipant()
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
 
     delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), ExpiresAt="2026-01-31T11:59:54Z")
 
@@ -393,7 +393,7 @@ def test_an_expired_message_takes_no_place() -> None:
 
 def test_a_message_that_expires_while_it_waits_is_rejected_without_a_call() -> None:
     clock, participant = FakeClock(), FakeParticipant()
-    sender = paced_sender(participant, clock)
+    sender = rate_limited_sender(participant, clock)
     clock.elapsed = -0.5  # five seconds of tolerance end at 0
 
     delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), ExpiresAt="2026-01-31T11:59:55Z")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.stack.terminal import Terminal
 from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile, Route
 from sandbox.demo.report import Report
 from sandbox.demo.run import ChatRecord, Run, Sending
@@ -15,7 +16,6 @@ from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
 from sandbox.results import ResultEvent
-from sandbox.terminal import Terminal
 
 MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
 

@@ -18,9 +18,9 @@ from infra.options import StageOptions
 from message_sender.errors import DeliveryError
 from message_sender.request import MAX_TEXT
 from scripts.render_docs import REFERENCE, render
-from tests.faults.controls import CONTROLS
-from tests.faults.scenarios import SCENARIOS
-from tests.faults.weather import Strike
+from tests.simulation.fault_profiles import Strike
+from tests.simulation.mutants import CONTROLS
+from tests.simulation.scenarios import SCENARIOS
 from tests.support.schemas import RESULT_SCHEMA
 from tests.unit.test_errors import leaves
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.endpoint_provider import EndpointProvider
 from botocore.loaders import Loader
 
-from message_sender.endpoints import (
+from message_sender.aws.endpoints import (
     CONNECT_PARTICIPANT,
     EVENTBRIDGE,
     SQS,

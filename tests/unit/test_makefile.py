@@ -48,7 +48,7 @@ STUB = "\n".join(
         "#!/bin/sh",
         'printf "%s\\0" "$@" >>calls',
         *(f'printf "%s\\0" "{name}=${name}" >>calls' for name in VARIABLES),
-        '[ "$2" != sandbox.step ] || { shift 3; exec "$@"; }\n',
+        '[ "$2" != sandbox.progress ] || { shift 3; exec "$@"; }\n',
     )
 )
 
@@ -116,7 +116,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "sandbox.live": [f"--emulator-port={value}"],
         "end": ["--", value],
         "transcript": ["--", value],
-        "tests.faults": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
+        "tests.simulation": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
         "benchmarks": ["--python=python3", "--quick", "--output", ".sandbox/benchmarks"],
         "synth": ["--quiet", "--context", f"stage={value}"],
         "deploy": ["--context", f"stage={value}"],
@@ -146,7 +146,7 @@ def test_name_of_the_python_is_text(project: Path, origin: str, value: str) -> N
     )
 
     assert {path.name for path in project.rglob("*")} - before <= {"calls", ".installed"}
-    assert calls.count("sandbox.step") == len(INSTALLED)
+    assert calls.count("sandbox.progress") == len(INSTALLED)
     assert calls.count("venv") == 2
     assert f"--python={value}" in calls
 
@@ -170,7 +170,7 @@ def test_variables_have_their_defaults(project: Path) -> None:
     calls = make(project, *TARGETS, origin="environment")
 
     assert calls[calls.index("sandbox.demo") + 1 :][:2] == ["--", "examples/messages.jsonl"]
-    assert calls[calls.index("tests.faults") + 1 :][:2] == ["--messages=20000", "--events=100000"]
+    assert calls[calls.index("tests.simulation") + 1 :][:2] == ["--messages=20000", "--events=100000"]
     assert calls.count("stage=dev") == 2
     assert not [call for call in calls if call.startswith(("--emulator-port", "--seed", "--quick"))]
     assert "STAGE=dev" in calls

@@ -137,7 +137,7 @@ class TestStep:
     @staticmethod
     def step(*command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603  # the project's own command
-            [sys.executable, "-m", "sandbox.step", "Installing", *command],
+            [sys.executable, "-m", "sandbox.progress", "Installing", *command],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

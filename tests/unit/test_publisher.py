@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from message_sender.errors import AwsCallError
-from message_sender.outcome import MessageResult, Origin, Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import Correlation
+from message_sender.result import MessageResult, Origin, Sent
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
 
 DOWN = AwsCallError("PutEvents", name="InternalFailure", http_status=500)

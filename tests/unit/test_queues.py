@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_sender.aws_api import tries
+from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError, InvalidRequestError
-from message_sender.outcome import MessageResult, Origin, Rejected
 from message_sender.queues import Queues, origin_attributes, read_origin
 from message_sender.request import MAX_TEXT, Correlation, parse_request
+from message_sender.result import MessageResult, Origin, Rejected
 from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_the_largest_request_that_is_parsed_is_copied_with_its_client_token() ->
 @pytest.mark.parametrize(
     "answer", [{}, {"MessageId": ""}, {"MessageId": None}, {"__type": "InternalFailure"}]
 )
-@pytest.mark.parametrize("call", ["hand_over", "copy_to_rejected", "copy_to_dead_letters"])
+@pytest.mark.parametrize("call", ["enqueue_for_retry", "copy_to_rejected", "copy_to_dead_letters"])
 def test_a_message_is_in_a_queue_only_if_sqs_gives_its_id(answer: dict[str, Any], call: str) -> None:
     clock = FakeClock()
     queues = make_queues(FakeAwsApi(lambda _: answer), clock)
@@ -159,7 +159,7 @@ def test_a_message_is_in_a_queue_only_if_sqs_gives_its_id(answer: dict[str, Any]
     )
     until = clock.monotonic() + 60
     send: dict[str, Callable[[], None]] = {
-        "hand_over": lambda: queues.hand_over(
+        "enqueue_for_retry": lambda: queues.enqueue_for_retry(
             request, origin=OF_AN_EVENT, message_group="g", deduplication_id="d", until=until
         ),
         "copy_to_rejected": lambda: queues.copy_to_rejected(request, result, message_group="g", until=until),

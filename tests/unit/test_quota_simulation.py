@@ -17,9 +17,9 @@ from benchmarks.quota_senders import SENDERS, OurFunction
 from benchmarks.quota_simulation import CHANGE, ENDLESS, INSTANCES, Scenario, fairness, simulate, verdict
 from message_sender.delivery import MessageSender
 from message_sender.errors import ThrottledError
-from message_sender.outcome import Sent
-from message_sender.pacing import Pacer
+from message_sender.rate_limiter import RateLimiter
 from message_sender.request import parse_request
+from message_sender.result import Sent
 from message_sender.retry import TimeBudget
 from tests.support.fakes import FakeClock
 from tests.support.lambda_events import request
@@ -205,7 +205,7 @@ def as_the_function(answers: list[bool], *, share: float, retry_after: float | N
         participant=ScriptedParticipant(clock, script),
         clock=clock,
         random=lambda: 0.5,
-        pacer=Pacer(share=share, random=lambda: 0.5),
+        rate_limiter=RateLimiter(share=share, random=lambda: 0.5),
     )
     results = []
     message = parse_request(json.dumps(request()), client_token="c")
@@ -224,7 +224,7 @@ def as_the_simulation(answers: list[bool], *, share: float, retry_after: float |
     world.random = chance
     script = Script(list(answers), retry_after)
     service: Any = ScriptedService(world, script)
-    sender = OurFunction(lambda _: Pacer(share=share, random=lambda: 0.5))
+    sender = OurFunction(lambda _: RateLimiter(share=share, random=lambda: 0.5))
     instance = sender.new_instance(world)
     results = []
 

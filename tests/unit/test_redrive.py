@@ -20,12 +20,12 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues, origin_of
 from message_sender.request import derive_client_token
 from message_sender.task_callback import TaskCallback
-from operations.aws import BotoApi
-from operations.decisions import Rules
-from operations.inbox import Inbox
-from operations.letters import LetterQueue, UnreadableLetter
-from operations.redrive import Done, RedriveRun
-from smoke.command import stopped_by_signals
+from ops.aws import BotoApi
+from ops.dead_letters import DeadLetterQueue, UnreadableDeadLetter
+from ops.queue_reader import QueueReader
+from ops.redrive import Done, RedriveRun
+from ops.redrive_policy import Rules
+from ops.stack.command import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
     EVENT_ID,
@@ -48,7 +48,7 @@ from tests.support.sqs_client import FakeAwsClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from operations.redrive import Handled, Totals
+    from ops.redrive import Handled, Totals
     from tests.support.sqs_client import StoredMessage
 
 
@@ -62,9 +62,9 @@ class SignalledClient(FakeAwsClient):
 
 
 URLS = {
-    LetterQueue.DEAD_LETTER: DEAD_LETTER,
-    LetterQueue.EVENTS: EVENTS,
-    LetterQueue.REJECTED: REJECTED,
+    DeadLetterQueue.DEAD_LETTER: DEAD_LETTER,
+    DeadLetterQueue.EVENTS: EVENTS,
+    DeadLetterQueue.REJECTED: REJECTED,
 }
 
 
@@ -80,7 +80,7 @@ class Operator:
 
     def redrive(
         self,
-        queue: LetterQueue = LetterQueue.DEAD_LETTER,
+        queue: DeadLetterQueue = DeadLetterQueue.DEAD_LETTER,
         *,
         codes: set[str] | None = None,
         max_age: timedelta = timedelta(days=1),
@@ -101,7 +101,7 @@ class Operator:
         self.handled = []
         run = RedriveRun(
             queue=queue,
-            inbox=Inbox(api, URLS[queue], clock=self.clock, random=lambda: 1.0),
+            reader=QueueReader(api, URLS[queue], clock=self.clock, random=lambda: 1.0),
             queues=queues,
             publisher=Publisher(
                 events=api, event_bus_name="bus", queues=queues, clock=self.clock, random=lambda: 1.0
@@ -110,7 +110,7 @@ class Operator:
             messages_queue_arn=QUEUE_ARN,
             rules=Rules(
                 codes=codes,
-                codes_required=queue is LetterQueue.REJECTED,
+                codes_required=queue is DeadLetterQueue.REJECTED,
                 max_age=max_age,
                 settle=settle,
                 discard=discard,
@@ -253,7 +253,7 @@ def test_an_event_goes_to_the_messages_queue_as_the_function_hands_it_over(
     else:
         put_undelivered_event(operator.client, letter)
 
-    operator.redrive(LetterQueue.EVENTS)
+    operator.redrive(DeadLetterQueue.EVENTS)
 
     [message] = operator.put_back
     client_token = derive_client_token("eventbridge", EVENT_ID)
@@ -268,8 +268,8 @@ def test_an_event_that_lies_there_in_both_forms_is_one_message(operator: Operato
     put_undelivered_event(operator.client, letter)
     put_failed_invocation(operator.client, letter)
 
-    operator.redrive(LetterQueue.EVENTS)
-    operator.redrive(LetterQueue.EVENTS)
+    operator.redrive(DeadLetterQueue.EVENTS)
+    operator.redrive(DeadLetterQueue.EVENTS)
 
     assert len(operator.put_back) == 1
     assert operator.letters(EVENTS) == []
@@ -279,7 +279,7 @@ def test_a_rejected_message_goes_back_if_its_code_is_named(operator: Operator) -
     put_copy(operator.client, queue_url=REJECTED, code="ServiceValidation", ContactId="contact-1", group="")
     put_copy(operator.client, queue_url=REJECTED, code="AccessDenied", ClientToken="other")
 
-    operator.redrive(LetterQueue.REJECTED, codes={"ServiceValidation"})
+    operator.redrive(DeadLetterQueue.REJECTED, codes={"ServiceValidation"})
 
     [message] = operator.put_back
     assert message.system["MessageGroupId"] == "contact-1"
@@ -324,7 +324,7 @@ def test_each_letter_is_looked_at_once_and_what_stays_can_be_received_at_once(
     for number in range(25):
         put_copy(operator.client, queue_url=REJECTED, ClientToken=f"c-{number}")
 
-    totals = operator.redrive(LetterQueue.REJECTED, dry_run=dry_run)
+    totals = operator.redrive(DeadLetterQueue.REJECTED, dry_run=dry_run)
 
     assert totals.count == {Done.LEFT: 25}
     assert len(operator.letters(REJECTED)) == 25
@@ -337,7 +337,7 @@ def test_a_signal_while_letters_are_received_lets_go_of_them() -> None:
     letter = put_copy(operator.client, queue_url=REJECTED, ClientToken="c-1")
 
     with stopped_by_signals(), pytest.raises(SystemExit):
-        operator.redrive(LetterQueue.REJECTED)
+        operator.redrive(DeadLetterQueue.REJECTED)
 
     assert operator.handled == []
     assert operator.letters(REJECTED) == [letter]
@@ -365,7 +365,7 @@ def test_a_letter_that_comes_back_at_once_is_not_put_back_again(operator: Operat
 
     operator.client.before = reject_again
 
-    operator.redrive(LetterQueue.REJECTED, codes={"AccessDenied"})
+    operator.redrive(DeadLetterQueue.REJECTED, codes={"AccessDenied"})
 
     assert operator.done == [Done.REDRIVEN, Done.LEFT]
     assert len(operator.letters(REJECTED)) == 1
@@ -380,10 +380,10 @@ def test_a_letter_that_cannot_be_read_stays_and_stops_no_other(operator: Operato
     operator.client.put(EVENTS, body)
     put_undelivered_event(operator.client, event(START))
 
-    totals = operator.redrive(LetterQueue.EVENTS, settle=True)
+    totals = operator.redrive(DeadLetterQueue.EVENTS, settle=True)
 
     assert operator.done == [Done.LEFT, Done.REDRIVEN]
-    assert isinstance(operator.handled[0].letter, UnreadableLetter)
+    assert isinstance(operator.handled[0].letter, UnreadableDeadLetter)
     assert len(operator.letters(EVENTS)) == 1
     assert totals.is_complete
 
@@ -391,7 +391,7 @@ def test_a_letter_that_cannot_be_read_stays_and_stops_no_other(operator: Operato
 def test_an_asynchronous_invocation_without_an_event_is_left_to_who_made_it(operator: Operator) -> None:
     put_failed_invocation(operator.client, request(ClientToken="c-1"))
 
-    operator.redrive(LetterQueue.EVENTS)
+    operator.redrive(DeadLetterQueue.EVENTS)
 
     assert operator.reasons == ["it is no event of the bus: who invoked the function has to do it again"]
 
@@ -451,7 +451,7 @@ def test_letters_that_cannot_be_let_go_come_back_by_themselves(operator: Operato
     put_copy(operator.client, queue_url=REJECTED)
     operator.client.failures["ChangeMessageVisibilityBatch"] = [("AccessDenied", 403)]
 
-    operator.redrive(LetterQueue.REJECTED)
+    operator.redrive(DeadLetterQueue.REJECTED)
 
     assert operator.client.visible(REJECTED) == []
     operator.clock.elapsed += 900
@@ -466,7 +466,7 @@ def test_nothing_that_goes_wrong_shows_what_a_letter_says(
     def defect(*_: object, **__: object) -> None:
         raise ValueError(TEXT + TOKEN)
 
-    monkeypatch.setattr(Queues, "hand_over", defect)
+    monkeypatch.setattr(Queues, "enqueue_for_retry", defect)
 
     operator.redrive()
 
@@ -610,7 +610,7 @@ def test_an_old_event_gets_its_outcome_and_can_still_be_tried_again(
     put = put_failed_invocation if was_invoked else put_undelivered_event
     put(operator.client, event(START - timedelta(hours=25)), age=timedelta(hours=25))
 
-    operator.redrive(LetterQueue.EVENTS, settle=True)
+    operator.redrive(DeadLetterQueue.EVENTS, settle=True)
     operator.redrive()
     assert operator.reasons == ["it is older than MAX_AGE"]
     operator.redrive(max_age=timedelta(days=2))
@@ -783,14 +783,14 @@ def test_rejected_letters_are_discarded_by_age_without_a_code(operator: Operator
     put_copy(operator.client, queue_url=REJECTED, accepted=timedelta(hours=25))
     young = put_copy(operator.client, queue_url=REJECTED, ClientToken="young")
 
-    totals = operator.redrive(LetterQueue.REJECTED, discard=True)
+    totals = operator.redrive(DeadLetterQueue.REJECTED, discard=True)
 
     assert totals.count == {Done.DISCARDED: 1, Done.LEFT: 1}
     assert operator.letters(REJECTED) == [young]
 
 
-@pytest.mark.parametrize("queue", list(LetterQueue))
-def test_what_cannot_be_read_is_not_discarded(operator: Operator, queue: LetterQueue) -> None:
+@pytest.mark.parametrize("queue", list(DeadLetterQueue))
+def test_what_cannot_be_read_is_not_discarded(operator: Operator, queue: DeadLetterQueue) -> None:
     group = {"MessageGroupId": "chat-1"} if URLS[queue].endswith(".fifo") else {}
     unreadable = operator.client.put(
         URLS[queue], "[", attributes={"Code": "Throttled"}, age=timedelta(days=3), **group
@@ -798,7 +798,7 @@ def test_what_cannot_be_read_is_not_discarded(operator: Operator, queue: LetterQ
 
     operator.redrive(queue, max_age=timedelta(), discard=True)
 
-    assert isinstance(operator.handled[0].letter, UnreadableLetter)
+    assert isinstance(operator.handled[0].letter, UnreadableDeadLetter)
     assert operator.letters(URLS[queue]) == [unreadable]
 
 
@@ -807,7 +807,7 @@ def test_no_dead_event_is_discarded(operator: Operator, was_invoked: bool) -> No
     put = put_failed_invocation if was_invoked else put_undelivered_event
     letter = put(operator.client, event(START), age=timedelta(hours=25))
 
-    totals = operator.redrive(LetterQueue.EVENTS, max_age=timedelta(), discard=True)
+    totals = operator.redrive(DeadLetterQueue.EVENTS, max_age=timedelta(), discard=True)
 
     assert totals.count == {Done.LEFT: 1}
     assert operator.letters(EVENTS) == [letter]

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from message_sender.errors import InvalidRequestError, ThrottledError
-from message_sender.outcome import Failed, MessageResult, Origin, Rejected, Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import Correlation
-from operations.aws import BotoApi
-from operations.inbox import Inbox
-from operations.report import Report
-from operations.republish import RepublishRun
+from message_sender.result import Failed, MessageResult, Origin, Rejected, Sent
+from ops.aws import BotoApi
+from ops.queue_reader import QueueReader
+from ops.report import Report
+from ops.republish import RepublishRun
 from tests.support.dead_letters import UNPUBLISHED
 from tests.support.fakes import FakeClock
 from tests.support.lambda_events import TEXT
@@ -27,8 +27,8 @@ from tests.support.sqs_client import FakeAwsClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from message_sender.outcome import Outcome
-    from operations.republish import KeptResult, Republished
+    from message_sender.result import Outcome
+    from ops.republish import KeptResult, Republished
 
 Change: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], object]
 
@@ -93,7 +93,7 @@ class Operator:
             self.told.append((result.client_token if result else None, problem))
 
         return RepublishRun(
-            inbox=Inbox(api, UNPUBLISHED, clock=self.clock, random=lambda: 0.0),
+            reader=QueueReader(api, UNPUBLISHED, clock=self.clock, random=lambda: 0.0),
             events=api,
             event_bus_name="the-bus",
             event_bus_arn=BUS_ARN,

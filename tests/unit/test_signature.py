@@ -11,9 +11,9 @@ from botocore.awsrequest import AWSRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_sender.credentials import Credentials
-from message_sender.endpoints import SQS, endpoint_url, is_safe_url
-from message_sender.signature import signed
+from message_sender.aws.credentials import Credentials
+from message_sender.aws.endpoints import SQS, endpoint_url, is_safe_url
+from message_sender.aws.signature import signed
 
 # AWS's "aws-sig-v4-test-suite": the requests of the kind that the function makes, POST without a query.
 HOST = {"Host": "example.amazonaws.com"}

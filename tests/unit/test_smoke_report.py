@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from smoke import __main__ as program
-from smoke.chat import ChatError, open_chat
-from smoke.observations import Observation
-from smoke.report import Report
-from smoke.results import Result
-from smoke.run import Delivery, Run
-from smoke.settings import NewChat
-from smoke.sources import Answer, Source
+from ops.smoke import __main__ as program
+from ops.smoke.chat import ChatError, open_chat
+from ops.smoke.observations import Observation
+from ops.smoke.report import Report
+from ops.smoke.results import Result
+from ops.smoke.run import Delivery, Run
+from ops.smoke.settings import NewChat
+from ops.smoke.sources import Answer, Source
 
 HOSTILE = "[red]\x1b[2J\x9b\u202e\u2028\r\n"
 SHOWN = r"[red]\x1b[2J\x9b\u202e\u2028\r\n"

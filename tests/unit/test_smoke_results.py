@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from smoke.results import NotWatchedError, Result, ResultWatch
+from ops.smoke.results import NotWatchedError, Result, ResultWatch
 
 NAME = "ConnectMessageSender-dev-smoke-1"
 BUS = "results-bus"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smoke.settings import GivenChat, NewChat, Settings, SettingsError
-from smoke.sources import Source
+from ops.smoke.settings import GivenChat, NewChat, Settings, SettingsError
+from ops.smoke.sources import Source
 
 NEW_CHAT = {"CONNECT_INSTANCE": "instance-1", "CONTACT_FLOW": "flow-1"}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from smoke.chat import Refused, Sent
-from smoke.deployment import Deployment, DeploymentError
-from smoke.observations import Attempt
-from smoke.results import Result
-from smoke.run import Run, Sending, judge
-from smoke.sources import Answer, Source
+from ops.smoke.chat import Refused, Sent
+from ops.smoke.deployment import Deployment, DeploymentError
+from ops.smoke.observations import Attempt
+from ops.smoke.results import Result
+from ops.smoke.run import Run, Sending, judge
+from ops.smoke.sources import Answer, Source
 
 TEXT = "Smoke test 1: by queue"
 SENT = Result(client_token="1-queue", outcome="SENT", code=None, reason=None)

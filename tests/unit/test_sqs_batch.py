@@ -31,12 +31,12 @@ from message_sender.event_sources.sqs import (
     process_batch,
 )
 from message_sender.observability import Telemetry
-from message_sender.outcome import Sent
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import ParsedRequest, parse_request
-from message_sender.side_by_side import Workers
+from message_sender.result import Sent
 from message_sender.task_callback import TaskCallback
+from message_sender.worker_pool import ThreadPool
 from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
 from tests.support.lambda_events import FakeLambdaContext, record, request
 
@@ -112,7 +112,7 @@ class Batch:
             tasks=TaskCallback(step_functions=self.step_functions, **common),
             telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
             retry_window=timedelta(minutes=10),
-            side_by_side=Workers(),
+            workers=ThreadPool(),
             **common,
         )
         metrics.clear_metrics()
@@ -345,8 +345,8 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
             map(handled_record, records),
             handle_chat,
             finish=finished.extend,
-            patience=0.2,
-            side_by_side=Workers(),
+            timeout=0.2,
+            workers=ThreadPool(),
         )
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
@@ -381,7 +381,7 @@ def test_a_chat_that_goes_on_while_the_answer_is_made_changes_nothing_of_it() ->
 
     errors: list[type[object]] = []
     process_batch(
-        [handled_record(record("1"))], handle_chat, finish=finish, patience=0.05, side_by_side=Workers()
+        [handled_record(record("1"))], handle_chat, finish=finish, timeout=0.05, workers=ThreadPool()
     )
 
     assert errors == [DeadlineExceededError]

@@ -18,8 +18,8 @@ from message_sender.errors import (
     RetryableError,
     ThrottledError,
 )
-from message_sender.outcome import Failed, MessageResult, Origin, Rejected, Sent
 from message_sender.request import Correlation, Secret
+from message_sender.result import Failed, MessageResult, Origin, Rejected, Sent
 from message_sender.task_callback import TaskCallback
 from tests.support.fakes import FakeAwsApi, FakeClock
 from tests.unit.test_errors import leaves

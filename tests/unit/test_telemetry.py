@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from message_sender.delivery import Delivery
 from message_sender.observability import Telemetry, log_line
-from message_sender.outcome import Origin, Sent
 from message_sender.request import parse_request
+from message_sender.result import Origin, Sent
 from tests.support.fakes import START
 from tests.support.lambda_events import request
 

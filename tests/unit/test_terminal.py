@@ -7,12 +7,12 @@ import io
 import pytest
 from rich.text import Text
 
+from ops.stack.terminal import Terminal, transcript_table
 from sandbox.command_line import explanation
 from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
 from sandbox.processes import ProcessError
 from sandbox.results import ResultEvent
-from sandbox.terminal import Terminal, transcript_table
 
 
 def item(content_type: str, content: str | None) -> TranscriptItem:

@@ -11,7 +11,7 @@ from message_sender.event_sources.eventbridge import REQUEST_DETAIL_TYPE
 from message_sender.request import SCHEMA
 
 if TYPE_CHECKING:
-    from message_sender.outcome import EventSource
+    from message_sender.result import EventSource
 
 _MARKS: Final[dict[EventSource, frozenset[str]]] = {
     "sqs": frozenset({"Records"}),

@@ -20,7 +20,7 @@ from message_sender.errors import (
     ThrottledError,
     UnexpectedResponseError,
 )
-from message_sender.outcome import Origin, Sent
+from message_sender.result import Origin, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from message_sender.outcome import Origin, Sent
 from message_sender.request import json_text
+from message_sender.result import Origin, Sent
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

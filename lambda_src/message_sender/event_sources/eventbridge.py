@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
 from message_sender.errors import AwsCallError, ResultNotPublishedError
-from message_sender.outcome import Origin, Rejected, Undelivered
 from message_sender.request import derive_client_token, json_text, parse_request
+from message_sender.result import Deferred, Origin, Rejected
 from message_sender.retry import TimeBudget
 
 if TYPE_CHECKING:
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.delivery import Delivery, MessageSender
     from message_sender.observability import Telemetry
-    from message_sender.outcome import MessageResult
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
     from message_sender.request import ContentLimits, ParsedRequest, Secret
+    from message_sender.result import MessageResult
     from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 
-PACING_SECONDS: Final = 0.5
+MAX_RATE_LIMIT_WAIT: Final = 0.5
 """For how long the quota may hold up an event. Longer waits are the queue's."""
 
 _FIRST_ATTEMPT: Final = timedelta(seconds=10)
@@ -113,11 +113,11 @@ class EventBridgeSource:
             content_limits=self._content_limits,
         )
         delivery = self._sender.deliver(
-            parsed, budget=TimeBudget(deadline=deadlines.send, pacing_seconds=PACING_SECONDS)
+            parsed, budget=TimeBudget(deadline=deadlines.send, rate_limit_wait=MAX_RATE_LIMIT_WAIT)
         )
         outcome = delivery.outcome
-        if isinstance(outcome, Undelivered):
-            self._hand_over(outcome, delivery, origin, until=deadlines.publish)
+        if isinstance(outcome, Deferred):
+            self._enqueue_for_retry(outcome, delivery, origin, until=deadlines.publish)
             return {}
         if isinstance(outcome, Rejected):
             self._copy(outcome, delivery, origin, until=deadlines.copy)
@@ -130,9 +130,11 @@ class EventBridgeSource:
             self._answer_task(delivery.task_token, result, until=deadlines.answer_tasks)
         return {}
 
-    def _hand_over(self, outcome: Undelivered, delivery: Delivery, origin: Origin, *, until: float) -> None:
+    def _enqueue_for_retry(
+        self, outcome: Deferred, delivery: Delivery, origin: Origin, *, until: float
+    ) -> None:
         try:
-            self._queues.hand_over(
+            self._queues.enqueue_for_retry(
                 delivery.parsed,
                 origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
                 message_group=delivery.parsed.message_group or origin.source_id,

@@ -12,15 +12,15 @@ from message_sender.deadlines import Deadlines
 from message_sender.errors import (
     AwsCallError,
     DeadlineExceededError,
-    HeldBackError,
     InternalError,
     MessageSenderError,
+    PredecessorPendingError,
     ResultNotPublishedError,
     RetryableError,
 )
-from message_sender.outcome import Failed, Origin, Rejected, Undelivered
 from message_sender.queues import origin_of
 from message_sender.request import derive_client_token, parse_request
+from message_sender.result import Deferred, Failed, Origin, Rejected
 from message_sender.retry import READ_TIMEOUT, TimeBudget, redelivery_delay
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.delivery import Delivery, MessageSender
     from message_sender.observability import Telemetry
-    from message_sender.outcome import MessageResult, Outcome
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
     from message_sender.request import ContentLimits, ParsedRequest
-    from message_sender.side_by_side import SideBySide
+    from message_sender.result import MessageResult, Outcome
     from message_sender.task_callback import TaskCallback
+    from message_sender.worker_pool import WorkerPool
 
 RETRY_SECONDS: Final = READ_TIMEOUT
 """For how long a chat retries in this invocation, from the start of its first failed attempt.
@@ -85,8 +85,8 @@ def process_batch(
     handle_chat: Callable[[list[HandledRecord], list[HandledRecord]], None],
     *,
     finish: Callable[[Sequence[HandledRecord]], None],
-    patience: float,
-    side_by_side: SideBySide,
+    timeout: float,
+    workers: WorkerPool,
 ) -> dict[str, Any]:
     """Handle the chats of a batch side by side. Return what Lambda calls a partial batch response.
 
@@ -94,15 +94,15 @@ def process_batch(
         handle_chat: Takes the records of one chat and a list. It handles them in order, appends each to the
             list when it is handled, and stops after the first that is not done.
         finish: Called once, in this thread, with all records, chat by chat; may still set errors.
-        patience: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
+        timeout: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
             the answer for the others.
-        side_by_side: Runs the chats.
+        workers: Runs the chats.
     """
     chats: dict[str, list[HandledRecord]] = defaultdict(list)
     for record in records:
         chats[record.chat].append(record)
     runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
-    side_by_side([partial(handle_chat, *run) for run in runs], patience=patience)
+    workers([partial(handle_chat, *run) for run in runs], timeout=timeout)
     # Copies of the lists: a thread that is late may still add to its own.
     handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
     finish(handled)
@@ -114,7 +114,7 @@ def _all_items(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> l
     """Return what was handled, and behind it a new item for each record that was not."""
     reason: MessageSenderError = DeadlineExceededError("The time of this invocation is used up")
     if handled and handled[-1].error is not None:
-        reason = HeldBackError("An earlier message of this chat is not done yet")
+        reason = PredecessorPendingError("An earlier message of this chat is not done yet")
     rest = chat[len(handled) :]
     return handled + [replace(item, delivery=None, outcome=None, error=reason) for item in rest]
 
@@ -125,7 +125,7 @@ class SqsSource:
     Args:
         random: Returns a number from 0 to 1, for jitter.
         retry_window: A message that was tried and is older is given up.
-        side_by_side: Runs chats at the same time, and calls for several chats.
+        workers: Runs chats at the same time, and calls for several chats.
     """
 
     def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
@@ -140,7 +140,7 @@ class SqsSource:
         clock: Clock,
         random: Callable[[], float],
         retry_window: timedelta,
-        side_by_side: SideBySide,
+        workers: WorkerPool,
     ) -> None:
         self._content_limits = content_limits
         self._sender = sender
@@ -151,7 +151,7 @@ class SqsSource:
         self._clock = clock
         self._random = random
         self._retry_window = retry_window
-        self._side_by_side = side_by_side
+        self._workers = workers
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Work off a batch. Return which of its records come back."""
@@ -161,8 +161,8 @@ class SqsSource:
             records,
             self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines)),
             finish=partial(self._finish, deadlines=deadlines),
-            patience=deadlines.copy - self._clock.monotonic(),
-            side_by_side=self._side_by_side,
+            timeout=deadlines.copy - self._clock.monotonic(),
+            workers=self._workers,
         )
 
     def read(self, raw: dict[str, Any]) -> HandledRecord:
@@ -219,7 +219,7 @@ class SqsSource:
         try:
             item.delivery = self._sender.deliver(item.parsed, budget=budget)
             outcome = self._outcome(item, item.delivery)
-            if isinstance(outcome, Undelivered):
+            if isinstance(outcome, Deferred):
                 item.error = outcome.error
                 return
             self._copy(item, item.delivery, outcome, until=deadlines.copy)
@@ -229,10 +229,10 @@ class SqsSource:
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
             item.error = InternalError.caused_by(defect)
 
-    def _outcome(self, item: HandledRecord, delivery: Delivery) -> Outcome | Undelivered:
+    def _outcome(self, item: HandledRecord, delivery: Delivery) -> Outcome | Deferred:
         """Give a message up that was tried now and has been in the queue longer than the retry window."""
         outcome = delivery.outcome
-        if not isinstance(outcome, Undelivered):
+        if not isinstance(outcome, Deferred):
             return outcome
         too_old = self._clock.now() - item.queued_at > self._retry_window
         if too_old and delivery.attempts > 0:
@@ -289,7 +289,7 @@ class SqsSource:
         if not waiting:
             return
         answers = [answer for _, answer in waiting]
-        errors = self._side_by_side(answers, patience=until - self._clock.monotonic())
+        errors = self._workers(answers, timeout=until - self._clock.monotonic())
         for (result, _), error in zip(waiting, errors, strict=True):
             if error is not None:
                 self._telemetry.task_not_answered(result.origin, error)
@@ -315,7 +315,7 @@ class SqsSource:
         ]
         if not calls:
             return
-        for error in self._side_by_side(calls, patience=until - self._clock.monotonic()):
+        for error in self._workers(calls, timeout=until - self._clock.monotonic()):
             if error is not None:
                 self._telemetry.delay_failed(error)
 

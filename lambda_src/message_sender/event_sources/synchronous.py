@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_sender.deadlines import Deadlines
-from message_sender.outcome import Undelivered
 from message_sender.request import parse_request
+from message_sender.result import Deferred
 from message_sender.retry import TimeBudget
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.delivery import Delivery, MessageSender
     from message_sender.observability import Telemetry
-    from message_sender.outcome import Origin
     from message_sender.publisher import Publisher
     from message_sender.request import ContentLimits
+    from message_sender.result import Origin
 
 
 class SynchronousDelivery:
@@ -50,7 +50,7 @@ class SynchronousDelivery:
         )
         delivery = self._sender.deliver(request, budget=TimeBudget(deadline=deadlines.send))
         outcome = delivery.outcome
-        if isinstance(outcome, Undelivered):
+        if isinstance(outcome, Deferred):
             self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
             return delivery
         result = delivery.result(outcome, origin)

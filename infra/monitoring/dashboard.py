@@ -1,0 +1,206 @@
+"""The dashboard: one question a graph, the answers in one look."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from infra.monitoring.metrics import EVENT_SOURCES, MINUTE, ServiceMetrics
+from infra.options import StageOptions
+from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
+
+_FULL, _THIRD, _HEIGHT = 24, 8, 6
+
+_GREEN, _ORANGE, _RED, _BLUE, _PURPLE, _GREY = (
+    *("#2ca02c", "#ff7f0e", "#d62728", "#1f77b4", "#9467bd", "#7f7f7f"),
+)
+
+_HOW_TO_READ = """\
+**Is it delivering?** Green follows your traffic; orange comes back by itself; red is given up. \
+**How fast?** From acceptance to outcome, and what Amazon Connect took of that. \
+**Rejected** is the producer's or the chat's matter: the code says which. \
+**Stuck**: at the line, half of the retry window is over. \
+**What waits** waits for a person, except for the messages queue. \
+**Quota**: means of a minute, so a burst above the line can hide in a mean below it. \
+Each alarm's description says what it means and what to do first."""
+
+
+class Dashboard(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        metrics: ServiceMetrics,
+        alarms: Sequence[cloudwatch.IAlarm],
+        options: StageOptions,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._metrics = metrics
+        name = cdk.Stack.of(self).stack_name
+        cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=name,
+            default_interval=cdk.Duration.hours(3),
+            period_override=cloudwatch.PeriodOverride.INHERIT,
+            widgets=[
+                [cloudwatch.TextWidget(markdown=f"# {name}\n{_HOW_TO_READ}", width=_FULL, height=3)],
+                [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=_FULL, height=3)],
+                [self._delivering(), self._fast(), self._answering()],
+                [self._rejected(), self._stuck(options), self._waiting()],
+                [self._quota(options), self._ways_in(), self._troubles()],
+                [self._function(options), self._api(), self._workflow()],
+            ],
+        )
+
+    def _delivering(self) -> cloudwatch.GraphWidget:
+        own = self._metrics.own
+        return _graph(
+            "Is it delivering? Messages a minute, by outcome",
+            own("MessagesSent", label="SENT").with_(color=_GREEN),
+            own("MessagesRetried", label="to be tried again").with_(color=_ORANGE),
+            own("MessagesRejected", label="REJECTED").with_(color=_PURPLE),
+            own("MessagesFailed", label="FAILED").with_(color=_RED),
+        )
+
+    def _fast(self) -> cloudwatch.GraphWidget:
+        return _graph(
+            "How fast? From acceptance to outcome, ms",
+            *self._percentiles("EndToEndLatency"),
+        )
+
+    def _answering(self) -> cloudwatch.GraphWidget:
+        return _graph(
+            "How fast does Amazon Connect answer? ms",
+            *self._percentiles("SendLatency"),
+        )
+
+    def _percentiles(self, name: str) -> list[cloudwatch.Metric]:
+        colors = {"p50": _GREEN, "p95": _ORANGE, "p99": _RED}
+        return [
+            self._metrics.own(name, statistic=percentile, label=percentile).with_(color=color)
+            for percentile, color in colors.items()
+        ]
+
+    def _rejected(self) -> cloudwatch.GraphWidget:
+        rejected = [error.removesuffix("Error") for error in REJECTED_ERRORS]
+        # What was given up has been tried, so it did not fail for want of time
+        failed = [
+            error.removesuffix("Error") for error in RETRYABLE_ERRORS if error != "DeadlineExceededError"
+        ]
+        return _graph(
+            "What is rejected or failed, and why? Messages a minute",
+            *(self._metrics.own("MessagesRejected", code=code, label=code) for code in rejected),
+            *(self._metrics.own("MessagesFailed", code=code, label=f"FAILED {code}") for code in failed),
+        )
+
+    def _stuck(self, options: StageOptions) -> cloudwatch.GraphWidget:
+        return _graph(
+            "What is stuck? Oldest message of the queue, seconds",
+            self._metrics.queue(
+                self._metrics.queues.messages, "ApproximateAgeOfOldestMessage", label="oldest message"
+            ).with_(color=_BLUE),
+            line=cloudwatch.HorizontalAnnotation(
+                value=options.retry_window_minutes * 60 / 2, label="half of the retry window", color=_ORANGE
+            ),
+        )
+
+    def _waiting(self) -> cloudwatch.GraphWidget:
+        queues, queue = self._metrics.queues, self._metrics.queue
+        visible = "ApproximateNumberOfMessagesVisible"
+        return _graph(
+            "What waits? Messages in each queue",
+            queue(queues.messages, visible, label="messages").with_(color=_BLUE),
+            queue(
+                queues.messages,
+                "ApproximateNumberOfMessagesNotVisible",
+                label="messages, in work or backing off",
+            ).with_(color=_GREY),
+            queue(queues.rejected, visible, label="rejected").with_(color=_PURPLE),
+            queue(queues.dead_letter, visible, label="dead letters").with_(color=_RED),
+            queue(queues.events_dead_letter, visible, label="dead events").with_(color=_ORANGE),
+            queue(queues.unpublished_results, visible, label="unpublished results").with_(color=_GREEN),
+        )
+
+    def _quota(self, options: StageOptions) -> cloudwatch.GraphWidget:
+        def a_second(name: str, *, label: str, color: str) -> cloudwatch.MathExpression:
+            return cloudwatch.MathExpression(
+                expression=f"{name.lower()} / PERIOD({name.lower()})",
+                using_metrics={name.lower(): self._metrics.own(name)},
+                label=label,
+                color=color,
+                period=MINUTE,
+            )
+
+        return _graph(
+            "What does the quota allow? SendMessage calls a second",
+            a_second("SendAttempts", label="calls", color=_BLUE),
+            a_second("Throttles", label="of these throttled", color=_RED),
+            line=cloudwatch.HorizontalAnnotation(
+                value=options.send_quota_per_second, label="quota", color=_ORANGE
+            ),
+        )
+
+    def _ways_in(self) -> cloudwatch.GraphWidget:
+        return _graph(
+            "By which way in? Messages sent a minute",
+            *(
+                self._metrics.own("MessagesSent", event_source=source, label=source)
+                for source in EVENT_SOURCES
+            ),
+        )
+
+    def _troubles(self) -> cloudwatch.GraphWidget:
+        own = self._metrics.own
+        return _graph(
+            "What is broken? Each of these is an alarm",
+            own("UnhandledErrors", label="unhandled errors"),
+            self._metrics.timeouts_and_crashes.with_(label="timeouts and crashes"),
+            own("ResultPublishFailures", label="results not published"),
+            own("TaskCallbackFailures", label="tasks not answered"),
+            self._metrics.requests("FailedInvocations", label="events not handed over"),
+            self._metrics.requests("InvocationsFailedToBeSentToDlq", label="events lost"),
+            self._metrics.function("DestinationDeliveryFailures", label="failed events lost"),
+        )
+
+    def _function(self, options: StageOptions) -> cloudwatch.GraphWidget:
+        function = self._metrics.function
+        return _graph(
+            f"Function: invocations a minute (the queue's: {options.maximum_concurrency} at once)",
+            function("Invocations", label="invocations").with_(color=_BLUE),
+            function("Throttles", label="not started: no concurrency left").with_(color=_RED),
+            function("ConcurrentExecutions", statistic="Maximum", label="at once").with_(color=_GREY),
+        )
+
+    def _api(self) -> cloudwatch.GraphWidget:
+        api = self._metrics.api
+        return _graph(
+            "HTTP API: requests a minute",
+            api("Count", label="requests").with_(color=_BLUE),
+            api("4XXError", label="4XX").with_(color=_ORANGE),
+            api("5XXError", label="5XX").with_(color=_RED),
+        )
+
+    def _workflow(self) -> cloudwatch.GraphWidget:
+        state_machine = self._metrics.state_machine
+        return _graph(
+            "State machine: executions a minute",
+            state_machine("ExecutionsSucceeded", label="succeeded").with_(color=_GREEN),
+            state_machine("ExecutionsFailed", label="failed, also by REJECTED").with_(color=_RED),
+            self._metrics.workflow_timeouts.with_(label="timed out", color=_ORANGE),
+        )
+
+
+def _graph(
+    title: str, *metrics: cloudwatch.IMetric, line: cloudwatch.HorizontalAnnotation | None = None
+) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=[*metrics],
+        left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+        left_annotations=[] if line is None else [line],
+        width=_THIRD,
+        height=_HEIGHT,
+    )

@@ -1,0 +1,1 @@
+"""A small client for the AWS APIs. botocore would double the cold start (docs/decisions.md)."""

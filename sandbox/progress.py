@@ -1,0 +1,52 @@
+"""`python -m sandbox.progress LABEL COMMAND...`: run a slow, silent command and show that it is alive.
+
+What it prints is shown only if it fails. `make` installs with it, so it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ops.stack.command import printable, stopped_by_signals
+from sandbox.processes import Child, ChildProcesses
+
+_MAX_SECONDS = 1800
+_SECONDS_PER_DOT = 3
+
+
+def main() -> int:
+    label, *command = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder, stopped_by_signals(), ChildProcesses() as children:
+        output = Path(folder, "output")
+        _write(f"  {label} ")
+        started = time.monotonic()
+        status = _wait(children.start(command, output=output, folder=Path()))
+        if status == 0:
+            _write(f" done ({time.monotonic() - started:.0f} s)\n")
+        else:
+            text = output.read_text(encoding="utf-8", errors="replace")
+            _write(f" failed:\n{printable(text, lines=True)}\n")
+        return status
+
+
+def _wait(child: Child) -> int:
+    for _ in range(_MAX_SECONDS // _SECONDS_PER_DOT):
+        try:
+            return child.process.wait(_SECONDS_PER_DOT)
+        except subprocess.TimeoutExpired:
+            _write(".")
+    _write(f" not done after {_MAX_SECONDS // 60} minutes")
+    return 1
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,531 @@
+"""Named situations, each with what it must end in, on top of the checks that hold always.
+
+A scenario is a function of a seed that returns what was violated, by check. Bounds are in virtual seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from message_sender.retry import LONGEST_REDELIVERY_DELAY
+from ops.dead_letters import DeadLetterQueue
+from sandbox.participant_service.faults import Latency, Status
+from tests.simulation.fault_profiles import STORMY, Strike
+from tests.simulation.invariants import Observations, Violations, violations
+from tests.simulation.models.clock import START
+from tests.simulation.models.lambda_ import FUNCTION_TIMEOUT
+from tests.simulation.simulation import RETRY_WINDOW_MINUTES, VISIBILITY_TIMEOUT, Setup, Simulation
+from tests.simulation.workload import NUMBER, Plan, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.simulation.workload import Accepted, Chat
+
+_POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
+_MESSAGES_A_POISON: Final = 4_000
+_MOST_ROUNDS: Final = 5
+
+Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
+
+_RETRY_WINDOW: Final = RETRY_WINDOW_MINUTES * 60.0
+AT_ONCE: Final = 2.0
+"""Seconds that a message takes at most that nothing goes wrong with, and that is behind none."""
+
+RECOVERY: Final = LONGEST_REDELIVERY_DELAY + FUNCTION_TIMEOUT
+"""Seconds after which a chat goes on at the latest, once its trouble is over: one backoff, one batch."""
+
+SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
+"""Seconds by which others delay a chat at most: the batch that its last message shared with them."""
+
+LONGEST_WAIT_AMONG_HANGING: Final = 6.0
+"""Seconds: one read timeout and one more.
+
+99 of 100 messages of other chats wait less while one chat in ten hangs.
+"""
+
+
+def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
+    """Let everything go wrong at once, with storms on top, for hours; then have operators work it off."""
+    simulation = Simulation(Setup(seed=seed, rates=STORMY, poison=_is_poison))
+    seconds = messages / 4
+    simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
+    random, time, weather = simulation.weather.random, simulation.time, simulation.weather
+    storms: list[tuple[dict[Strike, float], float]] = [
+        ({Strike.THROTTLED: 0.8}, 60),
+        ({Strike.SERVER_ERROR: 0.9}, 120),
+        ({Strike.REFUSED: 0.9}, 40),
+        ({Strike.SLOW: 0.5}, 40),
+        ({Strike.CUT: 0.5}, 40),
+        ({Strike.BUS_FAILS: 1.0}, 60),
+        ({Strike.BUS_FAILS: 1.0, Strike.QUEUE_FAILS: 0.9}, 30),
+        ({Strike.VISIBILITY_FAILS: 0.9}, 60),
+        ({Strike.CRASH: 0.3}, 60),
+        ({Strike.CUT_OFF: 0.3}, 60),
+        ({Strike.LOST_ACKNOWLEDGEMENT: 0.5}, 60),
+    ]
+    begins = 0.0
+    while begins < seconds:
+        rates, lasts = random.choice(storms)
+        time.after(begins, partial(weather.storm, rates, seconds=lasts))
+        begins += lasts + random.uniform(10, 60)
+    for chat in simulation.producers.chats:
+        if random.random() < 0.04:  # a chat that is down for so long that its messages are given up
+            down = partial(
+                simulation.participant.faults.add,
+                Status(status=503),
+                contact_id=chat.contact_id,
+                times=None,
+            )
+            time.after(random.uniform(0, seconds), down)
+    for _ in range(int(seconds // 600) + 1):
+        at = random.uniform(0, seconds)
+        time.after(at, partial(simulation.participant.throttle.set, 3, burst=5))
+        time.after(at + 90, simulation.participant.throttle.off)
+    for _ in range(messages // _MESSAGES_A_POISON + 1):
+        chat = random.choice(simulation.producers.chats)
+        time.after(random.uniform(0, seconds), partial(simulation.producers.send, chat, **_POISON))
+    simulation.run()
+    if operators:
+        work_off(simulation)
+    return simulation
+
+
+def work_off(simulation: Simulation) -> None:
+    """Have operators work off all letters and kept results, and mend what was broken, in three steps.
+
+    Of the letters that have no outcome, first the younger half are tried again, while some chats still do
+    not work; then the older half get their outcome. Then everything is mended, and all letters are tried
+    again, as often as it takes.
+    """
+    operator = simulation.operator
+    simulation.function.poison = lambda _: False
+    without_outcome = [
+        *(letter for letter in simulation.dead_letters.messages if letter.source_queue is not None),
+        *simulation.events_dead_letters.messages,
+    ]
+    middle = median([letter.enqueued_at for letter in without_outcome] or [0.0])
+    for settle in (False, True):
+        young = timedelta(seconds=simulation.time.epoch() - middle)
+        operator.carry_out(
+            [
+                operator.redrive(DeadLetterQueue.EVENTS, max_age=young, settle=settle),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, max_age=young, settle=settle),
+            ]
+        )
+        simulation.run()
+    simulation.participant.faults.clear()
+    for _ in range(_MOST_ROUNDS):
+        operator.carry_out(
+            [
+                operator.redrive(DeadLetterQueue.EVENTS),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, settle=True),
+                operator.republish,
+            ]
+        )
+        simulation.run()
+        if not _has_letters(simulation):
+            break
+    for _ in range(_MOST_ROUNDS):  # what the last letters have left
+        if simulation.unpublished.messages:
+            operator.carry_out([operator.republish])
+            simulation.run()
+    simulation.worked_off = True
+
+
+def _has_letters(simulation: Simulation) -> bool:
+    """Say whether an operator sees letters, or results that wait. Some letters stay: what has expired."""
+    queues = (simulation.dead_letters, simulation.events_dead_letters, simulation.unpublished)
+    return any(queue.messages for queue in queues)
+
+
+def _is_poison(event: Mapping[str, object]) -> bool:
+    return "poison" in json.dumps(event)
+
+
+def random_mix(seed: object) -> dict[str, Violations]:
+    """Many messages, many chats, every fault: the promise holds before operators come, and after."""
+    simulation = mix(seed, operators=False)
+    found = violations(Observations.of(simulation))
+    work_off(simulation)
+    return found | _found(simulation)
+
+
+def outage(seed: object) -> dict[str, Violations]:
+    """The service is down for five minutes: nothing fails, and all goes on soon after."""
+    simulation = Simulation(Setup(seed=seed))
+    routes = {Route.QUEUE: 4.0, Route.BUS: 1.0}
+    simulation.producers.carry_out(
+        Plan(messages=120, chats=24, seconds=200, invalid=0, ending=0, routes=routes)
+    )
+    simulation.weather.storm({Strike.SERVER_ERROR: 1.0}, seconds=300)
+    simulation.run()
+
+    late = [message for message in _all(simulation) if _ended_at(simulation, message) > 300 + RECOVERY]
+    return _found(
+        simulation,
+        {
+            "no failure": _not_sent(simulation),
+            "recovery": [f"message {message.number} came {RECOVERY:.0f} s late" for message in late],
+        },
+    )
+
+
+def failing_service(seed: object) -> dict[str, Violations]:
+    """Six of ten calls fail: messages come back often, and their chats keep their order."""
+    simulation = Simulation(Setup(seed=seed, rates={Strike.SERVER_ERROR: 0.6}))
+    plan = Plan(messages=100, chats=10, seconds=60, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def throttling(seed: object) -> dict[str, Violations]:
+    """Messages come at three times the quota: nothing fails, all are sent."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.participant.throttle.set(10, burst=15)
+    simulation.producers.carry_out(
+        Plan(messages=300, chats=60, seconds=10, invalid=0, ending=0, routes={Route.QUEUE: 1})
+    )
+    simulation.run()
+
+    return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def given_up(seed: object) -> dict[str, Violations]:
+    """One chat does not work for half an hour: its messages fail when the retry window is over."""
+    simulation = Simulation(Setup(seed=seed))
+    producers = simulation.producers
+    broken, sound = producers.start_chat(), producers.start_chat()
+    simulation.participant.faults.add(Status(status=500), contact_id=broken.contact_id, times=None)
+    failing = [producers.send(broken) for _ in range(3)]
+    producers.send(sound)
+    simulation.time.after(1800, simulation.participant.faults.clear)
+    simulation.run()
+
+    longest = _RETRY_WINDOW + LONGEST_REDELIVERY_DELAY + 2 * FUNCTION_TIMEOUT
+    return _found(
+        simulation,
+        {
+            "in time": [
+                f"message {message.number} was not given up in time"
+                for message in failing
+                if not _RETRY_WINDOW < _ended_at(simulation, message) <= longest
+            ]
+        },
+    )
+
+
+def poison(seed: object) -> dict[str, Violations]:
+    """The function dies of one message each time: SQS moves it, its chat goes on, and a redrive ends it.
+
+    What shares its batches is received as often as the poison, and may end where it ends. All else goes on.
+    """
+    simulation = Simulation(Setup(seed=seed, poison=_is_poison))
+    producers, time = simulation.producers, simulation.time
+    chat = producers.start_chat()
+    deadly = producers.send(chat, **_POISON)
+    companions = [producers.send(chat), producers.send(producers.start_chat())]
+    others: list[Accepted] = []
+    for minute in range(20):
+        time.after(60 * minute + 5, lambda: others.append(producers.send(producers.start_chat())))
+    for hour in (2, 3):
+        time.after(3600 * hour, lambda: others.append(producers.send(chat)))
+    simulation.run()
+
+    before = Observations.of(simulation)
+    found = violations(before)
+    moved = {letter.message_id for letter in before.dead_letters if letter.source_queue}
+    work_off(simulation)
+
+    own = {
+        "poison": [] if deadly.source_ids[0] in moved else ["the poison was not moved"],
+        "companions": [
+            f"message {message.number} is lost"
+            for message in companions
+            if message.source_ids[0] not in moved and before.outcome(message.client_token) != "SENT"
+        ],
+        "chat goes on": [
+            f"message {message.number} is {before.outcome(message.client_token)}"
+            for message in others
+            if before.outcome(message.client_token) != "SENT"
+        ],
+        "redrive": _not_sent(simulation),
+    }
+    return found | _found(simulation, own)
+
+
+def redriven(seed: object) -> dict[str, Violations]:
+    """Redrives that fail and are interrupted send each message of every kind of dead letter once."""
+    rates = {
+        Strike.OPERATOR_CUT_OFF: 0.4,
+        Strike.LETTERS_FAIL: 0.2,
+        Strike.LETTERS_TIME_OUT: 0.1,
+        Strike.QUEUE_FAILS: 0.4,
+        Strike.QUEUE_TIMES_OUT: 0.1,
+        Strike.BUS_FAILS: 0.2,
+    }
+    simulation = Simulation(Setup(seed=seed, rates=rates, poison=_is_poison))
+    producers = simulation.producers
+    broken, *deadly = (producers.start_chat() for _ in range(6))
+    simulation.participant.faults.add(Status(status=500), contact_id=broken.contact_id, times=None)
+    for number in range(8):
+        producers.send(broken, **_named(broken, number))
+    simulation.run()  # these are given up; of what follows the function dies, and of what shares its batches
+    for chat in deadly:
+        for number in range(4):
+            producers.send(chat, **_named(chat, number), **_POISON)
+    producers.send(deadly[0], Route.BUS, **_POISON)
+    simulation.run(until=simulation.time.monotonic() + 1)
+    simulation.weather.storm({Strike.INVOCATION_THROTTLED: 1.0}, seconds=30)
+    producers.send(deadly[1], Route.BUS)
+    simulation.run()
+
+    letters = Observations.of(simulation)
+    kinds = {
+        "given up": [letter for letter in letters.dead_letters if letter.source_queue is None],
+        "moved by SQS": [letter for letter in letters.dead_letters if letter.source_queue],
+        "failed on": [letter for letter in letters.events_dead_letters if "requestPayload" in letter.body],
+        "not handed over": [letter for letter in letters.events_dead_letters if letter.attributes],
+    }
+    work_off(simulation)
+
+    numbers = Observations.of(simulation).transcripts[broken.contact_id]
+    return _found(
+        simulation,
+        {
+            "order of letters": []
+            if list(numbers) == sorted(numbers)
+            else [f"they are put back as {numbers}"],
+            "letters": [f"no letter is {kind}" for kind, found in kinds.items() if not found],
+            "redrive": _not_sent(simulation),
+        },
+    )
+
+
+def _named(chat: Chat, number: int) -> dict[str, Any]:
+    """Return a ClientToken of the producer's own for each second message."""
+    return {"ClientToken": f"own-{chat.number}-{number}"} if number % 2 else {}
+
+
+def waiting_tasks(seed: object) -> dict[str, Violations]:
+    """Tasks wait for messages that are sent, given up, or so late that they are sent again."""
+    rates = {
+        Strike.TASK_ANSWER_FAILS: 0.2,
+        Strike.TASK_ANSWER_TIMES_OUT: 0.1,
+        Strike.SENT_AGAIN: 0.2,
+        Strike.UNKNOWN_TASK: 0.05,
+        Strike.CUT: 0.1,
+    }
+    simulation = Simulation(Setup(seed=seed, rates=rates))
+    producers, time, random = simulation.producers, simulation.time, simulation.weather.random
+    broken, late, *sound = (producers.start_chat() for _ in range(8))
+    for chat, times in ((broken, None), (late, 20)):
+        simulation.participant.faults.add(Status(status=503), contact_id=chat.contact_id, times=times)
+    for _ in range(8):
+        time.after(random.uniform(0, 30), partial(producers.send_and_wait, broken))
+        time.after(random.uniform(0, 30), partial(producers.send_and_wait, late, timeout=20.0))
+    for _ in range(40):
+        send = partial(producers.send_and_wait, random.choice(sound))
+        time.after(random.uniform(0, 300), send)
+    simulation.run()
+
+    waits = Observations.of(simulation).waits
+    endings = {
+        "SendTaskSuccess": [wait for wait in waits if wait.task.answer and "output" in wait.task.answer[1]],
+        "SendTaskFailure": [wait for wait in waits if wait.task.answer and "error" in wait.task.answer[1]],
+        "a timeout": [wait for wait in waits if wait.task.timed_out_at is not None],
+    }
+    return _found(
+        simulation,
+        {"endings": [f"no task ended with {ending}" for ending, found in endings.items() if not found]},
+    )
+
+
+def cut_off(seed: object, *, idempotency_window: float | None = None) -> dict[str, Violations]:
+    """Many invocations are cut off in mid-batch: nothing is lost, nothing appears twice."""
+    simulation = Simulation(
+        Setup(
+            seed=seed,
+            rates={Strike.CUT_OFF: 0.25, Strike.CRASH: 0.25},
+            idempotency_window=idempotency_window,
+        )
+    )
+    plan = Plan(messages=150, chats=20, seconds=60, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def forgetful_service(seed: object) -> dict[str, Violations]:
+    """The same, with a service that forgets a ClientToken before the message comes back."""
+    return cut_off(seed, idempotency_window=VISIBILITY_TIMEOUT / 3)
+
+
+def calm_among_troubled(seed: object) -> dict[str, Violations]:
+    """Some chats are slow and failing: the others lose no more than the batch that they share.
+
+    A chat of one message loses nothing: it shares a batch, but is not behind anything. A chat of several may
+    have to wait for the batch of its message before.
+    """
+    simulation = Simulation(Setup(seed=seed))
+    producers, random, time = simulation.producers, simulation.weather.random, simulation.time
+    busy, troubled = ([producers.start_chat() for _ in range(10)] for _ in range(2))
+    for chat in troubled:
+        fault = random.choice([Latency(latency=4.5), Latency(latency=30), Status(status=503, latency=2)])
+        simulation.participant.faults.add(fault, contact_id=chat.contact_id, times=None)
+    bounds: list[tuple[Accepted, float]] = []
+
+    def send(seconds: float, chat: Chat) -> None:
+        bounds.append((producers.send(chat), seconds))
+
+    for _ in range(100):
+        at = random.uniform(0, 120)
+        time.after(at, partial(send, AT_ONCE, producers.start_chat()))
+        time.after(at, partial(send, SHARED_BATCH, random.choice(busy)))
+        time.after(at, partial(producers.send, random.choice(troubled)))
+    simulation.run()
+
+    appeared = _appeared_at(simulation)
+    return _found(
+        simulation,
+        {
+            "delay": [
+                f"message {message.number} waited {waited:.1f} s for others"
+                for message, bound in bounds
+                if (waited := appeared.get(message.number, float("inf")) - message.at) > bound
+            ]
+        },
+    )
+
+
+def with_hanging_chats(
+    seed: object, hanging: int, *, rate: int = 20, seconds: int = 30, quota: int | None = None
+) -> tuple[Simulation, list[float]]:
+    """Send to 200 chats with ten instances, while the service never answers in some of the chats.
+
+    It takes the messages of half of these nevertheless. Messages become visible each half second, so that
+    batches mix chats.
+
+    Args:
+        hanging: The number of chats that hang.
+        rate: Messages a second.
+        quota: Of the service, in calls a second. None: no limit.
+
+    Returns:
+        The simulation, and the seconds from acceptance to arrival of each message of the other chats.
+    """
+    simulation = Simulation(Setup(seed=seed, concurrency=10))
+    producers, random, time = simulation.producers, simulation.weather.random, simulation.time
+    if quota is not None:
+        simulation.participant.throttle.set(quota, burst=quota + quota // 2)
+    chats = [producers.start_chat() for _ in range(200)]
+    for chat in chats[:hanging]:
+        fault = Latency(latency=60) if chat.number % 2 else Status(status=503, latency=60)
+        simulation.participant.faults.add(fault, contact_id=chat.contact_id, times=None)
+    for _ in range(rate * seconds):
+        time.after(random.randrange(2 * seconds) / 2, partial(producers.send, random.choice(chats)))
+    simulation.run()
+
+    appeared = _appeared_at(simulation)
+    others = [message for message in _all(simulation) if message.chat.number >= hanging]
+    return simulation, sorted(appeared.get(message.number, float("inf")) - message.at for message in others)
+
+
+def hanging_chats(seed: object) -> dict[str, Violations]:
+    """One chat in ten hangs: 99 of 100 messages of the other chats wait less than 6 seconds."""
+    simulation, waits = with_hanging_chats(seed, 20)
+
+    too_long = sum(wait > LONGEST_WAIT_AMONG_HANGING for wait in waits)
+    few = too_long <= len(waits) / 100
+    return _found(
+        simulation,
+        {"delay": [] if few else [f"{too_long} of {len(waits)} messages of other chats waited too long"]},
+    )
+
+
+def slow_service(seed: object) -> dict[str, Violations]:
+    """Every answer takes long: what does not fit into the time of an invocation comes back."""
+    simulation = Simulation(Setup(seed=seed, rates={Strike.BUS_FAILS: 0.5, Strike.QUEUE_FAILS: 0.3}))
+    simulation.participant.faults.add(Latency(latency=4.6), times=None)
+    plan = Plan(messages=60, chats=6, seconds=20, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    return _found(simulation)
+
+
+def no_way_to_publish(seed: object) -> dict[str, Violations]:
+    """Neither bus nor queue takes results for a minute: the messages come back until one does."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.weather.storm({Strike.BUS_FAILS: 1.0, Strike.QUEUE_FAILS: 1.0}, seconds=60)
+    simulation.producers.carry_out(
+        Plan(messages=40, chats=10, seconds=30, ending=0, routes={Route.QUEUE: 3, Route.BUS: 1})
+    )
+    simulation.run()
+
+    return _found(simulation)
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "a mix of everything": random_mix,
+    "five minutes of outage": outage,
+    "a service that fails more often than not": failing_service,
+    "three times the quota": throttling,
+    "a chat that does not work": given_up,
+    "a message the function dies of": poison,
+    "letters of every kind, worked off": redriven,
+    "tasks that wait": waiting_tasks,
+    "invocations cut off in mid-batch": cut_off,
+    "calm chats among troubled ones": calm_among_troubled,
+    "chats that hang": hanging_chats,
+    "answers that take long": slow_service,
+    "no way to publish": no_way_to_publish,
+}
+
+
+def _found(simulation: Simulation, own: Mapping[str, Violations] | None = None) -> dict[str, Violations]:
+    """Return what is violated, of the checks that hold always and of the scenario's own."""
+    found = violations(Observations.of(simulation))
+    return found | {name: violated for name, violated in (own or {}).items() if violated}
+
+
+def _all(simulation: Simulation) -> Iterable[Accepted]:
+    return simulation.producers.accepted.values()
+
+
+def _not_sent(simulation: Simulation) -> Violations:
+    """Say which valid messages were not sent."""
+    seen = Observations.of(simulation)
+    return [
+        f"message {message.number} is {seen.outcome(message.client_token)}"
+        for message in _all(simulation)
+        if message.code is None and not message.expires and seen.outcome(message.client_token) != "SENT"
+    ]
+
+
+def _ended_at(simulation: Simulation, message: Accepted) -> float:
+    """Return when a message's first result was on the bus, infinity if it never was."""
+    return min(
+        (at for at, result in simulation.bus.results if result["ClientToken"] == message.client_token),
+        default=float("inf"),
+    )
+
+
+def _appeared_at(simulation: Simulation) -> dict[int, float]:
+    """Return when each message appeared in its chat, by the number of its text."""
+    service = simulation.participant.service
+    return {
+        int(found[1]): datetime.fromisoformat(item.absolute_time).timestamp() - START.timestamp()
+        for chat in simulation.producers.chats
+        for item in service.messages(chat.contact_id)
+        if (found := NUMBER.search(str(item.content)))
+    }

@@ -1,0 +1,181 @@
+"""Each check finds what it is there for, and nothing else does: on a run that was green, changed by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.simulation.invariants import CHECKS, Observations, violations
+from tests.simulation.simulation import Setup, Simulation
+from tests.simulation.workload import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.simulation.models.sqs import Message
+
+BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
+    ("an outcome", lambda seen: replace(seen, published=[])),
+    ("one outcome", lambda seen: replace(seen, published=[*seen.published, other(seen.published[0])])),
+    ("results", lambda seen: replace(seen, published=[*seen.published, seen.published[0] | {"Extra": 1}])),
+    ("results", lambda seen: replace(seen, published=[{**seen.published[0], "ClientToken": "unknown"}])),
+    ("fitting outcomes", lambda seen: replace(seen, published=[other(r) for r in seen.published])),
+    ("once", lambda seen: with_transcript(seen, lambda numbers: [*numbers, numbers[0]])),
+    ("once", lambda seen: with_transcript(seen, lambda numbers: numbers[1:])),
+    ("order", lambda seen: with_transcript(seen, lambda numbers: numbers[::-1])),
+    ("not sent, not seen", lambda seen: with_transcript(seen, lambda numbers: [*numbers, rejected(seen)])),
+    ("rejected", lambda seen: replace(seen, rejected=[])),
+    ("rejected", lambda seen: replace(seen, rejected=[*seen.rejected, copy(seen.rejected[0], "own")])),
+    ("dead letters", lambda seen: replace(seen, dead_letters=[copy(seen.rejected[0], "own")])),
+    ("copies", lambda seen: replace(seen, rejected=[replace(seen.rejected[0], body='{"Content": "x"}')])),
+    ("empty queue", lambda seen: replace(seen, messages=seen.rejected)),
+    ("net", lambda seen: replace(seen, all_dead_letters=[moved(seen)])),
+    ("an outcome", lambda seen: replace(seen, published=[], worked_off=True, dead_letters=[moved(seen)])),
+    ("empty queue", lambda seen: replace(seen, worked_off=True, dead_letters=[moved(seen)])),
+    ("empty queue", lambda seen: replace(seen, worked_off=True, unpublished=seen.rejected)),
+    ("kept results", lambda seen: replace(seen, published_at=[(0.0, other(seen.published[0]))])),
+    ("tasks", lambda seen: with_wait(seen, answer=None, timed_out_at=900.0)),
+    ("tasks", lambda seen: with_wait(seen, answer=None, timed_out_at=900.0, calls_lost=1)),
+    ("tasks' answers", lambda seen: with_wait(seen, answered_at=0.0)),
+    ("tasks' answers", lambda seen: replace(seen, published_at=[])),
+    ("tasks' answers", lambda seen: with_wait(seen, answer=("SendTaskSuccess", {"output": "{}"}))),
+    (
+        "tasks' answers",
+        lambda seen: with_wait(seen, answer=("SendTaskFailure", {"error": "ExpiredError", "cause": "x"})),
+    ),
+    ("answers", lambda seen: with_answer(seen, "InternalError")),
+    ("answers", lambda seen: with_answer(seen, "AccessDeniedError")),
+    ("secrets", lambda seen: replace(seen, leaks=["confidential-1"])),
+    ("deadline", lambda seen: replace(seen, timed_out=1)),
+]
+
+
+@pytest.fixture
+def seen() -> Observations:
+    """Return a run: four messages sent, one of them waited for by a task, one rejected, one with a caller."""
+    simulation = Simulation(Setup())
+    producers = simulation.producers
+    chat = producers.start_chat()
+    for _ in range(3):
+        producers.send(chat)
+    producers.send_and_wait(chat)
+    body = producers.fields(chat, 99) | {"Content": ""}
+    producers.hand_in(body, chat, Route.QUEUE, 99, code="InvalidRequest")
+    producers.send(chat, Route.DIRECT, ClientToken="called")
+    simulation.run()
+    return Observations.of(simulation)
+
+
+def test_a_run_without_faults_is_green(seen: Observations) -> None:
+    assert violations(seen) == {}
+
+
+@pytest.mark.parametrize(("check", "broken"), BROKEN, ids=[check for check, _ in BROKEN])
+def test_a_check_turns_red(
+    seen: Observations, check: str, broken: Callable[[Observations], Observations]
+) -> None:
+    assert CHECKS[check](broken(seen)) != []
+
+
+def test_every_check_is_tried() -> None:
+    assert {check for check, _ in BROKEN} == set(CHECKS)
+
+
+def test_what_a_fault_explains_is_no_violation(seen: Observations) -> None:
+    tokens = frozenset(seen.accepted)
+    contradiction = replace(seen, published=[*seen.published, failed(seen.published[0])], disturbed=tokens)
+    by_sqs = replace(seen, all_dead_letters=[moved(seen)], disturbed=tokens)
+
+    assert CHECKS["one outcome"](contradiction) == []
+    assert CHECKS["net"](by_sqs) == []
+    for fault in ({"calls_lost": 2}, {"timed_out_at": 1.0}, {}):
+        wait = with_wait(seen, **{"answer": None, "timed_out_at": 900.0} | fault)
+        assert CHECKS["tasks"](wait if fault else replace(wait, disturbed=tokens)) == []
+
+
+def test_a_message_may_stand_at_any_of_its_places_and_no_earlier(seen: Observations) -> None:
+    first, third = token_of(seen, 1), token_of(seen, 3)
+    late = with_transcript(seen, lambda _: [2, 1, 3, 4])
+    early = with_transcript(seen, lambda _: [3, 1, 2, 4])
+    first_again, third_again = (
+        {**seen.places, token: [*seen.places[token], 100]} for token in (first, third)
+    )
+
+    for order in (late, early):
+        assert CHECKS["order"](order) != []
+    assert CHECKS["order"](replace(late, places=first_again)) == []
+    assert CHECKS["order"](replace(early, places=third_again)) != []
+
+
+def test_what_came_back_after_it_was_given_up_may_be_late_if_a_fault_says_why(seen: Observations) -> None:
+    first = token_of(seen, 1)
+    late = with_transcript(seen, lambda _: [2, 1, 3, 4])
+    given_up = replace(late, all_dead_letters=[copy(seen.rejected[0], first)])
+
+    assert CHECKS["order"](given_up) != []
+    assert CHECKS["order"](replace(given_up, disturbed=frozenset([first]))) == []
+    assert CHECKS["order"](replace(given_up, not_published=frozenset([first]))) == []
+    assert CHECKS["order"](replace(late, disturbed=frozenset([first]))) != []
+
+
+def test_sent_wins(seen: Observations) -> None:
+    token = seen.published[0]["ClientToken"]
+
+    for published in (
+        [*seen.published, failed(seen.published[0])],
+        [failed(seen.published[0]), *seen.published],
+    ):
+        assert replace(seen, published=published).outcome(token) == "SENT"
+
+
+def error(code: str) -> dict[str, Any]:
+    return {"Code": code, "Reason": "x", "HttpStatus": None, "RequestId": None, "MaybeDelivered": False}
+
+
+def failed(result: dict[str, Any]) -> dict[str, Any]:
+    return result | {"Outcome": "FAILED", "Message": None, "Error": error("Throttled")}
+
+
+def other(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result with an outcome that it cannot have."""
+    if result["Outcome"] == "SENT":
+        return result | {"Outcome": "REJECTED", "Message": None, "Error": error("Expired")}
+    return result | {"Outcome": "SENT", "Error": None}
+
+
+def copy(message: Message, client_token: str) -> Message:
+    return replace(message, attributes={**message.attributes, "ClientToken": client_token})
+
+
+def token_of(seen: Observations, number: int) -> str:
+    return next(token for token, message in seen.accepted.items() if message.number == number)
+
+
+def moved(seen: Observations) -> Message:
+    """Return a letter that SQS itself moved."""
+    return replace(seen.rejected[0], source_queue="messages.fifo")
+
+
+def with_wait(seen: Observations, **change: Any) -> Observations:  # noqa: ANN401  # of any field
+    [wait] = seen.waits
+    return replace(seen, waits=[replace(wait, task=replace(wait.task, **change))])
+
+
+def with_transcript(seen: Observations, change: Callable[[list[int]], Iterable[int]]) -> Observations:
+    [(contact_id, numbers)] = seen.transcripts.items()
+    return replace(seen, transcripts={contact_id: list(change(list(numbers)))})
+
+
+def rejected(seen: Observations) -> int:
+    return next(message.number for message in seen.accepted.values() if message.code is not None)
+
+
+def with_answer(seen: Observations, answer: str) -> Observations:
+    called = replace(seen.accepted["called"], answers=[answer])
+    return replace(
+        seen,
+        accepted={**seen.accepted, "called": called},
+        published=[result for result in seen.published if result["ClientToken"] != "called"],
+    )

@@ -1,0 +1,17 @@
+"""The promise, in a short run of everything and in each named situation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from tests.simulation.scenarios import Scenario
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_the_promise_is_kept(scenario: Scenario, seed: int) -> None:
+    assert scenario(seed) == {}

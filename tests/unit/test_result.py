@@ -1,0 +1,113 @@
+"""The result event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from jsonschema import Draft7Validator
+
+from message_sender.errors import (
+    AccessDeniedError,
+    InvalidRequestError,
+    RejectedError,
+    RetryableError,
+    ThrottledError,
+)
+from message_sender.request import Correlation
+from message_sender.result import Failed, MessageResult, Origin, Outcome, Rejected, Sent
+from tests.support.schemas import RESULT_SCHEMA
+
+SENT = Sent(message_id="m-1", absolute_time="2026-01-31T12:00:00.500Z", processing_status="PROCESSING")
+
+
+def result(outcome: Outcome, *, receive_count: int = 1) -> MessageResult:
+    return MessageResult(
+        outcome=outcome,
+        origin=Origin(
+            event_source="sqs",
+            source_id="s-1",
+            accepted_at=datetime(2026, 1, 31, 13, 0, 0, 4567, tzinfo=timezone(timedelta(hours=1))),
+            receive_count=receive_count,
+        ),
+        correlation=Correlation(
+            client_token="t-1", contact_id="c-1", content_type="text/plain", metadata={"order": "4711"}
+        ),
+        completed_at=datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC),
+        attempts=2,
+    )
+
+
+def test_the_result_of_a_sent_message() -> None:
+    sent = result(SENT)
+
+    assert sent.detail_type == "Message Sent"
+    assert sent.detail() == {
+        "Version": "1",
+        "Outcome": "SENT",
+        "ClientToken": "t-1",
+        "ContactId": "c-1",
+        "ContentType": "text/plain",
+        "EventSource": "sqs",
+        "SourceId": "s-1",
+        "AcceptedAt": "2026-01-31T12:00:00.004Z",
+        "CompletedAt": "2026-01-31T12:00:01.000Z",
+        "ReceiveCount": 1,
+        "Attempts": 2,
+        "Message": {
+            "Id": "m-1",
+            "AbsoluteTime": "2026-01-31T12:00:00.500Z",
+            "ProcessingStatus": "PROCESSING",
+        },
+        "Error": None,
+        "Metadata": {"order": "4711"},
+    }
+
+
+def test_the_result_of_a_rejected_message() -> None:
+    rejected = result(Rejected(AccessDeniedError("refused", http_status=403, request_id="r-1")))
+
+    assert rejected.detail_type == "Message Rejected"
+    assert rejected.detail()["Message"] is None
+    assert rejected.detail()["Error"] == {
+        "Code": "AccessDenied",
+        "Reason": "refused",
+        "HttpStatus": 403,
+        "RequestId": "r-1",
+        "MaybeDelivered": False,
+    }
+
+
+def test_the_result_of_a_failed_message() -> None:
+    failed = result(Failed(ThrottledError("slow down", http_status=429)))
+
+    assert failed.detail_type == "Message Failed"
+    assert failed.detail()["Outcome"] == "FAILED"
+    assert failed.detail()["Error"]["Code"] == "Throttled"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "receive_count", "expected"),
+    [
+        (Rejected(AccessDeniedError("refused")), 1, False),
+        (Rejected(AccessDeniedError("refused")), 2, True),
+        (Rejected(AccessDeniedError("refused"), maybe_delivered=True), 1, True),
+        (Rejected(InvalidRequestError("Content is required")), 2, False),
+    ],
+)
+def test_a_redelivered_message_may_have_been_delivered_unless_it_was_never_valid(
+    outcome: Outcome, receive_count: int, expected: bool
+) -> None:
+    assert result(outcome, receive_count=receive_count).detail()["Error"]["MaybeDelivered"] is expected
+
+
+OUTCOMES: list[Outcome] = [
+    SENT,
+    *(Rejected(error("why")) for error in RejectedError.__subclasses__()),
+    *(Failed(error("why")) for error in RetryableError.__subclasses__()),
+]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: repr(outcome)[:40])
+def test_every_outcome_keeps_the_schema(outcome: Outcome) -> None:
+    Draft7Validator(RESULT_SCHEMA).validate(result(outcome).detail())
