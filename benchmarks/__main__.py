@@ -108,7 +108,7 @@ def _resolved(python: str) -> str:
 
 
 def _output(*command: str) -> str:
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  # no shell
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 

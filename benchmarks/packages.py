@@ -51,7 +51,7 @@ class Packages:
         _copy(self.ours, self.ours_uncompiled)
         _copy(self.powertools, self.powertools_uncompiled)
         compiled = [self.ours, self.plain, self.powertools, self.runtime]
-        subprocess.run(  # noqa: S603  # no shell, no input
+        subprocess.run(
             [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *map(str, compiled)],
             check=True,
         )

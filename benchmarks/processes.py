@@ -41,7 +41,7 @@ class _Process:
         self._log = log
         self.started = time.monotonic()
         with log.open("ab") as errors:
-            self._process = subprocess.Popen(  # noqa: S603  # commands come from this project alone
+            self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -267,7 +267,7 @@ class _Batch:
 class Function:
     """The function: its instances, and the event source mapping that brings it batches."""
 
-    def __init__(  # noqa: PLR0913  # all that it is made of, named
+    def __init__(
         self, world: World, tally: Tally, *, sender: Sender, service: Service, queue: Queue, concurrency: int
     ) -> None:
         self._world = world

@@ -87,7 +87,7 @@ def _resource_policy(options: StageOptions) -> iam.PolicyDocument | None:
 class MessageApi(Construct):
     """A REST API with IAM authorization, and its role, which may do nothing until the stack grants it."""
 
-    def __init__(  # noqa: PLR0913  # what the API leads to, all named
+    def __init__(
         self,
         scope: Construct,
         construct_id: str,

@@ -164,9 +164,7 @@ def _run(
     command: tuple[str, ...], *, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     # Lambda reads what is written as another user, whatever this one's umask is
-    return subprocess.run(  # noqa: S603  # no shell, no input
-        command, capture_output=True, text=True, check=False, umask=0o022, env=environ
-    )
+    return subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022, env=environ)
 
 
 def _say(line: str) -> None:

@@ -68,7 +68,7 @@ class SendWorkflow(Construct):
     output and the logs do not hold it.
     """
 
-    def __init__(  # noqa: PLR0913  # what the state machine uses, all named
+    def __init__(
         self,
         scope: Construct,
         construct_id: str,

@@ -47,7 +47,7 @@ _NETWORK_INTERFACES = (
 class SenderFunction(Construct):
     """The function with the alias `live`, and a role that may use nothing of the stack until granted."""
 
-    def __init__(  # noqa: PLR0913  # what the function uses, all named
+    def __init__(
         self,
         scope: Construct,
         construct_id: str,

@@ -14,7 +14,7 @@ import threading
 def main() -> int:
     # It goes to the whole group, and the command decides when to end. SIG_IGN would be inherited.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
-    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603  # handed on
+    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     threading.Thread(target=_kill_at_the_end_of_stdin, daemon=True).start()
     status = command.wait()
     return status if status >= 0 else 128 - status

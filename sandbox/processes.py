@@ -65,7 +65,7 @@ class ChildProcesses:
     ) -> Child:
         """Start a command in `folder`, with everything that it prints appended to `output`."""
         with output.open("ab") as stream:
-            process = subprocess.Popen(  # noqa: S603  # commands come from this project alone
+            process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_LIFELINE), *command],
                 stdin=subprocess.PIPE,
                 stdout=stream,

@@ -14,7 +14,7 @@ from infra.sender_function import SenderFunction
 
 
 class Monitoring(Construct):
-    def __init__(  # noqa: PLR0913  # what is looked at, all named
+    def __init__(
         self,
         scope: Construct,
         construct_id: str,

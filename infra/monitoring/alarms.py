@@ -332,7 +332,7 @@ class Alarms(Construct):
         """Alarm on the first minute with one; over again after five without, so that a burst is told once."""
         self._alarm(name, metric, means=means, first=first, datapoints=1, periods=5)
 
-    def _alarm(  # noqa: PLR0913  # what an alarm is made of, all named
+    def _alarm(
         self,
         name: str,
         metric: cloudwatch.IMetric,

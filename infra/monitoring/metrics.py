@@ -34,7 +34,7 @@ _TASK_OR_EXECUTION_TIMED_OUT = '{ ($.type = "TaskTimedOut") || ($.type = "Execut
 class ServiceMetrics(Construct):
     """What alarms and dashboard look at."""
 
-    def __init__(  # noqa: PLR0913  # what is measured, all named
+    def __init__(
         self,
         scope: Construct,
         construct_id: str,

@@ -113,7 +113,7 @@ def create_handler(
     return tracer.capture_lambda_handler(lambda_handler, capture_response=False, capture_error=False)
 
 
-def _event_sources(  # noqa: PLR0913  # all that the parts are made of
+def _event_sources(
     settings: Settings,
     environ: Mapping[str, str],
     telemetry: Telemetry,

@@ -40,7 +40,7 @@ class Queues:
         random: Returns a number from 0 to 1, for jitter.
     """
 
-    def __init__(  # noqa: PLR0913  # a queue for each purpose, all named
+    def __init__(
         self,
         *,
         sqs: AwsApi,
@@ -77,7 +77,7 @@ class Queues:
         copy = _copy(request, result, message_group)
         self._send({"QueueUrl": self._rejected_queue_url, **copy}, until=until)
 
-    def copy_to_dead_letters(  # noqa: PLR0913  # what makes a message of a FIFO queue, all named
+    def copy_to_dead_letters(
         self,
         request: ParsedRequest,
         result: MessageResult,

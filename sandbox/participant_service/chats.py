@@ -187,7 +187,7 @@ class ParticipantService:
 
     # What an SDK of the `connect` service can call, in part; control calls too.
 
-    def start_chat(  # noqa: PLR0913  # keywords, each with a default, of which a caller gives one or two
+    def start_chat(
         self,
         *,
         content_types: Collection[str] = CONTENT_TYPES,

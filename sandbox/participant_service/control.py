@@ -118,7 +118,7 @@ class ParticipantControl:
         """Return the chat's transcript without its events."""
         return [item for item in self.transcript(contact_id) if item.type is ItemType.MESSAGE]
 
-    def add_fault(  # noqa: PLR0913  # the keywords of FaultPlan.add
+    def add_fault(
         self,
         fault: Fault,
         *,

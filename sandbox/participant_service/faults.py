@@ -129,7 +129,7 @@ class FaultPlan:
         self._lock = threading.Lock()
         self._planned: list[_PlannedFault] = []
 
-    def add(  # noqa: PLR0913  # keywords, each with a default, of which a caller gives one or two
+    def add(
         self,
         fault: Fault,
         *,

@@ -25,7 +25,7 @@ class Cli:
     environ: dict[str, str]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603  # installed by this project
+        return subprocess.run(
             [str(ROOT / ".sandbox/venv-awscli/bin/aws"), *arguments, "--output", "json"],
             env=self.environ,
             capture_output=True,

@@ -27,8 +27,8 @@ class Participant:
 
     def call(self, *calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """Connect and make some calls; return what came of each, the connecting first."""
-        done = subprocess.run(  # noqa: S603  # the project's own program
-            ["node", str(PROGRAM)],  # noqa: S607  # the node that runs the CDK
+        done = subprocess.run(
+            ["node", str(PROGRAM)],
             input=json.dumps({"participantToken": self.chat.participant_token, "calls": calls}),
             env=self.environ,
             capture_output=True,

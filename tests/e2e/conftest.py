@@ -140,7 +140,7 @@ def stack(children: ChildProcesses, folder: Path, request: pytest.FixtureRequest
     if sys.platform == "linux":
         request.getfixturevalue("listeners")
     # As it is in the working tree, also when pytest is run without make
-    subprocess.run(["make", "prepare"], cwd=ROOT, check=True)  # noqa: S607  # the make that runs the tests
+    subprocess.run(["make", "prepare"], cwd=ROOT, check=True)
     with local_stack(children, folder=folder) as stack:
         yield stack
 

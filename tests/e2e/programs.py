@@ -20,7 +20,7 @@ class Program:
         self.home.mkdir()
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603  # the project's own command
+        return subprocess.Popen(
             [sys.executable, "-m", self.module, "--folder", str(self.folder), *arguments],
             cwd=ROOT,
             env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.home)},

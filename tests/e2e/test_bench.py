@@ -28,7 +28,7 @@ EVERYBODY = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
-    done = subprocess.run(  # noqa: S603  # the project's own command
+    done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--output", folder],
         cwd=ROOT,
         capture_output=True,
@@ -66,7 +66,7 @@ def test_the_page_shows_every_plot(folder: Path) -> None:
 
 def test_a_benchmark_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--output", str(tmp_path / "output")]
-    with subprocess.Popen(  # noqa: S603  # the project's own command
+    with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True
     ) as benchmark:
         assert benchmark.stderr is not None
@@ -80,5 +80,5 @@ def test_a_benchmark_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> No
 
 
 def commands_that_name(folder: Path) -> list[str]:
-    listing = subprocess.run(["ps", "-Ao", "args="], capture_output=True, text=True, check=True)  # noqa: S607  # wherever it is
+    listing = subprocess.run(["ps", "-Ao", "args="], capture_output=True, text=True, check=True)
     return [line for line in listing.stdout.splitlines() if str(folder) in line]

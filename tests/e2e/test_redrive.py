@@ -63,8 +63,8 @@ class Operator:
     outputs: dict[str, str] = field(repr=False)
 
     def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603  # the project's own commands
-            ["make", target, *(f"{name}={value}" for name, value in variables.items())],  # noqa: S607  # the make that runs the tests
+        return subprocess.run(
+            ["make", target, *(f"{name}={value}" for name, value in variables.items())],
             cwd=ROOT,
             env=self.environ,
             capture_output=True,
@@ -364,7 +364,7 @@ def test_a_signal_lets_go_of_the_letters(operator: Operator, alice: Conversation
     command = [sys.executable, "-m", "ops", "redrive"]
     environ = operator.environ | {"PYTHONPATH": "lambda_src", "QUEUE": "rejected"}
 
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # the same
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("leave"):
             assert process.poll() is None

@@ -75,7 +75,7 @@ class Sandbox:
 
     def paste(self, command: str, **environ: str) -> str:
         """Run a command as it would run in a terminal where the exports have been pasted."""
-        done = subprocess.run(  # noqa: S603  # what the sandbox has printed
+        done = subprocess.run(
             ["/bin/sh", "-ec", "\n".join([*self.exports, command])],
             env={**os.environ, **environ},
             capture_output=True,
@@ -87,7 +87,7 @@ class Sandbox:
 
     def chats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run what `make chat`, `make end-chat` and `make transcript` run."""
-        return subprocess.run(  # noqa: S603  # the project's own command
+        return subprocess.run(
             [sys.executable, "-m", "sandbox.live.chats", "--folder", str(self.program.folder), *arguments],
             cwd=ROOT,
             capture_output=True,
@@ -191,7 +191,7 @@ def test_a_chat_that_is_not_there_is_told(sandbox: Sandbox) -> None:
 
 def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "chat", "end-chat", "transcript"],  # noqa: S607  # the make that runs the tests
+        ["make", "--dry-run", "chat", "end-chat", "transcript"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -218,7 +218,7 @@ def run(function: Function, program: str, event: dict[str, Any], **environ: str)
         "LAMBDA_TASK_ROOT": str(LAMBDA_SRC),
         **measured_environ(),
     }
-    done = subprocess.run(  # noqa: S603  # this interpreter, a program of this file
+    done = subprocess.run(
         [sys.executable, "-c", program],
         input=json.dumps(event),
         env=environ,

@@ -1225,7 +1225,7 @@ class Process:
     """The service, started by its command; killed if a test leaves it running."""
 
     def __init__(self, *arguments: str) -> None:
-        self._popen = subprocess.Popen(  # noqa: S603  # our own module
+        self._popen = subprocess.Popen(
             [sys.executable, "-m", "sandbox.participant_service", *arguments],
             cwd=PROJECT,
             stdout=subprocess.PIPE,

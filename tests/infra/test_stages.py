@@ -174,7 +174,7 @@ def test_stage_with_another_name_is_refused(context: dict[str, Any], stage: str)
 def test_unusable_configuration_ends_in_one_line(tmp_path: Path) -> None:
     context = '{"stage": "staging", "stages": {"dev": {}}}'
 
-    synth = subprocess.run(  # noqa: S603  # the application itself
+    synth = subprocess.run(
         [sys.executable, app.__file__],
         env=os.environ | {"CDK_CONTEXT_JSON": context, "CDK_OUTDIR": str(tmp_path)},
         capture_output=True,

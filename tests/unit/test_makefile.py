@@ -83,7 +83,7 @@ def make(project: Path, *targets: str, origin: str, **variables: str) -> list[st
         name: value for name, value in os.environ.items() if name not in VARIABLES and "MAKE" not in name
     }
     environ["PATH"] = f"{project / 'programs'}:{environ['PATH']}"
-    subprocess.run(  # noqa: S603  # the project's own Makefile
+    subprocess.run(
         [
             shutil.which("make") or "make",
             "--keep-going",
@@ -184,7 +184,7 @@ def test_variable_of_any_name_is_text(project: Path, name: str) -> None:
 
 
 def test_missing_file_of_messages_is_named_as_it_is(project: Path) -> None:
-    done = subprocess.run(  # noqa: S603  # the project's own Makefile
+    done = subprocess.run(
         [shutil.which("make") or "make", "messages-file", "MESSAGES=it's $(X) %s"],
         cwd=project,
         capture_output=True,

@@ -122,7 +122,7 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
         "    children.start(command, output=here / 'out', folder=here)\n"
         "    time.sleep(60)\n"
     )
-    with subprocess.Popen(  # noqa: S603  # the script above
+    with subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "HERE": str(tmp_path)}
     ) as parent:
         grandchild = wait_for_pid(tmp_path / "pid")
@@ -136,7 +136,7 @@ class TestStep:
 
     @staticmethod
     def step(*command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603  # the project's own command
+        return subprocess.Popen(
             [sys.executable, "-m", "sandbox.progress", "Installing", *command],
             cwd=ROOT,
             stdout=subprocess.PIPE,

@@ -76,7 +76,7 @@ class JsonApi:
         content_type: `application/x-amz-json-1.1` or `-1.0`, as the service's model says.
     """
 
-    def __init__(  # noqa: PLR0913  # what makes one service differ from another, all named
+    def __init__(
         self,
         *,
         pools: urllib3.PoolManager,

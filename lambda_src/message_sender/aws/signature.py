@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
-def signed(  # noqa: PLR0913  # what a signature is made of, all named
+def signed(
     headers: Mapping[str, str],
     body: bytes,
     *,

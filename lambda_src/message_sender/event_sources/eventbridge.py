@@ -74,7 +74,7 @@ def deduplication_id_of_event(origin: Origin, parsed: ParsedRequest) -> str:
 class EventBridgeSource:
     """Works off events, one at a time. They have no order."""
 
-    def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
+    def __init__(
         self,
         *,
         content_limits: ContentLimits,

@@ -128,7 +128,7 @@ class SqsSource:
         workers: Runs chats at the same time, and calls for several chats.
     """
 
-    def __init__(  # noqa: PLR0913  # one collaborator for each effect in the table of effects
+    def __init__(
         self,
         *,
         content_limits: ContentLimits,
