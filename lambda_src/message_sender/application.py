@@ -1,23 +1,16 @@
-"""Puts the function together: settings in, handler out. The one place where parts meet."""
+"""Assembles the function: settings in, handler out. The only module that knows all the others."""
 
 from __future__ import annotations
 
 import logging
-from functools import partial
 from random import SystemRandom
-from ssl import (
-    PROTOCOL_TLS_CLIENT,
-    VERIFY_X509_PARTIAL_CHAIN,
-    VERIFY_X509_STRICT,
-    SSLContext,
-    TLSVersion,
-)
+from ssl import PROTOCOL_TLS_CLIENT, VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, TLSVersion
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import urllib3
 from aws_lambda_powertools import Logger, Metrics
 
-from message_sender.aws.client import JsonApi
+from message_sender.aws.client import AwsClient, JsonApi
 from message_sender.aws.credentials import EnvironmentCredentials
 from message_sender.clock import SystemClock
 from message_sender.delivery import MessageSender
@@ -48,8 +41,8 @@ if TYPE_CHECKING:
     from message_sender.result import EventSource
     from message_sender.worker_pool import WorkerPool
 
-_CHATS_SIDE_BY_SIDE: Final = 10
-"""The largest batch of a FIFO queue, so the most chats that one can hold. Source: Lambda developer guide."""
+_MAX_CHATS: Final = 10
+"""The largest batch of a FIFO queue, so the most chats that send at once. Source: Lambda developer guide."""
 
 
 class Source(Protocol):
@@ -66,21 +59,21 @@ def create_handler(
     pools: urllib3.PoolManager | None = None,
     workers: WorkerPool | None = None,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """Return the Lambda handler that these environment variables describe.
+    """Return the Lambda handler for these environment variables.
 
-    Opens no connection: what is made here can be kept in a snapshot (SnapStart).
+    Opens no connection, so that a snapshot can keep everything (SnapStart).
 
     Args:
-        clock: In place of the machine's.
-        random: In place of the machine's own numbers from 0 to 1, for jitter.
-        pools: In place of connections over the network. Must not retry by itself.
-        workers: In place of threads.
+        clock: Replaces the machine's clock.
+        random: Replaces the machine's random numbers from 0 to 1, for jitter.
+        pools: Replaces connections over the network. Must not retry by itself.
+        workers: Replaces threads.
 
     Raises:
-        ValueError: A variable is missing or wrong. The text names it.
+        ValueError: A variable is missing or invalid. The text names it.
     """
     settings = Settings.from_environ(environ)
-    # They log what they send, and what they cannot read of an answer. botocore comes with tracing.
+    # They log requests, and parts of answers that they cannot read. botocore comes with tracing.
     for library in ("botocore", "urllib3"):
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     logger = Logger(service=settings.service, json_serializer=log_line)
@@ -99,13 +92,13 @@ def create_handler(
     )
     warm_up()
 
-    # The event holds the token: it is not logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says.
+    # The event contains the token: it is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says
     @metrics.log_metrics
     @logger.inject_lambda_context(log_event=False)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        with telemetry.defects_told():
+        with telemetry.defects_reported():
             source = detect(event)
-            telemetry.event_source(source)
+            telemetry.set_event_source(source)
             return sources[source].handle(event, context)
 
     if tracer is None:
@@ -125,59 +118,58 @@ def _event_sources(
     workers: WorkerPool,
 ) -> dict[EventSource, Source]:
     credentials = EnvironmentCredentials(environ=environ, pools=pools)
+
+    def aws_client(endpoint: str, signing_name: str, target: str, json_version: str) -> AwsClient:
+        api = JsonApi(
+            pools=pools,
+            endpoint=endpoint,
+            region=settings.region,
+            signing_name=signing_name,
+            target=target,
+            content_type=f"application/x-amz-json-{json_version}",
+            credentials=credentials,
+        )
+        return AwsClient(api, clock=clock, random=random)
+
     participant: Participant = ParticipantClient(
         pools=pools, endpoint=settings.participant_url, monotonic=clock.monotonic
     )
     if tracer is not None:
         participant = TracedParticipant(participant, tracer=tracer)
-    rate_limited_sender = MessageSender(
+    fair_share = settings.send_quota / settings.maximum_concurrency
+    sender = MessageSender(
         participant=participant,
         clock=clock,
         random=random,
-        rate_limiter=RateLimiter(share=settings.send_quota / settings.maximum_concurrency, random=random),
-    )
-    # Somebody waits for the answer, so these calls do not: what the queue sends gives way to them.
-    sender = MessageSender(participant=participant, clock=clock, random=random)
-    api = partial(JsonApi, pools=pools, region=settings.region, credentials=credentials)
-    sqs = api(
-        endpoint=settings.sqs_url,
-        signing_name="sqs",
-        target="AmazonSQS",
-        content_type="application/x-amz-json-1.0",
-    )
-    events = api(
-        endpoint=settings.eventbridge_url,
-        signing_name="events",
-        target="AWSEvents",
-        content_type="application/x-amz-json-1.1",
-    )
-    step_functions = api(
-        endpoint=settings.step_functions_url,
-        signing_name="states",
-        target="AWSStepFunctions",
-        content_type="application/x-amz-json-1.0",
+        rate_limiter=RateLimiter(fair_share=fair_share, random=random),
     )
     queues = Queues(
-        sqs=sqs,
+        sqs=aws_client(settings.sqs_url, "sqs", "AmazonSQS", "1.0"),
         message_queue_url=settings.message_queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
         rejected_queue_url=settings.rejected_queue_url,
         unpublished_results_queue_url=settings.unpublished_results_queue_url,
-        clock=clock,
-        random=random,
     )
     publisher = Publisher(
-        events=events, event_bus_name=settings.event_bus_name, queues=queues, clock=clock, random=random
+        events=aws_client(settings.eventbridge_url, "events", "AWSEvents", "1.1"),
+        event_bus_name=settings.event_bus_name,
+        queues=queues,
     )
-    tasks = TaskCallback(step_functions=step_functions, clock=clock, random=random)
-    content_limits = settings.content_limits
+    tasks = TaskCallback(
+        step_functions=aws_client(settings.step_functions_url, "states", "AWSStepFunctions", "1.0")
+    )
     synchronous = SynchronousDelivery(
-        content_limits=content_limits, sender=sender, publisher=publisher, telemetry=telemetry, clock=clock
+        content_limits=settings.content_limits,
+        # A caller waits, so these calls do not: messages of the queue give way to them
+        sender=MessageSender(participant=participant, clock=clock, random=random),
+        publisher=publisher,
+        telemetry=telemetry,
+        clock=clock,
     )
     return {
         "sqs": SqsSource(
-            content_limits=content_limits,
-            sender=rate_limited_sender,
+            content_limits=settings.content_limits,
+            sender=sender,
             queues=queues,
             publisher=publisher,
             tasks=tasks,
@@ -188,8 +180,8 @@ def _event_sources(
             workers=workers,
         ),
         "eventbridge": EventBridgeSource(
-            content_limits=content_limits,
-            sender=rate_limited_sender,
+            content_limits=settings.content_limits,
+            sender=sender,
             queues=queues,
             publisher=publisher,
             tasks=tasks,
@@ -203,18 +195,18 @@ def _event_sources(
 
 def _pools(settings: Settings) -> urllib3.PoolManager:
     return urllib3.PoolManager(
-        maxsize=_CHATS_SIDE_BY_SIDE, retries=False, ssl_context=_ssl_context(settings.ca_bundle)
+        maxsize=_MAX_CHATS, retries=False, ssl_context=_ssl_context(settings.ca_bundle)
     )
 
 
 def _ssl_context(ca_bundle: str | None) -> SSLContext:
-    """One context for all connections: making one costs 20 ms of CPU.
+    """Return one context for all connections: each would cost 20 ms of CPU.
 
-    It is as strict as those of urllib3 and `ssl.create_default_context`. Both of them would write the keys of
-    all sessions to the file that SSLKEYLOGFILE names.
+    It is as strict as the ones of urllib3 and `ssl.create_default_context`. Both of these would write all
+    session keys to the file that SSLKEYLOGFILE names.
 
     Raises:
-        ValueError: A certificate in the file is damaged. The text names its variable.
+        ValueError: A certificate in the file is damaged. The text names the variable.
     """
     context = SSLContext(PROTOCOL_TLS_CLIENT)
     context.minimum_version = TLSVersion.TLSv1_2
@@ -233,6 +225,6 @@ def _ssl_context(ca_bundle: str | None) -> SSLContext:
 def _tracer(settings: Settings) -> Tracer | None:
     if not settings.tracing:
         return None
-    from aws_lambda_powertools import Tracer  # noqa: PLC0415  # 100 ms of a cold start, so only where used
+    from aws_lambda_powertools import Tracer  # noqa: PLC0415  # 100 ms of a cold start, so only if it is used
 
     return Tracer(service=settings.service, auto_patch=False)

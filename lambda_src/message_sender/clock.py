@@ -1,4 +1,4 @@
-"""Time, as something that is handed in: tests run hours of waiting in no time."""
+"""The clock as an argument, so that tests run hours of waiting in no time."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and waits."""
+    """Reads the time and waits."""
 
     def now(self) -> datetime:
         """Return the time of day, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds since some moment. They never run backwards."""
+        """Return seconds since any moment. They never run backwards."""
         ...
 
     def sleep(self, seconds: float) -> None: ...

@@ -1,12 +1,12 @@
-"""The moments of one invocation by which each kind of work must be over.
+"""The moments of one invocation by which each phase must be over.
 
-Counted back from the function's timeout, so that what was sent can always still be published:
+They count back from the function's timeout, so that every message that was sent can still be published:
 
-    ... send | copy, 3 s | publish, 6 s | answer tasks, 3 s | answer the invocation, 0.5 s
+    ... send | copy, 3 s | publish, 6 s | complete tasks, 3 s | end the invocation, 0.5 s
 
-Each figure is that of the calls, one after the other, that must still be possible then: one to copy the
-message; one to the bus, and one to the queue that keeps what the bus does not take; one to Step Functions,
-for all tasks side by side. Where a caller waits nothing is copied, and there is no task.
+Each phase has time for the calls that it may need, one after the other: one copy of the message; one call of
+EventBridge and one of SQS, for results that EventBridge refuses; one call of Step Functions, for all tasks at
+once. Without a queue, for a synchronous caller, there are no copies and no tasks.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from message_sender.aws.client import LONGEST_CALL
+from message_sender.aws.client import MAX_CALL_SECONDS
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from message_sender.clock import Clock
 
-_COPYING: Final = LONGEST_CALL
-_PUBLISHING: Final = 2 * LONGEST_CALL
-_ANSWERING_TASKS: Final = LONGEST_CALL
-_ENDING: Final = 0.5
-"""Seconds kept free for the answer of the invocation, log lines and metrics."""
+_END_SECONDS: Final = 0.5
+"""Kept free for the response of the invocation, log lines and metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +30,21 @@ class Deadlines:
     """Moments of the monotonic clock, in seconds.
 
     Attributes:
-        send: No call of SendMessage goes on after it.
-        copy: No copy of a message, rejected or given up, goes on after it.
-        publish: No result is published or put aside after it.
-        answer_tasks: All is over but the answer of the invocation.
+        send: The last call of SendMessage is over.
+        copy: The last copy of a message, rejected or failed, is made.
+        publish: The last result is published, or in the queue for unpublished results.
+        complete_tasks: Only the response of the invocation is left.
     """
 
     send: float
     copy: float
     publish: float
-    answer_tasks: float
+    complete_tasks: float
 
     @classmethod
-    def of_invocation(cls, context: LambdaContext, clock: Clock, *, caller_waits: bool = False) -> Deadlines:
-        answer_tasks = clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _ENDING
-        publish = answer_tasks - (0 if caller_waits else _ANSWERING_TASKS)
-        copy = publish - _PUBLISHING
-        send = copy - (0 if caller_waits else _COPYING)
-        return cls(send=send, copy=copy, publish=publish, answer_tasks=answer_tasks)
+    def of_invocation(cls, context: LambdaContext, clock: Clock, *, synchronous: bool = False) -> Deadlines:
+        call = 0 if synchronous else MAX_CALL_SECONDS
+        complete_tasks = clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _END_SECONDS
+        publish = complete_tasks - call
+        copy = publish - 2 * MAX_CALL_SECONDS
+        return cls(send=copy - call, copy=copy, publish=publish, complete_tasks=complete_tasks)

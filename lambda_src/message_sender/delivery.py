@@ -1,4 +1,4 @@
-"""The one use case: a request in, what became of it out."""
+"""The use case: send the message of a request, and return the outcome."""
 
 from __future__ import annotations
 
@@ -29,27 +29,47 @@ if TYPE_CHECKING:
     from message_sender.retry import TimeBudget
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
-"""How far the producer's clock may be from ours before a message counts as expired."""
+"""The difference between a producer's clock and ours that does not count as expiry."""
 
 DeliveryOutcome: TypeAlias = Sent | Rejected | Deferred
 
 
 class Participant(Protocol):
-    """Sends a message once."""
+    """Sends a message in a single attempt."""
 
     def send_message(self, request: SendMessageRequest, *, timeout: float) -> Sent:
         """Send a message, or raise a `DeliveryError`."""
         ...
 
 
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts to send one message, added up.
+
+    Attributes:
+        count: Calls of SendMessage.
+        throttles: The number of these that were answered with 429.
+        send_seconds: Duration of the last call, None without a call.
+        started: When the last call began, by the monotonic clock.
+        waited: Whether the next call had to wait for the rate limiter.
+    """
+
+    count: int = 0
+    throttles: int = 0
+    send_seconds: float | None = None
+    maybe_delivered: bool = False
+    started: float = 0.0
+    waited: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What became of one request in this invocation.
+    """The outcome of one request in this invocation.
 
     Attributes:
         attempts: Calls of SendMessage.
-        throttles: How many of these were answered with 429.
-        send_seconds: What the last call took, None if there was none.
+        throttles: The number of these that were answered with 429.
+        send_seconds: Duration of the last call, None without a call.
     """
 
     parsed: ParsedRequest
@@ -65,7 +85,7 @@ class Delivery:
 
     @property
     def task_token(self) -> Secret | None:
-        """Of the task that waits for the outcome. An invalid request has one too, if it can be read."""
+        """The token of the task that waits for the outcome, also of an invalid request if it is readable."""
         return self.parsed.task_token
 
     def result(self, outcome: Outcome, origin: Origin) -> MessageResult:
@@ -85,7 +105,7 @@ class MessageSender:
     Args:
         participant: Must not retry by itself.
         random: Returns a number from 0 to 1, for jitter.
-        rate_limiter: Says when a call may be made. None: at once.
+        rate_limiter: None: calls never wait.
     """
 
     def __init__(
@@ -102,116 +122,98 @@ class MessageSender:
         self._rate_limiter = rate_limiter
 
     def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
-        """Send the message of a request. Never raises a `DeliveryError`: it is the outcome.
+        """Send the message of a request. Never raises a `DeliveryError`: it becomes the outcome.
 
         Args:
-            parsed: A request that is invalid is rejected without a call.
-            budget: Of this message, or shared by the messages of one chat.
+            parsed: An invalid request is rejected without a call.
+            budget: For this message, or shared by the messages of one chat.
         """
-        tries = _Tries()
+        attempts = _Attempts()
         request = parsed.request
+        outcome: DeliveryOutcome
         if isinstance(request, SendMessageRequest):
-            outcome = self._send(request, budget, tries)
+            outcome = self._send(request, budget, attempts)
         else:
             outcome = Rejected(request)
         return Delivery(
             parsed=parsed,
             outcome=outcome,
             completed_at=self._clock.now(),
-            attempts=tries.attempts,
-            throttles=tries.throttles,
-            send_seconds=tries.send_seconds,
+            attempts=attempts.count,
+            throttles=attempts.throttles,
+            send_seconds=attempts.send_seconds,
         )
 
-    def _send(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> DeliveryOutcome:
+    def _send(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> DeliveryOutcome:
         failure: RetryableError | None = None
         while True:
             try:
-                timeout = self._wait_for_turn(request, budget, tries)
-                return self._try(request, timeout, tries)
+                timeout = self._wait_for_slot(request, budget, attempts)
+                return self._attempt(request, timeout, attempts)
             except RejectedError as rejection:
-                return Rejected(rejection, tries.maybe_delivered)
+                return Rejected(rejection, attempts.maybe_delivered)
             except DeadlineExceededError as no_time:
-                return Deferred(failure or no_time, tries.maybe_delivered)
+                return Deferred(failure or no_time, attempts.maybe_delivered)
             except RetryableError as retryable:
                 failure = retryable
-            budget.note_failure(tries.started)
+            budget.note_failure(attempts.started)
             now = self._clock.monotonic()
-            delay = delay_before_retry(failure, tries.attempts, random=self._random)
+            delay = delay_before_retry(failure, attempts.count, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
-                return Deferred(failure, tries.maybe_delivered)
+                return Deferred(failure, attempts.maybe_delivered)
             self._clock.sleep(delay)
 
-    def _wait_for_turn(self, request: SendMessageRequest, budget: TimeBudget, tries: _Tries) -> float:
-        """Wait until the quota has room for a try, and return the seconds that the try may take.
+    def _wait_for_slot(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
+        """Wait for a slot of the rate limiter. Return the seconds that the attempt may take.
 
-        Where it has none in time, wait for as long as there was time all the same: an instance that gave its
-        batch back at once would take the next one at once, and so the slowest would take the most.
+        Without a slot in time, wait until the last moment all the same. An instance that returned its batch
+        at once would get the next one at once, and the slowest instance would get the most batches.
 
         Raises:
             ExpiredError: `ExpiresAt` is past, before or after the wait.
-            DeadlineExceededError: There is no time left for a try.
+            DeadlineExceededError: There is too little time for an attempt.
         """
-        self._refuse_expired(request)
-        timeout = self._time_for_a_try(budget)
+        timeout = self._time_for_attempt(request, budget)
         if self._rate_limiter is None:
             return timeout
         now = self._clock.monotonic()
-        latest = budget.latest_start(now, is_retry=tries.attempts > 0)
+        latest = budget.latest_start(now, is_retry=attempts.count > 0)
         wait = self._rate_limiter.reserve(now, latest=latest)
-        tries.had_to_wait = wait != 0.0
-        if not tries.had_to_wait:
+        attempts.waited = wait != 0.0
+        if not attempts.waited:
             return timeout
         self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
         if wait is None:
-            raise DeadlineExceededError("The quota leaves no room for a try in this invocation")
-        self._refuse_expired(request)
-        return self._time_for_a_try(budget)
+            raise DeadlineExceededError("The quota leaves no slot for an attempt in this invocation")
+        return self._time_for_attempt(request, budget)
 
-    def _time_for_a_try(self, budget: TimeBudget) -> float:
-        timeout = budget.attempt_timeout(self._clock.monotonic())
-        if timeout is None:
-            raise DeadlineExceededError("There is not enough time left in this invocation for a try")
-        return timeout
-
-    def _refuse_expired(self, request: SendMessageRequest) -> None:
+    def _time_for_attempt(self, request: SendMessageRequest, budget: TimeBudget) -> float:
         if is_expired(request, self._clock.now()):
             raise ExpiredError("ExpiresAt is past")
+        timeout = budget.attempt_timeout(self._clock.monotonic())
+        if timeout is None:
+            raise DeadlineExceededError("There is not enough time left in this invocation for an attempt")
+        return timeout
 
-    def _try(self, request: SendMessageRequest, timeout: float, tries: _Tries) -> Sent:
-        tries.started = self._clock.monotonic()
-        tries.attempts += 1
+    def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
+        attempts.started = self._clock.monotonic()
+        attempts.count += 1
         try:
             sent = self._participant.send_message(request, timeout=timeout)
         except DeliveryError as error:
-            tries.maybe_delivered = tries.maybe_delivered or error.maybe_delivered
+            attempts.maybe_delivered = attempts.maybe_delivered or error.maybe_delivered
             if isinstance(error, ThrottledError):
-                tries.throttles += 1
+                attempts.throttles += 1
                 if self._rate_limiter is not None:
-                    self._rate_limiter.throttled(
-                        self._clock.monotonic(), sent_at=tries.started, retry_after=error.retry_after
+                    self._rate_limiter.on_throttled(
+                        self._clock.monotonic(), sent_at=attempts.started, retry_after=error.retry_after
                     )
             raise
-        else:
-            if self._rate_limiter is not None:
-                self._rate_limiter.accepted(had_to_wait=tries.had_to_wait)
-            return sent
         finally:
-            tries.send_seconds = self._clock.monotonic() - tries.started
-
-
-@dataclass(slots=True)
-class _Tries:
-    """What the tries of one message add up to."""
-
-    attempts: int = 0
-    throttles: int = 0
-    started: float = 0.0
-    """The last one, by the monotonic clock."""
-    send_seconds: float | None = None
-    maybe_delivered: bool = False
-    had_to_wait: bool = False
-    """The next one, for the quota's sake."""
+            attempts.send_seconds = self._clock.monotonic() - attempts.started
+        if self._rate_limiter is not None:
+            self._rate_limiter.on_accepted(waited=attempts.waited)
+        return sent
 
 
 def is_expired(request: SendMessageRequest, now: datetime) -> bool:

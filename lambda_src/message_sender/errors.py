@@ -1,38 +1,39 @@
 """The errors of the function, as a tree.
 
 MessageSenderError
-├── UnsupportedEventError         the event comes from no source that the function knows
+├── UnsupportedEventError         the event is from no event source that the function knows
 ├── InternalError                 a defect of the function itself
 ├── AwsCallError                  a call of EventBridge, SQS or Step Functions failed
-├── PredecessorPendingError                 an earlier message of the same chat is not done yet
-├── ResultNotPublishedError       the result of a message is safe nowhere
+├── PredecessorPendingError       an earlier message of the same chat is not finished
+├── ResultNotPublishedError       the result is neither on the bus nor in the queue for unpublished results
 └── DeliveryError                 a message was not sent
-    ├── RejectedError             ... and cannot be sent as it is
-    │   ├── InvalidRequestError       our validation
+    ├── RejectedError             ... and never can be
+    │   ├── InvalidRequestError       the request breaks a rule of the contract
     │   ├── ServiceValidationError    400
     │   ├── AccessDeniedError         403
     │   ├── ExpiredError              ExpiresAt is past; no call was made
-    │   ├── ProcessingRejectedError   200, but the service says REJECTED or FAILED
+    │   ├── ProcessingRejectedError   200, but the body says REJECTED or FAILED
     │   └── UnexpectedResponseError   any other 3xx or 4xx
     └── RetryableError            ... and may be sent later
         ├── ThrottledError            429
         ├── ServiceUnavailableError   5xx, 408, 425, or a 2xx without a valid body
         ├── ConnectionFailedError     DNS, TLS, refused, reset, timeout
-        └── DeadlineExceededError     not enough time left to try
+        └── DeadlineExceededError     too little time left for an attempt
 
-The names below `RejectedError` and `RetryableError` are public: state machines match them, and without
-`Error` they are the codes of the result event. No text of an error ever holds a token or message text.
+The names below `RejectedError` and `RetryableError` are public. State machines match them; without `Error`
+they are the codes of the result event. No error text contains a token or message text.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ERROR_NAME: Final = re.compile(r"[A-Za-z.]{1,80}")
+SERVER_ERRORS: Final = range(500, 1000)
 
 
 class MessageSenderError(Exception):
@@ -40,11 +41,11 @@ class MessageSenderError(Exception):
 
 
 class UnsupportedEventError(MessageSenderError):
-    """The event comes from no source that the function knows."""
+    """The event is from no event source that the function knows."""
 
 
 class InternalError(MessageSenderError):
-    """A defect of the function itself, told without the text of its cause, which could hold anything."""
+    """A defect of the function itself. The text names the type of the cause, which could quote a message."""
 
     defect: BaseException | None = None
 
@@ -60,7 +61,7 @@ class AwsCallError(MessageSenderError):
     """A call of EventBridge, SQS or Step Functions failed."""
 
     def __init__(self, operation: str, *, name: str, http_status: int | None) -> None:
-        # The name comes from the service, and goes to the log
+        # The service chooses the name, and the log shows it
         self.name = name if _ERROR_NAME.fullmatch(name) else "UnknownError"
         super().__init__(f"{operation} failed: {self.name} ({http_status or 'no response'})")
         self.operation = operation
@@ -69,20 +70,25 @@ class AwsCallError(MessageSenderError):
     @property
     def retryable(self) -> bool:
         """Whether the same call may succeed a moment later."""
-        return (
-            self.http_status is None
-            or self.http_status in {408, 425, 429}
-            or self.http_status >= 500  # noqa: PLR2004  # the HTTP class of server errors
-            or "Throttl" in self.name
-        )
+        status = self.http_status
+        passing = status is None or status in {408, 425, 429} or status in SERVER_ERRORS
+        return passing or "Throttl" in self.name
 
 
 class PredecessorPendingError(MessageSenderError):
-    """An earlier message of the same chat is not done yet."""
+    """An earlier message of the same chat is not finished."""
 
 
 class ResultNotPublishedError(MessageSenderError):
-    """The result of a message is neither on the bus nor in the unpublished-results queue."""
+    """The result is neither on the bus nor in the queue for unpublished results."""
+
+
+class CallFacts(TypedDict, total=False):
+    """The attributes of a `DeliveryError` besides its reason."""
+
+    http_status: int | None
+    request_id: str | None
+    maybe_delivered: bool
 
 
 class DeliveryError(MessageSenderError):
@@ -90,24 +96,17 @@ class DeliveryError(MessageSenderError):
 
     Attributes:
         reason: For people. Names fields and rules, never values.
-        http_status: What the Participant Service answered, None without an answer.
-        request_id: The service's own id of the call.
-        maybe_delivered: Whether this very try may have reached the chat all the same.
+        http_status: The status of the Participant Service's answer, None without an answer.
+        request_id: The service's id of the call.
+        maybe_delivered: Whether this attempt may have reached the chat although it failed.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        http_status: int | None = None,
-        request_id: str | None = None,
-        maybe_delivered: bool = False,
-    ) -> None:
+    def __init__(self, reason: str, **facts: Unpack[CallFacts]) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.http_status = http_status
-        self.request_id = request_id
-        self.maybe_delivered = maybe_delivered
+        self.http_status = facts.get("http_status")
+        self.request_id = facts.get("request_id")
+        self.maybe_delivered = facts.get("maybe_delivered", False)
 
     @property
     def code(self) -> str:
@@ -116,7 +115,7 @@ class DeliveryError(MessageSenderError):
 
 
 class RejectedError(DeliveryError):
-    """The message cannot be sent as it is."""
+    """The message can never be sent."""
 
 
 class InvalidRequestError(RejectedError):
@@ -136,32 +135,22 @@ class ExpiredError(RejectedError):
 
 
 class ProcessingRejectedError(RejectedError):
-    """The service answered 200 and said in the body that the message was not delivered."""
+    """The service answered 200, and its body says that the message was not delivered."""
 
 
 class UnexpectedResponseError(RejectedError):
-    """The service answered with a status that its documentation does not name."""
+    """The service answered with a status that its documentation does not list."""
 
 
 class RetryableError(DeliveryError):
     """The message may be sent later.
 
     Attributes:
-        retry_after: Seconds that the service asked to wait, None where it asked for nothing.
+        retry_after: Seconds that the service asked to wait, None if it did not ask.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        http_status: int | None = None,
-        request_id: str | None = None,
-        maybe_delivered: bool = False,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(
-            reason, http_status=http_status, request_id=request_id, maybe_delivered=maybe_delivered
-        )
+    def __init__(self, reason: str, *, retry_after: float | None = None, **facts: Unpack[CallFacts]) -> None:
+        super().__init__(reason, **facts)
         self.retry_after = retry_after
 
 
@@ -174,27 +163,27 @@ class ServiceUnavailableError(RetryableError):
 
 
 class ConnectionFailedError(RetryableError):
-    """There was no whole answer.
+    """The function received no complete answer.
 
     Attributes:
-        connection_lost: The connection broke while it was in use, as a kept-alive one does that the
-            other side had closed. A new connection is worth a try at once.
+        connection_lost: The connection broke while in use. The service may have closed it while it was idle,
+            so an attempt over a new connection is worthwhile at once.
     """
 
-    def __init__(self, reason: str, *, maybe_delivered: bool = False, connection_lost: bool = False) -> None:
-        super().__init__(reason, maybe_delivered=maybe_delivered)
+    def __init__(self, reason: str, *, connection_lost: bool = False, **facts: Unpack[CallFacts]) -> None:
+        super().__init__(reason, **facts)
         self.connection_lost = connection_lost
 
 
 class DeadlineExceededError(RetryableError):
-    """The time that is left does not suffice for a try."""
+    """The invocation has too little time left for an attempt."""
 
 
 def aws_error_name(headers: Mapping[str, str], body: Mapping[str, Any] | None) -> str:
-    """Return the name of the error in a service's answer, empty if there is none. The service chooses it.
+    """Return the error name in a service's answer, empty if it has none. The text is the service's choice.
 
-    `Denied` also from `com.example#Denied:http://internal/`. Sources: Smithy's specification, "AWS restJson1
-    protocol" and "AWS JSON 1.1 protocol", "Operation error serialization".
+    Returns `Denied` also for `com.example#Denied:http://internal/`. Sources: Smithy's specification, "AWS
+    restJson1 protocol" and "AWS JSON 1.1 protocol", "Operation error serialization".
     """
     fields = body or {}
     for text in (headers.get("x-amzn-errortype"), *map(fields.get, ("__type", "code", "Code"))):

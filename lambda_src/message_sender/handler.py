@@ -1,14 +1,14 @@
-"""The entry point that the Lambda runtime imports. Everything is made at init, once."""
+"""The entry point that the Lambda runtime imports. It builds everything once, at init."""
 
 from __future__ import annotations
 
 import gc
 import os
 
-# What is imported stays. Looking through it for garbage, now and later, is a fourteenth of a cold start.
+# Imported objects are never freed. Keeping the garbage collector off them saves 7 % of a cold start.
 gc.disable()
 
-from message_sender.application import create_handler  # noqa: E402
+from message_sender.application import create_handler  # noqa: E402  # after gc.disable
 
 lambda_handler = create_handler(os.environ)
 

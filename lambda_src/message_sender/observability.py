@@ -1,4 +1,4 @@
-"""Log lines, metrics and traces of the function. They hold ids and codes, never a token or message text."""
+"""Log lines, metrics and traces. They contain ids and codes, never a token or message text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from message_sender.errors import (
-    AwsCallError,
-    InternalError,
-    MessageSenderError,
-    UnsupportedEventError,
-)
+from message_sender.errors import AwsCallError, InternalError, MessageSenderError, UnsupportedEventError
 from message_sender.result import Failed, Rejected, Sent
 
 if TYPE_CHECKING:
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
-# Characters that steer a terminal, split a line or hide text. JSON escapes the other controls.
+# Characters that control a terminal, split a line or hide text. JSON escapes the rest of them.
 _UNSAFE: Final = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -40,9 +35,9 @@ _METRICS: Final = {Sent: "MessagesSent", Rejected: "MessagesRejected", Failed: "
 
 
 def log_line(record: object) -> str:
-    """Write a record of the log as one line of JSON that any terminal shows as it is.
+    """Format a log record as one line of JSON that is safe to show in a terminal.
 
-    Half of a surrogate pair becomes U+FFFD: it cannot be encoded.
+    Half of a surrogate pair cannot be encoded and becomes U+FFFD.
     """
     line = json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False)
     line = _SURROGATE.sub("\ufffd", line)
@@ -50,23 +45,23 @@ def log_line(record: object) -> str:
 
 
 class Telemetry:
-    """What the function says of itself. For the main thread only: Powertools' metrics have no lock."""
+    """Reports what happens. For the main thread only: the metrics of Powertools have no lock."""
 
     def __init__(self, *, logger: Logger, metrics: Metrics, tracer: Tracer | None) -> None:
         self._logger = logger
         self._metrics = metrics
         self._tracer = tracer
 
-    def event_source(self, name: EventSource) -> None:
-        """Set what invoked the function: a dimension of every metric of this invocation.
+    def set_event_source(self, name: EventSource) -> None:
+        """Make the event source a dimension of every metric of this invocation.
 
-        Each is counted without it, too: an alarm looks at one metric, not at one for each event source.
+        Each metric is also counted without it: an alarm watches one metric, not one for each source.
         """
         self._metrics.add_dimension(name="EventSource", value=name)
         self._metrics.add_dimensions(service=self._metrics.service)
 
-    def ended(self, result: MessageResult, delivery: Delivery) -> None:
-        """Tell of a message that has an outcome: one log line."""
+    def on_outcome(self, result: MessageResult, delivery: Delivery) -> None:
+        """Report a message that has an outcome: one log line."""
         metric = _METRICS[type(result.outcome)]
         self._count(metric)
         if result.code is not None:
@@ -75,11 +70,9 @@ class Telemetry:
             ) as by_code:
                 by_code.add_dimension(name="service", value=self._metrics.service)
                 by_code.add_dimension(name="Code", value=result.code)
-        self._note_attempts(delivery)
+        self._count_attempts(delivery)
         latency = result.completed_at - result.origin.accepted_at
-        self._metrics.add_metric(
-            name="EndToEndLatency", unit=MetricUnit.Milliseconds, value=latency.total_seconds() * 1000
-        )
+        self._add_seconds("EndToEndLatency", latency.total_seconds())
         outcome, ids = result.outcome, _ids(result.origin, delivery)
         if isinstance(outcome, Sent):
             if outcome.is_malformed:
@@ -88,45 +81,40 @@ class Telemetry:
         else:
             self._logger.warning("Message ended", outcome=result.name, **_error(outcome.error), **ids)
 
-    def not_delivered_yet(self, origin: Origin, delivery: Delivery | None, error: RetryableError) -> None:
-        """Tell of a message that may be sent later. Without a delivery it was not tried."""
-        self._count("MessagesRetried")
-        if delivery is not None:
-            self._note_attempts(delivery)
-        self._logger.warning("Message not delivered yet", **_error(error), **_ids(origin, delivery))
+    def on_deferred(self, origin: Origin, delivery: Delivery | None, error: RetryableError) -> None:
+        """Report a message that may be sent later. Without a delivery there was no attempt."""
+        self._count_retry(delivery)
+        self._logger.warning("Message deferred", **_error(error), **_ids(origin, delivery))
 
-    def copy_failed(self, origin: Origin, delivery: Delivery | None, error: AwsCallError) -> None:
-        """Tell of a message, rejected or given up, that could not be copied. It comes back."""
-        self._count("MessagesRetried")
+    def on_enqueued(self, origin: Origin, delivery: Delivery, error: RetryableError) -> None:
+        """Report a message of an event that is in the messages queue now, for a retry."""
+        self._count_retry(delivery)
+        self._logger.warning("Message enqueued for retry", **_error(error), **_ids(origin, delivery))
+
+    def on_copy_failed(self, origin: Origin, delivery: Delivery | None, error: AwsCallError) -> None:
+        """Report a rejected or failed message that could not be copied. It is redelivered."""
+        self._count_retry(delivery)
         keys = _ids(origin, delivery)
-        if delivery is not None:
-            self._note_attempts(delivery)
-            if not isinstance(delivery.outcome, Sent):
-                keys |= _error(delivery.outcome.error)
+        if delivery is not None and not isinstance(delivery.outcome, Sent):
+            keys |= _error(delivery.outcome.error)
         self._logger.error("Copy not made", failure=str(error), **keys)
 
-    def handed_over(self, origin: Origin, delivery: Delivery, error: RetryableError) -> None:
-        """Tell of a message of an event that is in the queue now, to be tried again."""
-        self._count("MessagesRetried")
-        self._note_attempts(delivery)
-        self._logger.warning("Message handed over to the queue", **_error(error), **_ids(origin, delivery))
-
-    def delay_failed(self, error: BaseException) -> None:
-        """Tell of messages that come back later than they should: when their visibility timeout ends."""
+    def on_visibility_not_changed(self, error: BaseException) -> None:
+        """Report messages that are redelivered later than planned, when their visibility timeout ends."""
         self._logger.warning("Visibility not changed", failure=_failure(error))
 
-    def publish_failed(self, origin: Origin) -> None:
-        """Tell of a result that neither the bus nor the queue took."""
+    def on_publish_failed(self, origin: Origin) -> None:
+        """Report a result that is neither on the bus nor in the queue for unpublished results."""
         self._count("ResultPublishFailures")
         self._logger.error("Result not published", **_ids(origin, None))
 
-    def task_not_answered(self, origin: Origin, error: BaseException) -> None:
-        """Tell of a task that waits on, though its message has an outcome, until it times out."""
+    def on_task_not_completed(self, origin: Origin, error: BaseException) -> None:
+        """Report a task that waits on until it times out, although its message has an outcome."""
         self._count("TaskCallbackFailures")
         self._logger.error("Task not answered", failure=_failure(error), **_ids(origin, None))
 
-    def unhandled(self, error: BaseException, *, origin: Origin | None = None) -> None:
-        """Tell of a defect: where it is, and not what the error says, which could hold anything."""
+    def on_defect(self, error: BaseException, *, origin: Origin | None = None) -> None:
+        """Report a defect by its place. The text of the error is left out: it could quote a message."""
         self._count("UnhandledErrors")
         if isinstance(error, InternalError) and error.defect is not None:
             error = error.defect
@@ -141,21 +129,21 @@ class Telemetry:
         )
 
     @contextmanager
-    def defects_told(self) -> Iterator[None]:
-        """Let errors that are meant for the caller pass. Tell of any other, and raise an `InternalError`."""
+    def defects_reported(self) -> Iterator[None]:
+        """Let errors that are meant for the caller pass. Report any other and raise an `InternalError`."""
         try:
             yield
         except UnsupportedEventError as error:
-            self.unhandled(error)
+            self.on_defect(error)
             raise
         except MessageSenderError:
             raise
-        except Exception as defect:  # noqa: BLE001  # any defect is told by type and place alone
-            self.unhandled(defect)
+        except Exception as defect:  # noqa: BLE001  # reported by its type and place alone
+            self.on_defect(defect)
             raise InternalError.caused_by(defect) from None
 
     def in_this_trace(self, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-        """Return a function that, in another thread, traces under the segment that is current here."""
+        """Return the function for another thread, where it traces under the segment that is current now."""
         if self._tracer is None:
             return function
         recorder: Any = self._tracer.provider
@@ -168,18 +156,24 @@ class Telemetry:
 
         return traced
 
-    def _note_attempts(self, delivery: Delivery) -> None:
+    def _count_retry(self, delivery: Delivery | None) -> None:
+        self._count("MessagesRetried")
+        if delivery is not None:
+            self._count_attempts(delivery)
+
+    def _count_attempts(self, delivery: Delivery) -> None:
         if delivery.attempts:
             self._count("SendAttempts", delivery.attempts)
         if delivery.throttles:
             self._count("Throttles", delivery.throttles)
         if delivery.send_seconds is not None:
-            self._metrics.add_metric(
-                name="SendLatency", unit=MetricUnit.Milliseconds, value=delivery.send_seconds * 1000
-            )
+            self._add_seconds("SendLatency", delivery.send_seconds)
 
     def _count(self, name: str, value: int = 1) -> None:
         self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+    def _add_seconds(self, name: str, value: float) -> None:
+        self._metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=value * 1000)
 
 
 def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:
@@ -199,7 +193,7 @@ def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:
 
 
 def _failure(error: BaseException) -> str:
-    """Say what failed: of a defect the type alone, since its text could hold anything."""
+    """Describe a failure. Of a defect, only the type: its text could quote a message."""
     return str(error) if isinstance(error, AwsCallError) else type(error).__name__
 
 
@@ -213,7 +207,7 @@ def _error(error: DeliveryError) -> dict[str, Any]:
 
 
 class TracedParticipant:
-    """A participant whose every call is a subsegment, without the message and without the answer."""
+    """A participant that records each call as a subsegment, without the message and the answer."""
 
     def __init__(self, participant: Participant, *, tracer: Tracer) -> None:
         self._participant = participant
@@ -223,8 +217,7 @@ class TracedParticipant:
         with self._recorder.in_subsegment("SendMessage", namespace="remote") as subsegment:
             try:
                 return self._participant.send_message(request, timeout=timeout)
-            except Exception as error:  # noqa: BLE001  # raised again below
-                # Not from in here: X-Ray would record the text of whatever leaves the block.
+            except Exception as error:  # noqa: BLE001  # raised outside the block: X-Ray records its text here
                 failure = error
                 subsegment.put_annotation("Error", type(error).__name__)
         raise failure

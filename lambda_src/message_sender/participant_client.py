@@ -1,7 +1,7 @@
-"""SendMessage of the Amazon Connect Participant Service, one try at a time, over one urllib3 pool.
+"""SendMessage of the Amazon Connect Participant Service, one attempt at a time, over one urllib3 pool.
 
-The call is not signed: the connection token is its only authentication. Source: the Participant Service's
-API reference, "SendMessage".
+The call is not signed: the connection token is the only credential it needs. Source: Participant Service API
+reference, "SendMessage".
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from http import HTTPStatus
 from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,19 +23,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from message_sender import __version__
-from message_sender.errors import (
-    AccessDeniedError,
-    ConnectionFailedError,
-    ProcessingRejectedError,
-    RejectedError,
-    RetryableError,
-    ServiceUnavailableError,
-    ServiceValidationError,
-    ThrottledError,
-    UnexpectedResponseError,
-    aws_error_name,
-)
+from message_sender import __version__, errors
+from message_sender.errors import ConnectionFailedError, aws_error_name
 from message_sender.request import read_time
 from message_sender.response_body import read_body
 from message_sender.result import Sent
@@ -55,32 +45,26 @@ _NOT_DELIVERED: Final = frozenset({"REJECTED", "FAILED"})
 
 _ACCESS_DENIED: Final = (
     "The connection token was refused. Possible causes: the chat has ended; the token is older than a day; "
-    "it is a participant token; the participant never connected or has disconnected; the chat lives in "
-    "another Region. Remedy: make a new connection with the participant token; if that fails too, the chat "
-    "is over"
+    "it is a participant token; the participant never connected or has disconnected; the chat is in another "
+    "Region. Remedy: create a new connection with the participant token. If that fails too, the chat is over"
 )
 _SERVICE_VALIDATION: Final = (
     "The service found the request invalid. A common cause: the content type is not among the "
-    "SupportedMessagingContentTypes that the chat was started with"
+    "SupportedMessagingContentTypes of the chat"
 )
-
 _CONFLICT: Final = (
-    "The service answered with status 409, which its documentation does not name for SendMessage. A possible "
+    "The service answered with status 409, which its documentation does not list for SendMessage. A possible "
     "cause is the state of the contact: it has ended, or is being transferred"
 )
 
-# Nothing but these names, numbers and ids is passed on of an answer: the service may quote the message.
+# The function passes on only these names, numbers and ids of an answer: the service may quote the message.
 # Source: the service model of `connectparticipant`.
-_MODELLED_ERRORS: Final = frozenset(
-    {
-        "AccessDeniedException",
-        "ConflictException",
-        "InternalServerException",
-        "ResourceNotFoundException",
-        "ServiceQuotaExceededException",
-        "ThrottlingException",
-        "ValidationException",
-    }
+_DOCUMENTED_ERRORS: Final = frozenset(
+    f"{name}Exception"
+    for name in (
+        *("AccessDenied", "Conflict", "InternalServer", "ResourceNotFound"),
+        *("ServiceQuotaExceeded", "Throttling", "Validation"),
+    )
 )
 _PROCESSING_STATUSES: Final = frozenset({"PROCESSING", *_NOT_DELIVERED})
 _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9-]{1,256}")
@@ -90,8 +74,9 @@ _REQUEST_ID: Final = re.compile(
 )
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
-_LONGEST_RETRY_AFTER: Final = 900.0
-"""Seconds. The API passes the number on, and a longer one could carry digits of the message."""
+_MAX_RETRY_AFTER: Final = 900.0
+"""Seconds. The API passes the number on, and a longer one could contain digits of the message."""
+_MAYBE_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
 class _Answer(NamedTuple):
@@ -106,16 +91,12 @@ class _Answer(NamedTuple):
         return value if _REQUEST_ID.fullmatch(value) else None
 
     @property
-    def error_name(self) -> str:
-        return aws_error_name(self.headers, self.body)
-
-    @property
     def retry_after(self) -> float | None:
-        """The seconds that the service asks to wait: `x-amz-retry-after` has milliseconds."""
+        """The seconds that the service asks to wait. `x-amz-retry-after` is in milliseconds."""
         for header, unit in (("x-amz-retry-after", 0.001), ("Retry-After", 1.0)):
             value = self.headers.get(header, "").strip()
             if _WHOLE_NUMBER.fullmatch(value):
-                return min(int(value) * unit, _LONGEST_RETRY_AFTER)
+                return min(int(value) * unit, _MAX_RETRY_AFTER)
         return None
 
 
@@ -123,33 +104,29 @@ class ParticipantClient:
     """Sends messages to one Participant Service.
 
     Args:
-        pools: Has a connection for each thread that sends. It must not retry by itself.
+        pools: Has a connection for each thread that sends. Must not retry by itself.
         endpoint: The service's URL without a trailing slash.
         monotonic: Returns seconds that never run backwards.
     """
 
     def __init__(
-        self,
-        *,
-        pools: urllib3.PoolManager,
-        endpoint: str,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, *, pools: urllib3.PoolManager, endpoint: str, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._monotonic = monotonic
         self._pool = pools.connection_from_url(endpoint)
         self._path = f"{urllib3.util.parse_url(endpoint).path or ''}{_PATH}"
 
     def send_message(self, request: SendMessageRequest, *, timeout: float) -> Sent:
-        """Send a message once, and follow no redirect.
+        """Send a message in one attempt, and follow no redirect.
 
         Args:
-            request: The message. Its ClientToken makes a repeat of the call harmless.
-            timeout: Seconds in all, of which at most 1 to connect, and 5 to wait for each piece of the
-                answer. Only a slow name server, headers that trickle in, or a name with several addresses of
-                which none answers, a second for each, can make it longer.
+            request: The message. Its ClientToken makes a repeated call harmless.
+            timeout: Seconds in all. At most 1 to connect, and 5 to wait for each piece of the answer. Only a
+                slow name server, headers that trickle in, or a name with several addresses that do not
+                answer, a second for each, can take longer.
 
         Raises:
-            RejectedError: The message cannot be sent as it is.
+            RejectedError: The message can never be sent.
             RetryableError: The message may be sent later.
         """
         return _read_outcome(self._call(request, timeout))
@@ -173,7 +150,7 @@ class ParticipantClient:
                 preload_content=False,
                 decode_content=False,
             )
-            if response.status >= 200:  # noqa: PLR2004  # the HTTP class of success
+            if response.status >= HTTPStatus.OK:
                 data = read_body(response, deadline=deadline, monotonic=self._monotonic)
                 return _Answer(response.status, response.headers, data is None, _json_object(data or b""))
             # Informational: the real answer is still to come, and no other request may read it
@@ -183,7 +160,7 @@ class ParticipantClient:
             )
         except HTTPError as error:
             failure = _connection_failed(error)
-        # Not in the block above: the error of urllib3 can hold what the service sent
+        # Outside the block above: the error of urllib3 can quote the answer
         raise failure
 
 
@@ -204,19 +181,19 @@ def _connection_failed(error: HTTPError) -> ConnectionFailedError:
     if isinstance(error, ReadTimeoutError):
         return ConnectionFailedError("The service did not answer in time", maybe_delivered=True)
     return ConnectionFailedError(
-        f"The connection broke before there was a whole answer: {cause}",
+        f"The connection broke before the answer was complete: {cause}",
         maybe_delivered=True,
         connection_lost=isinstance(error, ProtocolError),
     )
 
 
 def _read_outcome(answer: _Answer) -> Sent:
-    if not 200 <= answer.status < 300:  # noqa: PLR2004  # the HTTP class of success
+    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         raise _error(answer)
     body = answer.body or {}
     message_id = body.get("Id")
     if not isinstance(message_id, str) or not message_id:
-        raise ServiceUnavailableError(
+        raise errors.ServiceUnavailableError(
             "The service answered without a valid body",
             http_status=answer.status,
             request_id=answer.request_id,
@@ -226,7 +203,7 @@ def _read_outcome(answer: _Answer) -> Sent:
     status = metadata.get("MessageProcessingStatus") if isinstance(metadata, dict) else None
     known_status = status if isinstance(status, str) and status in _PROCESSING_STATUSES else None
     if known_status in _NOT_DELIVERED:
-        raise ProcessingRejectedError(
+        raise errors.ProcessingRejectedError(
             f"The service took the message and did not deliver it: MessageProcessingStatus is {known_status}",
             http_status=answer.status,
             request_id=answer.request_id,
@@ -243,26 +220,22 @@ def _read_outcome(answer: _Answer) -> Sent:
     )
 
 
-def _error(answer: _Answer) -> RejectedError | RetryableError:
-    status, name = answer.status, answer.error_name
-    facts: dict[str, Any] = {"http_status": status, "request_id": answer.request_id}
-    named = f" ({name})" if name in _MODELLED_ERRORS else ""
-    if status == 429 or "Throttl" in name:  # noqa: PLR2004
-        return ThrottledError(
-            f"The quota of SendMessage is used up for now{named}", retry_after=answer.retry_after, **facts
-        )
+def _error(answer: _Answer) -> errors.RejectedError | errors.RetryableError:
+    status, name = answer.status, aws_error_name(answer.headers, answer.body)
+    facts: errors.CallFacts = {"http_status": status, "request_id": answer.request_id}
+    named = f" ({name})" if name in _DOCUMENTED_ERRORS else ""
+    if status == HTTPStatus.TOO_MANY_REQUESTS or "Throttl" in name:
+        reason = f"The quota of SendMessage is used up for now{named}"
+        return errors.ThrottledError(reason, retry_after=answer.retry_after, **facts)
+    is_bad_request = status == HTTPStatus.BAD_REQUEST
     # The part of a 400 that was cut off may have named a throttle
-    if status >= 500 or status in {408, 425} or (status == 400 and answer.is_cut_off):  # noqa: PLR2004
-        return ServiceUnavailableError(
-            f"The service failed with status {status}{named}",
-            retry_after=answer.retry_after,
-            maybe_delivered=True,
-            **facts,
-        )
-    if status == 403 or (status == 400 and name == "AccessDeniedException"):  # noqa: PLR2004
-        return AccessDeniedError(f"{_ACCESS_DENIED}{named}", **facts)
-    if status == 400:  # noqa: PLR2004
-        return ServiceValidationError(f"{_SERVICE_VALIDATION}{named}", **facts)
-    if status == 409:  # noqa: PLR2004
-        return UnexpectedResponseError(f"{_CONFLICT}{named}", **facts)
-    return UnexpectedResponseError(f"The service answered with status {status}{named}", **facts)
+    if status in errors.SERVER_ERRORS or status in _MAYBE_LATER or (is_bad_request and answer.is_cut_off):
+        reason, facts["maybe_delivered"] = f"The service failed with status {status}{named}", True
+        return errors.ServiceUnavailableError(reason, retry_after=answer.retry_after, **facts)
+    if status == HTTPStatus.FORBIDDEN or (is_bad_request and name == "AccessDeniedException"):
+        return errors.AccessDeniedError(f"{_ACCESS_DENIED}{named}", **facts)
+    if is_bad_request:
+        return errors.ServiceValidationError(f"{_SERVICE_VALIDATION}{named}", **facts)
+    if status == HTTPStatus.CONFLICT:
+        return errors.UnexpectedResponseError(f"{_CONFLICT}{named}", **facts)
+    return errors.UnexpectedResponseError(f"The service answered with status {status}{named}", **facts)

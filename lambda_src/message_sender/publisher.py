@@ -3,69 +3,53 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws.client import LONGEST_CALL, tries
+from message_sender.aws.client import MAX_CALL_SECONDS
 from message_sender.errors import AwsCallError
 from message_sender.result import RESULT_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from message_sender.aws.client import AwsApi
-    from message_sender.clock import Clock
+    from message_sender.aws.client import AwsClient
     from message_sender.queues import Queues
     from message_sender.result import MessageResult
 
-_ENTRIES_A_CALL: Final = 10
-"""The most that PutEvents takes. Source: EventBridge API reference, "PutEvents"."""
+_MAX_ENTRIES: Final = 10
+"""Of one call. Source: EventBridge API reference, "PutEvents"."""
 
 
 class Publisher:
-    """Publishes results on the event bus, and keeps in a queue what the bus does not take.
+    """Publishes results on the event bus, and keeps in a queue the ones that EventBridge does not accept."""
 
-    Args:
-        events: The EventBridge API.
-        random: Returns a number from 0 to 1, for jitter.
-    """
-
-    def __init__(
-        self,
-        *,
-        events: AwsApi,
-        event_bus_name: str,
-        queues: Queues,
-        clock: Clock,
-        random: Callable[[], float],
-    ) -> None:
+    def __init__(self, *, events: AwsClient, event_bus_name: str, queues: Queues) -> None:
         self._events = events
         self._event_bus_name = event_bus_name
         self._queues = queues
-        self._clock = clock
-        self._random = random
 
     def publish(self, results: Sequence[MessageResult], *, until: float) -> list[bool]:
         """Publish results. Return for each whether it is on the bus or in the unpublished-results queue.
 
-        Publishing never sends a message again: it is tried three times at most, then the queue keeps the
-        result.
+        A result that cannot be published does not cause its message to be sent again: after three attempts
+        the queue keeps it.
 
         Args:
-            until: The moment of the monotonic clock at which this must be over.
+            until: The moment of the monotonic clock by which this must be over.
         """
         entries = [self._entry(result) for result in results]
         safe: list[bool] = []
-        for start in range(0, len(entries), _ENTRIES_A_CALL):
-            safe += self._publish_ten(entries[start : start + _ENTRIES_A_CALL], until)
+        for start in range(0, len(entries), _MAX_ENTRIES):
+            safe += self._publish_ten(entries[start : start + _MAX_ENTRIES], until)
         return safe
 
     def _publish_ten(self, entries: list[dict[str, str]], until: float) -> list[bool]:
-        # One call's time is left for the queue, or an outage of the bus would have messages sent again.
-        attempts = tries(clock=self._clock, random=self._random, until=until - LONGEST_CALL)
-        taken = put_events(entries, events=self._events, attempts=attempts)
-        pending = {index: entry for index, entry in enumerate(entries) if not taken[index]}
+        # The queue needs time for one call. Without it, an outage of EventBridge would repeat messages.
+        accepted = put_events(entries, events=self._events, until=until - MAX_CALL_SECONDS)
+        pending = {index: entry for index, entry in enumerate(entries) if not accepted[index]}
         if not pending:
-            return taken
+            return accepted
         unpublished = [
             {"Id": str(index), "MessageBody": json.dumps(entry)} for index, entry in pending.items()
         ]
@@ -81,41 +65,32 @@ class Publisher:
         }
 
 
-def put_events(
-    entries: Sequence[Mapping[str, str]], *, events: AwsApi, attempts: Iterable[int]
-) -> list[bool]:
-    """Put entries, at most ten, on their bus. Return for each whether EventBridge took it.
-
-    What it did not take is offered again, as often as there are attempts.
+def put_events(entries: Sequence[Mapping[str, str]], *, events: AwsClient, until: float) -> list[bool]:
+    """Put at most ten entries on their bus. Return for each whether EventBridge accepted it.
 
     Args:
-        attempts: See `tries`.
+        until: The moment of the monotonic clock by which this must be over.
     """
     pending = dict(enumerate(entries))
-    for _ in attempts:
-        try:
-            answer = events.call("PutEvents", {"Entries": list(pending.values())})
-        except AwsCallError as error:
-            if not error.retryable:
-                break
-        else:
-            pending = _refused(pending, answer)
-        if not pending:
-            break
+
+    def remaining(answer: Mapping[str, Any]) -> dict[str, Any] | None:
+        nonlocal pending
+        pending = _refused(pending, answer)
+        return {"Entries": list(pending.values())} if pending else None
+
+    with suppress(AwsCallError):
+        events.call("PutEvents", {"Entries": list(entries)}, until=until, remaining=remaining)
     return [index not in pending for index in range(len(entries))]
 
 
 def _refused(
     pending: Mapping[int, Mapping[str, str]], answer: Mapping[str, Any]
 ) -> dict[int, Mapping[str, str]]:
-    """Return the entries that EventBridge did not take: its answer has one place for each, in order."""
-    answers = answer.get("Entries")
-    taken = [
-        isinstance(entry, dict) and bool(entry.get("EventId"))
-        for entry in (answers if isinstance(answers, list) else [])
+    """Return the entries that EventBridge did not accept. Its answer has one item for each, in order."""
+    items = answer.get("Entries")
+    accepted = [
+        isinstance(item, dict) and bool(item.get("EventId"))
+        for item in (items if isinstance(items, list) else [])
     ]
-    return {
-        index: entry
-        for place, (index, entry) in enumerate(pending.items())
-        if place >= len(taken) or not taken[place]
-    }
+    accepted += [False] * (len(pending) - len(accepted))
+    return {index: entry for (index, entry), ok in zip(pending.items(), accepted, strict=False) if not ok}

@@ -1,12 +1,11 @@
 """The message request: JSON text in, `ParsedRequest` out. Each text is parsed once.
 
 The contract is `schemas/send_message_request.json`. This module adds the rules that a JSON Schema cannot
-express: lengths that depend on the content type, bytes, "holds JSON text", repeated fields, Unicode, real
-times.
+express: lengths that depend on the content type, bytes, JSON text in Content, repeated fields, Unicode, times
+that exist.
 
-A producer can send any text, and the messages of a batch share one interpreter. So the work grows linearly
-with the size of a text: no search looks at a character twice. A text that is longer than any valid request is
-not parsed at all.
+A producer can send any text, and the messages of a batch share one interpreter. So the work is linear in the
+size of a text: no search reads a character twice. A text that is longer than any valid request is not parsed.
 """
 
 from __future__ import annotations
@@ -41,28 +40,28 @@ _MAX_CONTENT_BYTES: Final[int] = _FIELDS["Content"]["x-max-bytes"]
 _MAX_METADATA_BYTES: Final[int] = _FIELDS["Metadata"]["x-max-bytes"]
 _RFC_3339: Final = re.compile(_FIELDS["ExpiresAt"]["pattern"])
 _JSON: Final = "application/json"
-# Python's own limit differs between its versions, and a thread may run out of stack before it.
+# Python's limit differs between its versions, and a thread may run out of stack before it
 MAX_DEPTH: Final = 64
-"""How deep JSON may be nested, in a request or in Content."""
-# Of derived ClientTokens. Another value would give every message in flight a second identity.
+"""Nesting levels of JSON, in a request or in Content."""
+# For derived ClientTokens. Another value would give every message in flight a second identity.
 _NAMESPACE: Final = UUID("8a3f2a54-6d0e-4b57-9a53-3f4a1c7b2e90")
 
-# Fails at a bracket alone. A string without an end reaches to the end of the text: if it did not match, the
-# search would start again at every further quote.
+# Stops only at brackets. An unclosed string matches up to the end of the text. Otherwise the search would
+# start again at every further quote.
 _NOT_A_BRACKET: Final = re.compile(r'[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEP: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 _ECHOED: Final = ("ClientToken", "ContactId", "ContentType", "Metadata", "TaskToken")
-# With these, a few more fields can be checked by themselves.
+# Together with these, a few more fields can be checked on their own
 _SMALLEST: Final = {"ConnectionToken": "-", "ContentType": "text/plain", "Content": "0"}
 
 _ESCAPE: Final = len(r"\u0041")
 _WHITESPACE: Final = 16_384
-"""Characters between the fields that a request may have, if every field is as long as it can be."""
+"""Characters of white space in a request whose fields have their maximum length."""
 
 
 def _longest_text() -> int:
-    """Return the length of the longest valid request, with every character written as an escape.
+    """Return the length of the longest valid request, with every character escaped.
 
     A character beyond U+FFFF takes two escapes, for four bytes of UTF-8.
     """
@@ -83,7 +82,7 @@ MAX_TEXT: Final = _longest_text()
 
 
 class Secret:
-    """A string that shows itself only when asked: a token, or the text of a message."""
+    """A token or the text of a message. Only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -101,7 +100,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """What a result repeats of its request. In a result of InvalidRequest, only valid fields are set."""
+    """The fields that a result repeats. For an invalid request, only the valid ones."""
 
     client_token: str | None
     contact_id: str | None = None
@@ -111,7 +110,7 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessageRequest:
-    """A valid request. `expires_at` is aware of its offset."""
+    """A valid request. `expires_at` has a UTC offset."""
 
     connection_token: Secret
     content_type: str
@@ -128,11 +127,12 @@ class ParsedRequest:
     Attributes:
         text: As the producer wrote it.
         request: The request, or the error that names the rule.
-        correlation: The fields that a result repeats. Of an invalid request, only those that keep their own
-            rule, and none if a field is given twice.
-        task_token: Of an invalid request too, if it is given once and keeps its own rule. Its task would wait
-            in vain otherwise.
-        lacks_client_token: Whether the text is a JSON object that names no ClientToken and repeats no field.
+        correlation: The fields that a result repeats. Of an invalid request, only the valid ones, and none if
+            a field is given twice.
+        task_token: Also of an invalid request, if it is valid and given once, so that its task does not wait
+            in vain.
+        lacks_client_token: Whether the text is a JSON object without a ClientToken and without repeated
+            fields.
     """
 
     text: str = field(repr=False)
@@ -143,15 +143,15 @@ class ParsedRequest:
 
     @property
     def message_group(self) -> str | None:
-        """The chat, for a message without a group: its contact, else a hash of its connection token."""
+        """The chat of a message without a group: its contact, else a hash of its connection token."""
         if self.correlation.contact_id is not None or isinstance(self.request, InvalidRequestError):
             return self.correlation.contact_id
         return sha256(self.request.connection_token.reveal().encode()).hexdigest()
 
     def text_with_client_token(self) -> str:
-        """Return the text with the ClientToken of the correlation written in, if it names none.
+        """Return the text, with the ClientToken of the correlation added if it has none.
 
-        The rest of the text is not encoded anew: a copy holds what the producer wrote.
+        The rest of the text is not encoded again: a copy contains exactly the producer's text.
         """
         client_token = self.correlation.client_token
         if client_token is None or not self.lacks_client_token:
@@ -168,15 +168,15 @@ def parse_request(
     content_limits: ContentLimits = "specification",
     task_token_allowed: bool = True,
 ) -> ParsedRequest:
-    """Read a request from JSON text. If it is invalid, the reason names field and rule, never the value.
+    """Parse a request. The reason of an invalid one names field and rule, never the value.
 
     Args:
-        text: The JSON text of the request.
-        client_token: What identifies the message where the request does not say. None where only the
-            caller can say: it retries by itself, and each of its retries looks like a new request.
-        content_limits: `specification` holds each content type to the length in the specification,
-            `service` to what the Participant Service takes today. Both to 16,384 bytes of UTF-8.
-        task_token_allowed: Whether this event source answers task tokens.
+        text: JSON text.
+        client_token: For a request without a ClientToken. None if only the caller can provide it: the caller
+            retries by itself, and each retry looks like a new request.
+        content_limits: `specification` applies the lengths in the specification, `service` what the
+            Participant Service accepts today. Both allow at most 16,384 bytes of UTF-8.
+        task_token_allowed: Whether this event source completes tasks.
     """
     reading = _read_object(text)
     fields, reason = reading.fields, reading.reason
@@ -201,18 +201,18 @@ def parse_request(
 
 
 def json_text(fields: Mapping[str, Any]) -> str:
-    """Write as text what Lambda has decoded of an event."""
+    """Return JSON text for the part of an event that Lambda has decoded."""
     try:
         return json.dumps(fields)
     except RecursionError:
-        return "[" * (MAX_DEPTH + 1)  # refused for what it is: nested too deeply for Python 3.11 to write
+        return "[" * (MAX_DEPTH + 1)  # nested too deeply for Python 3.11, and refused for that
 
 
 def derive_client_token(source_arn: str, source_id: str) -> str:
-    """Return the ClientToken of a message that its producer gave none.
+    """Return the ClientToken of a message whose request has none.
 
-    The same on every redelivery, since SQS keeps a message's id; never made of the content, since two equal
-    texts are two messages.
+    It is the same at every redelivery, since SQS keeps a message's id. It does not depend on the content,
+    since two equal texts are two messages.
     """
     return str(uuid5(_NAMESPACE, f"{source_arn}:{source_id}"))
 
@@ -224,12 +224,12 @@ def _validator() -> Callable[[object], object]:
 
 
 def warm_up() -> None:
-    """Compile the schema now rather than with the first message."""
+    """Compile the schema now instead of with the first message."""
     _validator()
 
 
 class _Reading(NamedTuple):
-    """The fields of a text that are beyond doubt, and what is wrong with it as JSON."""
+    """The unambiguous fields of a text, and the reason why it is not a JSON object."""
 
     fields: dict[str, Any]
     lacks_client_token: bool
@@ -245,7 +245,7 @@ def _read_object(text: str) -> _Reading:
     repeated: str | None = None
 
     def read(pairs: _Pairs) -> dict[str, Any]:
-        """Read an object. Called when it ends, so at last for the one that holds all others."""
+        """Read an object. The parser calls this at the end of each object, so last for the outermost."""
         nonlocal top, repeated
         top = pairs
         fields = dict(pairs)
@@ -260,7 +260,7 @@ def _read_object(text: str) -> _Reading:
         return _unreadable("The request must be a JSON object")
     if repeated is None:
         return _Reading(fields, lacks_client_token="ClientToken" not in fields, reason=None)
-    # A key deeper down may be a part of the message
+    # A nested key may be a part of the message
     name = repeated if repeated in _FIELDS else "A field"
     task_tokens = [value for name, value in top if name == "TaskToken"]
     return _unreadable(f"{name} is given more than once", task_tokens=task_tokens)
@@ -281,7 +281,7 @@ def _load(text: str, *, object_pairs_hook: Callable[[_Pairs], object] | None = N
             text,
             object_pairs_hook=object_pairs_hook,
             parse_constant=_refuse_constant,
-            # No field is a number, and Python would refuse a long one
+            # No field is a number, and Python refuses long ones
             parse_int=_any_number,
             parse_float=_any_number,
         )
@@ -317,7 +317,7 @@ def _valid(fields: Mapping[str, Any], correlation: Correlation) -> SendMessageRe
 
 
 def _echoed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an invalid request that keep their own rule."""
+    """Return the valid ones of the fields that a result repeats."""
     kept = {name: given[name] for name in _ECHOED if name in given}
     while kept and (violation := _violation({**_SMALLEST, **kept}, "specification")):
         del kept[violation.name]
@@ -325,7 +325,7 @@ def _echoed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Violation(NamedTuple):
-    """A rule that a request breaks: the name of the field, or `The request`; and the rule in words."""
+    """A broken rule: the name of the field, or `The request`, and the rule in words."""
 
     name: str
     reason: str
@@ -341,11 +341,11 @@ def _broken_rule(
     if violation := _violation(fields, content_limits):
         return violation.reason
     if "TaskToken" in fields and not task_token_allowed:
-        return "TaskToken is not answered here: a synchronous caller has the outcome in its answer"
+        return "TaskToken is not used here: a synchronous caller gets the outcome in the answer"
     if client_token is None and "ClientToken" not in fields:
         return (
             "ClientToken is required here: each retry of a synchronous call looks like a new request, "
-            "so only the caller can say that it is the same message"
+            "so only the caller can identify the message"
         )
     return None
 
@@ -377,7 +377,7 @@ def _content_rule(content: str, content_type: str, content_limits: ContentLimits
     if content_type == _JSON and _is_too_deep(content):
         return f"Content is nested more than {MAX_DEPTH} levels deep for {_JSON}"
     if content_type == _JSON and _load(content) is _NOT_JSON:
-        return f"Content must hold JSON text for {_JSON}"
+        return f"Content must be JSON text for {_JSON}"
     return None
 
 
@@ -387,12 +387,12 @@ def _unicode_violation(fields: dict[str, Any]) -> _Violation | None:
         try:
             "".join(texts).encode()
         except UnicodeEncodeError:
-            return _Violation(name, f"{name} is not valid Unicode: it holds half of a surrogate pair")
+            return _Violation(name, f"{name} is not valid Unicode: it contains half of a surrogate pair")
     return None
 
 
 def read_time(text: str) -> datetime | None:
-    """Read an RFC 3339 time. Return None for any other text, and for a time that does not exist."""
+    """Parse an RFC 3339 time. Return None for other text, and for a time that does not exist."""
     if not _RFC_3339.fullmatch(text):
         return None
     # A leap second is a time in RFC 3339, but not in Python
@@ -412,7 +412,7 @@ def _schema_violation(error: fastjsonschema.JsonSchemaValueException, fields: di
 
 
 def _unknown_field(name: str) -> str:
-    """Say that a field is unknown. It is named only if it is nearly a known one: a key may hold a secret."""
+    """Report an unknown field. A key may be a secret, so only a near miss of a known name is quoted."""
     known = next((known for known in _FIELDS if _is_nearly(name, known)), None)
     if known is None:
         return "A field is not a field of the request"
@@ -420,25 +420,23 @@ def _unknown_field(name: str) -> str:
 
 
 def _is_nearly(name: str, known: str) -> bool:
-    """Return whether a name differs from a known one only by case, hyphens, underscores and one typo."""
+    """Return whether a name is a known one but for case, hyphens, underscores and one typo."""
     if not re.fullmatch("[A-Za-z_-]+", name) or len(name) > 2 * len(known):
         return False
     given, right = re.sub("[_-]", "", name).lower(), known.lower()
     return any(
-        given[:place] == right[:place]
+        given[:at] == right[:at]
         and (
-            given[place:] in {right[place:], right[place + 1 :]}  # the same, or a letter is missing
-            or given[place + 1 :] in {right[place:], right[place + 1 :]}  # one too many, or another one
-            or given[place + 1 : place + 2] + given[place : place + 1] + given[place + 2 :] == right[place:]
+            given[at:] in {right[at:], right[at + 1 :]}  # the same, or one letter is missing
+            or given[at + 1 :] in {right[at:], right[at + 1 :]}  # one letter too many, or a wrong one
+            or given[at + 1 : at + 2] + given[at : at + 1] + given[at + 2 :] == right[at:]  # two swapped
         )
-        for place in range(len(right) + 1)
+        for at in range(len(right) + 1)
     )
 
 
-def _reason(  # noqa: PLR0911  # a table: one sentence for each rule
-    error: fastjsonschema.JsonSchemaValueException, fields: dict[str, Any]
-) -> str:
-    """Say in words which rule of the schema a request breaks. fastjsonschema's own text holds values."""
+def _reason(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, Any]) -> str:
+    """Describe the rule of the schema that a request breaks. fastjsonschema's text quotes values."""
     path = error.path[1:]
     name = path[0] if path else "The request"
     part = f"A value of {name}" if len(path) > 1 else name
@@ -448,19 +446,20 @@ def _reason(  # noqa: PLR0911  # a table: one sentence for each rule
             return f"{next(field for field in limit if field not in fields)} is required"
         case "additionalProperties":
             return _unknown_field(next(field for field in fields if field not in _FIELDS))
-        case "type":
-            return f"{part} must be {'an object' if limit == 'object' else f'a {limit}'}"
-        case "minLength":
-            return f"{part} must not be empty"
-        case "maxLength":
-            return f"{part} is longer than {limit} characters"
-        case "enum":
-            return f"{part} must be one of {', '.join(limit)}"
-        case "pattern":
-            return f"{part} {_FIELDS[name]['x-pattern-rule']}"
-        case "maxProperties":
-            return f"{part} has more than {limit} entries"
         case "propertyNames":
             return f"A key of {part} must be {limit['minLength']} to {limit['maxLength']} characters long"
-        case rule:  # pragma: no cover  # a test goes through every rule that the schema uses
-            return f"{part} breaks the rule {rule} of the schema"
+        case "type":
+            rule = f"must be {'an object' if limit == 'object' else f'a {limit}'}"
+        case "minLength":
+            rule = "must not be empty"
+        case "maxLength":
+            rule = f"is longer than {limit} characters"
+        case "enum":
+            rule = f"must be one of {', '.join(limit)}"
+        case "pattern":
+            rule = _FIELDS[name]["x-pattern-rule"]
+        case "maxProperties":
+            rule = f"has more than {limit} entries"
+        case _:  # pragma: no cover  # a test goes through every rule of the schema
+            rule = f"breaks the rule {error.rule} of the schema"
+    return f"{part} {rule}"

@@ -1,4 +1,4 @@
-"""The bodies of HTTP answers, read within bounds: no answer may hold up an invocation or fill its memory."""
+"""Bodies of HTTP responses, read within bounds: no response may stall an invocation or fill its memory."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
-_LARGEST_BODY: Final = 65_536
-"""Bytes. The largest answer that any service gives to this function is well below ten thousand."""
-_MOST_READS: Final = 1_000
+_MAX_BODY: Final = 65_536
+"""Bytes. The services answer this function with well below ten thousand."""
+_MAX_READS: Final = 1_000
 
 
 def read_body(
     response: BaseHTTPResponse, *, deadline: float, monotonic: Callable[[], float] = time.monotonic
 ) -> bytes | None:
-    """Read a body and give the connection back. None if it is too large or does not end in time.
+    """Read a body and return the connection to its pool. Return None if it is too large or too slow.
 
     Make the request with `preload_content=False` and `decode_content=False`: a compressed body could decode
     to any size, or to nothing for any time.
 
     Args:
-        deadline: In seconds of the clock.
-        monotonic: Returns seconds that never run backwards.
+        deadline: A moment of `monotonic`, in seconds.
 
     Raises:
         HTTPError: The connection broke. It is closed.
     """
     data = bytearray()
     try:
-        for _ in range(_MOST_READS):
-            piece = response.read1(_LARGEST_BODY)
+        for _ in range(_MAX_READS):
+            piece = response.read1(_MAX_BODY)
             if not piece:
                 response.release_conn()
                 return bytes(data)
             data += piece
-            if len(data) > _LARGEST_BODY or monotonic() > deadline:
+            if len(data) > _MAX_BODY or monotonic() > deadline:
                 break
     except HTTPError:
         response.close()

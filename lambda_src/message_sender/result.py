@@ -1,4 +1,4 @@
-"""What becomes of a message, and the result event that says so (`schemas/message_result.json`)."""
+"""The outcome of a message, and the result event that reports it (`schemas/message_result.json`)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from message_sender.request import Correlation
 
 EventSource: TypeAlias = Literal["sqs", "eventbridge", "direct", "api_gateway"]
+"""As the result schema enumerates them."""
 
 RESULT_SOURCE: Final = "connect-message-sender"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The service took the message. A processing status of PROCESSING can still end otherwise.
+    """The service accepted the message. With the status PROCESSING it can still fail later.
 
     Attributes:
-        is_malformed: Whether the answer had an id, a time or a status that is not in the documented form. It
-            is left out: it could be anything, a part of the message too.
+        is_malformed: Whether the id, the time or the status in the answer is not in the documented form. Such
+            a value is left out: it could be anything, even a part of the message.
     """
 
     message_id: str | None
@@ -34,7 +35,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The message can never be sent as it is."""
+    """The message can never be sent."""
 
     error: RejectedError
     maybe_delivered: bool = False
@@ -50,7 +51,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not an outcome yet: the message may be sent later. What that means is the event source's matter."""
+    """No outcome yet: the message may be sent later. The event source decides how."""
 
     error: RetryableError
     maybe_delivered: bool = False
@@ -59,7 +60,7 @@ class Deferred:
 Outcome: TypeAlias = Sent | Rejected | Failed
 
 _NAMES: Final[dict[type[Outcome], str]] = {Sent: "SENT", Rejected: "REJECTED", Failed: "FAILED"}
-_DETAIL_TYPES: Final[dict[type[Outcome], str]] = {
+DETAIL_TYPES: Final[dict[type[Outcome], str]] = {
     Sent: "Message Sent",
     Rejected: "Message Rejected",
     Failed: "Message Failed",
@@ -68,13 +69,13 @@ _DETAIL_TYPES: Final[dict[type[Outcome], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a message came from.
+    """The origin of a message.
 
     Attributes:
-        source_id: What the producer was given: the SQS message id, the event id, or the request id.
-        receive_count: How often the message came, this time included.
-        maybe_delivered: Whether an earlier try may have arrived: of an event that Lambda repeats, or of one
-            before a hand-over or a redrive.
+        source_id: The id that the producer got: the SQS message id, the event id, or the request id.
+        receive_count: How often SQS delivered the message, this time included.
+        maybe_delivered: Whether an earlier attempt may have reached the chat: of an event that Lambda
+            repeats, or of a message that was enqueued for retry or redriven.
     """
 
     event_source: EventSource
@@ -86,7 +87,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageResult:
-    """The outcome of one message, as it is published and as a synchronous caller gets it."""
+    """The outcome of one message, as the function publishes it and returns it to a synchronous caller."""
 
     outcome: Outcome
     origin: Origin
@@ -106,23 +107,38 @@ class MessageResult:
 
     @property
     def detail_type(self) -> str:
-        return _DETAIL_TYPES[type(self.outcome)]
+        return DETAIL_TYPES[type(self.outcome)]
 
     @property
     def maybe_delivered(self) -> bool:
-        """Whether the message is not known as sent, and may have arrived all the same."""
+        """Whether a message without the outcome SENT may be in the chat all the same."""
         if isinstance(self.outcome, Sent):
             return False
-        # What an earlier receive did is not known here. Only an invalid request was certainly never sent.
-        tried_before = self.origin.maybe_delivered or self.origin.receive_count > 1
-        earlier = tried_before and not isinstance(self.outcome.error, InvalidRequestError)
+        # The outcome of an earlier receive is unknown. Only an invalid request was certainly never sent.
+        attempted_before = self.origin.maybe_delivered or self.origin.receive_count > 1
+        earlier = attempted_before and not isinstance(self.outcome.error, InvalidRequestError)
         return self.outcome.maybe_delivered or earlier
 
     def detail(self) -> dict[str, Any]:
         """Return the detail of the result event.
 
-        It holds no message text, and of the tokens only the ClientToken, which is an id.
+        It contains no message text, and no token but the ClientToken, which is an id.
         """
+        message = error = None
+        if isinstance(self.outcome, Sent):
+            message = {
+                "Id": self.outcome.message_id,
+                "AbsoluteTime": self.outcome.absolute_time,
+                "ProcessingStatus": self.outcome.processing_status,
+            }
+        else:
+            error = {
+                "Code": self.code,
+                "Reason": self.outcome.error.reason,
+                "HttpStatus": self.outcome.error.http_status,
+                "RequestId": self.outcome.error.request_id,
+                "MaybeDelivered": self.maybe_delivered,
+            }
         return {
             "Version": "1",
             "Outcome": self.name,
@@ -135,30 +151,9 @@ class MessageResult:
             "CompletedAt": _rfc3339(self.completed_at),
             "ReceiveCount": self.origin.receive_count,
             "Attempts": self.attempts,
-            "Message": self._message(),
-            "Error": self._error(),
+            "Message": message,
+            "Error": error,
             "Metadata": dict(self.correlation.metadata),
-        }
-
-    def _message(self) -> dict[str, str | None] | None:
-        if not isinstance(self.outcome, Sent):
-            return None
-        return {
-            "Id": self.outcome.message_id,
-            "AbsoluteTime": self.outcome.absolute_time,
-            "ProcessingStatus": self.outcome.processing_status,
-        }
-
-    def _error(self) -> dict[str, Any] | None:
-        if isinstance(self.outcome, Sent):
-            return None
-        error = self.outcome.error
-        return {
-            "Code": error.code,
-            "Reason": error.reason,
-            "HttpStatus": error.http_status,
-            "RequestId": error.request_id,
-            "MaybeDelivered": self.maybe_delivered,
         }
 
 

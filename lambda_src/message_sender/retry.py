@@ -1,6 +1,6 @@
-"""When to try again, and for how long: pure functions and one small piece of state. Nothing sleeps here.
+"""When to retry, and for how long: pure functions and one small piece of state. Nothing sleeps here.
 
-The figures are those of docs/architecture.md, "Inside one invocation".
+docs/architecture.md, "Inside one invocation", explains the figures.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ READ_TIMEOUT: Final = 5.0
 
 _BASE_DELAY: Final = 0.1
 _THROTTLE_BASE_DELAY: Final = 0.5
-_LEAST_TIME_FOR_AN_ATTEMPT: Final = 1.0
+_MIN_ATTEMPT_SECONDS: Final = 1.0
 
-FIRST_REDELIVERY_DELAY: Final = 2
+MIN_REDELIVERY_DELAY: Final = 2
 """Seconds, before jitter."""
-LONGEST_REDELIVERY_DELAY: Final = 60
+MAX_REDELIVERY_DELAY: Final = 60
 """Seconds."""
 
 
 def full_jitter(attempt: int, *, base: float, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after the `attempt`-th try: anything up to `base` doubled each time.
+    """Return the seconds to wait after an attempt: a random part of `base`, doubled for each attempt.
 
     Full jitter spreads callers that failed together: "Exponential Backoff And Jitter", AWS Architecture Blog.
     """
@@ -40,10 +40,10 @@ def full_jitter(attempt: int, *, base: float, random: Callable[[], float]) -> fl
 
 
 def delay_before_retry(error: RetryableError, attempt: int, *, random: Callable[[], float]) -> float | None:
-    """Return the seconds to wait after the `attempt`-th try failed, or None if it was the last one.
+    """Return the seconds to wait after attempt number `attempt` failed, None if it was the last one.
 
-    What the service asks for is waited for at least. A connection that broke is replaced at once, the first
-    time.
+    The delay is at least as long as the service asked for. A connection that broke is replaced at once, the
+    first time.
     """
     if attempt >= MAX_ATTEMPTS:
         return None
@@ -54,62 +54,52 @@ def delay_before_retry(error: RetryableError, attempt: int, *, random: Callable[
 
 
 def redelivery_delay(receive_count: int, *, random: Callable[[], float], retry_after: float = 0.0) -> int:
-    """Return the whole seconds after which a message of the queue that could not be sent comes back.
+    """Return the whole seconds until SQS redelivers a message that could not be sent.
 
-    2, 4, 8 ... at most 60, of which the upper half is jitter: so it takes at most twice as many receives to
-    fill the retry window, which the queue's maximum of receives counts on (infra/message_queues.py).
+    2, 4, 8 ... at most 60, and jitter is at most half. So the retry window takes at most twice as many
+    receives as without jitter; the queue's maximum of receives relies on it (infra/message_queues.py).
 
     Args:
-        receive_count: How often the message came, this time included.
-        retry_after: Seconds that the service asked to wait. Kept to, up to the longest delay.
+        receive_count: How often SQS delivered the message, this time included.
+        retry_after: Seconds that the service asked to wait. Respected up to the maximum delay.
     """
-    doublings = min(receive_count - 1, 10)  # enough to reach the longest
-    delay: int = min(LONGEST_REDELIVERY_DELAY, FIRST_REDELIVERY_DELAY << doublings)
-    return math.ceil(max(delay / 2 * (1 + random()), min(retry_after, LONGEST_REDELIVERY_DELAY)))
+    doublings = min(receive_count - 1, 10)  # enough to reach the maximum
+    delay: int = min(MAX_REDELIVERY_DELAY, MIN_REDELIVERY_DELAY << doublings)
+    return math.ceil(max(delay / 2 * (1 + random()), min(retry_after, MAX_REDELIVERY_DELAY)))
 
 
 class TimeBudget:
-    """How long one invocation may go on trying. All times are seconds of one monotonic clock.
+    """The time for sending messages in one invocation, in seconds of the monotonic clock.
 
     Args:
-        deadline: When everything must be over.
-        retry_seconds: For how long to retry, from the start of the first failed attempt. None: until the
+        deadline: The last attempt must be over by then.
+        retry_seconds: The time for retries, from the start of the first failed attempt. None: until the
             deadline.
-        rate_limit_wait: For how long a try may be held back for the quota's sake. None: until the deadline.
+        max_wait: The longest wait for the rate limiter before an attempt. None: until the deadline.
     """
 
     def __init__(
-        self, *, deadline: float, retry_seconds: float | None = None, rate_limit_wait: float | None = None
+        self, *, deadline: float, retry_seconds: float = math.inf, max_wait: float = math.inf
     ) -> None:
         self._deadline = deadline
         self._retry_seconds = retry_seconds
-        self._rate_limit_wait = rate_limit_wait
-        self._first_failure: float | None = None
+        self._max_wait = max_wait
+        self._first_failure = math.inf
 
     def attempt_timeout(self, now: float) -> float | None:
-        """Return the seconds that a try may take that starts now, or None if they would not suffice."""
+        """Return the seconds that an attempt that starts now may take, None if the time is too short."""
         left = self._deadline - now
-        if left < _LEAST_TIME_FOR_AN_ATTEMPT:
-            return None
-        return min(left, CONNECT_TIMEOUT + READ_TIMEOUT)
+        return None if left < _MIN_ATTEMPT_SECONDS else min(left, CONNECT_TIMEOUT + READ_TIMEOUT)
 
     def latest_start(self, now: float, *, is_retry: bool) -> float:
-        """Return the last moment to which a try may be held back that could start now."""
-        moments = [self._deadline - _LEAST_TIME_FOR_AN_ATTEMPT]
-        if self._rate_limit_wait is not None:
-            moments.append(now + self._rate_limit_wait)
-        if is_retry and self._retry_seconds is not None and self._first_failure is not None:
-            moments.append(self._first_failure + self._retry_seconds)
-        return min(moments)
+        """Return the moment until which the rate limiter may delay an attempt that could start now."""
+        latest = min(self._deadline - _MIN_ATTEMPT_SECONDS, now + self._max_wait)
+        return min(latest, self._first_failure + self._retry_seconds) if is_retry else latest
 
     def note_failure(self, started: float) -> None:
-        """Count the time for retries from the start of this failed attempt, if it is the first."""
-        if self._first_failure is None:
-            self._first_failure = started
+        """Start the time for retries at the start of this attempt, if it is the first that failed."""
+        self._first_failure = min(self._first_failure, started)
 
     def allows_retry_at(self, moment: float) -> bool:
-        if self.attempt_timeout(moment) is None:
-            return False
-        if self._retry_seconds is None or self._first_failure is None:
-            return True
-        return moment <= self._first_failure + self._retry_seconds
+        in_time = moment <= self._first_failure + self._retry_seconds
+        return in_time and self.attempt_timeout(moment) is not None

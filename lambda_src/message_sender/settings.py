@@ -22,26 +22,23 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the function is set up.
+    """The configuration of the function.
 
     Attributes:
-        region: Of the function, its bus, its queues, and the tasks that it answers.
-        participant_url: Of the Participant Service. It may be in another Region: `CONNECT_REGION`.
-        event_bus_name: The bus that results are published on: name or ARN.
-        message_queue_url: Where an event's message goes that cannot be sent now.
-        dead_letter_queue_url: Where copies of messages go that could not be sent in time.
-        rejected_queue_url: Where copies of rejected messages go.
-        unpublished_results_queue_url: Where results go that EventBridge did not take.
-        retry_window: How long a message of the queue is tried again, counted from its acceptance. At most
-            240 minutes, as the stack's option.
-        send_quota: Calls of SendMessage a second that the service allows all instances together. At most
-            1,000,000.
-        maximum_concurrency: How many instances may work off the queue at once. At most 1,000,000.
-        content_limits: Which lengths the contract allows.
+        region: Of the function, its bus, its queues, and the tasks that it completes.
+        participant_url: The Participant Service. `CONNECT_REGION` can name another Region.
+        event_bus_name: The bus for results: name or ARN.
+        message_queue_url: For messages of events that cannot be sent now.
+        dead_letter_queue_url: For copies of messages that could not be sent in time.
+        rejected_queue_url: For copies of rejected messages.
+        unpublished_results_queue_url: For results that EventBridge did not accept.
+        retry_window: Time for retries of a queued message, from its acceptance by SQS.
+        send_quota: Calls of SendMessage a second that the service allows all instances together.
+        maximum_concurrency: The largest number of instances that process the queue at once.
+        content_limits: The set of length limits that the contract applies.
         tracing: Whether X-Ray tracing is active.
         service: The service's name in logs, metrics and traces.
-        metrics_namespace: Of the metrics in CloudWatch.
-        ca_bundle: A file of trusted certificates in place of the system's: `AWS_CA_BUNDLE`.
+        ca_bundle: A file of trusted certificates that replaces the system's: `AWS_CA_BUNDLE`.
     """
 
     region: str
@@ -68,16 +65,14 @@ class Settings:
         """Read the settings.
 
         Raises:
-            ValueError: A variable is missing or wrong. The text names it.
+            ValueError: A variable is missing or invalid. The text names it.
         """
         region = _region("AWS_REGION", _required(environ, "AWS_REGION"))
+        connect_region = _region("CONNECT_REGION", environ.get("CONNECT_REGION") or region)
+        minutes = _whole_number(environ, "RETRY_WINDOW_MINUTES", default="10", maximum=240)
         return cls(
             region=region,
-            participant_url=endpoint_url(
-                CONNECT_PARTICIPANT,
-                region=_region("CONNECT_REGION", environ.get("CONNECT_REGION") or region),
-                environ=environ,
-            ),
+            participant_url=endpoint_url(CONNECT_PARTICIPANT, region=connect_region, environ=environ),
             eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
             sqs_url=endpoint_url(SQS, region=region, environ=environ),
             step_functions_url=endpoint_url(STEP_FUNCTIONS, region=region, environ=environ),
@@ -86,11 +81,9 @@ class Settings:
             dead_letter_queue_url=_required(environ, "DEAD_LETTER_QUEUE_URL"),
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
-            retry_window=timedelta(
-                minutes=_whole_number(environ, "RETRY_WINDOW_MINUTES", default="10", most=240)
-            ),
-            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND", default="10", most=1_000_000),
-            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY", default="10", most=1_000_000),
+            retry_window=timedelta(minutes=minutes),
+            send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND"),
+            maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY"),
             content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
             tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
@@ -113,12 +106,12 @@ def _region(name: str, value: str) -> str:
     return value
 
 
-def _whole_number(environ: Mapping[str, str], name: str, *, default: str, most: int) -> int:
+def _whole_number(
+    environ: Mapping[str, str], name: str, *, default: str = "10", maximum: int = 1_000_000
+) -> int:
     value = environ.get(name) or default
-    if not _WHOLE_NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
-        raise ValueError(
-            f"the environment variable {name} must be a whole number, at least 1, at most {most}"
-        )
+    if not _WHOLE_NUMBER.fullmatch(value) or not 1 <= int(value) <= maximum:
+        raise ValueError(f"the environment variable {name} must be a whole number from 1 to {maximum}")
     return int(value)
 
 

@@ -1,79 +1,60 @@
-"""Answers to Step Functions tasks that wait for the outcome of a message."""
+"""Completion of Step Functions tasks that wait for the outcome of a message."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
 from message_sender.result import Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from message_sender.aws.client import AwsApi
-    from message_sender.clock import Clock
+    from message_sender.aws.client import AwsClient
     from message_sender.request import Secret
     from message_sender.result import MessageResult
 
-_TRIES: Final = 2
-_LONGEST_CAUSE: Final = 32_768
-"""Source: Step Functions API reference, "SendTaskFailure". In bytes here, however the service counts."""
+_MAX_ATTEMPTS: Final = 2
+_MAX_CAUSE: Final = 32_768
+"""Source: Step Functions API reference, "SendTaskFailure". Bytes here, however the service counts."""
 
-# The task has timed out, was stopped, or has its answer: nobody waits for this one.
-_NOBODY_WAITS: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut"})
+# The task timed out, was stopped, or is complete
+_NO_TASK_WAITS: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut"})
 
 
 class TaskCallback:
-    """Tells a task what became of its message.
+    """Completes the task that waits for a message."""
 
-    Args:
-        step_functions: The Step Functions API.
-        random: Returns a number from 0 to 1, for jitter.
-    """
-
-    def __init__(self, *, step_functions: AwsApi, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(self, *, step_functions: AwsClient) -> None:
         self._step_functions = step_functions
-        self._clock = clock
-        self._random = random
 
-    def answer(self, task_token: Secret, result: MessageResult, *, until: float) -> None:
+    def complete(self, task_token: Secret, result: MessageResult, *, until: float) -> None:
         """Let the task succeed with the result as its output, or fail as a direct invocation would.
 
-        A failure has the name of the error's class and its reason. A task that no longer exists needs no
-        answer.
+        A failure has the name of the error's class and its reason. If the task no longer exists, nothing is
+        wrong.
 
         Args:
-            until: The moment of the monotonic clock at which this must be over.
+            until: The moment of the monotonic clock by which this must be over.
 
         Raises:
-            AwsCallError: The task was not answered, after one retry if that could help.
+            AwsCallError: The task is not complete, after one retry if the error is retryable.
         """
-        operation, parameters = _answer(result)
-        failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
-        for _ in tries(clock=self._clock, random=self._random, until=until, most=_TRIES):
-            try:
-                self._step_functions.call(operation, {"taskToken": task_token.reveal(), **parameters})
-            except AwsCallError as error:
-                if error.name in _NOBODY_WAITS:
-                    return
-                failure = error
-                if not error.retryable:
-                    break
-            else:
-                return
-        raise failure
+        operation, parameters = _completion(result)
+        parameters = {"taskToken": task_token.reveal(), **parameters}
+        try:
+            self._step_functions.call(operation, parameters, until=until, max_attempts=_MAX_ATTEMPTS)
+        except AwsCallError as error:
+            if error.name not in _NO_TASK_WAITS:
+                raise
 
 
-def _answer(result: MessageResult) -> tuple[str, dict[str, Any]]:
+def _completion(result: MessageResult) -> tuple[str, dict[str, Any]]:
     """Return operation and parameters.
 
-    The output has a few kilobytes, of 262,144 bytes that are allowed, and the name stays far below its 256
-    characters.
+    The output has a few kilobytes of the 262,144 bytes allowed, and the name far fewer than 256 characters.
     """
     if isinstance(result.outcome, Sent):
         return "SendTaskSuccess", {"output": json.dumps(result.detail())}
     error = result.outcome.error
-    cause = error.reason.encode(errors="replace")[:_LONGEST_CAUSE].decode(errors="ignore")
+    cause = error.reason.encode(errors="replace")[:_MAX_CAUSE].decode(errors="ignore")
     return "SendTaskFailure", {"error": type(error).__name__, "cause": cause}

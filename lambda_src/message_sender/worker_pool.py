@@ -1,7 +1,6 @@
-"""Calls at the same time, in threads that are kept.
+"""Concurrent calls in threads that are kept.
 
-Starting ten threads for each batch, as a pool of `concurrent.futures` does, was a fifth of a message's CPU
-(docs/decisions.md).
+A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _Answers: TypeAlias = "SimpleQueue[tuple[int, BaseException | None]]"
-_Inbox: TypeAlias = "SimpleQueue[tuple[int, Callable[[], None], _Answers]]"
+_Calls: TypeAlias = "SimpleQueue[tuple[int, Callable[[], None], _Answers]]"
 
 
 class WorkerPool(Protocol):
-    """Runs calls at the same time. See `ThreadPool`."""
+    """Runs calls concurrently. See `ThreadPool`."""
 
     def __call__(
         self, calls: Sequence[Callable[[], None]], *, timeout: float
@@ -27,49 +26,47 @@ class WorkerPool(Protocol):
 
 
 class ThreadPool:
-    """Threads, as many as were ever needed at once, each with an inbox of its own.
-
-    One that works, or is late, is not idle: it takes no place from what comes after.
-    """
+    """A thread pool that grows to the peak concurrency. A busy or overdue thread is never reused."""
 
     def __init__(self) -> None:
-        self._idle: list[_Inbox] = []
+        self._idle: list[_Calls] = []
 
     def __call__(self, calls: Sequence[Callable[[], None]], *, timeout: float) -> list[BaseException | None]:
-        """Run each call in a thread of its own and wait for all, but no longer than `timeout` seconds.
+        """Run each call in its own thread and wait for all, at most `timeout` seconds.
 
         Returns:
-            For each call the exception that ended it, None if there was none. `TimeoutError` if it is late.
+            For each call the exception that ended it, None if there was none. `TimeoutError` if it is
+            overdue.
         """
         answers: _Answers = SimpleQueue()
-        for place, call in enumerate(calls):
-            self._idle_inbox().put((place, call, answers))
+        for index, call in enumerate(calls):
+            self._idle_thread().put((index, call, answers))
         errors: list[BaseException | None] = [TimeoutError()] * len(calls)
         until = monotonic() + timeout
         for _ in calls:
             try:
-                place, error = answers.get(timeout=max(0.0, until - monotonic()))
+                index, error = answers.get(timeout=max(0.0, until - monotonic()))
             except Empty:
                 break
-            errors[place] = error
+            errors[index] = error
         return errors
 
-    def _idle_inbox(self) -> _Inbox:
+    def _idle_thread(self) -> _Calls:
         try:
             return self._idle.pop()
         except IndexError:
-            inbox: _Inbox = SimpleQueue()
-            Thread(target=self._work, args=(inbox,), name="side-by-side", daemon=True).start()
-            return inbox
+            calls: _Calls = SimpleQueue()
+            Thread(target=self._work, args=(calls,), name="worker", daemon=True).start()
+            return calls
 
-    def _work(self, inbox: _Inbox) -> None:
+    def _work(self, calls: _Calls) -> None:
         while True:
-            place, call, answers = inbox.get()
+            index, call, answers = calls.get()
             error: BaseException | None = None
             try:
                 call()
-            except BaseException as raised:  # noqa: BLE001  # it is the caller's
+            except BaseException as raised:  # noqa: BLE001  # the caller gets it
                 error = raised
-            self._idle.append(inbox)  # first, so that whoever has the answer finds this thread idle
-            answers.put((place, error))
-            del call, answers, error  # an idle thread holds no message
+            self._idle.append(calls)  # first: whoever has the answer may use this thread again
+            answers.put((index, error))
+            del call, answers, error  # an idle thread keeps no message

@@ -373,7 +373,7 @@ def test_an_answer_that_is_too_large_is_not_read(server: FakeServer) -> None:
 def test_an_answer_that_does_not_end_in_time_is_cut_off(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("message_sender.aws.client.LONGEST_CALL", 0.1)
+    monkeypatch.setattr("message_sender.aws.client.MAX_CALL_SECONDS", 0.1)
     server.body, server.trickle = b'{"FailedEntryCount": 0}', 0.04
 
     with pytest.raises(AwsCallError, match="UnreadableResponse"):

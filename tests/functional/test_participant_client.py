@@ -206,7 +206,7 @@ def test_an_error_that_the_service_documents_is_named(server: FakeServer) -> Non
     with pytest.raises(ServiceValidationError) as raised:
         send(server.url)
 
-    assert raised.value.reason.endswith("was started with (ValidationException)")
+    assert raised.value.reason.endswith("of the chat (ValidationException)")
     assert "not enabled" not in raised.value.reason
 
 

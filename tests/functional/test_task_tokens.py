@@ -244,7 +244,7 @@ def test_of_two_task_tokens_in_one_request_none_is_answered(function: Function) 
 def test_where_a_caller_waits_no_task_is_answered(function: Function) -> None:
     chat = function.start_chat()
 
-    with pytest.raises(Exception, match="TaskToken is not answered here"):
+    with pytest.raises(Exception, match="TaskToken is not used here"):
         function(chat.request(ClientToken="t-1", TaskToken=TASK_TOKEN))
 
     assert function.aws.answered_tasks == []

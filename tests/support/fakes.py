@@ -1,4 +1,4 @@
-"""Stand-ins for what the function talks to, in memory."""
+"""Fakes of the clock, the participant and the AWS APIs, in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from message_sender.aws.client import AwsClient
 from message_sender.result import Sent
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that stands still until somebody sleeps."""
+    """A clock that advances only when `sleep` is called."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -75,13 +76,17 @@ class FakeAwsApi:
             return answer
         return self.usual(parameters)
 
+    def client(self, clock: FakeClock) -> AwsClient:
+        """Return a client that retries with the longest delays."""
+        return AwsClient(self, clock=clock, random=lambda: 1.0)
+
 
 def accepting_bus(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer PutEvents as a bus does that takes everything."""
+    """Answer PutEvents as a bus that accepts everything."""
     return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in parameters["Entries"]]}
 
 
 def accepting_queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer SendMessage and SendMessageBatch as a queue does that takes everything."""
+    """Answer SendMessage and SendMessageBatch as a queue that accepts everything."""
     entries = parameters.get("Entries", [])
     return {"MessageId": "m", "Successful": [{"Id": entry["Id"]} for entry in entries]}

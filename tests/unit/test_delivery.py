@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def deliver(
     *,
     clock: FakeClock | None = None,
     seconds: float = PLENTY,
-    retry_seconds: float | None = None,
+    retry_seconds: float = math.inf,
     **fields: Any,  # noqa: ANN401  # wrong types are among what tests need
 ) -> Delivery:
     clock = clock or FakeClock()
@@ -150,11 +151,11 @@ def test_retries_end_with_the_window_of_the_chat() -> None:
     [
         pytest.param(0, RETRY_SECONDS, 1, id="the queue retries it"),
         pytest.param(1, RETRY_SECONDS, 2, id="also after a failure that was quick"),
-        pytest.param(0, None, 3, id="nothing else retries it"),
+        pytest.param(0, math.inf, 3, id="nothing else retries it"),
     ],
 )
 def test_only_where_the_queue_retries_a_read_timeout_uses_up_the_time_for_retries(
-    quick_failures: int, retry_seconds: float | None, attempts: int
+    quick_failures: int, retry_seconds: float, attempts: int
 ) -> None:
     clock = FakeClock()
 
@@ -231,9 +232,9 @@ FAULTS: list[DeliveryError] = [
 ]
 
 
-@given(st.lists(st.sampled_from(FAULTS), max_size=5), st.floats(0, 30), st.none() | st.floats(0, 10))
+@given(st.lists(st.sampled_from(FAULTS), max_size=5), st.floats(0, 30), st.just(math.inf) | st.floats(0, 10))
 def test_no_delivery_outlives_its_budget(
-    answers: list[DeliveryError], seconds: float, retry_seconds: float | None
+    answers: list[DeliveryError], seconds: float, retry_seconds: float
 ) -> None:
     clock = FakeClock()
     participant = FakeParticipant(list(answers))
@@ -249,8 +250,8 @@ PLACES = 1.0  # seconds between the places of the rate_limiter in these tests
 
 def rate_limited_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSender:
     """Return a sender whose instance was throttled a moment ago. Its first place is a second away."""
-    rate_limiter = RateLimiter(share=1 / PLACES, random=lambda: 0.5)
-    rate_limiter.throttled(clock.monotonic(), sent_at=clock.monotonic())
+    rate_limiter = RateLimiter(fair_share=1 / PLACES, random=lambda: 0.5)
+    rate_limiter.on_throttled(clock.monotonic(), sent_at=clock.monotonic())
     return MessageSender(
         participant=participant,
         clock=clock,
@@ -291,7 +292,7 @@ def test_a_message_whose_place_comes_too_late_is_held_and_not_tried() -> None:
 def test_a_message_that_may_not_be_held_for_long_is_not() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
-    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, rate_limit_wait=0.5)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, max_wait=0.5)
 
     delivery = send(sender, budget)
 
@@ -364,11 +365,11 @@ def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the
 ):
     def throttled_after_another() -> Sent:
         clock.elapsed += 0.1
-        rate_limiter.throttled(clock.monotonic(), sent_at=clock.monotonic())
-        rate_limiter.accepted(had_to_wait=False)
+        rate_limiter.on_throttled(clock.monotonic(), sent_at=clock.monotonic())
+        rate_limiter.on_accepted(waited=False)
         raise ThrottledError("slow down")
 
-    clock, rate_limiter = FakeClock(), RateLimiter(share=1.0, random=lambda: 0.0)
+    clock, rate_limiter = FakeClock(), RateLimiter(fair_share=1.0, random=lambda: 0.0)
     sender = MessageSender(
         participant=FakeParticipant([throttled_after_another]),
         clock=clock,
@@ -376,7 +377,7 @@ def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the
         rate_limiter=rate_limiter,
     )
 
-    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, rate_limit_wait=0.0))
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, max_wait=0.0))
 
     assert rate_limiter.rate == 1.0
 

@@ -43,17 +43,13 @@ class Setup:
         self.bus = FakeAwsApi(accepting_bus, bus or [])
         self.queue = FakeAwsApi(accepting_queue, queue or [])
         queues = Queues(
-            sqs=self.queue,
+            sqs=self.queue.client(self.clock),
             message_queue_url="messages",
             dead_letter_queue_url="dead-letters",
             rejected_queue_url="rejected",
             unpublished_results_queue_url="unpublished",
-            clock=self.clock,
-            random=lambda: 1.0,
         )
-        self._publisher = Publisher(
-            events=self.bus, event_bus_name="bus", queues=queues, clock=self.clock, random=lambda: 1.0
-        )
+        self._publisher = Publisher(events=self.bus.client(self.clock), event_bus_name="bus", queues=queues)
 
     def publish(self, number: int, *, seconds: float = 60.0) -> list[bool]:
         return self._publisher.publish(results(number), until=self.clock.monotonic() + seconds)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError, InvalidRequestError
 from message_sender.queues import Queues, origin_attributes, read_origin
 from message_sender.request import MAX_TEXT, Correlation, parse_request
@@ -24,13 +23,11 @@ WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=40
 
 def make_queues(api: FakeAwsApi, clock: FakeClock) -> Queues:
     return Queues(
-        sqs=api,
+        sqs=api.client(clock),
         message_queue_url="messages",
         dead_letter_queue_url="dead-letters",
         rejected_queue_url="rejected",
         unpublished_results_queue_url="unpublished",
-        clock=clock,
-        random=lambda: 1.0,
     )
 
 
@@ -184,12 +181,14 @@ def test_a_result_is_not_kept_unless_the_queue_says_so(successful: object) -> No
     assert kept == [False]
 
 
-def test_between_two_tries_it_waits() -> None:
+def test_a_retry_waits_twice_as_long_each_time() -> None:
     clock = FakeClock()
 
-    counted = list(tries(clock=clock, random=lambda: 1.0, until=clock.monotonic() + 60))
+    api = FakeAwsApi(accepting_queue, [DOWN, DOWN])
 
-    assert counted == [1, 2, 3]
+    api.client(clock).call("SendMessage", {}, until=clock.monotonic() + 60)
+
+    assert len(api.calls) == 3
     assert clock.slept == [0.1, 0.2]
 
 
@@ -200,7 +199,7 @@ def test_a_change_of_visibility_that_fails_in_part_is_an_error(failed: list[dict
     queues = make_queues(api, clock)
 
     def delay() -> None:
-        queues.delay(["handle"], seconds=2, until=clock.monotonic() + 60)
+        queues.delay_redelivery(["handle"], seconds=2, until=clock.monotonic() + 60)
 
     if failed:
         with pytest.raises(AwsCallError, match="FailedInPart"):

@@ -205,7 +205,7 @@ def as_the_function(answers: list[bool], *, share: float, retry_after: float | N
         participant=ScriptedParticipant(clock, script),
         clock=clock,
         random=lambda: 0.5,
-        rate_limiter=RateLimiter(share=share, random=lambda: 0.5),
+        rate_limiter=RateLimiter(fair_share=share, random=lambda: 0.5),
     )
     results = []
     message = parse_request(json.dumps(request()), client_token="c")
@@ -224,7 +224,7 @@ def as_the_simulation(answers: list[bool], *, share: float, retry_after: float |
     world.random = chance
     script = Script(list(answers), retry_after)
     service: Any = ScriptedService(world, script)
-    sender = OurFunction(lambda _: RateLimiter(share=share, random=lambda: 0.5))
+    sender = OurFunction(lambda _: RateLimiter(fair_share=share, random=lambda: 0.5))
     instance = sender.new_instance(world)
     results = []
 

@@ -25,8 +25,8 @@ RANDOM = st.floats(0, 1)
 
 def paced(*, share: float = 1.0, random: float = 0.5) -> RateLimiter:
     """Return a rate_limiter that was throttled at the moment 0 and keeps to its share."""
-    rate_limiter = RateLimiter(share=share, random=lambda: random)
-    rate_limiter.throttled(0.0, sent_at=0.0)
+    rate_limiter = RateLimiter(fair_share=share, random=lambda: random)
+    rate_limiter.on_throttled(0.0, sent_at=0.0)
     return rate_limiter
 
 
@@ -37,11 +37,11 @@ def places(rate_limiter: RateLimiter, *, number: int, now: float = 0.0) -> list[
 
 def grow(rate_limiter: RateLimiter, calls: int) -> None:
     for _ in range(calls):
-        rate_limiter.accepted(had_to_wait=True)
+        rate_limiter.on_accepted(waited=True)
 
 
 def test_nothing_waits_until_the_service_throttles() -> None:
-    rate_limiter = RateLimiter(share=0.1, random=lambda: 1.0)
+    rate_limiter = RateLimiter(fair_share=0.1, random=lambda: 1.0)
 
     assert places(rate_limiter, number=1000) == [0.0] * 1000
 
@@ -68,20 +68,20 @@ def test_a_place_that_would_be_too_late_is_not_taken() -> None:
 
 def test_a_throttle_takes_a_third_of_the_rate_nearly() -> None:
     rate_limiter = paced(share=10.0)
-    rate_limiter.accepted(had_to_wait=False)
+    rate_limiter.on_accepted(waited=False)
 
-    rate_limiter.throttled(1.0, sent_at=1.0)
+    rate_limiter.on_throttled(1.0, sent_at=1.0)
 
     assert rate_limiter.rate == pytest.approx(7.0)
 
 
 def test_calls_that_are_throttled_together_slow_down_once() -> None:
     rate_limiter = paced(share=10.0)
-    rate_limiter.accepted(had_to_wait=False)
+    rate_limiter.on_accepted(waited=False)
 
     for _ in range(10):
-        rate_limiter.throttled(1.0, sent_at=0.9)
-        rate_limiter.accepted(had_to_wait=False)
+        rate_limiter.on_throttled(1.0, sent_at=0.9)
+        rate_limiter.on_accepted(waited=False)
 
     assert rate_limiter.rate == pytest.approx(7.0)
 
@@ -89,9 +89,9 @@ def test_calls_that_are_throttled_together_slow_down_once() -> None:
 def test_a_throttle_takes_back_no_place_that_is_given_away() -> None:
     rate_limiter = paced(share=1.0, random=0.0)
     last = places(rate_limiter, number=10)[-1]
-    rate_limiter.accepted(had_to_wait=False)
+    rate_limiter.on_accepted(waited=False)
 
-    rate_limiter.throttled(1.0, sent_at=1.0)
+    rate_limiter.on_throttled(1.0, sent_at=1.0)
 
     assert places(rate_limiter, number=1, now=1.0)[0] > last
 
@@ -100,7 +100,7 @@ def test_a_service_that_accepts_nothing_does_not_slow_an_instance_down_for_good(
     rate_limiter = paced(share=10.0)
 
     for second in range(1, 100):
-        rate_limiter.throttled(float(second), sent_at=float(second))
+        rate_limiter.on_throttled(float(second), sent_at=float(second))
 
     assert rate_limiter.rate == 10.0
 
@@ -109,8 +109,8 @@ def test_throttles_that_its_own_rate_does_not_cause_leave_an_instance_a_quarter_
     rate_limiter = paced(share=10.0)
 
     for second in range(1, 1000):  # as when somebody else uses the quota up, or one chat is always refused
-        rate_limiter.accepted(had_to_wait=False)
-        rate_limiter.throttled(float(second), sent_at=float(second))
+        rate_limiter.on_accepted(waited=False)
+        rate_limiter.on_throttled(float(second), sent_at=float(second))
 
     assert rate_limiter.rate == 2.5
 
@@ -133,7 +133,7 @@ def test_calls_that_did_not_have_to_wait_say_nothing_of_the_rate() -> None:
     rate_limiter = paced(share=1.0)
 
     for _ in range(1000):
-        rate_limiter.accepted(had_to_wait=False)
+        rate_limiter.on_accepted(waited=False)
 
     assert rate_limiter.rate == 1.0
 
@@ -141,7 +141,7 @@ def test_calls_that_did_not_have_to_wait_say_nothing_of_the_rate() -> None:
 def test_what_the_service_asks_to_wait_is_waited_for_by_all_calls_of_the_instance() -> None:
     rate_limiter = paced(share=100.0)
 
-    rate_limiter.throttled(1.0, sent_at=1.0, retry_after=3.0)
+    rate_limiter.on_throttled(1.0, sent_at=1.0, retry_after=3.0)
 
     assert rate_limiter.reserve(1.0, latest=EVER) == pytest.approx(3.0)
 
@@ -149,7 +149,7 @@ def test_what_the_service_asks_to_wait_is_waited_for_by_all_calls_of_the_instanc
 def test_a_hint_without_measure_stops_an_instance_for_five_seconds() -> None:
     rate_limiter = paced(share=100.0)
 
-    rate_limiter.throttled(1.0, sent_at=1.0, retry_after=86400.0)
+    rate_limiter.on_throttled(1.0, sent_at=1.0, retry_after=86400.0)
 
     assert rate_limiter.reserve(1.0, latest=EVER) == pytest.approx(5.0)
 
@@ -185,7 +185,7 @@ def test_no_second_holds_more_calls_than_rate_and_burst(
 def test_whatever_the_answers_an_instance_keeps_a_quarter_of_its_share(
     share: float, answers: list[bool]
 ) -> None:
-    rate_limiter = RateLimiter(share=share, random=lambda: 0.5)
+    rate_limiter = RateLimiter(fair_share=share, random=lambda: 0.5)
     now = 0.0
 
     for accepted in answers:
@@ -193,9 +193,9 @@ def test_whatever_the_answers_an_instance_keeps_a_quarter_of_its_share(
         assert wait is not None
         now += wait
         if accepted:
-            rate_limiter.accepted(had_to_wait=wait > 0)
+            rate_limiter.on_accepted(waited=wait > 0)
         else:
-            rate_limiter.throttled(now, sent_at=now)
+            rate_limiter.on_throttled(now, sent_at=now)
 
     assert rate_limiter.rate >= share / 4
 
@@ -215,9 +215,9 @@ def test_a_lone_instance_finds_a_quota_above_its_share(share: float, times: int)
         if tokens >= 1:
             tokens -= 1
             accepted.append(now)
-            rate_limiter.accepted(had_to_wait=wait > 0)
+            rate_limiter.on_accepted(waited=wait > 0)
         else:
-            rate_limiter.throttled(now, sent_at=now)
+            rate_limiter.on_throttled(now, sent_at=now)
 
     late = accepted[-500:]
     assert len(late) / (late[-1] - late[0]) > 0.8 * quota  # a sawtooth, and a small burst

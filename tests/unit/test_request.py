@@ -313,7 +313,7 @@ def test_any_rfc_3339_time_is_read(time: str) -> None:
 def test_a_task_token_is_refused_where_nobody_answers_it() -> None:
     reason = reason_of(request(TaskToken="task"), task_token_allowed=False)
 
-    assert reason.startswith("TaskToken is not answered here")
+    assert reason.startswith("TaskToken is not used here")
 
 
 def test_a_client_token_is_required_where_only_the_caller_can_give_one() -> None:

@@ -15,9 +15,9 @@ from message_sender.errors import (
     ThrottledError,
 )
 from message_sender.retry import (
-    FIRST_REDELIVERY_DELAY,
-    LONGEST_REDELIVERY_DELAY,
     MAX_ATTEMPTS,
+    MAX_REDELIVERY_DELAY,
+    MIN_REDELIVERY_DELAY,
     TimeBudget,
     delay_before_retry,
     full_jitter,
@@ -129,8 +129,8 @@ def test_a_redelivery_is_never_later_than_a_minute(receive_count: int, random: f
 
 
 def test_function_and_queue_count_with_the_same_backoff() -> None:
-    assert message_queues._FIRST_BACKOFF_SECONDS == FIRST_REDELIVERY_DELAY  # noqa: SLF001  # stands twice on purpose
-    assert message_queues._LONGEST_BACKOFF_SECONDS == LONGEST_REDELIVERY_DELAY  # noqa: SLF001  # the same
+    assert message_queues._FIRST_BACKOFF_SECONDS == MIN_REDELIVERY_DELAY  # noqa: SLF001  # stands twice on purpose
+    assert message_queues._LONGEST_BACKOFF_SECONDS == MAX_REDELIVERY_DELAY  # noqa: SLF001  # the same
 
 
 @pytest.mark.parametrize("minutes", [1, 10, 60, 240])

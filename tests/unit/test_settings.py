@@ -60,19 +60,13 @@ def test_the_retry_window_is_ten_minutes_unless_set() -> None:
     "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "1000001", "99999999999", "9" * 5000]
 )
 def test_a_number_out_of_range_is_refused(name: str, most: int, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1, at most {most}$"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from 1 to {most}$"):
         Settings.from_environ(ENVIRON | {name: value})
 
 
-REGIONS = [
-    *("eu-central-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"),
-    *("cn-north-1", "ap-southeast-12"),
-]
-
-
-@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "ap-southeast-12"])
 @pytest.mark.parametrize("name", ["AWS_REGION", "CONNECT_REGION"])
-def test_a_region_of_any_partition_is_accepted(name: str, region: str) -> None:
+def test_a_region_of_a_partition_with_amazon_connect_is_accepted(name: str, region: str) -> None:
     settings = Settings.from_environ(ENVIRON | {name: region})
 
     assert settings.participant_url.startswith(f"https://participant.connect.{region}.")

@@ -26,7 +26,7 @@ from message_sender.errors import (
     ServiceUnavailableError,
 )
 from message_sender.event_sources.sqs import (
-    HandledRecord,
+    Record,
     SqsSource,
     process_batch,
 )
@@ -95,12 +95,11 @@ class Batch:
         clock = self.clock
         common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
         queues = Queues(
-            sqs=self.queue,
+            sqs=self.queue.client(clock),
             message_queue_url="messages",
             dead_letter_queue_url="dead-letters",
             rejected_queue_url="rejected",
             unpublished_results_queue_url="unpublished",
-            **common,
         )
         logger = Logger(service="test", level=logging.CRITICAL)
         metrics = Metrics(namespace="test", service="test")
@@ -108,8 +107,8 @@ class Batch:
             content_limits="specification",
             sender=MessageSender(participant=self.participant, **common),
             queues=queues,
-            publisher=Publisher(events=self.bus, event_bus_name="bus", queues=queues, **common),
-            tasks=TaskCallback(step_functions=self.step_functions, **common),
+            publisher=Publisher(events=self.bus.client(clock), event_bus_name="bus", queues=queues),
+            tasks=TaskCallback(step_functions=self.step_functions.client(clock)),
             telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
             retry_window=timedelta(minutes=10),
             workers=ThreadPool(),
@@ -325,7 +324,7 @@ def test_a_defect_of_the_parser_fails_its_own_record_and_the_ones_behind_it(
     assert sorted(batch.participant.transcript) == ["0", "3"]
 
 
-def handled_record(raw: dict[str, Any]) -> HandledRecord:
+def handled_record(raw: dict[str, Any]) -> Record:
     """Return a record as a batch has it before its chat is handled."""
     with Batch().source() as source:
         return source.read(raw)
@@ -334,9 +333,9 @@ def handled_record(raw: dict[str, Any]) -> HandledRecord:
 def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None:
     release = threading.Event()
 
-    def handle_chat(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> None:
+    def handle_chat(chat: Sequence[Record], handled: list[Record]) -> None:
         for item in chat:
-            if item.record.message_id.startswith("stuck"):
+            if item.message_id.startswith("stuck"):
                 release.wait(10)
             handled.append(item)
 
@@ -350,7 +349,7 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
         )
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
-    finished: list[HandledRecord] = []
+    finished: list[Record] = []
     stuck = [record("stuck", group=f"stuck-{number}", message_id=f"stuck-{number}") for number in range(10)]
     behind = record("behind", group="stuck-0", message_id="behind")
     free = [record("1", group="free", message_id="1"), record("2", group="free", message_id="2")]
@@ -368,13 +367,13 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
 def test_a_chat_that_goes_on_while_the_answer_is_made_changes_nothing_of_it() -> None:
     release, ended = threading.Event(), threading.Event()
 
-    def handle_chat(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> None:
+    def handle_chat(chat: Sequence[Record], handled: list[Record]) -> None:
         release.wait(10)
         chat[0].error = InternalError("late")
         handled.extend(chat)
         ended.set()
 
-    def finish(handled: Sequence[HandledRecord]) -> None:
+    def finish(handled: Sequence[Record]) -> None:
         release.set()
         assert ended.wait(10)
         errors.extend(type(item.error) for item in handled)

@@ -52,13 +52,13 @@ class Setup:
     def __init__(self, *answers: Any) -> None:  # noqa: ANN401  # an error or an answer
         self.clock = FakeClock()
         self.step_functions = FakeAwsApi(lambda _: {}, list(answers))
-        self._tasks = TaskCallback(step_functions=self.step_functions, clock=self.clock, random=lambda: 1.0)
+        self._tasks = TaskCallback(step_functions=self.step_functions.client(self.clock))
 
     def answer(
         self, outcome: Outcome = SENT, *, correlation: Correlation | None = None, seconds: float = 60.0
     ) -> None:
         result = result_of(outcome, correlation)
-        self._tasks.answer(TOKEN, result, until=self.clock.monotonic() + seconds)
+        self._tasks.complete(TOKEN, result, until=self.clock.monotonic() + seconds)
 
 
 def test_a_task_succeeds_with_the_result() -> None:

@@ -34,7 +34,7 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
     )
     origin = Origin(event_source="sqs", source_id="s", accepted_at=START)
 
-    telemetry.ended(delivery.result(delivery.outcome, origin), delivery)  # type: ignore[arg-type]  # it is sent
+    telemetry.on_outcome(delivery.result(delivery.outcome, origin), delivery)  # type: ignore[arg-type]  # it is sent
     metrics.flush_metrics()
     metrics.clear_metrics()
 

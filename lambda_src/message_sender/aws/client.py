@@ -1,14 +1,11 @@
-"""A small client for the AWS APIs that speak JSON: EventBridge, SQS, Step Functions.
-
-urllib3 for the calls, and `signature.py`. A client of boto3 or botocore costs 250 ms of a cold start and
-three times the CPU for a call (docs/decisions.md).
-"""
+"""Calls of one AWS service: `AwsClient` retries, `JsonApi` makes a single signed request with urllib3."""
 
 from __future__ import annotations
 
 import json
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import urllib3
@@ -20,7 +17,7 @@ from message_sender.response_body import read_body
 from message_sender.retry import MAX_ATTEMPTS, full_jitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from message_sender.aws.credentials import Credentials
     from message_sender.clock import Clock
@@ -28,18 +25,18 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT: Final = 1.0
 _READ_TIMEOUT: Final = 2.0
 
-LONGEST_CALL: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
-"""Seconds to plan for one call. Only a slow name server, headers that trickle in, or a name with several
-addresses of which none answers, a second for each, can make it longer."""
+MAX_CALL_SECONDS: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
+"""Time to plan for one attempt. Only a slow name server, headers that trickle in, or a name with several
+addresses that do not answer, a second for each, can make it longer."""
 
 _BASE_DELAY: Final = 0.1
 
 
 class AwsApi(Protocol):
-    """Calls one service."""
+    """Makes single attempts to call a service."""
 
     def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation once and return what it answers.
+        """Call an operation once and return the answer.
 
         Raises:
             AwsCallError: The call failed.
@@ -47,23 +44,61 @@ class AwsApi(Protocol):
         ...
 
 
-def tries(
-    *, clock: Clock, random: Callable[[], float], until: float, most: int = MAX_ATTEMPTS
-) -> Iterator[int]:
-    """Count the tries of a call, at most three unless told otherwise, and wait between them.
-
-    Ends early when another try could not end in time.
+class AwsClient:
+    """Calls one service, and retries what may succeed a moment later.
 
     Args:
+        api: Must not retry by itself.
         random: Returns a number from 0 to 1, for jitter.
-        until: The moment of the monotonic clock at which the last try must be over.
     """
-    for attempt in range(1, most + 1):
-        if attempt > 1:
-            clock.sleep(full_jitter(attempt - 1, base=_BASE_DELAY, random=random))
-        if clock.monotonic() + LONGEST_CALL > until:
-            return
-        yield attempt
+
+    def __init__(self, api: AwsApi, *, clock: Clock, random: Callable[[], float]) -> None:
+        self._api = api
+        self._clock = clock
+        self._random = random
+
+    def call(
+        self,
+        operation: str,
+        parameters: Mapping[str, Any],
+        *,
+        until: float,
+        max_attempts: int = MAX_ATTEMPTS,
+        remaining: Callable[[dict[str, Any]], Mapping[str, Any] | None] | None = None,
+    ) -> dict[str, Any]:
+        """Call an operation and return the answer.
+
+        Args:
+            until: The moment of the monotonic clock by which the last attempt must be over.
+            remaining: For a call that can fail in part. Gets each answer and returns the parameters to send
+                again, None if nothing is left.
+
+        Raises:
+            AwsCallError: Every attempt failed, the error is not retryable, or no time was left.
+        """
+        failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
+        for attempt in range(1, max_attempts + 1):
+            if attempt > 1:
+                self._clock.sleep(full_jitter(attempt - 1, base=_BASE_DELAY, random=self._random))
+            if self._clock.monotonic() + MAX_CALL_SECONDS > until:
+                break
+            try:
+                answer = self._api.call(operation, parameters)
+            except AwsCallError as error:
+                failure = error
+                if not error.retryable:
+                    break
+                continue
+            rest = None if remaining is None else remaining(answer)
+            if rest is None:
+                return answer
+            parameters, failure = rest, failed_in_part(operation)
+        raise failure
+
+
+def failed_in_part(operation: str) -> AwsCallError:
+    """Return the error of a call that succeeded only for some of its entries."""
+    return AwsCallError(operation, name="FailedInPart", http_status=HTTPStatus.OK)
 
 
 class JsonApi:
@@ -72,7 +107,7 @@ class JsonApi:
     Args:
         pools: Must not retry by itself.
         endpoint: The service's URL.
-        target: What stands before the operation in `X-Amz-Target`, such as `AWSEvents`.
+        target: The prefix of the operation in `X-Amz-Target`, such as `AWSEvents`.
         content_type: `application/x-amz-json-1.1` or `-1.0`, as the service's model says.
     """
 
@@ -100,10 +135,10 @@ class JsonApi:
         self._credentials = credentials
 
     def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation once and return what it answers.
+        """Call an operation once and return the answer.
 
         Raises:
-            AwsCallError: The call failed. The text holds the service's name for the error, and nothing of
+            AwsCallError: The call failed. The text contains the service's name for the error, and nothing of
                 the parameters.
         """
         body = json.dumps(parameters).encode()
@@ -119,18 +154,18 @@ class JsonApi:
                 preload_content=False,
                 decode_content=False,
             )
-            if response.status < 200:  # noqa: PLR2004  # the HTTP class of success
+            if response.status < HTTPStatus.OK:
                 # Informational: the real answer is still to come, and no other call may read it
                 response.close()
                 raise AwsCallError(operation, name="InformationalAnswer", http_status=None)
-            data = read_body(response, deadline=time.monotonic() + LONGEST_CALL)
+            data = read_body(response, deadline=time.monotonic() + MAX_CALL_SECONDS)
         except HTTPError as error:
             raise AwsCallError(operation, name=type(error).__name__, http_status=None) from None
         try:
             answer = None if data is None else json.loads(data or b"{}")
         except (ValueError, RecursionError):
             answer = None
-        if response.status == 200 and isinstance(answer, dict):  # noqa: PLR2004
+        if response.status == HTTPStatus.OK and isinstance(answer, dict):
             return answer
         name = aws_error_name(response.headers, answer if isinstance(answer, dict) else None)
         raise AwsCallError(operation, name=name or "UnreadableResponse", http_status=response.status)

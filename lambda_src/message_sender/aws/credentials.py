@@ -6,6 +6,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TIMEOUT: Final = urllib3.Timeout(connect=1.0, read=2.0)
-_LONGEST_ANSWER: Final = 3.0
+_MAX_ANSWER_SECONDS: Final = 3.0
 _REFRESH_BEFORE_EXPIRY: Final = 300.0
 _PAUSE_AFTER_FAILURE: Final = 10.0
 
@@ -32,7 +33,7 @@ _VISIBLE: Final = re.compile(r"[!-~]+")
 
 
 class Credentials(NamedTuple):
-    """What a signature is made with. `token` is None for credentials that do not expire."""
+    """The keys that sign a request. `token` is None for credentials that do not expire."""
 
     access_key: str
     secret_key: str
@@ -46,8 +47,8 @@ class _Refresh(NamedTuple):
     """The result of the latest refresh. Times are seconds since the epoch.
 
     Attributes:
-        credentials: Of this refresh, or after a failure those of an earlier one.
-        error: Why the refresh failed: the name and the HTTP status of an `AwsCallError`.
+        credentials: Of this refresh, or after a failure of an earlier one.
+        error: The cause of a failed refresh: the name and the HTTP status of an `AwsCallError`.
     """
 
     credentials: Credentials | None
@@ -59,10 +60,9 @@ class _Refresh(NamedTuple):
 class EnvironmentCredentials:
     """The function's credentials: from the environment, or, with SnapStart, from the container endpoint.
 
-    Called from several threads. One thread refreshes credentials, from five minutes before they expire. The
-    others use the old ones while these are valid, and wait for the new ones afterwards. While credentials are
-    valid, a failed refresh is retried after ten seconds. Without valid ones, every call needs a refresh: they
-    retry at once.
+    Safe to call from several threads. One thread refreshes credentials, from five minutes before they expire.
+    The others use the old ones while these are valid, and then wait for the new ones. A failed refresh is
+    retried after ten seconds while credentials are valid, and at every call without valid ones.
 
     Args:
         now: Returns seconds since the epoch.
@@ -85,7 +85,7 @@ class EnvironmentCredentials:
         """Return credentials that are valid now.
 
         Raises:
-            AwsCallError: There are none, or the endpoint did not give them.
+            AwsCallError: There are none, or the endpoint did not return them.
         """
         environ = self._environ
         if "AWS_ACCESS_KEY_ID" in environ and "AWS_SECRET_ACCESS_KEY" in environ:
@@ -136,10 +136,10 @@ class EnvironmentCredentials:
                 preload_content=False,
                 decode_content=False,
             )
-            if answer.status != 200:  # noqa: PLR2004
-                answer.close()  # the answer behind an informational one must not be the next one's
+            if answer.status != HTTPStatus.OK:
+                answer.close()  # behind an informational answer, the next call would read the real one
                 raise AwsCallError("GetCredentials", name="NoCredentials", http_status=answer.status)
-            found = json.loads(read_body(answer, deadline=time.monotonic() + _LONGEST_ANSWER) or b"")
+            found = json.loads(read_body(answer, deadline=time.monotonic() + _MAX_ANSWER_SECONDS) or b"")
             credentials = Credentials(
                 _visible(found["AccessKeyId"]), _visible(found["SecretAccessKey"]), _visible(found["Token"])
             )

@@ -1,6 +1,7 @@
-"""Where the services are: the standard environment variables of the AWS SDKs, else the public endpoints.
+"""URLs of the services: from the AWS SDKs' environment variables, else the public endpoints.
 
-Checked against botocore's own endpoint rules for every Region, with FIPS and dual-stack.
+Checked against botocore's endpoint rules for every Region of the partitions `aws` and `aws-us-gov`, with FIPS
+and dual-stack. Amazon Connect is in no other partition.
 """
 
 from __future__ import annotations
@@ -14,65 +15,38 @@ if TYPE_CHECKING:
 
 
 class Service(NamedTuple):
-    """An AWS service, as its endpoints and its environment variable name it.
+    """An AWS service: its name in environment variables, and its host.
 
-    Attributes:
-        host: With `-fips` behind it where FIPS is asked for. In GovCloud, where many an endpoint keeps to
-            FIPS under its usual name, the other attributes say what it is.
-        us_gov_west_fips_host: Where that Region differs from the other one; None where it does not.
+    Outside GovCloud, `-fips` behind the host asks for FIPS. Many GovCloud endpoints keep to FIPS under their
+    usual name. The other attributes are the hosts that differ there, None where they do not.
     """
 
     variable: str
     host: str
-    govcloud_dual_stack_host: str
-    govcloud_fips_host: str
-    govcloud_fips_dual_stack_host: str
-    us_gov_west_fips_host: str | None = None
+    gov_fips: str | None = None
+    gov_dual_stack: str | None = None
+    gov_fips_dual_stack: str | None = None
+    us_gov_west_fips: str | None = None
 
 
 CONNECT_PARTICIPANT: Final = Service(
-    variable="CONNECTPARTICIPANT",
-    host="participant.connect",
-    govcloud_dual_stack_host="participant.connect",
-    govcloud_fips_host="participant.connect",
-    govcloud_fips_dual_stack_host="participant.connect-fips",
+    "CONNECTPARTICIPANT", "participant.connect", gov_fips_dual_stack="participant.connect-fips"
 )
-EVENTBRIDGE: Final = Service(
-    variable="EVENTBRIDGE",
-    host="events",
-    govcloud_dual_stack_host="events",
-    govcloud_fips_host="events",
-    govcloud_fips_dual_stack_host="events",
-)
-SQS: Final = Service(
-    variable="SQS",
-    host="sqs",
-    govcloud_dual_stack_host="sqs",
-    govcloud_fips_host="sqs",
-    govcloud_fips_dual_stack_host="sqs-fips",
-)
+EVENTBRIDGE: Final = Service("EVENTBRIDGE", "events")
+SQS: Final = Service("SQS", "sqs", gov_fips_dual_stack="sqs-fips")
 STEP_FUNCTIONS: Final = Service(
-    variable="SFN",
-    host="states",
-    govcloud_dual_stack_host="states-fips",
-    govcloud_fips_host="states-fips",
-    govcloud_fips_dual_stack_host="states-fips",
-    us_gov_west_fips_host="states",
+    "SFN",
+    "states",
+    gov_fips="states-fips",
+    gov_dual_stack="states-fips",
+    gov_fips_dual_stack="states-fips",
+    us_gov_west_fips="states",
 )
 
-# Region prefix: DNS suffix, dual-stack DNS suffix. The first that fits.
-_PARTITIONS: Final = (
-    ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-    ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
-    ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-    ("", "amazonaws.com", "api.aws"),
-)
+_OTHER_PARTITIONS: Final = ("cn-", "eusc-", "us-iso", "eu-iso")
 
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-# The path has no percent sign and no empty or dot segment, so its signature is the one that botocore makes
+# The path has no percent sign and no empty or dot segment, so its signature equals botocore's
 _URL: Final = re.compile(
     rf"(?i:(?P<scheme>https?)://(\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>{_LABEL}(\.{_LABEL})*)))"
     r"(:(?P<port>[1-9][0-9]{0,4}))?"
@@ -82,18 +56,19 @@ _URL: Final = re.compile(
 # A resolver may read a name that ends like this as an IPv4 address
 _NUMBER_AT_THE_END: Final = re.compile(r"(\A|\.)([0-9]+|0x[0-9a-f]*)\Z")
 _LOOPBACK: Final = IPv4Network("127.0.0.0/8")
-_LONGEST_NAME: Final = 253
-_LARGEST_PORT: Final = 65_535
+_MAX_NAME: Final = 253
+_MAX_PORT: Final = 65_535
 
 
 def endpoint_url(service: Service, *, region: str, environ: Mapping[str, str]) -> str:
     """Return the URL of a service's endpoint, without a trailing slash.
 
-    `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
-    `AWS_USE_DUALSTACK_ENDPOINT` work as in the AWS SDKs. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` does too.
+    `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`
+    and `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` work as in the AWS SDKs.
 
     Raises:
-        ValueError: A configured URL is not safe. The text names its variable, not its value.
+        ValueError: A configured URL is not safe (the text names its variable, not its value), or the Region
+            is in a partition without Amazon Connect.
     """
     if not _is_true(environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
         for variable in (f"AWS_ENDPOINT_URL_{service.variable}", "AWS_ENDPOINT_URL"):
@@ -106,30 +81,26 @@ def endpoint_url(service: Service, *, region: str, environ: Mapping[str, str]) -
                     "percent sign, and no empty or dot segment in its path"
                 )
             return configured.removesuffix("/")
-    fips = _is_true(environ.get("AWS_USE_FIPS_ENDPOINT"))
+    if region.startswith(_OTHER_PARTITIONS):
+        raise ValueError(f"the Region {region} is in a partition without Amazon Connect")
     dual_stack = _is_true(environ.get("AWS_USE_DUALSTACK_ENDPOINT"))
-    suffix, dual_stack_suffix = next(
-        (suffix, dual_stack_suffix)
-        for prefix, suffix, dual_stack_suffix in _PARTITIONS
-        if region.startswith(prefix)
-    )
-    host = _host(service, region, fips=fips, dual_stack=dual_stack)
-    return f"https://{host}.{region}.{dual_stack_suffix if dual_stack else suffix}"
+    host = _host(service, region, fips=_is_true(environ.get("AWS_USE_FIPS_ENDPOINT")), dual_stack=dual_stack)
+    return f"https://{host}.{region}.{'api.aws' if dual_stack else 'amazonaws.com'}"
 
 
 def is_safe_url(url: str, *, plain_http_hosts: Collection[str] = ()) -> bool:
     """Return whether secrets may be sent to a URL: an `https://` URL, or `http://` within this machine.
 
     Args:
-        plain_http_hosts: IP addresses that `http://` may name too.
+        plain_http_hosts: More IP addresses that `http://` may name.
     """
     parts = _URL.fullmatch(url)
-    if parts is None or int(parts["port"] or 0) > _LARGEST_PORT:
+    if parts is None or int(parts["port"] or 0) > _MAX_PORT:
         return False
     is_https = parts["scheme"].lower() == "https"
     name = (parts["name"] or "").lower()
     if name and not _NUMBER_AT_THE_END.search(name):
-        return len(name) <= _LONGEST_NAME and (is_https or name == "localhost")
+        return len(name) <= _MAX_NAME and (is_https or name == "localhost")
     try:
         address = IPv4Address(name) if name else IPv6Address(parts["ipv6"])
     except ValueError:
@@ -140,15 +111,12 @@ def is_safe_url(url: str, *, plain_http_hosts: Collection[str] = ()) -> bool:
 def _host(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
     if not region.startswith("us-gov-"):
         return f"{service.host}-fips" if fips else service.host
-    match fips, dual_stack:
-        case True, True:
-            return service.govcloud_fips_dual_stack_host
-        case True, False:
-            is_west = region == "us-gov-west-1"
-            return (service.us_gov_west_fips_host if is_west else None) or service.govcloud_fips_host
-        case False, True:
-            return service.govcloud_dual_stack_host
-    return service.host
+    if fips and dual_stack:
+        return service.gov_fips_dual_stack or service.host
+    if fips:
+        west = service.us_gov_west_fips if region == "us-gov-west-1" else None
+        return west or service.gov_fips or service.host
+    return (service.gov_dual_stack if dual_stack else None) or service.host
 
 
 def _is_true(value: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Where messages come from: one module for each event source, and `detect`, which tells them apart."""
+"""The event sources: one module for each, and `detect`, which recognizes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS: Final[dict[EventSource, frozenset[str]]] = {
     "api_gateway": frozenset({"httpMethod", "requestContext"}),
     "direct": frozenset(SCHEMA["properties"]),
 }
-"""Fields that only the events of one source have at the top."""
+"""Top-level fields that only the events of one source have."""
 
 _ID: Final = re.compile(r"[!-~]{1,2048}")  # receipt handles are the longest
 _NUMBERS: Final = {
@@ -35,13 +35,13 @@ _ACCEPTED: Final = (
 
 
 def detect(event: object) -> EventSource:
-    """Return the event source that an event comes from. Looks at its shape alone and has no effect.
+    """Return the event source of an event. Reads its shape and has no effect.
 
     An event with marks of two sources is refused. A producer that may start the state machine chooses its
     input. Mixed with a request, it could pass for an SQS event with another chat's group, ids and times.
 
     Raises:
-        UnsupportedEventError: It comes from none that the function knows. The text lists what is accepted.
+        UnsupportedEventError: The function does not know the source. The text lists the events it accepts.
     """
     fields = event if isinstance(event, dict) else {}
     match [source for source, marks in _MARKS.items() if marks & fields.keys()]:

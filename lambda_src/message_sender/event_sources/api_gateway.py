@@ -1,4 +1,4 @@
-"""The synchronous API: a REST API's proxy event in, an HTTP answer out."""
+"""The synchronous API: a REST API's proxy event in, an HTTP response out."""
 
 from __future__ import annotations
 
@@ -7,19 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.errors import (
-    AccessDeniedError,
-    ConnectionFailedError,
-    DeadlineExceededError,
-    ExpiredError,
-    InvalidRequestError,
-    ProcessingRejectedError,
-    RetryableError,
-    ServiceUnavailableError,
-    ServiceValidationError,
-    ThrottledError,
-    UnexpectedResponseError,
-)
+from message_sender import errors
 from message_sender.result import Origin, Sent
 
 if TYPE_CHECKING:
@@ -28,22 +16,21 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from message_sender.clock import Clock
-    from message_sender.errors import DeliveryError
     from message_sender.event_sources.synchronous import SynchronousDelivery
 
-STATUS: Final[dict[type[DeliveryError], int]] = {
-    InvalidRequestError: 400,
-    ServiceValidationError: 400,
-    AccessDeniedError: 422,
-    ExpiredError: 422,
-    ProcessingRejectedError: 422,
-    UnexpectedResponseError: 502,
-    ThrottledError: 429,
-    ServiceUnavailableError: 502,
-    ConnectionFailedError: 502,
-    DeadlineExceededError: 504,
+STATUS: Final[dict[type[errors.DeliveryError], int]] = {
+    errors.InvalidRequestError: 400,
+    errors.ServiceValidationError: 400,
+    errors.AccessDeniedError: 422,
+    errors.ExpiredError: 422,
+    errors.ProcessingRejectedError: 422,
+    errors.UnexpectedResponseError: 502,
+    errors.ThrottledError: 429,
+    errors.ServiceUnavailableError: 502,
+    errors.ConnectionFailedError: 502,
+    errors.DeadlineExceededError: 504,
 }
-"""The HTTP status for each error. A refused connection token is no 403: the caller itself is authorized."""
+"""The HTTP status for each error. A refused connection token is not a 403: the caller is authorized."""
 
 
 class ApiGatewaySource:
@@ -55,7 +42,7 @@ class ApiGatewaySource:
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Send the message of a request. Answer with its result, or with `Code`, `Reason`, `ClientToken`."""
-        # Not requestId: a client can choose that one with a header.
+        # A client can choose `requestId` with a header, but not this id
         source_id = event["requestContext"]["extendedRequestId"]
         origin = Origin(event_source="api_gateway", source_id=source_id, accepted_at=self._clock.now())
         delivery = self._synchronous.deliver(_body(event), origin, context)
@@ -78,7 +65,7 @@ def _body(event: Mapping[str, Any]) -> str:
     try:
         return base64.b64decode(body).decode()
     except ValueError:
-        return ""  # no JSON, and the contract says so
+        return ""  # not valid JSON: the parser reports it
 
 
 def _answer(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -89,8 +76,8 @@ def _answer(status: int, body: dict[str, Any], headers: Mapping[str, str] | None
     }
 
 
-def _retry_after(error: DeliveryError) -> dict[str, str]:
-    """Return the header in whole seconds, where the service said how long to wait."""
-    if not isinstance(error, RetryableError) or error.retry_after is None:
+def _retry_after(error: errors.DeliveryError) -> dict[str, str]:
+    """Return the header in whole seconds, if the service said how long to wait."""
+    if not isinstance(error, errors.RetryableError) or error.retry_after is None:
         return {}
     return {"Retry-After": str(math.ceil(error.retry_after))}

@@ -1,4 +1,4 @@
-"""Direct invocation, as by Step Functions: the event is the request, the answer is the result."""
+"""Direct invocation, as by Step Functions: the event is the request, the response is the result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class DirectSource:
         self._clock = clock
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Send the message of a direct invocation and return the result, published as well.
+        """Send the message of a direct invocation. Return the result, which is published too.
 
         Raises:
-            RejectedError: The message can never be sent as it is. The result is published.
-            RetryableError: The message may be sent later: the caller retries, under the same ClientToken.
+            RejectedError: The message can never be sent. The result is published.
+            RetryableError: The message may be sent later. The caller retries under the same ClientToken.
         """
         origin = Origin(
             event_source="direct", source_id=context.aws_request_id, accepted_at=self._clock.now()

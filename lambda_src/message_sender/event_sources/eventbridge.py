@@ -1,4 +1,4 @@
-"""EventBridge: the request is the event's detail. Lambda invokes asynchronously, so nobody has the answer."""
+"""EventBridge: the request is the event's detail. The invocation is asynchronous, so no caller waits."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from message_sender.observability import Telemetry
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
-    from message_sender.request import ContentLimits, ParsedRequest, Secret
-    from message_sender.result import MessageResult
+    from message_sender.request import ContentLimits, ParsedRequest
     from message_sender.task_callback import TaskCallback
 
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 
 MAX_RATE_LIMIT_WAIT: Final = 0.5
-"""For how long the quota may hold up an event. Longer waits are the queue's."""
+"""Seconds that an event may wait for the rate limiter. For a longer wait it goes to the queue."""
 
 _FIRST_ATTEMPT: Final = timedelta(seconds=10)
 """An older event may have had an attempt before. Lambda repeats a failed asynchronous invocation after a
@@ -39,13 +38,13 @@ invocation"). This is far less, since the producer may set the time of an event.
 
 
 def origin_of_event(event: Mapping[str, Any], *, now: datetime) -> Origin:
-    """Return where the message of an event came from.
+    """Return the origin of an event's message.
 
-    Lambda does not say which attempt an invocation is, so an earlier one is ruled out only by the age of the
-    event. An event from the future has no age that could rule it out.
+    Lambda does not report the number of the attempt. Only the age of the event can rule out an earlier one,
+    and an event from the future has no age.
 
     Args:
-        now: When the function sees the event, which its producer may have dated later.
+        now: When the function received the event. Its producer may have dated it later.
     """
     time = datetime.fromisoformat(event["time"]).astimezone(UTC)
     return Origin(
@@ -57,22 +56,22 @@ def origin_of_event(event: Mapping[str, Any], *, now: datetime) -> Origin:
 
 
 def client_token_of_event(event: Mapping[str, Any]) -> str:
-    """Return the ClientToken of an event's message, should its request name none."""
+    """Return the ClientToken of an event's message for a request without one."""
     return derive_client_token("eventbridge", event["id"])
 
 
 def deduplication_id_of_event(origin: Origin, parsed: ParsedRequest) -> str:
-    """Return the de-duplication id of an event's message in the messages queue.
+    """Return the deduplication id of an event's message in the messages queue.
 
-    Not the event's id alone: a producer that may invoke the function can use the id of another event, and SQS
-    would drop that one as a repeat.
+    The event's id alone is not enough. A producer that may invoke the function can use the id of another
+    event, and SQS would drop that event's message as a repeat.
     """
     identity = f"{origin.source_id} {parsed.correlation.client_token} {parsed.text}"
     return sha256(identity.encode()).hexdigest()
 
 
 class EventBridgeSource:
-    """Works off events, one at a time. They have no order."""
+    """Processes events, one at a time, in no order."""
 
     def __init__(
         self,
@@ -96,14 +95,14 @@ class EventBridgeSource:
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Send the message of an event.
 
-        One that may be sent later is handed over to the queue, so that one retry mechanism serves both. A
-        task that waits for it is answered from there, when the outcome is final.
+        A message that may be sent later goes to the messages queue, so that one retry mechanism serves both
+        sources. A task that waits for it is completed from there.
 
         Raises:
-            RetryableError: The message may be sent later, and is not in the queue. Lambda invokes again, with
-                the same event id.
-            AwsCallError: The copy of a rejected message was not made. The same.
-            ResultNotPublishedError: The result is safe nowhere. The same.
+            RetryableError: The message may be sent later, and is not in the queue. Lambda repeats the
+                invocation with the same event id.
+            AwsCallError: The copy of a rejected message was not made. Lambda repeats the invocation.
+            ResultNotPublishedError: The result is neither published nor kept. Lambda repeats the invocation.
         """
         deadlines = Deadlines.of_invocation(context, self._clock)
         origin = origin_of_event(event, now=self._clock.now())
@@ -112,22 +111,28 @@ class EventBridgeSource:
             client_token=client_token_of_event(event),
             content_limits=self._content_limits,
         )
-        delivery = self._sender.deliver(
-            parsed, budget=TimeBudget(deadline=deadlines.send, rate_limit_wait=MAX_RATE_LIMIT_WAIT)
-        )
+        budget = TimeBudget(deadline=deadlines.send, max_wait=MAX_RATE_LIMIT_WAIT)
+        delivery = self._sender.deliver(parsed, budget=budget)
         outcome = delivery.outcome
         if isinstance(outcome, Deferred):
             self._enqueue_for_retry(outcome, delivery, origin, until=deadlines.publish)
             return {}
-        if isinstance(outcome, Rejected):
-            self._copy(outcome, delivery, origin, until=deadlines.copy)
         result = delivery.result(outcome, origin)
-        self._telemetry.ended(result, delivery)
+        if isinstance(outcome, Rejected):
+            try:
+                self._queues.copy_to_rejected(parsed, result, message_group=None, until=deadlines.copy)
+            except AwsCallError as error:
+                self._telemetry.on_copy_failed(origin, delivery, error)
+                raise
+        self._telemetry.on_outcome(result, delivery)
         if not all(self._publisher.publish([result], until=deadlines.publish)):
-            self._telemetry.publish_failed(origin)
+            self._telemetry.on_publish_failed(origin)
             raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
-        if delivery.task_token is not None:
-            self._answer_task(delivery.task_token, result, until=deadlines.answer_tasks)
+        if parsed.task_token is not None:
+            try:
+                self._tasks.complete(parsed.task_token, result, until=deadlines.complete_tasks)
+            except AwsCallError as error:
+                self._telemetry.on_task_not_completed(origin, error)
         return {}
 
     def _enqueue_for_retry(
@@ -142,21 +147,6 @@ class EventBridgeSource:
                 until=until,
             )
         except AwsCallError:
-            self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
+            self._telemetry.on_deferred(origin, delivery, outcome.error)
             raise outcome.error from None
-        self._telemetry.handed_over(origin, delivery, outcome.error)
-
-    def _copy(self, outcome: Rejected, delivery: Delivery, origin: Origin, *, until: float) -> None:
-        try:
-            self._queues.copy_to_rejected(
-                delivery.parsed, delivery.result(outcome, origin), message_group=None, until=until
-            )
-        except AwsCallError as error:
-            self._telemetry.copy_failed(origin, delivery, error)
-            raise
-
-    def _answer_task(self, task_token: Secret, result: MessageResult, *, until: float) -> None:
-        try:
-            self._tasks.answer(task_token, result, until=until)
-        except AwsCallError as error:
-            self._telemetry.task_not_answered(result.origin, error)
+        self._telemetry.on_enqueued(origin, delivery, outcome.error)

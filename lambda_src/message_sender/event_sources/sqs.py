@@ -1,4 +1,4 @@
-"""The queue: chats side by side, each chat in order, and a partial batch response."""
+"""The messages queue: concurrent chats, each in order, and a partial batch response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from message_sender.errors import (
     ResultNotPublishedError,
     RetryableError,
 )
-from message_sender.queues import origin_of
+from message_sender.queues import read_origin, string_attributes
 from message_sender.request import derive_client_token, parse_request
 from message_sender.result import Deferred, Failed, Origin, Rejected
 from message_sender.retry import READ_TIMEOUT, TimeBudget, redelivery_delay
@@ -40,37 +40,31 @@ if TYPE_CHECKING:
     from message_sender.worker_pool import WorkerPool
 
 RETRY_SECONDS: Final = READ_TIMEOUT
-"""For how long a chat retries in this invocation, from the start of its first failed attempt.
+"""The time for a chat's retries in one invocation, from the start of its first failed attempt.
 
-So a chat that does not answer gets one attempt: a second one would keep the whole batch waiting again. The
-queue retries later.
+A chat that does not respond gets one attempt. A second one would delay the whole batch again, so the queue
+retries later.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqsRecord:
-    """The ids of a record. `message_group` is None in a standard queue."""
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """A record of a batch, and the state of its message.
+
+    Attributes:
+        message_group: None in a standard queue.
+        parsed: None if the text met a defect of the parser.
+        chat: The messages of one chat stay in order: the message group, without one the contact, else the
+            message alone.
+        queued_at: When the queue accepted the message. Its origin may have been accepted before.
+        delivery: None if there was no attempt.
+        outcome: None without an outcome.
+        error: The reason why the record is reported as a batch item failure, None if it is finished.
+    """
 
     message_id: str
     receipt_handle: str
-    event_source_arn: str
     message_group: str | None
-
-
-@dataclass(slots=True, kw_only=True)
-class HandledRecord:
-    """A record of a batch and what became of it.
-
-    Attributes:
-        parsed: None if the text met a defect of the parser.
-        chat: What keeps its order: the message group; without one the contact; else it stands alone.
-        queued_at: When the queue accepted it. Its origin may have been accepted before.
-        delivery: None if it was not tried.
-        outcome: None while there is none.
-        error: Why the record comes back, None if it is done.
-    """
-
-    record: SqsRecord
     parsed: ParsedRequest | None
     chat: str
     queued_at: datetime
@@ -81,51 +75,50 @@ class HandledRecord:
 
 
 def process_batch(
-    records: Iterable[HandledRecord],
-    handle_chat: Callable[[list[HandledRecord], list[HandledRecord]], None],
+    records: Iterable[Record],
+    handle_chat: Callable[[list[Record], list[Record]], None],
     *,
-    finish: Callable[[Sequence[HandledRecord]], None],
+    finish: Callable[[Sequence[Record]], None],
     timeout: float,
     workers: WorkerPool,
 ) -> dict[str, Any]:
-    """Handle the chats of a batch side by side. Return what Lambda calls a partial batch response.
+    """Handle the chats of a batch concurrently. Return a partial batch response.
 
     Args:
-        handle_chat: Takes the records of one chat and a list. It handles them in order, appends each to the
-            list when it is handled, and stops after the first that is not done.
-        finish: Called once, in this thread, with all records, chat by chat; may still set errors.
-        timeout: Seconds that the chats may take. What is not handled by then comes back: no chat can hold up
-            the answer for the others.
-        workers: Runs the chats.
+        handle_chat: Takes the records of one chat and a list. Handles them in order, appends each to the list
+            when it is handled, and stops after the first that is not finished.
+        finish: Called once, in this thread, with all records, chat by chat. May still set errors.
+        timeout: Seconds for the chats. Records that are not handled by then are batch item failures, so no
+            chat can delay the response for the others.
     """
-    chats: dict[str, list[HandledRecord]] = defaultdict(list)
+    chats: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         chats[record.chat].append(record)
-    runs: list[tuple[list[HandledRecord], list[HandledRecord]]] = [(chat, []) for chat in chats.values()]
+    runs: list[tuple[list[Record], list[Record]]] = [(chat, []) for chat in chats.values()]
     workers([partial(handle_chat, *run) for run in runs], timeout=timeout)
-    # Copies of the lists: a thread that is late may still add to its own.
-    handled = [item for chat, so_far in runs for item in _all_items(chat, list(so_far))]
+    # Copies of the lists: an overdue thread may still append to its list
+    handled = [record for chat, so_far in runs for record in _all_records(chat, list(so_far))]
     finish(handled)
-    failed = [item.record.message_id for item in handled if item.error is not None]
+    failed = [record.message_id for record in handled if record.error is not None]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _all_items(chat: Sequence[HandledRecord], handled: list[HandledRecord]) -> list[HandledRecord]:
-    """Return what was handled, and behind it a new item for each record that was not."""
+def _all_records(chat: Sequence[Record], handled: list[Record]) -> list[Record]:
+    """Return the handled records, and a new one with an error for each of the others."""
     reason: MessageSenderError = DeadlineExceededError("The time of this invocation is used up")
     if handled and handled[-1].error is not None:
-        reason = PredecessorPendingError("An earlier message of this chat is not done yet")
+        reason = PredecessorPendingError("An earlier message of this chat is not finished")
     rest = chat[len(handled) :]
-    return handled + [replace(item, delivery=None, outcome=None, error=reason) for item in rest]
+    return handled + [replace(record, delivery=None, outcome=None, error=reason) for record in rest]
 
 
 class SqsSource:
-    """Works off batches of the queue.
+    """Processes batches of the messages queue.
 
     Args:
         random: Returns a number from 0 to 1, for jitter.
-        retry_window: A message that was tried and is older is given up.
-        workers: Runs chats at the same time, and calls for several chats.
+        retry_window: An older message fails at its next unsuccessful attempt.
+        workers: Runs chats concurrently, and calls for several chats.
     """
 
     def __init__(
@@ -154,185 +147,185 @@ class SqsSource:
         self._workers = workers
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Work off a batch. Return which of its records come back."""
+        """Process a batch. The response names the records that SQS must deliver again."""
         deadlines = Deadlines.of_invocation(context, self._clock)
-        records = [self.read(raw) for raw in event["Records"]]
         return process_batch(
-            records,
+            [self.read(raw) for raw in event["Records"]],
             self._telemetry.in_this_trace(partial(self._deliver_chat, deadlines=deadlines)),
             finish=partial(self._finish, deadlines=deadlines),
             timeout=deadlines.copy - self._clock.monotonic(),
             workers=self._workers,
         )
 
-    def read(self, raw: dict[str, Any]) -> HandledRecord:
+    def read(self, raw: dict[str, Any]) -> Record:
         """Read a record, and parse its request once."""
-        attributes = raw["attributes"]
-        record = SqsRecord(
-            message_id=raw["messageId"],
-            receipt_handle=raw["receiptHandle"],
-            event_source_arn=raw["eventSourceARN"],
-            message_group=attributes.get("MessageGroupId"),
-        )
-        parsed, error = self._parse(raw["body"], record)
+        attributes, message_id = raw["attributes"], raw["messageId"]
+        parsed, error = self._parse(raw["body"], derive_client_token(raw["eventSourceARN"], message_id))
+        message_group = attributes.get("MessageGroupId")
         queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         receive_count = int(attributes["ApproximateReceiveCount"])
-        kept = origin_of(raw.get("messageAttributes"), queued_at=queued_at, receive_count=receive_count)
-        return HandledRecord(
-            record=record,
+        enqueued = string_attributes(raw.get("messageAttributes"))
+        return Record(
+            message_id=message_id,
+            receipt_handle=raw["receiptHandle"],
+            message_group=message_group,
             parsed=parsed,
-            chat=record.message_group or (parsed and parsed.correlation.contact_id) or record.message_id,
+            chat=message_group or (parsed and parsed.correlation.contact_id) or message_id,
             queued_at=queued_at,
-            origin=kept
+            origin=read_origin(enqueued, queued_at=queued_at, receive_count=receive_count)
             or Origin(
                 event_source="sqs",
-                source_id=record.message_id,
+                source_id=message_id,
                 accepted_at=queued_at,
                 receive_count=receive_count,
             ),
             error=error,
         )
 
-    def _parse(self, body: str, record: SqsRecord) -> tuple[ParsedRequest | None, InternalError | None]:
-        client_token = derive_client_token(record.event_source_arn, record.message_id)
+    def _parse(self, body: str, client_token: str) -> tuple[ParsedRequest | None, InternalError | None]:
         try:
             return parse_request(body, client_token=client_token, content_limits=self._content_limits), None
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
             return None, InternalError.caused_by(defect)
 
-    def _deliver_chat(
-        self, chat: Sequence[HandledRecord], handled: list[HandledRecord], *, deadlines: Deadlines
-    ) -> None:
-        """Send the messages of one chat in order, up to the first that is not done."""
+    def _deliver_chat(self, chat: Sequence[Record], handled: list[Record], *, deadlines: Deadlines) -> None:
+        """Send the messages of one chat in order, up to the first that is not finished."""
         budget = TimeBudget(deadline=deadlines.send, retry_seconds=RETRY_SECONDS)
-        for item in chat:
+        for record in chat:
             if self._clock.monotonic() >= deadlines.send:
                 return
-            self._deliver(item, budget, deadlines)
-            handled.append(item)
-            if item.error is not None:
+            if record.parsed is not None:
+                self._deliver(record, record.parsed, budget, deadlines)
+            handled.append(record)
+            if record.error is not None:
                 return
 
-    def _deliver(self, item: HandledRecord, budget: TimeBudget, deadlines: Deadlines) -> None:
-        if item.parsed is None:
-            return
+    def _deliver(
+        self, record: Record, parsed: ParsedRequest, budget: TimeBudget, deadlines: Deadlines
+    ) -> None:
         try:
-            item.delivery = self._sender.deliver(item.parsed, budget=budget)
-            outcome = self._outcome(item, item.delivery)
+            record.delivery = self._sender.deliver(parsed, budget=budget)
+            outcome = self._outcome(record, record.delivery)
             if isinstance(outcome, Deferred):
-                item.error = outcome.error
+                record.error = outcome.error
                 return
-            self._copy(item, item.delivery, outcome, until=deadlines.copy)
-            item.outcome = outcome
+            self._copy(record, record.delivery, outcome, until=deadlines.copy)
+            record.outcome = outcome
         except MessageSenderError as error:
-            item.error = error
+            record.error = error
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
-            item.error = InternalError.caused_by(defect)
+            record.error = InternalError.caused_by(defect)
 
-    def _outcome(self, item: HandledRecord, delivery: Delivery) -> Outcome | Deferred:
-        """Give a message up that was tried now and has been in the queue longer than the retry window."""
+    def _outcome(self, record: Record, delivery: Delivery) -> Outcome | Deferred:
+        """Return the outcome. A deferred message that had an attempt fails after the retry window."""
         outcome = delivery.outcome
         if not isinstance(outcome, Deferred):
             return outcome
-        too_old = self._clock.now() - item.queued_at > self._retry_window
+        too_old = self._clock.now() - record.queued_at > self._retry_window
         if too_old and delivery.attempts > 0:
             return Failed(outcome.error, outcome.maybe_delivered)
         return outcome
 
-    def _copy(self, item: HandledRecord, delivery: Delivery, outcome: Outcome, *, until: float) -> None:
-        record, result = item.record, delivery.result(outcome, item.origin)
+    def _copy(self, record: Record, delivery: Delivery, outcome: Outcome, *, until: float) -> None:
+        parsed, result = delivery.parsed, delivery.result(outcome, record.origin)
         if isinstance(outcome, Rejected):
-            self._queues.copy_to_rejected(
-                delivery.parsed, result, message_group=record.message_group, until=until
-            )
+            self._queues.copy_to_rejected(parsed, result, message_group=record.message_group, until=until)
         elif isinstance(outcome, Failed):
-            # A FIFO queue needs a group, also for the message of a standard queue.
+            # A FIFO queue needs a group, also for the message of a standard queue
             self._queues.copy_to_dead_letters(
-                delivery.parsed, result, message_group=item.chat, message_id=record.message_id, until=until
+                parsed, result, message_group=record.chat, message_id=record.message_id, until=until
             )
 
-    def _finish(self, handled: Sequence[HandledRecord], *, deadlines: Deadlines) -> None:
-        """Publish the outcomes, tell of everything, and answer the tasks of what is done.
+    def _finish(self, handled: Sequence[Record], *, deadlines: Deadlines) -> None:
+        """Publish results, log and count every record, complete waiting tasks.
 
-        A record whose result is safe nowhere comes back, and is sent again under the same ClientToken.
+        A record without a published or kept result is a batch item failure. Its message is sent again under
+        the same ClientToken.
         """
         ended = [
-            (item, item.delivery, item.delivery.result(item.outcome, item.origin))
-            for item in handled
-            if item.delivery is not None and item.outcome is not None
+            (record, record.delivery, record.delivery.result(record.outcome, record.origin))
+            for record in handled
+            if record.delivery is not None and record.outcome is not None
         ]
         try:
             safe = self._publisher.publish([result for _, _, result in ended], until=deadlines.publish)
-            for (item, delivery, result), is_safe in zip(ended, safe, strict=True):
-                self._telemetry.ended(result, delivery)
+            for (record, delivery, result), is_safe in zip(ended, safe, strict=True):
+                self._telemetry.on_outcome(result, delivery)
                 if not is_safe:
-                    item.error = ResultNotPublishedError("The result is neither on the bus nor in the queue")
-            for item in handled:
-                self._tell_of_error(item)
-        except Exception as defect:  # noqa: BLE001  # the answer must still name the records that failed
-            self._telemetry.unhandled(defect)
-            for item, _, _ in ended:
-                item.error = item.error or InternalError.caused_by(defect)
-        self._answer_tasks([(item, result) for item, _, result in ended], until=deadlines.answer_tasks)
-        self._delay(handled, until=deadlines.answer_tasks)
+                    record.error = ResultNotPublishedError(
+                        "The result is neither on the bus nor in the queue"
+                    )
+            for record in handled:
+                self._report_error(record)
+        except Exception as defect:  # noqa: BLE001  # the response must still name the records that failed
+            self._telemetry.on_defect(defect)
+            for record, _, _ in ended:
+                record.error = record.error or InternalError.caused_by(defect)
+        self._complete_tasks(
+            [(record, delivery, result) for record, delivery, result in ended if record.error is None],
+            until=deadlines.complete_tasks,
+        )
+        self._delay_redelivery(handled, until=deadlines.complete_tasks)
 
-    def _answer_tasks(self, ended: Sequence[tuple[HandledRecord, MessageResult]], *, until: float) -> None:
-        """Answer the tasks that wait for a message, side by side, unless its record comes back.
+    def _complete_tasks(
+        self, ended: Sequence[tuple[Record, Delivery, MessageResult]], *, until: float
+    ) -> None:
+        """Complete the tasks that wait for finished messages, concurrently.
 
-        A task that cannot be answered brings no record back: its message has been sent, and published.
+        A task that cannot be completed does not fail its record: the message is sent and published.
         """
         waiting = [
-            (result, partial(self._tasks.answer, item.delivery.task_token, result, until=until))
-            for item, result in ended
-            if item.error is None and item.delivery is not None and item.delivery.task_token is not None
+            (record.origin, partial(self._tasks.complete, delivery.task_token, result, until=until))
+            for record, delivery, result in ended
+            if delivery.task_token is not None
         ]
         if not waiting:
             return
-        answers = [answer for _, answer in waiting]
-        errors = self._workers(answers, timeout=until - self._clock.monotonic())
-        for (result, _), error in zip(waiting, errors, strict=True):
+        calls = [call for _, call in waiting]
+        errors = self._workers(calls, timeout=until - self._clock.monotonic())
+        for (origin, _), error in zip(waiting, errors, strict=True):
             if error is not None:
-                self._telemetry.task_not_answered(result.origin, error)
+                self._telemetry.on_task_not_completed(origin, error)
 
-    def _delay(self, handled: Sequence[HandledRecord], *, until: float) -> None:
-        """Let what comes back of each chat come back together, after the backoff of its first message.
+    def _delay_redelivery(self, handled: Sequence[Record], *, until: float) -> None:
+        """Give all failed records of a chat one visibility timeout: the backoff of the first.
 
-        One value for all of a chat: SQS returns a group only up to its first hidden message. If it fails,
-        they come back when their visibility timeout ends.
+        SQS returns a group only up to its first hidden message. If this fails, SQS redelivers them when the
+        visibility timeout of the queue ends.
         """
-        chats: dict[str, list[HandledRecord]] = defaultdict(list)
-        for item in handled:
-            chats[item.chat].append(item)
+        chats: dict[str, list[Record]] = defaultdict(list)
+        for record in handled:
+            chats[record.chat].append(record)
         calls = [
             partial(
-                self._queues.delay,
-                [item.record.receipt_handle for item in failed],
-                seconds=self._delay_of(failed[0], is_head=failed[0] is items[0]),
+                self._queues.delay_redelivery,
+                [record.receipt_handle for record in failed],
+                seconds=self._backoff(failed[0], is_head=failed[0] is records[0]),
                 until=until,
             )
-            for items in chats.values()
-            if (failed := [item for item in items if item.error is not None])
+            for records in chats.values()
+            if (failed := [record for record in records if record.error is not None])
         ]
         if not calls:
             return
         for error in self._workers(calls, timeout=until - self._clock.monotonic()):
             if error is not None:
-                self._telemetry.delay_failed(error)
+                self._telemetry.on_visibility_not_changed(error)
 
-    def _delay_of(self, item: HandledRecord, *, is_head: bool) -> int:
-        """Return the backoff in seconds. Receives in which a message was not tried do not count."""
-        was_tried = item.delivery is not None and item.delivery.attempts > 0
-        tries = item.origin.receive_count if was_tried and is_head else 1
-        retry_after = item.error.retry_after if isinstance(item.error, RetryableError) else None
-        return redelivery_delay(tries, random=self._random, retry_after=retry_after or 0.0)
+    def _backoff(self, record: Record, *, is_head: bool) -> int:
+        """Return the backoff in seconds. A receive without an attempt does not lengthen it."""
+        attempted = record.delivery is not None and record.delivery.attempts > 0
+        receive_count = record.origin.receive_count if attempted and is_head else 1
+        retry_after = record.error.retry_after if isinstance(record.error, RetryableError) else None
+        return redelivery_delay(receive_count, random=self._random, retry_after=retry_after or 0.0)
 
-    def _tell_of_error(self, item: HandledRecord) -> None:
-        match item.error:
+    def _report_error(self, record: Record) -> None:
+        match record.error:
             case RetryableError() as error:
-                self._telemetry.not_delivered_yet(item.origin, item.delivery, error)
+                self._telemetry.on_deferred(record.origin, record.delivery, error)
             case AwsCallError() as error:
-                self._telemetry.copy_failed(item.origin, item.delivery, error)
+                self._telemetry.on_copy_failed(record.origin, record.delivery, error)
             case ResultNotPublishedError():
-                self._telemetry.publish_failed(item.origin)
+                self._telemetry.on_publish_failed(record.origin)
             case InternalError() as error:
-                self._telemetry.unhandled(error, origin=item.origin)
+                self._telemetry.on_defect(error, origin=record.origin)

@@ -1,4 +1,4 @@
-"""What direct invocation and the synchronous API have in common: somebody waits for the outcome."""
+"""The shared part of direct invocations and the synchronous API: a caller waits for the outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SynchronousDelivery:
-    """Sends a message while its caller waits, and publishes the outcome."""
+    """Sends a message while its caller waits, and publishes the result."""
 
     def __init__(
         self,
@@ -39,22 +39,22 @@ class SynchronousDelivery:
         self._clock = clock
 
     def deliver(self, text: str, origin: Origin, context: LambdaContext) -> Delivery:
-        """Send the message of a request.
+        """Send the message of a request. The caller gets an answer even if publishing fails.
 
-        The request must have a ClientToken, since the caller retries by itself, and may have no TaskToken,
-        since the answer is the outcome. The caller has its answer even if the result cannot be published.
+        The request must have a ClientToken, since the caller retries by itself. It must not have a TaskToken,
+        since the answer is the outcome.
         """
-        deadlines = Deadlines.of_invocation(context, self._clock, caller_waits=True)
-        request = parse_request(
+        deadlines = Deadlines.of_invocation(context, self._clock, synchronous=True)
+        parsed = parse_request(
             text, client_token=None, content_limits=self._content_limits, task_token_allowed=False
         )
-        delivery = self._sender.deliver(request, budget=TimeBudget(deadline=deadlines.send))
+        delivery = self._sender.deliver(parsed, budget=TimeBudget(deadline=deadlines.send))
         outcome = delivery.outcome
         if isinstance(outcome, Deferred):
-            self._telemetry.not_delivered_yet(origin, delivery, outcome.error)
+            self._telemetry.on_deferred(origin, delivery, outcome.error)
             return delivery
         result = delivery.result(outcome, origin)
-        self._telemetry.ended(result, delivery)
+        self._telemetry.on_outcome(result, delivery)
         if not all(self._publisher.publish([result], until=deadlines.publish)):
-            self._telemetry.publish_failed(origin)
+            self._telemetry.on_publish_failed(origin)
         return delivery
