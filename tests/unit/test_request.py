@@ -123,7 +123,7 @@ def test_application_json_may_hold_any_json_text(content: str) -> None:
 @pytest.mark.parametrize("content", ["{", "{'a': 1}", "NaN", "[1,]", "-Infinity", "nothing"])
 def test_application_json_must_hold_json_text(content: str) -> None:
     assert reason_of(request(ContentType=JSON, Content=content)) == (
-        "Content must hold JSON text for application/json"
+        "Content must be JSON text for application/json"
     )
 
 
@@ -284,7 +284,7 @@ def test_a_repeated_key_that_is_no_field_is_not_named() -> None:
 @pytest.mark.parametrize("name", ["ClientToken", "Content"])
 def test_half_of_a_surrogate_pair_is_refused(name: str) -> None:
     assert reason_of(request(**{name: "a\ud83d"})) == (
-        f"{name} is not valid Unicode: it holds half of a surrogate pair"
+        f"{name} is not valid Unicode: it contains half of a surrogate pair"
     )
 
 
