@@ -28,9 +28,8 @@ class DirectSource:
             RejectedError: The message can never be sent. The result is published.
             RetryableError: The message may be sent later. The caller retries under the same ClientToken.
         """
-        origin = Origin(
-            event_source="direct", source_id=context.aws_request_id, accepted_at=self._clock.now()
-        )
+        now = self._clock.now()
+        origin = Origin(event_source="direct", source_id=context.aws_request_id, accepted_at=now)
         delivery = self._synchronous.deliver(json_text(event), origin, context)
         outcome = delivery.outcome
         if not isinstance(outcome, Sent):
