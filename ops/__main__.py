@@ -24,7 +24,8 @@ from ops.republish import RepublishRun
 from ops.settings import RedriveSettings, RepublishSettings, SettingsError
 from ops.smoke.deployment import DeploymentError, read_deployment
 from ops.smoke.session import SessionError, open_session
-from ops.stack.command import printable, stopped_by_signals
+from ops.stack.printable import printable
+from ops.stack.signals import stopped_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

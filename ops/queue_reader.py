@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from message_sender.errors import AwsCallError
 from ops.aws import call_patiently
-from ops.stack.command import signals_held_back
+from ops.stack.signals import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ class QueueReader:
         any_new = False
         while self._clock.monotonic() < end:
             # What a call receives that is given up half-way, nobody would know of, nor let go
-            with signals_held_back():
+            with defer_signals():
                 messages = self._receive()
                 self._held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
             if messages:
@@ -110,7 +110,7 @@ class QueueReader:
     def _release(self) -> None:
         """Make visible again what stays. Should that fail, its visibility timeout does it."""
         handles = list(self._held.values())
-        with signals_held_back():
+        with defer_signals():
             for start in range(0, len(handles), _BATCH):
                 entries = [
                     {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from ops.dead_letters import DeadLetter
 from ops.redrive import Done
-from ops.stack.command import printable
+from ops.stack.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,8 @@ from ops.smoke.report import Report
 from ops.smoke.run import run
 from ops.smoke.session import SessionError, open_session
 from ops.smoke.settings import Settings, SettingsError
-from ops.stack.command import printable, stopped_by_signals
+from ops.stack.printable import printable
+from ops.stack.signals import stopped_by_signals
 
 _NOT_ALL_SENT = 1
 _COULD_NOT_RUN = 2

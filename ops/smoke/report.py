@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ops.stack.command import printable
+from ops.stack.printable import printable
 from ops.stack.terminal import Terminal
 
 if TYPE_CHECKING:

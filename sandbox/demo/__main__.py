@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from ops.stack.command import stopped_by_signals
+from ops.stack.signals import stopped_by_signals
 from ops.stack.terminal import Terminal
 from sandbox import demo
 from sandbox.command_line import (

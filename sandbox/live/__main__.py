@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
-from ops.stack.command import printable, stopped_by_signals
-from ops.stack.terminal import OUTCOME_STYLES, Terminal, time_of_day
+from ops.stack.printable import printable
+from ops.stack.signals import stopped_by_signals
+from ops.stack.terminal import Terminal
 from sandbox import live
 from sandbox.command_line import (
     COULD_NOT_RUN,
@@ -22,6 +23,7 @@ from sandbox.command_line import (
     explanation,
     held,
 )
+from sandbox.display import OUTCOME_STYLES, time_of_day
 from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT, local_stack

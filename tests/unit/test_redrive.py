@@ -25,7 +25,7 @@ from ops.dead_letters import DeadLetterQueue, UnreadableDeadLetter
 from ops.queue_reader import QueueReader
 from ops.redrive import Done, RedriveRun
 from ops.redrive_policy import Rules
-from ops.stack.command import stopped_by_signals
+from ops.stack.signals import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
     EVENT_ID,
