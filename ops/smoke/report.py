@@ -47,9 +47,6 @@ class Report:
         )
         self._terminal.print(Text(f"    {command}"))
 
-    def stopped(self) -> None:
-        self._terminal.print(Text("Stopped.", style="dim"))
-
     def run(self, run: Run) -> None:
         ended = f"ended by {run.chat_ended_by}" if run.chat_ended_by else "not ended by this test"
         self._terminal.print()

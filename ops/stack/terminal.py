@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
     from rich.console import RenderableType
+    from rich.text import Text
 
 _PLAIN_WIDTH = 160
 
@@ -56,22 +55,3 @@ class Terminal:
         """Show a status line on a terminal. Yield a function that changes it."""
         with self._console.status(text) as status:
             yield status.update
-
-    @contextmanager
-    def starting(self) -> Iterator[Callable[[str, str], None]]:
-        """Yield a function that reports each part of the local stack as ready."""
-        since = time.monotonic()
-        with self.status("Starting the local stack"):
-
-            def ready(part: str, text: str) -> None:
-                nonlocal since
-                now = time.monotonic()
-                self.print(
-                    Text.assemble(("✓ ", "green"), f"{part:<20}  {text}  ", (f"{now - since:.1f} s", "dim"))
-                )
-                since = now
-
-            yield ready
-
-    def stopped(self) -> None:
-        self.print(Text("Stopped. All processes have ended.", style="dim"))
