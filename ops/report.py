@@ -66,16 +66,16 @@ class Report:
         self.line()
         self.line(f"{counts}, {counted(totals.count[Done.ERROR], 'error')}" if seen else "No dead letters")
         if totals.expired_tokens:
-            self.line(f"{totals.expired_tokens} with an expired connection token: it is older than a day")
+            self.line(f"{totals.expired_tokens} with an expired connection token: it is older than a day.")
         if totals.need_results:
-            self.line(f"{totals.need_results} kept without a result: --finalize publishes it")
+            self.line(f"{totals.need_results} kept without a result: --finalize publishes it.")
         if totals.count[Done.ERROR]:
-            self.line("Nothing is lost after an error. Run the command again")
+            self.line("Nothing is lost after an error. Run the command again.")
         if not totals.is_complete:
-            self.line(f"Stopped after ten minutes: {seen} of about {waiting} done. Run the command again")
+            self.line(f"Stopped after ten minutes: {seen} of about {waiting} done. Run the command again.")
         elif seen < waiting:
             self.line(f"Handled {seen} of about {counted(waiting, 'dead letter')}.")
-            self.line("SQS hides the rest of a group whose first ten dead letters stay in the queue")
+            self.line("SQS hides the rest of a group whose first ten dead letters stay in the queue.")
 
     def result(self, result: KeptResult | None, error: str | None) -> None:
         cells = ["-", "-", "-"]
@@ -89,7 +89,7 @@ class Report:
         self.line()
         self.line(f"{published}, {counted(totals.errors, 'error')}" if any_seen else "No results")
         if not totals.is_complete:
-            self.line("The run ended before the end of the queue. Run the command again")
+            self.line("The run ended before the end of the queue. Run the command again.")
 
     def _entry(self, columns: Mapping[str, int], *cells: str) -> None:
         """Print a row, and the heading before the first one. On a narrow terminal, each id gets a line."""
@@ -105,7 +105,7 @@ class Report:
         if is_narrow:
             details = Table.grid(padding=(0, 2, 0, 0))
             for name, text in zip(names[split:], texts[split:], strict=True):
-                if text:
+                if text.strip("-"):
                     details.add_row(name, Text(text, overflow="fold"))
             self._terminal.print(Padding(details, (0, 0, 0, 10)))
 

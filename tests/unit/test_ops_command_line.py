@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 from argparse import Namespace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -187,6 +190,26 @@ def test_help_fits_a_terminal_of_80_columns_except_commands_to_copy(
     assert raised.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if len(line) > 80 and not line.startswith("  python -m ops")] == []
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTED = [
+    command
+    for page in PAGES
+    for command in re.findall(r"\.venv/bin/python -m ops ([^`#\n]+)", page.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize("command", sorted(set(DOCUMENTED)))
+def test_every_command_in_the_documents_can_be_run(command: str) -> None:
+    environ = {} if "--instance" in command else {"CONNECTION_TOKEN": "secret"}
+
+    assert parse(shlex.split(command.replace("$STAGE", "dev")), environ)
+
+
+def test_documents_have_each_command() -> None:
+    assert {command.split()[0] for command in DOCUMENTED} == {command[0] for command in COMMANDS}
 
 
 HOSTILE = "\x1b[2J\x9b\u202e\u2028\r\n"

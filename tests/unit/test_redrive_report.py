@@ -248,7 +248,7 @@ def test_totals_of_results_say_what_remains_to_do() -> None:
 
     assert stream.getvalue().split("\n")[1:3] == [
         "3 published, 1 error",
-        "The run ended before the end of the queue. Run the command again",
+        "The run ended before the end of the queue. Run the command again.",
     ]
 
 
