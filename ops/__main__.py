@@ -19,8 +19,8 @@ from ops.aws import NO_RETRIES, BotoApi
 from ops.command_line import parse
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
-from ops.redrive import Done, RedriveRun
-from ops.report import Report, counted
+from ops.redrive import RedriveRun
+from ops.report import Report
 from ops.republish import RepublishRun
 from ops.smoke.chat import ChatError
 from ops.smoke.deployment import DeploymentError, read_deployment
@@ -103,17 +103,13 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
         clock=clock,
         on_handled=report.dead_letter,
     )
-    report.line(f"From     {queue_url} (about {counted(waiting, 'dead letter')})")
+    report.line(f"From     {queue_url} (messages: about {waiting})")
     report.line(f"To       {messages_url}")
     if redrive_filter.finalize:
         report.line(f"Results  {bus}")
         report.line(f"Copies   {dead_letter_url}")
         report.line(f"         {rejected_url}")
-    if run.dry_run:
-        report.dry_run()
-    totals = run.run()
-    report.redriven(totals, dry_run=run.dry_run, waiting=waiting)
-    return totals.is_complete and not totals.count[Done.ERROR]
+    return _run(run, report, waiting=waiting)
 
 
 def _republish(options: Namespace, session: boto3.Session) -> bool:
@@ -137,11 +133,14 @@ def _republish(options: Namespace, session: boto3.Session) -> bool:
     )
     report.line(f"From  {queue_url}")
     report.line(f"To    {event_bus_name}")
+    return _run(run, report)
+
+
+def _run(run: RedriveRun | RepublishRun, report: Report, *, waiting: int = 0) -> bool:
     if run.dry_run:
-        report.dry_run()
-    totals = run.run()
-    report.republished(totals, dry_run=run.dry_run)
-    return totals.is_complete and not totals.errors
+        report.line("This is a dry run: it changes nothing. Add --apply to carry it out.")
+    report.totals(run.run(), dry_run=run.dry_run, waiting=waiting)
+    return run.totals.all_done
 
 
 def _smoke(options: Namespace, session: boto3.Session) -> bool:

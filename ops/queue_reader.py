@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws.client import tries
@@ -27,23 +28,25 @@ _WAIT: Final = 1
 """Seconds. With any wait, SQS asks all its servers, so that an empty response means an empty queue."""
 
 
+@dataclass(slots=True)
 class QueueReader:
     """Receives each message once.
 
     In a FIFO queue, it does not see past the first ten messages of a group if all of them stay: SQS returns
     ten at a time, and none while earlier ones are in flight. Source: SQS developer guide, "FIFO queue
     delivery logic".
+
+    Attributes:
+        is_complete: Whether it received all that SQS returns before its time ran out.
     """
 
-    def __init__(self, sqs: AwsApi, queue_url: str, *, clock: Clock, random: Callable[[], float]) -> None:
-        self._sqs = sqs
-        self._queue_url = queue_url
-        self._clock = clock
-        self._random = random
-        self._in_flight: dict[str, str] = {}
-        self._seen: set[str] = set()
-        self.is_complete = False
-        """Whether the reader received all that SQS returns before its time ran out."""
+    sqs: AwsApi
+    queue_url: str
+    clock: Clock
+    random: Callable[[], float]
+    is_complete: bool = False
+    _in_flight: dict[str, str] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     def batches(self) -> Generator[Sequence[MessageTypeDef], None, None]:
         """Receive messages, at most ten at a time. In a FIFO queue, each group keeps its order.
@@ -53,10 +56,10 @@ class QueueReader:
         Raises:
             AwsCallError: A receive failed.
         """
-        end = self._clock.monotonic() + _MAX_SECONDS
+        end = self.clock.monotonic() + _MAX_SECONDS
         any_new = False
         try:
-            while self._clock.monotonic() < end:
+            while self.clock.monotonic() < end:
                 # Nobody could release the messages of a call that a signal interrupts
                 with defer_signals():
                     messages = self._receive()
@@ -65,7 +68,7 @@ class QueueReader:
                     self._seen |= {message["MessageId"] for message in new}
                     any_new = any_new or bool(new)
                     yield new
-                elif any_new and self._queue_url.endswith(".fifo"):
+                elif any_new and self.queue_url.endswith(".fifo"):
                     # Messages in flight hide the rest of their group. Received again, they no longer do
                     self._release()
                     any_new = False
@@ -112,10 +115,10 @@ class QueueReader:
     def _call(self, operation: str, **parameters: object) -> dict[str, Any]:
         """Call an operation up to three times."""
         failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
-        until = self._clock.monotonic() + CALL_TIMEOUT
-        for _ in tries(clock=self._clock, random=self._random, until=until):
+        until = self.clock.monotonic() + CALL_TIMEOUT
+        for _ in tries(clock=self.clock, random=self.random, until=until):
             try:
-                return self._sqs.call(operation, {"QueueUrl": self._queue_url, **parameters})
+                return self.sqs.call(operation, {"QueueUrl": self.queue_url, **parameters})
             except AwsCallError as error:
                 failure = error
                 if not error.retryable:

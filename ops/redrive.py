@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 
 class Done(StrEnum):
-    """What a run did with a dead letter, or would do in a dry run."""
+    """What a run did with a message, or would do in a dry run."""
 
+    PUBLISHED = "publish"
     REDRIVEN = "redrive"
     FINALIZED = "finalize"
     DELETED = "delete"
@@ -57,18 +58,22 @@ class Handled:
 
 @dataclass(slots=True, kw_only=True)
 class Totals:
-    """What a run did with all dead letters.
+    """What a run did with all messages.
 
     Attributes:
         need_results: How many were kept without a result that finalizing would publish.
         expired_tokens: How many were redriven although their connection token must have expired.
-        is_complete: Whether the run saw every dead letter that the queue returns.
+        is_complete: Whether the run saw every message that the queue returns.
     """
 
     count: Counter[Done] = field(default_factory=Counter)
     need_results: int = 0
     expired_tokens: int = 0
     is_complete: bool = False
+
+    @property
+    def all_done(self) -> bool:
+        return self.is_complete and not self.count[Done.ERROR]
 
 
 @dataclass(slots=True, kw_only=True)

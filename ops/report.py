@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len, set_cell_size
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from ops.redrive import Handled, Totals
-    from ops.republish import KeptResult, Republished
+    from ops.republish import KeptResult
 
 _UUID: Final = 36
 _IDS: Final = {"source id": _UUID, "client token": _UUID}
@@ -40,9 +39,6 @@ class Report:
     def line(self, text: str = "") -> None:
         self._terminal.print_to_paste(printable(text))
 
-    def dry_run(self) -> None:
-        self.line("This is a dry run: it changes nothing. Add --apply to carry it out.")
-
     def dead_letter(self, handled: Handled) -> None:
         dead_letter = handled.dead_letter
         cells = ["-", "-", dead_letter.message_id, "-", "-"]
@@ -52,44 +48,34 @@ class Report:
             cells = [dead_letter.code, delivered, origin.source_id, dead_letter.client_token, group]
         self._entry(_DEAD_LETTER, handled.done, _age(handled.age), *cells, handled.reason)
 
-    def redriven(self, totals: Totals, *, dry_run: bool, waiting: int) -> None:
-        """Print the totals.
-
-        Args:
-            waiting: Approximate number of dead letters before the run.
-        """
-        seen = totals.count.total()
-        counts = ", ".join(
-            f"{totals.count[done]} {f'to {done}' if dry_run else done.name.lower()}"
-            for done in (Done.REDRIVEN, Done.FINALIZED, Done.DELETED, Done.KEPT)
-        )
-        self.line()
-        self.line(f"{counts}, {counted(totals.count[Done.ERROR], 'error')}" if seen else "No dead letters")
-        if totals.expired_tokens:
-            self.line(f"{totals.expired_tokens} with an expired connection token: it is older than a day.")
-        if totals.need_results:
-            self.line(f"{totals.need_results} kept without a result: --finalize publishes it.")
-        if totals.count[Done.ERROR]:
-            self.line("Nothing is lost after an error. Run the command again.")
-        if not totals.is_complete:
-            self.line(f"Stopped after ten minutes: {seen} of about {waiting} done. Run the command again.")
-        elif seen < waiting:
-            self.line(f"Handled {seen} of about {counted(waiting, 'dead letter')}.")
-            self.line("SQS hides the rest of a group whose first ten dead letters stay in the queue.")
-
     def result(self, result: KeptResult | None, error: str | None) -> None:
         cells = ["-", "-", "-"]
         if result:
             cells = [result.entry["DetailType"], result.source_id, result.client_token or "-"]
         self._entry(_RESULT, "publish" if error is None else "error", *cells, error or "")
 
-    def republished(self, totals: Republished, *, dry_run: bool) -> None:
-        published = f"{totals.published} {'to publish' if dry_run else 'published'}"
-        any_seen = totals.published or totals.errors
+    def totals(self, totals: Totals, *, dry_run: bool, waiting: int = 0) -> None:
+        """Print the totals.
+
+        Args:
+            waiting: Approximate number of messages before the run, if known.
+        """
+        seen = totals.count.total()
+        words = {done: f"to {done}" if dry_run else done.name.lower() for done in Done}
+        words[Done.ERROR] = "failed"
+        counts = [f"{count} {words[done]}" for done in Done if (count := totals.count[done])]
         self.line()
-        self.line(f"{published}, {counted(totals.errors, 'error')}" if any_seen else "No results")
-        if not totals.is_complete:
-            self.line("The run ended before the end of the queue. Run the command again.")
+        self.line(", ".join(counts) or "The queue is empty.")
+        if totals.expired_tokens:
+            self.line(f"{totals.expired_tokens} with an expired connection token: it is older than a day.")
+        if totals.need_results:
+            self.line(f"{totals.need_results} kept without a result: --finalize publishes it.")
+        if seen < waiting:
+            self.line(f"Handled: {seen} of about {waiting}.")
+        if not totals.all_done:
+            self.line("Nothing is lost. Run the command again to handle the rest.")
+        elif seen < waiting:
+            self.line("SQS hides the rest of a group whose first ten messages stay in the queue.")
 
     def _entry(self, columns: Mapping[str, int], *cells: str) -> None:
         """Print a row, and the heading before the first one. On a narrow terminal, each id gets a line."""
@@ -110,20 +96,16 @@ class Report:
             self._terminal.print(Padding(details, (0, 0, 0, 10)))
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 error`, `2 errors`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _row(texts: Iterable[str], widths: Iterable[int]) -> str:
     return "  ".join(_cell(text, width) for text, width in zip(texts, widths, strict=False)).rstrip()
 
 
 def _cell(text: str, width: int) -> str:
     """Fit a text to a width in terminal columns: an ideograph takes two, a combining mark none."""
-    if not width:
-        return text
-    return set_cell_size(text, width) if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…"
+    cell = Text(text)
+    if width:
+        cell.truncate(width, overflow="ellipsis", pad=True)
+    return cell.plain
 
 
 def _age(age: timedelta | None) -> str:

@@ -16,6 +16,7 @@ from message_sender.errors import AwsCallError
 from message_sender.publisher import put_events
 from message_sender.result import RESULT_SOURCE
 from ops.aws import CALL_TIMEOUT
+from ops.redrive import Done, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,20 +50,6 @@ class KeptResult:
 
 
 @dataclass(slots=True, kw_only=True)
-class Republished:
-    """Totals of a run.
-
-    Attributes:
-        published: Results published, or to publish in a dry run.
-        is_complete: Whether the run saw every message of the queue.
-    """
-
-    published: int = 0
-    errors: int = 0
-    is_complete: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
 class RepublishRun:
     """One run through the queue. It ends early if EventBridge accepts nothing.
 
@@ -84,9 +71,9 @@ class RepublishRun:
     clock: Clock
     random: Callable[[], float]
     on_result: Callable[[KeptResult | None, str | None], None]
-    totals: Republished = field(default_factory=Republished)
+    totals: Totals = field(default_factory=Totals)
 
-    def run(self) -> Republished:
+    def run(self) -> Totals:
         """Publish every result that the queue returns. Those that stay are visible again at the end.
 
         Raises:
@@ -140,10 +127,7 @@ class RepublishRun:
         return None
 
     def _report(self, result: KeptResult | None, error: str | None) -> None:
-        if error is None:
-            self.totals.published += 1
-        else:
-            self.totals.errors += 1
+        self.totals.count[Done.PUBLISHED if error is None else Done.ERROR] += 1
         self.on_result(result, error)
 
 

@@ -78,8 +78,8 @@ class Alarms(Construct):
                 "was told."
             ),
             first=(
-                "look at the state of EventBridge and at the function's right to PutEvents; then python -m ops "
-                "republish --apply."
+                "look at the state of EventBridge and at the function's right to PutEvents; then python -m "
+                "ops republish --apply."
             ),
         )
 

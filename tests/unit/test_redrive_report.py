@@ -16,7 +16,7 @@ from message_sender.result import Origin
 from ops.dead_letters import DeadLetter, UnreadableDeadLetter
 from ops.redrive import Done, Handled, Totals
 from ops.report import Report
-from ops.republish import KeptResult, Republished
+from ops.republish import KeptResult
 from tests.support.fakes import START
 
 
@@ -203,7 +203,7 @@ def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
         (
             Totals(count=Counter({Done.REDRIVEN: 2, Done.KEPT: 1}), is_complete=True),
             3,
-            "2 to redrive, 0 to finalize, 0 to delete, 1 to keep",
+            "\n2 to redrive, 1 to keep\n",
         ),
         (
             Totals(count=Counter({Done.FINALIZED: 2, Done.REDRIVEN: 1}), is_complete=True),
@@ -211,23 +211,27 @@ def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
             "1 to redrive, 2 to finalize",
         ),
         (Totals(count=Counter({Done.DELETED: 3}), is_complete=True), 3, "3 to delete"),
-        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 1, "1 error\n"),
-        (Totals(is_complete=True), 0, "\nNo dead letters\n"),
+        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 1, "1 failed\n"),
+        (Totals(is_complete=True), 0, "\nThe queue is empty.\n"),
         (Totals(expired_tokens=2, is_complete=True), 0, "2 with an expired connection token"),
         (Totals(need_results=4, is_complete=True), 0, "4 kept without a result: --finalize publishes it"),
         (
             Totals(count=Counter({Done.ERROR: 1}), is_complete=True),
             0,
-            "Nothing is lost after an error",
+            "Nothing is lost. Run the command again to handle the rest.",
         ),
-        (Totals(count=Counter({Done.KEPT: 10})), 90, "after ten minutes: 10 of about 90"),
-        (Totals(count=Counter({Done.KEPT: 10}), is_complete=True), 12, "10 of about 12 dead letters"),
+        (
+            Totals(count=Counter({Done.KEPT: 10})),
+            90,
+            "Nothing is lost. Run the command again to handle the rest.",
+        ),
+        (Totals(count=Counter({Done.KEPT: 10}), is_complete=True), 12, "Handled: 10 of about 12.\nSQS hides"),
     ],
 )
 def test_totals_say_what_remains_to_do(totals: Totals, waiting: int, said: str) -> None:
     stream = io.StringIO()
 
-    Report(stream).redriven(totals, dry_run=True, waiting=waiting)
+    Report(stream).totals(totals, dry_run=True, waiting=waiting)
 
     assert said in stream.getvalue()
 
@@ -236,25 +240,25 @@ def test_totals_of_a_run_that_changed_something_are_in_the_past_tense() -> None:
     stream = io.StringIO()
     counts = Counter({Done.REDRIVEN: 4, Done.FINALIZED: 3, Done.DELETED: 2, Done.KEPT: 1, Done.ERROR: 1})
 
-    Report(stream).redriven(Totals(count=counts, is_complete=True), dry_run=False, waiting=11)
+    Report(stream).totals(Totals(count=counts, is_complete=True), dry_run=False, waiting=11)
 
-    assert stream.getvalue().splitlines()[1] == "4 redriven, 3 finalized, 2 deleted, 1 kept, 1 error"
+    assert stream.getvalue().splitlines()[1] == "4 redriven, 3 finalized, 2 deleted, 1 kept, 1 failed"
 
 
 def test_totals_of_results_say_what_remains_to_do() -> None:
     stream = io.StringIO()
 
-    Report(stream).republished(Republished(published=3, errors=1), dry_run=False)
+    Report(stream).totals(Totals(count=Counter({Done.PUBLISHED: 3, Done.ERROR: 1})), dry_run=False)
 
     assert stream.getvalue().split("\n")[1:3] == [
-        "3 published, 1 error",
-        "The run ended before the end of the queue. Run the command again.",
+        "3 published, 1 failed",
+        "Nothing is lost. Run the command again to handle the rest.",
     ]
 
 
 def test_empty_queue_of_results_is_reported() -> None:
     stream = io.StringIO()
 
-    Report(stream).republished(Republished(is_complete=True), dry_run=True)
+    Report(stream).totals(Totals(is_complete=True), dry_run=True)
 
-    assert stream.getvalue() == "\nNo results\n"
+    assert stream.getvalue() == "\nThe queue is empty.\n"

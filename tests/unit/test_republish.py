@@ -17,6 +17,7 @@ from message_sender.request import Correlation
 from message_sender.result import Failed, MessageResult, Origin, Rejected, Sent
 from ops.aws import BotoApi
 from ops.queue_reader import QueueReader
+from ops.redrive import Done
 from ops.report import Report
 from ops.republish import RepublishRun
 from tests.support.dead_letters import UNPUBLISHED
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from message_sender.result import Outcome
-    from ops.republish import KeptResult, Republished
+    from ops.redrive import Totals
+    from ops.republish import KeptResult
 
 Change: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], object]
 
@@ -84,7 +86,7 @@ class Operator:
         self.client.failures.clear()
         self.client.calls.clear()
 
-    def republish(self, *, dry_run: bool = False) -> Republished:
+    def republish(self, *, dry_run: bool = False) -> Totals:
         api = BotoApi(self.client)
         self.reported = []
 
@@ -130,7 +132,7 @@ def test_every_result_is_published_unchanged(operator: Operator) -> None:
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors, totals.is_complete) == (25, 0, True)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], totals.is_complete) == (25, 0, True)
     assert operator.kept == 0
     assert operator.client.calls.count("PutEvents") == 3
     assert {json.loads(entry["Detail"])["ClientToken"] for entry in operator.client.events} == {
@@ -146,7 +148,7 @@ def test_dry_run_publishes_nothing(operator: Operator) -> None:
 
     totals = operator.republish(dry_run=True)
 
-    assert totals.published == 12
+    assert totals.count[Done.PUBLISHED] == 12
     assert operator.kept == 12
     assert operator.client.events == []
 
@@ -171,7 +173,7 @@ def test_only_results_that_eventbridge_accepted_are_deleted(operator: Operator) 
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors) == (2, 1)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR]) == (2, 1)
     assert operator.reported[1] == ("c-1", "EventBridge did not accept it")
     assert operator.kept == 1
 
@@ -225,7 +227,7 @@ def test_message_that_is_not_a_result_stays_and_stops_no_other(operator: Operato
     totals = operator.republish()
 
     assert operator.reported == [(None, "not a result"), ("c-0", None)]
-    assert (totals.published, totals.errors, operator.kept) == (1, 1, 1)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], operator.kept) == (1, 1, 1)
 
 
 def in_entry(**fields: object) -> Change:
@@ -277,7 +279,7 @@ def test_message_that_only_looks_like_a_result_of_this_stack_is_not_published(
     totals = operator.republish()
 
     assert operator.reported == [(None, "not a result")]
-    assert (totals.published, totals.errors, operator.kept) == (0, 1, 1)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], operator.kept) == (0, 1, 1)
     assert operator.client.events == []
 
 
@@ -335,7 +337,7 @@ def test_no_call_is_larger_than_eventbridge_accepts(operator: Operator) -> None:
 
     totals = operator.republish()
 
-    assert totals.published == 10
+    assert totals.count[Done.PUBLISHED] == 10
     assert len(sizes) == 2
     assert all(size <= 262_144 for size in sizes)
 
@@ -348,7 +350,7 @@ def test_result_too_large_for_the_function_to_have_written_is_not_published(
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors) == (1, 1)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR]) == (1, 1)
 
 
 def test_result_that_is_published_and_cannot_be_deleted_is_reported(operator: Operator) -> None:
@@ -357,7 +359,7 @@ def test_result_that_is_published_and_cannot_be_deleted_is_reported(operator: Op
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors, operator.kept) == (0, 1, 1)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], operator.kept) == (0, 1, 1)
     assert operator.reported == [
         ("c-0", "published, but still in the queue: DeleteMessage failed: AccessDenied (403)")
     ]

@@ -129,8 +129,8 @@ class Operator:
         try:
             totals = run.run()
         finally:
-            self.republished += run.totals.published
-        return totals.is_complete and not totals.errors
+            self.republished += run.totals.count[Done.PUBLISHED]
+        return totals.all_done
 
     def _redrive(self, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:
         queues = Queues(
@@ -166,7 +166,7 @@ class Operator:
             totals = run.run()
         finally:
             self.done += run.totals.count
-        return totals.is_complete and not totals.count[Done.ERROR]
+        return totals.all_done
 
     def _reader(self, queue: str) -> QueueReader:
         return QueueReader(self._api("sqs"), _url(queue), clock=self._time, random=self._random.random)
