@@ -66,29 +66,18 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     Raises:
         SystemExit: An argument is wrong (2), or help was printed (0).
     """
-    parser = ArgumentParser(
-        prog="python -m ops",
-        description="Commands for a deployed stack.",
-        epilog=_ALL,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = ArgumentParser("python -m ops", epilog=_ALL, formatter_class=RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
 
     def add(name: str, text: str, epilog: str) -> ArgumentParser:
-        command = commands.add_parser(
-            name,
-            help=text[0].lower() + text[1:],
-            description=f"{text}.",
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=RawDescriptionHelpFormatter,
-        )
+        command = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
+        command.formatter_class = RawDescriptionHelpFormatter
         command.add_argument("--stage", type=_stage, default="dev", help="of the stack (default: dev)")
         return command
 
     redrive = add("redrive", "Send dead letters again, publish their results, or delete them", _REDRIVE)
     republish = add("republish", "Publish the results that the event bus did not accept", _REPUBLISH)
-    smoke = add("smoke", "Send a message through each event source to a chat in Amazon Connect", _SMOKE)
+    smoke = add("smoke", "Send a message through each event source to a new or existing chat", _SMOKE)
     for command in (redrive, republish):
         command.add_argument("--apply", action="store_true", help="do it; without this flag, only show it")
     _add_redrive_options(redrive)

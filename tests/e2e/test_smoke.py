@@ -212,21 +212,24 @@ def test_a_signal_leaves_nothing_behind(smoke: Smoke, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ", "error"),
+    ("chat", "sources", "environ", "error"),
     [
-        ({"chat": NEW_CHAT[:2]}, {}, "add --flow to start a chat"),
-        ({"sources": ("queue", "fax")}, {}, "argument --source: invalid choice: 'fax'"),
-        ({}, {"AWS_ACCESS_KEY_ID": ""}, "export AWS_PROFILE="),
-        ({}, {"AWS_DEFAULT_REGION": ""}, "export AWS_DEFAULT_REGION="),
-        ({}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "Could not connect"),
+        (NEW_CHAT[:2], ["direct"], {}, "add --flow to start a chat"),
+        (NEW_CHAT, ["queue", "fax"], {}, "argument --source: invalid choice: 'fax'"),
+        (NEW_CHAT, ["direct"], {"AWS_ACCESS_KEY_ID": ""}, "export AWS_PROFILE="),
+        (NEW_CHAT, ["direct"], {"AWS_DEFAULT_REGION": ""}, "export AWS_DEFAULT_REGION="),
+        (
+            NEW_CHAT,
+            ["direct"],
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"},
+            "Could not connect",
+        ),
     ],
 )
 def test_missing_or_wrong_setting_is_reported(
-    smoke: Smoke, arguments: dict[str, Sequence[str]], environ: dict[str, str], error: str
+    smoke: Smoke, chat: Sequence[str], sources: Sequence[str], environ: dict[str, str], error: str
 ) -> None:
-    process = smoke.start(**arguments, **environ)
-    with process:
-        _, err = process.communicate(timeout=120)
+    done = smoke.run(chat=chat, sources=sources, **environ)
 
-    assert (process.returncode, "Traceback" in err) == (2, False)
-    assert error in err
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert error in done.stderr
