@@ -169,18 +169,13 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
     Sources: EventBridge user guide, "Using dead-letter queues"; Lambda developer guide, "Capturing records of
     Lambda asynchronous invocations".
     """
-    event = json.loads(message["Body"])
-    code = _attributes(message).get("ERROR_CODE", NOT_HANDED_OVER)
-    was_invoked, receive_count = False, 1
-    if (
-        isinstance(event, dict)
-        and "requestPayload" in event
-        and isinstance(event.get("requestContext"), dict)
-    ):
-        context = event["requestContext"]
-        code = str(context.get("condition") or NOT_HANDED_OVER)
-        was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
-        event = event["requestPayload"]
+    match json.loads(message["Body"]):
+        case {"requestPayload": event, "requestContext": dict(context)}:
+            was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
+            code = str(context.get("condition") or NOT_HANDED_OVER)
+        case event:
+            was_invoked, receive_count = False, 1
+            code = _attributes(message).get("ERROR_CODE", NOT_HANDED_OVER)
     try:
         source = detect(event)
     except UnsupportedEventError:

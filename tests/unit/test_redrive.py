@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
@@ -23,7 +25,7 @@ from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue, UnreadableDeadLetter
 from ops.queue_reader import QueueReader
-from ops.redrive import Done, RedriveRun
+from ops.redrive import Done, RedriveRun, Totals
 from ops.redrive_policy import RedriveFilter
 from ops.stack.signals import stopped_by_signals
 from tests.support.dead_letters import (
@@ -48,7 +50,7 @@ from tests.support.sqs_client import FakeAwsClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ops.redrive import Handled, Totals
+    from ops.redrive import Handled
     from tests.support.sqs_client import StoredMessage
 
 
@@ -445,6 +447,31 @@ def test_queue_that_cannot_be_read_is_an_error(operator: Operator) -> None:
 
     with pytest.raises(AwsCallError, match="AccessDenied"):
         operator.redrive()
+
+
+def test_unreachable_service_is_an_error(operator: Operator) -> None:
+    def fail(_operation: str, _parameters: Mapping[str, Any]) -> None:
+        raise EndpointConnectionError(endpoint_url="https://sqs")
+
+    operator.client.before = fail
+
+    with pytest.raises(AwsCallError, match="EndpointConnectionError"):
+        operator.redrive()
+    assert operator.client.calls == ["ReceiveMessage"] * 3
+
+
+@pytest.mark.parametrize(
+    ("count", "is_complete", "all_done"),
+    [
+        ({Done.REDRIVEN: 1, Done.KEPT: 1}, True, True),
+        ({Done.REDRIVEN: 1, Done.ERROR: 1}, True, False),
+        ({Done.REDRIVEN: 1}, False, False),
+    ],
+)
+def test_run_has_done_all_if_it_saw_every_message_without_an_error(
+    count: dict[Done, int], is_complete: bool, all_done: bool
+) -> None:
+    assert Totals(count=Counter(count), is_complete=is_complete).all_done is all_done
 
 
 def test_failed_release_ends_with_the_visibility_timeout(operator: Operator) -> None:
