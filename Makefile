@@ -49,11 +49,10 @@ help: ## List the targets
 	@echo '  CHAT=contact-id                           end-chat, transcript; else that of $$CONTACT_ID'
 	@echo '  SEED, FAULT_MESSAGES, FAULT_EVENTS=number faults'
 	@echo '  QUICK=yes                                 bench, quota'
-	@echo '  STAGE=dev|prod                            synth, deploy, smoke, redrive, republish'
-	@echo '  DRY_RUN=yes|no                            redrive, republish'
-	@echo '  QUEUE, CODE, MAX_AGE, SETTLE, DISCARD ... redrive: docs/redrive.md'
-	@echo '  CONNECT_INSTANCE, CONTACT_FLOW ...        smoke: docs/smoke-test.md'
+	@echo '  STAGE=dev|prod                            synth, deploy'
 	@echo '  PYTHON=python3.13                         all'
+	@echo
+	@echo 'Commands for a deployed stack (redrive, republish, smoke): .venv/bin/python -m ops --help'
 
 ##@ Try it out
 
@@ -86,7 +85,7 @@ test: prepare .sandbox/venv-awscli/.installed ## Run every test
 
 .PHONY: faults
 faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
+	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
 		--messages="$$FAULT_MESSAGES" --events="$$FAULT_EVENTS"
 
 .PHONY: check
@@ -102,9 +101,9 @@ bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ##
 
 .PHONY: quota
 quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m benchmarks.quota_simulation $${QUICK:+--quick}
+	@exec $(VENV_PYTHON) -m benchmarks.quota_simulation $${QUICK:+--quick}
 
-##@ Deploy and operate
+##@ Deploy
 
 .PHONY: synth
 synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
@@ -114,17 +113,6 @@ synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE
 .PHONY: deploy
 deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
 	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE"
-
-.PHONY: smoke
-smoke: .venv/.installed ## Send one message by each event source to a chat in Amazon Connect, and compare its transcript
-	@exec $(VENV_PYTHON) -m ops.smoke
-
-.PHONY: redrive republish
-redrive: .venv/.installed ## Show what can be tried again of QUEUE=dead-letter|events|rejected; DRY_RUN=no does it
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m ops redrive
-
-republish: .venv/.installed ## Show the results that the event bus did not take; DRY_RUN=no publishes them
-	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m ops republish
 
 ##@ Work on it
 
@@ -166,9 +154,9 @@ clean: ## Remove everything that make has put into this folder
 prerequisites:
 	@sh scripts/check-prerequisites.sh
 
-.venv/.installed: requirements-dev.txt | prerequisites
+.venv/.installed: requirements-dev.txt scripts/create-venv.sh | prerequisites
 	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 950 MB, in a minute or a few.'
-	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$$PYTHON" .venv $<
+	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$$PYTHON" .venv $< lambda_src
 	@touch $@
 
 .sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | prerequisites

@@ -26,7 +26,7 @@ from benchmarks.figures import LATENCIES, PUBLISH_SECONDS, QUICK, SHARES, Bench,
 from benchmarks.packages import ROOT, Packages, deployed_asset, zipped_parts
 from benchmarks.processes import BenchmarkError, Stub
 from benchmarks.report import write_report
-from ops.stack.command import stopped_by_signals
+from ops.stack.signals import stopped_by_signals
 
 _ASSEMBLY: Final = ROOT / ".sandbox" / "cdk.out"
 

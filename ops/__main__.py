@@ -1,11 +1,11 @@
-"""`python -m operations redrive|republish`, which `make redrive` and `make republish` run."""
+"""Run a command on a deployed stack: `python -m ops --help`."""
 
 from __future__ import annotations
 
 import os
 import sys
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,19 +15,30 @@ from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.task_callback import TaskCallback
-from ops.aws import CALLED_ONCE, BotoApi
+from ops.aws import NO_RETRIES, BotoApi
+from ops.command_line import parse
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
-from ops.redrive import Done, RedriveRun
-from ops.report import Report, counted
+from ops.redrive import RedriveRun
+from ops.report import Report
 from ops.republish import RepublishRun
-from ops.settings import RedriveSettings, RepublishSettings, SettingsError
+from ops.smoke.chat import ChatError
 from ops.smoke.deployment import DeploymentError, read_deployment
+from ops.smoke.report import Report as SmokeReport
+from ops.smoke.run import run as run_smoke_test
 from ops.smoke.session import SessionError, open_session
-from ops.stack.command import printable, stopped_by_signals
+from ops.stack.printable import printable
+from ops.stack.signals import stopped_by_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from argparse import Namespace
+
+    import boto3
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.literals import QueueAttributeNameType
+
+    from ops.redrive_policy import RedriveFilter
+    from ops.smoke.settings import Settings
 
 _NOT_ALL_DONE = 1
 _COULD_NOT_RUN = 2
@@ -41,120 +52,122 @@ _OUTPUTS = {
 
 @stopped_by_signals()
 def main(arguments: list[str]) -> int:
+    # A terminal that cannot show a character must not end the command
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # standard output is a text stream
-    report = Report(sys.stdout)
+    options = parse(arguments, os.environ)
+    command = {"redrive": _redrive, "republish": _republish, "smoke": _smoke}[options.command]
     try:
-        match arguments:
-            case ["redrive"]:
-                return _redrive(RedriveSettings.from_environ(os.environ), report)
-            case ["republish"]:
-                return _republish(RepublishSettings.from_environ(os.environ), report)
-            case _:
-                raise SettingsError("There are two commands:\n    make redrive\n    make republish")  # noqa: TRY301  # told like any other
+        return 0 if command(options, open_session()) else _NOT_ALL_DONE
     except SystemExit:
-        report.line("Stopped. What was done is done; the same command does the rest.")
+        Report(sys.stdout).line("Stopped. You can run the same command again.")
         raise
-    except (SettingsError, SessionError, DeploymentError, AwsCallError, BotoCoreError) as error:
-        sys.stderr.write(f"{printable(str(error), lines=True)}\n")
-    except ClientError as error:
-        # Of calls that hold no message: the others are dealt with where they are made
-        problem = f"{error.operation_name}: {error.response['Error']['Message']}"
-        sys.stderr.write(f"{printable(problem)}\n")
-    return _COULD_NOT_RUN
+    except (SessionError, DeploymentError, ChatError, AwsCallError, BotoCoreError, ClientError) as error:
+        # ClientError only from calls without a message or a token, so that its text quotes none
+        sys.stderr.write(f"{printable(str(error), lines=not isinstance(error, ClientError))}\n")
+        return _COULD_NOT_RUN
 
 
-def _redrive(settings: RedriveSettings, report: Report) -> int:
-    session = open_session()
-    outputs = _outputs(session, settings.stage)
-    client, clock, random = session.client("sqs", config=CALLED_ONCE), SystemClock(), SystemRandom().random
-    sqs, events = BotoApi(client), BotoApi(session.client("events", config=CALLED_ONCE))
-    step_functions = BotoApi(session.client("stepfunctions", config=CALLED_ONCE))
-    queue_url, messages_url = outputs[_OUTPUTS[settings.queue]], outputs["MessageQueueUrl"]
-    waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
+def _redrive(options: Namespace, session: boto3.Session) -> bool:
+    report, redrive_filter = Report(sys.stdout), cast("RedriveFilter", options.redrive_filter)
+    clock, random = SystemClock(), SystemRandom().random
+    queue = DeadLetterQueue(options.queue)
+    queue_url, messages_url, dead_letter_url, rejected_url, unpublished_url, bus = _outputs(
+        session,
+        options.stage,
+        _OUTPUTS[queue],
+        *("MessageQueueUrl", "DeadLetterQueueUrl", "RejectedQueueUrl", "UnpublishedResultsQueueUrl"),
+        "EventBusName",
+    )
+    client = session.client("sqs", config=NO_RETRIES)
+    sqs, events = BotoApi(client), BotoApi(session.client("events", config=NO_RETRIES))
+    step_functions = BotoApi(session.client("stepfunctions", config=NO_RETRIES))
     queues = Queues(
         sqs=sqs,
         message_queue_url=messages_url,
-        dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
-        rejected_queue_url=outputs["RejectedQueueUrl"],
-        unpublished_results_queue_url=outputs["UnpublishedResultsQueueUrl"],
+        dead_letter_queue_url=dead_letter_url,
+        rejected_queue_url=rejected_url,
+        unpublished_results_queue_url=unpublished_url,
         clock=clock,
         random=random,
     )
+    waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
     run = RedriveRun(
-        queue=settings.queue,
+        queue=queue,
         reader=QueueReader(sqs, queue_url, clock=clock, random=random),
         queues=queues,
-        publisher=Publisher(
-            events=events, event_bus_name=outputs["EventBusName"], queues=queues, clock=clock, random=random
-        ),
+        publisher=Publisher(events=events, event_bus_name=bus, queues=queues, clock=clock, random=random),
         tasks=TaskCallback(step_functions=step_functions, clock=clock, random=random),
         messages_queue_arn=_attribute(client, messages_url, "QueueArn"),
-        rules=settings.rules,
-        dry_run=settings.dry_run,
+        redrive_filter=redrive_filter,
+        dry_run=not options.apply,
         clock=clock,
-        tell=report.letter,
+        on_handled=report.dead_letter,
     )
-    report.line(f"From  {queue_url}  (about {counted(waiting, 'letter')})")
-    report.line(f"To    {messages_url}")
-    if settings.rules.settle:
-        report.line(f"      outcomes to the bus {outputs['EventBusName']}, their letters to")
-        report.line(f"      {outputs['DeadLetterQueueUrl']} and {outputs['RejectedQueueUrl']}")
-    if settings.dry_run:
-        report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
-    totals = run.run()
-    report.redriven(totals, dry_run=settings.dry_run, waiting=waiting)
-    return 0 if totals.is_complete and not totals.count[Done.ERROR] else _NOT_ALL_DONE
+    report.line(f"From     {queue_url} (messages: about {waiting})")
+    report.line(f"To       {messages_url}")
+    if redrive_filter.finalize:
+        report.line(f"Results  {bus}")
+        report.line(f"Copies   {dead_letter_url}")
+        report.line(f"         {rejected_url}")
+    return _run(run, report, waiting=waiting)
 
 
-def _republish(settings: RepublishSettings, report: Report) -> int:
-    session = open_session()
-    outputs = _outputs(session, settings.stage)
-    queue_url = outputs["UnpublishedResultsQueueUrl"]
-    event_bus_name = outputs["EventBusName"].rpartition(":event-bus/")[2]
-    _, partition, _, region, account, *_ = outputs["FunctionAliasArn"].split(":")
+def _republish(options: Namespace, session: boto3.Session) -> bool:
+    report = Report(sys.stdout)
+    queue_url, bus, function_arn = _outputs(
+        session, options.stage, "UnpublishedResultsQueueUrl", "EventBusName", "FunctionAliasArn"
+    )
+    event_bus_name = bus.rpartition(":event-bus/")[2]
+    _, partition, _, region, account, *_ = function_arn.split(":")
     clock, random = SystemClock(), SystemRandom().random
-    sqs = BotoApi(session.client("sqs", config=CALLED_ONCE))
+    sqs = BotoApi(session.client("sqs", config=NO_RETRIES))
     run = RepublishRun(
         reader=QueueReader(sqs, queue_url, clock=clock, random=random),
-        events=BotoApi(session.client("events", config=CALLED_ONCE)),
+        events=BotoApi(session.client("events", config=NO_RETRIES)),
         event_bus_name=event_bus_name,
         event_bus_arn=f"arn:{partition}:events:{region}:{account}:event-bus/{event_bus_name}",
-        dry_run=settings.dry_run,
+        dry_run=not options.apply,
         clock=clock,
         random=random,
-        tell=report.result,
+        on_result=report.result,
     )
     report.line(f"From  {queue_url}")
     report.line(f"To    {event_bus_name}")
-    if settings.dry_run:
-        report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
-    totals = run.run()
-    report.republished(totals, dry_run=settings.dry_run)
-    return 0 if totals.is_complete and not totals.errors else _NOT_ALL_DONE
+    return _run(run, report)
 
 
-def _outputs(session: Any, stage: str) -> Mapping[str, str]:  # noqa: ANN401  # boto3 has no types
+def _run(run: RedriveRun | RepublishRun, report: Report, *, waiting: int = 0) -> bool:
+    if run.dry_run:
+        report.line("This is a dry run: it changes nothing. Add --apply to carry it out.")
+    report.totals(run.run(), dry_run=run.dry_run, waiting=waiting)
+    return run.totals.all_done
+
+
+def _smoke(options: Namespace, session: boto3.Session) -> bool:
+    report, settings = SmokeReport(sys.stdout), cast("Settings", options.settings)
+    with report.progress() as progress:
+        progress(f"Reading the outputs of {settings.stack_name}")
+        deployment = read_deployment(session.client("cloudformation"), settings.stack_name)
+        outcome = run_smoke_test(
+            settings, deployment, session, progress=progress, left_behind=report.left_behind
+        )
+    report.run(outcome)
+    return outcome.passed
+
+
+def _outputs(session: boto3.Session, stage: str, *names: str) -> list[str]:
     name = stack_name(stage)
     outputs = read_deployment(session.client("cloudformation"), name).outputs
-    needed = {
-        *_OUTPUTS.values(),
-        "MessageQueueUrl",
-        "UnpublishedResultsQueueUrl",
-        "EventBusName",
-        "FunctionAliasArn",
-    }
-    if missing := sorted(needed - outputs.keys()):
+    if missing := [each for each in names if each not in outputs]:
         raise DeploymentError(
-            f"The stack {name} has no output {missing[0]}. Deploy it as it is here:\n"
+            f"The stack {name} has no output {missing[0]}. Deploy this version of it:\n"
             f"    make deploy STAGE={stage}"
         )
-    return outputs
+    return [outputs[each] for each in names]
 
 
-def _attribute(client: Any, queue_url: str, name: str) -> str:  # noqa: ANN401  # boto3 has no types
-    answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
-    value: str = answer["Attributes"][name]
-    return value
+def _attribute(client: SQSClient, queue_url: str, name: QueueAttributeNameType) -> str:
+    return client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])["Attributes"][name]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What lies in the queues that hold requests: each kind of letter, read into one form."""
+"""Read each kind of dead letter into one form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import detect
@@ -20,14 +20,14 @@ from message_sender.request import derive_client_token, json_text, parse_request
 from message_sender.result import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.request import ParsedRequest
 
 MOVED_BY_SQS: Final = "MovedBySQS"
-"""Stands for a code where SQS itself has moved a message that was received too often."""
+"""The code of a message that SQS moved because it was received too often."""
 NOT_HANDED_OVER: Final = "NotHandedOver"
-"""Stands for a code that EventBridge or Lambda did not give."""
+"""The code of an event for which EventBridge or Lambda gave none."""
 
 
 class DeadLetterQueue(StrEnum):
@@ -43,16 +43,16 @@ class DeadLetter:
     """A request that was not sent.
 
     Attributes:
-        code: Of its outcome; where it has none, why it is here.
-        parsed: The request, by the longer limits: the function rejects what is too long for it.
-        message_group: None where it had none.
-        deduplication_id: For the messages queue: another letter has another one, a repeat has the same.
-        queued_at: When SQS accepted it into this queue, or into the one where it was finalized: it is at
-            least that old. No producer can set this time, so it decides all that depends on the age.
-        origin: As its attributes say. A producer can forge them, so they decide nothing and are only shown.
-            Also whether an earlier attempt may have arrived.
-        has_outcome: Whether its result was published before it came here.
-        is_truncated: Whether a part of the body is missing.
+        code: The code of its result. Without a result, why it is here.
+        parsed: The request, within the service's limits. The function itself applies its own limits.
+        message_group: None if it had none.
+        deduplication_id: For the messages queue: the same for a repeat, else different.
+        queued_at: When SQS accepted it into this queue, or into the one where it was finalized. It may be
+            older. No producer can set this time, so every decision on the age uses it.
+        origin: From its attributes, and whether an earlier attempt may have arrived. A producer can forge
+            attributes, so no decision depends on them.
+        has_outcome: Whether its result was published already.
+        is_truncated: Whether part of the body is missing.
     """
 
     message_id: str
@@ -67,13 +67,13 @@ class DeadLetter:
 
     @property
     def client_token(self) -> str:
-        """The request's own, or the one that the function has given it, or would have."""
+        """The request's own, or the one that the function derives for it."""
         return str(self.parsed.correlation.client_token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableDeadLetter:
-    """A letter that no request can be read from. The reason holds nothing of it."""
+    """A message without a readable request. The reason quotes nothing of it."""
 
     message_id: str
     reason: str
@@ -84,47 +84,45 @@ class _UnreadableError(Exception):
 
 
 def read_dead_letter(
-    message: Mapping[str, Any], *, queue: DeadLetterQueue, messages_queue_arn: str
+    message: MessageTypeDef, *, queue: DeadLetterQueue, messages_queue_arn: str
 ) -> DeadLetter | UnreadableDeadLetter:
-    """Read a message as ReceiveMessage answers it, all its attributes included. Never raises.
+    """Read a received message with all its attributes. Never raises.
 
     Args:
-        messages_queue_arn: The source of what SQS has moved, should the message not name it.
+        messages_queue_arn: The source of a message that SQS moved, if the message does not name it.
     """
-    message_id = message["MessageId"]
     try:
         if queue is DeadLetterQueue.EVENTS:
-            return _undelivered_event(message)
+            return _read_event(message)
         if queue is DeadLetterQueue.DEAD_LETTER and _was_moved_by_sqs(message):
-            return _moved_by_sqs(message, messages_queue_arn)
-        return _copy(message)
+            return _read_moved(message, messages_queue_arn)
+        return _read_copy(message)
     except _UnreadableError as error:
-        return UnreadableDeadLetter(message_id=message_id, reason=str(error))
-    except Exception as defect:  # noqa: BLE001  # no letter may keep the others from being read
-        return UnreadableDeadLetter(
-            message_id=message_id, reason=f"it cannot be read: {type(defect).__name__}"
-        )
+        reason = str(error)
+    except Exception as defect:  # noqa: BLE001  # one dead letter must not stop the others
+        reason = f"cannot be read: {type(defect).__name__}"
+    return UnreadableDeadLetter(message_id=message["MessageId"], reason=reason)
 
 
-def _was_moved_by_sqs(message: Mapping[str, Any]) -> bool:
-    """Tell what SQS has moved from what the function has copied.
+def _was_moved_by_sqs(message: MessageTypeDef) -> bool:
+    """Distinguish a message that SQS moved from a copy that the function made.
 
-    By the attribute that SQS gives what it moves: a producer may have given its message a `Code` of its own.
+    SQS gives what it moves an attribute. A `Code` proves nothing: a producer may have set it.
     """
     return "DeadLetterQueueSourceArn" in message["Attributes"] or "Code" not in _attributes(message)
 
 
-def _copy(message: Mapping[str, Any]) -> DeadLetter:
+def _read_copy(message: MessageTypeDef) -> DeadLetter:
     attributes = _attributes(message)
     if "Code" not in attributes:
-        raise _UnreadableError("it is no copy that the function has made")
+        raise _UnreadableError("not a copy that the function made")
     request = _parse(message["Body"], attributes.get("ClientToken"))
     if request.correlation.client_token is None:
-        raise _UnreadableError("it has no ClientToken")
-    queued_at = _queued_at(message)
+        raise _UnreadableError("has no ClientToken")
+    queued_at = copied_at = _queued_at(message)
     if "QueuedAt" in attributes:  # of a finalized dead letter
-        queued_at = min(queued_at, datetime.fromisoformat(attributes["QueuedAt"]))
-    origin = read_origin(attributes, queued_at=_queued_at(message), receive_count=1) or Origin(
+        queued_at = min(copied_at, datetime.fromisoformat(attributes["QueuedAt"]))
+    origin = read_origin(attributes, queued_at=copied_at, receive_count=1) or Origin(
         event_source="sqs",
         source_id=attributes.get("SourceId") or message["MessageId"],
         accepted_at=queued_at,
@@ -143,8 +141,8 @@ def _copy(message: Mapping[str, Any]) -> DeadLetter:
     )
 
 
-def _moved_by_sqs(message: Mapping[str, Any], messages_queue_arn: str) -> DeadLetter:
-    """Read a message that was moved as it is: SQS keeps body, attributes, group and message id."""
+def _read_moved(message: MessageTypeDef, messages_queue_arn: str) -> DeadLetter:
+    """Read a message that SQS moved. It keeps its body, attributes, group and message id."""
     message_id, system = message["MessageId"], message["Attributes"]
     derived = derive_client_token(system.get("DeadLetterQueueSourceArn") or messages_queue_arn, message_id)
     queued_at = _queued_at(message)
@@ -159,36 +157,31 @@ def _moved_by_sqs(message: Mapping[str, Any], messages_queue_arn: str) -> DeadLe
         message_group=system.get("MessageGroupId"),
         deduplication_id=message_id,
         queued_at=queued_at,
-        # The function was at it each time, and did not live to say what came of it
+        # The function received it each time, and ended before it could report a result
         origin=replace(origin, maybe_delivered=True),
         has_outcome=False,
     )
 
 
-def _undelivered_event(message: Mapping[str, Any]) -> DeadLetter:
-    """Read an event that EventBridge could not hand over, or the record of an invocation that failed.
+def _read_event(message: MessageTypeDef) -> DeadLetter:
+    """Read an event that EventBridge did not deliver to Lambda, or the record of a failed invocation.
 
     Sources: EventBridge user guide, "Using dead-letter queues"; Lambda developer guide, "Capturing records of
     Lambda asynchronous invocations".
     """
-    event = json.loads(message["Body"])
-    code = _attributes(message).get("ERROR_CODE", NOT_HANDED_OVER)
-    was_invoked, receive_count = False, 1
-    if (
-        isinstance(event, dict)
-        and "requestPayload" in event
-        and isinstance(event.get("requestContext"), dict)
-    ):
-        context = event["requestContext"]
-        code = str(context.get("condition") or NOT_HANDED_OVER)
-        was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
-        event = event["requestPayload"]
+    match json.loads(message["Body"]):
+        case {"requestPayload": event, "requestContext": dict(context)}:
+            was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
+            code = str(context.get("condition") or NOT_HANDED_OVER)
+        case event:
+            was_invoked, receive_count = False, 1
+            code = _attributes(message).get("ERROR_CODE", NOT_HANDED_OVER)
     try:
         source = detect(event)
     except UnsupportedEventError:
-        raise _UnreadableError("it is neither an event nor the record of an invocation") from None
+        raise _UnreadableError("neither an event nor the record of an invocation") from None
     if source != "eventbridge":
-        raise _UnreadableError("it is no event of the bus: who invoked the function has to do it again")
+        raise _UnreadableError("not an event from the bus: its caller must invoke the function again")
     request = _parse(json_text(event["detail"]), client_token_of_event(event))
     queued_at = _queued_at(message)
     origin = origin_of_event(event, now=queued_at)
@@ -208,7 +201,7 @@ def _parse(text: str, client_token: str | None) -> ParsedRequest:
     return parse_request(text, client_token=client_token, content_limits="service")
 
 
-def _attributes(message: Mapping[str, Any]) -> dict[str, str]:
+def _attributes(message: MessageTypeDef) -> dict[str, str]:
     """Return the message attributes that are strings."""
     return {
         name: value["StringValue"]
@@ -217,10 +210,10 @@ def _attributes(message: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _queued_at(message: Mapping[str, Any]) -> datetime:
+def _queued_at(message: MessageTypeDef) -> datetime:
     """Return when SQS accepted the message into its queue.
 
-    Of what SQS moves between FIFO queues, that is when it moved it. Source: SQS developer guide, "Setting-up
-    dead-letter queue retention".
+    SQS restarts this time for messages that it moves between FIFO queues. Source: SQS developer guide,
+    "Setting-up dead-letter queue retention".
     """
     return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)

@@ -1,123 +1,126 @@
-"""A queue whose messages are looked at once each, and stay unless they are deleted."""
+"""Read a queue: receive each message once, and keep it in the queue unless it is deleted."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
-from ops.aws import call_patiently
-from ops.stack.command import signals_held_back
+from ops.aws import CALL_TIMEOUT
+from ops.stack.signals import defer_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Generator, Sequence
+
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.aws.client import AwsApi
     from message_sender.clock import Clock
 
-    Message = Mapping[str, Any]
-    """As ReceiveMessage answers it."""
-
-_SECONDS: Final = 600.0
-"""For how long messages are received. Thousands of letters take minutes; what is left is for the next run."""
+_MAX_SECONDS: Final = 600.0
+"""Receive for this long: enough for thousands of messages. The next run receives the rest."""
 _VISIBILITY_TIMEOUT: Final = 900
-"""Seconds, above `_SECONDS` by more than a batch takes: no message comes back while the reader is open."""
+"""Seconds. Longer than `_MAX_SECONDS` and a batch: no message is redelivered while the reader is open."""
 _BATCH: Final = 10
 _WAIT: Final = 1
-"""Seconds. Any wait makes SQS ask all its servers, so an empty answer means that there is nothing."""
+"""Seconds. With any wait, SQS asks all its servers, so that an empty response means an empty queue."""
 
 
+@dataclass(slots=True)
 class QueueReader:
-    """Receives each message once and, on leaving the block, lets go of those that stay.
+    """Receives each message once.
 
-    Of a group of a FIFO queue whose first ten messages stay, the others are not seen: they come ten at a
-    time, and none while earlier ones are held. Source: SQS developer guide, "FIFO queue delivery logic".
+    In a FIFO queue, it does not see past the first ten messages of a group if all of them stay: SQS returns
+    ten at a time, and none while earlier ones are in flight. Source: SQS developer guide, "FIFO queue
+    delivery logic".
+
+    Attributes:
+        is_complete: Whether it received all that SQS returns before its time ran out.
     """
 
-    def __init__(self, sqs: AwsApi, queue_url: str, *, clock: Clock, random: Callable[[], float]) -> None:
-        self._call = partial(call_patiently, sqs, clock=clock, random=random)
-        self._queue_url = queue_url
-        self._clock = clock
-        self._is_fifo = queue_url.endswith(".fifo")
-        self._held: dict[str, str] = {}
-        self._seen: set[str] = set()
-        self.is_read = False
-        """Whether the queue had nothing more to give, rather than the time run out."""
+    sqs: AwsApi
+    queue_url: str
+    clock: Clock
+    random: Callable[[], float]
+    is_complete: bool = False
+    _in_flight: dict[str, str] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
-    def __enter__(self) -> Self:
-        return self
+    def batches(self) -> Generator[Sequence[MessageTypeDef], None, None]:
+        """Receive messages, at most ten at a time. In a FIFO queue, each group keeps its order.
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._release()
-
-    def batches(self) -> Iterator[Sequence[Message]]:
-        """Receive messages, at most ten at a time, of a FIFO queue in the order of each group.
+        At the end, those that were not deleted are visible again. Close the generator if you stop early.
 
         Raises:
-            AwsCallError: They cannot be received.
+            AwsCallError: A receive failed.
         """
-        end = self._clock.monotonic() + _SECONDS
+        end = self.clock.monotonic() + _MAX_SECONDS
         any_new = False
-        while self._clock.monotonic() < end:
-            # What a call receives that is given up half-way, nobody would know of, nor let go
-            with signals_held_back():
-                messages = self._receive()
-                self._held |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
-            if messages:
-                new = [message for message in messages if message["MessageId"] not in self._seen]
-                self._seen |= {message["MessageId"] for message in new}
-                any_new = any_new or bool(new)
-                yield new
-            elif any_new and self._is_fifo:
-                # What is held hides the rest of its group: received anew, it comes with what is behind it
-                self._release()
-                any_new = False
-            else:
-                self.is_read = True
-                return
+        try:
+            while self.clock.monotonic() < end:
+                # Nobody could release the messages of a call that a signal interrupts
+                with defer_signals():
+                    messages = self._receive()
+                if messages:
+                    new = [message for message in messages if message["MessageId"] not in self._seen]
+                    self._seen |= {message["MessageId"] for message in new}
+                    any_new = any_new or bool(new)
+                    yield new
+                elif any_new and self.queue_url.endswith(".fifo"):
+                    # Messages in flight hide the rest of their group. Received again, they no longer do
+                    self._release()
+                    any_new = False
+                else:
+                    self.is_complete = True
+                    return
+        finally:
+            self._release()
 
-    def delete(self, message: Message) -> None:
-        """Delete a message that was received.
+    def delete(self, message: MessageTypeDef) -> None:
+        """Delete a received message.
 
         Raises:
-            AwsCallError: It is still there.
+            AwsCallError: It is still in the queue.
         """
-        self._call("DeleteMessage", {"QueueUrl": self._queue_url, "ReceiptHandle": message["ReceiptHandle"]})
-        del self._held[message["MessageId"]]
+        self._call("DeleteMessage", ReceiptHandle=message["ReceiptHandle"])
+        del self._in_flight[message["MessageId"]]
 
-    def _receive(self) -> Sequence[Message]:
-        answer = self._call(
+    def _receive(self) -> Sequence[MessageTypeDef]:
+        messages: Sequence[MessageTypeDef] = self._call(
             "ReceiveMessage",
-            {
-                "QueueUrl": self._queue_url,
-                "MaxNumberOfMessages": _BATCH,
-                "VisibilityTimeout": _VISIBILITY_TIMEOUT,
-                "WaitTimeSeconds": _WAIT,
-                "MessageSystemAttributeNames": ["All"],
-                "MessageAttributeNames": ["All"],
-            },
-        )
-        messages: Sequence[Message] = answer.get("Messages", [])
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=_VISIBILITY_TIMEOUT,
+            WaitTimeSeconds=_WAIT,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        ).get("Messages", [])
+        self._in_flight |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
         return messages
 
     def _release(self) -> None:
-        """Make visible again what stays. Should that fail, its visibility timeout does it."""
-        handles = list(self._held.values())
-        with signals_held_back():
+        """Make the remaining messages visible again. If this fails, the visibility timeout does it."""
+        handles = list(self._in_flight.values())
+        with defer_signals():
             for start in range(0, len(handles), _BATCH):
                 entries = [
                     {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
                     for index, handle in enumerate(handles[start : start + _BATCH])
                 ]
                 with suppress(AwsCallError):
-                    self._call(
-                        "ChangeMessageVisibilityBatch", {"QueueUrl": self._queue_url, "Entries": entries}
-                    )
-            self._held.clear()
+                    self._call("ChangeMessageVisibilityBatch", Entries=entries)
+            self._in_flight.clear()
+
+    def _call(self, operation: str, **parameters: object) -> dict[str, Any]:
+        """Call an operation up to three times."""
+        failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
+        until = self.clock.monotonic() + CALL_TIMEOUT
+        for _ in tries(clock=self.clock, random=self.random, until=until):
+            try:
+                return self.sqs.call(operation, {"QueueUrl": self.queue_url, **parameters})
+            except AwsCallError as error:
+                failure = error
+                if not error.retryable:
+                    break
+        raise failure

@@ -1,21 +1,25 @@
-"""Goes through a queue of letters: each is tried again, given its outcome, discarded, or left."""
+"""Redrive a queue of dead letters: each is redriven, finalized, deleted or kept."""
 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from message_sender.errors import AwsCallError, MessageSenderError, ResultNotPublishedError
 from message_sender.result import Rejected
-from ops.aws import PATIENCE
+from ops.aws import CALL_TIMEOUT
 from ops.dead_letters import DeadLetter, UnreadableDeadLetter, read_dead_letter
-from ops.redrive_policy import Discard, Leave, Redrive, decide
+from ops.redrive_policy import Delete, Finalize, Keep, Redrive, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import timedelta
+
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.clock import Clock
     from message_sender.publisher import Publisher
@@ -24,24 +28,29 @@ if TYPE_CHECKING:
     from message_sender.task_callback import TaskCallback
     from ops.dead_letters import DeadLetterQueue
     from ops.queue_reader import QueueReader
-    from ops.redrive_policy import Rules, Settle
+    from ops.redrive_policy import RedriveFilter
 
 
 class Done(StrEnum):
-    """What became of a letter, or would in a run that changes nothing."""
+    """What a run did with a message, or would do in a dry run."""
 
+    PUBLISHED = "publish"
     REDRIVEN = "redrive"
-    SETTLED = "settle"
-    DISCARDED = "discard"
-    LEFT = "leave"
+    FINALIZED = "finalize"
+    DELETED = "delete"
+    KEPT = "keep"
     ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """A letter, and what became of it. `age` is at least that: None of a letter that cannot be read."""
+    """A dead letter, and what the run did with it.
 
-    letter: DeadLetter | UnreadableDeadLetter
+    Attributes:
+        age: At least the time since it was queued. None if it cannot be read.
+    """
+
+    dead_letter: DeadLetter | UnreadableDeadLetter
     done: Done
     reason: str
     age: timedelta | None
@@ -49,34 +58,38 @@ class Handled:
 
 @dataclass(slots=True, kw_only=True)
 class Totals:
-    """What became of all letters.
+    """What a run did with all messages.
 
     Attributes:
-        due: DeadLetters that were left without an outcome, and would get one if that were asked for.
-        dead_tokens: DeadLetters tried again although their connection token must have expired.
-        is_complete: Whether the queue had no more letters to give.
+        need_results: How many were kept without a result that finalizing would publish.
+        expired_tokens: How many were redriven although their connection token must have expired.
+        is_complete: Whether the run saw every message that the queue returns.
     """
 
     count: Counter[Done] = field(default_factory=Counter)
-    due: int = 0
-    dead_tokens: int = 0
+    need_results: int = 0
+    expired_tokens: int = 0
     is_complete: bool = False
+
+    @property
+    def all_done(self) -> bool:
+        return self.is_complete and not self.count[Done.ERROR]
 
 
 @dataclass(slots=True, kw_only=True)
 class RedriveRun:
     """One run through a queue.
 
-    May be cut off at any moment and repeated: a letter is deleted only after it is safe elsewhere, or if it
-    has its outcome and is to be discarded. A repeat within five minutes is dropped by SQS, and a later one is
-    the same message for Amazon Connect, as long as that remembers its ClientToken.
+    You can interrupt and repeat it at any time: it deletes a dead letter only after another queue has the
+    message, or if you asked to delete those that have their result. SQS drops a repeat within five minutes.
+    Amazon Connect drops a later one while it remembers the ClientToken.
 
     Attributes:
-        queues: Where letters go, by the function's own code.
-        publisher: For outcomes that are due.
-        tasks: For the tasks that wait for these.
+        queues: Gets the messages, by the function's own code.
+        publisher: Publishes the results of finalized dead letters.
+        tasks: Completes the tasks that wait for these results.
         dry_run: Decide, and change nothing.
-        tell: Gets each letter with what became of it.
+        on_handled: Gets each dead letter and what the run did with it.
     """
 
     queue: DeadLetterQueue
@@ -85,132 +98,128 @@ class RedriveRun:
     publisher: Publisher
     tasks: TaskCallback
     messages_queue_arn: str
-    rules: Rules
+    redrive_filter: RedriveFilter
     dry_run: bool
     clock: Clock
-    tell: Callable[[Handled], None]
+    on_handled: Callable[[Handled], None]
     totals: Totals = field(default_factory=Totals)
-    _ended: dict[tuple[str | None, str], Done] = field(default_factory=dict)
-    _blocked: set[str] = field(default_factory=set)
+    _finished: dict[tuple[str | None, str], Done] = field(default_factory=dict)
+    _blocked_groups: set[str] = field(default_factory=set)
 
     def run(self) -> Totals:
-        """Handle every letter that the queue gives. What stays is visible again at the end.
+        """Handle every dead letter that the queue returns. Those that stay are visible again at the end.
 
         Raises:
             AwsCallError: The queue cannot be read.
         """
-        with self.reader:
-            for messages in self.reader.batches():
-                for message in messages:
-                    self._handle(message)
-        self.totals.is_complete = self.reader.is_read
+        with closing(self.reader.batches()) as batches:
+            for message in chain.from_iterable(batches):
+                self._handle(message)
+        self.totals.is_complete = self.reader.is_complete
         return self.totals
 
-    def _handle(self, message: Mapping[str, Any]) -> None:
-        letter = read_dead_letter(message, queue=self.queue, messages_queue_arn=self.messages_queue_arn)
-        if isinstance(letter, UnreadableDeadLetter):
-            self._tell(letter, Done.LEFT, letter.reason)
+    def _handle(self, message: MessageTypeDef) -> None:
+        dead_letter = read_dead_letter(message, queue=self.queue, messages_queue_arn=self.messages_queue_arn)
+        if isinstance(dead_letter, UnreadableDeadLetter):
+            self._report(dead_letter, Done.KEPT, dead_letter.reason)
             return
-        before = self._ended.get(_identity(letter))
-        if before is Done.SETTLED and letter.has_outcome:
-            return  # the copy that this run has made of it
-        if before is not None:
-            self._tell(letter, Done.LEFT, "the same message has come before in this run")
+        earlier = self._finished.get(_identity(dead_letter))
+        if earlier is Done.FINALIZED and dead_letter.has_outcome:
+            return  # the copy that this run made
+        if earlier is not None:
+            self._report(dead_letter, Done.KEPT, "this run has handled the same message before")
             return
         try:
-            decision = decide(letter, self.rules, self.clock.now())
-            if isinstance(decision, Leave):
-                self.totals.due += decision.outcome_is_due
-                self._tell(letter, Done.LEFT, decision.reason)
-            elif isinstance(decision, Redrive):
-                self._redrive(letter, decision, message)
-            elif isinstance(decision, Discard):
-                self._discard(letter, decision, message)
-            else:
-                self._settle(letter, decision, message)
+            match decide(dead_letter, self.redrive_filter, self.clock.now()):
+                case Keep(reason=reason, needs_result=needs_result):
+                    self.totals.need_results += needs_result
+                    self._report(dead_letter, Done.KEPT, reason)
+                case Delete(reason=reason):
+                    self._delete(message)
+                    self._report(dead_letter, Done.DELETED, reason)
+                case Redrive() as redrive:
+                    self._redrive(dead_letter, redrive, message)
+                case Finalize() as finalize:
+                    self._finalize(dead_letter, finalize, message)
         except MessageSenderError as error:
-            self._tell(letter, Done.ERROR, str(error))
-        except Exception as defect:  # noqa: BLE001  # no letter may keep the others from being handled
-            # Its text could hold anything
-            self._tell(letter, Done.ERROR, f"unexpected {type(defect).__name__}")
+            self._report(dead_letter, Done.ERROR, str(error))
+        except Exception as defect:  # noqa: BLE001  # one dead letter must not stop the others
+            # Its text could quote the message
+            self._report(dead_letter, Done.ERROR, f"unexpected {type(defect).__name__}")
 
-    def _redrive(self, letter: DeadLetter, decision: Redrive, message: Mapping[str, Any]) -> None:
-        if decision.message_group in self._blocked:
-            self._tell(letter, Done.ERROR, "an earlier letter of its group could not be put back")
+    def _redrive(self, dead_letter: DeadLetter, redrive: Redrive, message: MessageTypeDef) -> None:
+        if redrive.message_group in self._blocked_groups:
+            self._report(dead_letter, Done.ERROR, "an earlier message of its group could not be redriven")
             return
         if not self.dry_run:
             try:
                 self.queues.enqueue_for_retry(
-                    letter.parsed,
-                    origin=letter.origin,
-                    message_group=decision.message_group,
-                    deduplication_id=letter.deduplication_id,
-                    until=self._timeout(),
+                    dead_letter.parsed,
+                    origin=dead_letter.origin,
+                    message_group=redrive.message_group,
+                    deduplication_id=dead_letter.deduplication_id,
+                    until=self._deadline(),
                 )
             except Exception:
-                self._blocked.add(decision.message_group)
+                self._blocked_groups.add(redrive.message_group)
                 raise
-        self._ended[_identity(letter)] = Done.REDRIVEN
-        if not self.dry_run:
-            self.reader.delete(message)
-        self.totals.dead_tokens += decision.has_dead_token
-        self._tell(
-            letter, Done.REDRIVEN, "its connection token has expired" if decision.has_dead_token else ""
-        )
+        self._finished[_identity(dead_letter)] = Done.REDRIVEN
+        self._delete(message)
+        self.totals.expired_tokens += redrive.has_expired_token
+        reason = "its connection token has expired" if redrive.has_expired_token else ""
+        self._report(dead_letter, Done.REDRIVEN, reason)
 
-    def _settle(self, letter: DeadLetter, decision: Settle, message: Mapping[str, Any]) -> None:
-        """Do what the function does with a message that has ended: copy, publish, answer its task, delete."""
-        reason = decision.reason
+    def _finalize(self, dead_letter: DeadLetter, finalize: Finalize, message: MessageTypeDef) -> None:
+        """Do what the function does with a finished message: copy, publish, complete its task, delete."""
+        reason, result = finalize.reason, finalize.result(dead_letter, self.clock.now())
         if not self.dry_run:
-            self._copy(letter, decision, result := decision.result(letter, self.clock.now()))
-        self._ended[_identity(letter)] = Done.SETTLED
+            self._copy(dead_letter, finalize, result)
+        self._finished[_identity(dead_letter)] = Done.FINALIZED
         if not self.dry_run:
-            if not all(self.publisher.publish([result], until=self._timeout())):
+            if not all(self.publisher.publish([result], until=self._deadline())):
                 raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
             try:
-                self._answer_task(letter, result)
+                if (task_token := dead_letter.parsed.task_token) is not None:
+                    self.tasks.answer(task_token, result, until=self._deadline())
             except AwsCallError as error:
-                reason = f"{reason}; the task that waits for it is not answered: {error}"
-            self.reader.delete(message)
-        self._tell(letter, Done.SETTLED, reason)
+                reason = f"{reason}; its task is still waiting: {error}"
+        self._delete(message)
+        self._report(dead_letter, Done.FINALIZED, reason)
 
-    def _discard(self, letter: DeadLetter, decision: Discard, message: Mapping[str, Any]) -> None:
-        if not self.dry_run:
-            self.reader.delete(message)
-        self._tell(letter, Done.DISCARDED, decision.reason)
-
-    def _answer_task(self, letter: DeadLetter, result: MessageResult) -> None:
-        if (task_token := letter.parsed.task_token) is not None:
-            self.tasks.answer(task_token, result, until=self._timeout())
-
-    def _copy(self, letter: DeadLetter, decision: Settle, result: MessageResult) -> None:
-        group = decision.message_group
-        if isinstance(decision.outcome, Rejected):
-            self.queues.copy_to_rejected(letter.parsed, result, message_group=group, until=self._timeout())
+    def _copy(self, dead_letter: DeadLetter, finalize: Finalize, result: MessageResult) -> None:
+        group = finalize.message_group
+        if isinstance(finalize.outcome, Rejected):
+            self.queues.copy_to_rejected(
+                dead_letter.parsed, result, message_group=group, until=self._deadline()
+            )
             return
         self.queues.copy_to_dead_letters(
-            letter.parsed,
+            dead_letter.parsed,
             result,
             message_group=group or "",
-            # Not the bare id: that is the letter's own in this queue, and SQS would drop the copy as a repeat
-            message_id=f"settled-{letter.deduplication_id}",
-            until=self._timeout(),
-            queued_at=letter.queued_at,
+            # With the plain id, which the dead letter has in this queue, SQS would drop the copy as a repeat
+            message_id=f"finalized-{dead_letter.deduplication_id}",
+            until=self._deadline(),
+            queued_at=dead_letter.queued_at,
         )
 
-    def _timeout(self) -> float:
-        return self.clock.monotonic() + PATIENCE
+    def _delete(self, message: MessageTypeDef) -> None:
+        if not self.dry_run:
+            self.reader.delete(message)
 
-    def _tell(self, letter: DeadLetter | UnreadableDeadLetter, done: Done, reason: str) -> None:
+    def _deadline(self) -> float:
+        return self.clock.monotonic() + CALL_TIMEOUT
+
+    def _report(self, dead_letter: DeadLetter | UnreadableDeadLetter, done: Done, reason: str) -> None:
         self.totals.count[done] += 1
-        age = self.clock.now() - letter.queued_at if isinstance(letter, DeadLetter) else None
-        self.tell(Handled(letter=letter, done=done, reason=reason, age=age))
+        age = self.clock.now() - dead_letter.queued_at if isinstance(dead_letter, DeadLetter) else None
+        self.on_handled(Handled(dead_letter=dead_letter, done=done, reason=reason, age=age))
 
 
-def _identity(letter: DeadLetter) -> tuple[str | None, str]:
+def _identity(dead_letter: DeadLetter) -> tuple[str | None, str]:
     """Return what two dead letters of one message share.
 
-    Not the ClientToken alone: a producer can use that of a message in another group. That message would be
-    left, and the messages behind it would overtake it.
+    The ClientToken alone is not enough: a producer can use the same one for a message in another group. That
+    message would be kept, and those behind it would overtake it.
     """
-    return letter.message_group or letter.parsed.message_group, letter.client_token
+    return dead_letter.message_group or dead_letter.parsed.message_group, dead_letter.client_token

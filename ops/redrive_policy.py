@@ -1,4 +1,4 @@
-"""What is to become of a letter. Nothing here talks to AWS."""
+"""Decide what happens to a dead letter. Nothing here calls AWS."""
 
 from __future__ import annotations
 
@@ -14,46 +14,48 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from message_sender.request import SendMessageRequest
     from ops.dead_letters import DeadLetter
 
-LIFE_OF_A_CONNECTION_TOKEN: Final = timedelta(days=1)
+CONNECTION_TOKEN_LIFETIME: Final = timedelta(days=1)
 """Source: Amazon Connect Participant Service API reference, "CreateParticipantConnection"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Which letters are to be tried again.
+class RedriveFilter:
+    """Select the dead letters to redrive, and say what happens to the others.
 
     Attributes:
-        codes: Only letters of these codes; None for all.
-        codes_required: Whether letters stay unless their code is named.
-        max_age: A letter that has been in its queue for longer is not tried again.
-        settle: Whether a letter that has no outcome, and is not tried again, gets it now.
-        discard: Whether a letter that has its outcome, and is too old or can never be sent, is deleted.
-        leave_maybe_delivered: Whether a letter of which an earlier try may have arrived is not tried again.
+        codes: Touch only dead letters with these codes. None selects every code.
+        codes_required: Redrive nothing unless `codes` names its code.
+        max_age: Redrive no dead letter that has been in its queue for longer.
+        finalize: Publish the result of each dead letter that has none and is not redriven.
+        delete: Delete each dead letter that has its result and is too old, or can never be sent.
+        keep_maybe_delivered: Redrive no dead letter that an earlier attempt may have delivered.
     """
 
-    codes: AbstractSet[str] | None
-    codes_required: bool
-    max_age: timedelta
-    settle: bool
-    discard: bool = False
-    leave_maybe_delivered: bool = False
+    codes: AbstractSet[str] | None = None
+    codes_required: bool = False
+    max_age: timedelta = timedelta(days=1)
+    finalize: bool = False
+    delete: bool = False
+    keep_maybe_delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redrive:
-    """Try it again, by the messages queue."""
+    """Send it again through the messages queue.
+
+    Attributes:
+        has_expired_token: Whether its connection token is certainly older than a day.
+    """
 
     message_group: str
-    has_dead_token: bool
-    """Whether its connection token is certainly older than a day."""
+    has_expired_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settle:
-    """Give it the outcome that is due: publish it, and keep the letter where such letters lie."""
+class Finalize:
+    """Publish its result, and keep a copy in the queue for messages with that result."""
 
     outcome: Failed | Rejected
     message_group: str | None
@@ -62,92 +64,81 @@ class Settle:
     def reason(self) -> str:
         return f"{self.outcome.error.code}: {self.outcome.error.reason}"
 
-    def result(self, letter: DeadLetter, now: datetime) -> MessageResult:
+    def result(self, dead_letter: DeadLetter, now: datetime) -> MessageResult:
         return MessageResult(
             outcome=self.outcome,
-            origin=letter.origin,
-            correlation=letter.parsed.correlation,
+            origin=dead_letter.origin,
+            correlation=dead_letter.parsed.correlation,
             completed_at=now,
             attempts=0,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Discard:
-    """Delete it: its outcome was published, and it is not tried again."""
+class Delete:
+    """Delete it: its result was published, and it will not be sent."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leave:
-    """Let it lie.
+class Keep:
+    """Change nothing.
 
     Attributes:
-        outcome_is_due: Whether it has no outcome yet, and would get one if that were asked for.
+        needs_result: Whether it has no result yet, and finalizing would publish one.
     """
 
     reason: str
-    outcome_is_due: bool = False
+    needs_result: bool = False
 
 
-Decision: TypeAlias = Redrive | Settle | Discard | Leave
+Decision: TypeAlias = Redrive | Finalize | Delete | Keep
 
 
-def decide(letter: DeadLetter, rules: Rules, now: datetime) -> Decision:
-    """Say what is to become of a letter. What `CODE` leaves out is left, whatever the other rules say."""
-    if rules.codes is not None and letter.code not in rules.codes:
-        return Leave(reason="CODE leaves it out")
-    if letter.is_truncated:
-        return _end_of_a_copy("a part of it is missing: it was too large to be copied", rules)
-    request = letter.parsed.request
+def decide(dead_letter: DeadLetter, redrive_filter: RedriveFilter, now: datetime) -> Decision:
+    """Decide what happens to a dead letter. One whose code is not selected is kept in any case."""
+    if redrive_filter.codes is not None and dead_letter.code not in redrive_filter.codes:
+        return Keep(reason="--code does not name its code")
+    if dead_letter.is_truncated:
+        return _delete_or_keep("part of the message is missing: it was too large to copy", redrive_filter)
+    group = dead_letter.message_group or dead_letter.parsed.message_group or dead_letter.message_id
+    if (end := _end(dead_letter, group, redrive_filter.max_age, now)) is None:
+        return _redrive_or_keep(dead_letter, group, redrive_filter, now)
+    if dead_letter.has_outcome:
+        is_too_old = isinstance(end.outcome, Failed)
+        return _delete_or_keep("older than --max-age" if is_too_old else end.reason, redrive_filter)
+    return end if redrive_filter.finalize else Keep(reason=end.reason, needs_result=True)
+
+
+def _end(dead_letter: DeadLetter, group: str, max_age: timedelta, now: datetime) -> Finalize | None:
+    """Return the result of a dead letter that is too old or can never be sent."""
+    request = dead_letter.parsed.request
     if isinstance(request, InvalidRequestError):
-        return _end(letter, Settle(outcome=Rejected(request), message_group=letter.message_group), rules)
-    group = letter.message_group or letter.parsed.message_group or letter.message_id
-    if outcome := _end_of_time(letter, request, rules, now):
-        return _end(letter, Settle(outcome=outcome, message_group=group), rules)
-    return _try_again(letter, group, rules, now)
+        return Finalize(outcome=Rejected(request), message_group=dead_letter.message_group)
+    if is_expired(request, now):
+        return Finalize(outcome=Rejected(ExpiredError("ExpiresAt is past")), message_group=group)
+    return _not_sent(group) if now - dead_letter.queued_at > max_age else None
 
 
-def _try_again(
-    letter: DeadLetter, message_group: str, rules: Rules, now: datetime
-) -> Redrive | Settle | Leave:
-    """Say what is to become of a letter that can be tried again."""
-    if rules.codes is None and rules.codes_required:
-        return Leave(reason="rejected letters are tried again only if CODE names them")
-    if letter.origin.maybe_delivered and rules.leave_maybe_delivered:
-        if rules.settle and not letter.has_outcome:
-            return Settle(outcome=_not_tried_again(), message_group=message_group)
-        return Leave(reason="it may have been delivered", outcome_is_due=not letter.has_outcome)
+def _redrive_or_keep(
+    dead_letter: DeadLetter, group: str, redrive_filter: RedriveFilter, now: datetime
+) -> Redrive | Finalize | Keep:
+    if redrive_filter.codes is None and redrive_filter.codes_required:
+        return Keep(reason="rejected messages are redriven only if --code names their code")
+    if dead_letter.origin.maybe_delivered and redrive_filter.keep_maybe_delivered:
+        if redrive_filter.finalize and not dead_letter.has_outcome:
+            return _not_sent(group)
+        return Keep(reason="it may have been delivered", needs_result=not dead_letter.has_outcome)
     return Redrive(
-        message_group=message_group,
-        has_dead_token=now - letter.queued_at > LIFE_OF_A_CONNECTION_TOKEN,
+        message_group=group, has_expired_token=now - dead_letter.queued_at > CONNECTION_TOKEN_LIFETIME
     )
 
 
-def _end_of_time(
-    letter: DeadLetter, request: SendMessageRequest, rules: Rules, now: datetime
-) -> Failed | Rejected | None:
-    if is_expired(request, now):
-        return Rejected(ExpiredError("ExpiresAt is past"))
-    if now - letter.queued_at > rules.max_age:
-        return _not_tried_again()
-    return None
+def _not_sent(group: str) -> Finalize:
+    error = DeadlineExceededError("The message was not sent in time and will not be retried")
+    return Finalize(outcome=Failed(error), message_group=group)
 
 
-def _not_tried_again() -> Failed:
-    return Failed(DeadlineExceededError("It was not sent in time and is not tried again"))
-
-
-def _end(letter: DeadLetter, settle: Settle, rules: Rules) -> Settle | Discard | Leave:
-    if letter.has_outcome:
-        too_old = isinstance(settle.outcome, Failed)
-        return _end_of_a_copy("it is older than MAX_AGE" if too_old else settle.reason, rules)
-    if rules.settle:
-        return settle
-    return Leave(reason=settle.reason, outcome_is_due=True)
-
-
-def _end_of_a_copy(reason: str, rules: Rules) -> Discard | Leave:
-    """End a letter that has its outcome: nobody misses it."""
-    return Discard(reason=reason) if rules.discard else Leave(reason=reason)
+def _delete_or_keep(reason: str, redrive_filter: RedriveFilter) -> Delete | Keep:
+    return Delete(reason=reason) if redrive_filter.delete else Keep(reason=reason)

@@ -1,28 +1,31 @@
-"""What the commands print: a line for each letter when it is handled, then the totals. Never what it says."""
+"""Print each message that a redrive or a republish handles, and the totals, but never a message's content."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from ops.dead_letters import DeadLetter
 from ops.redrive import Done
-from ops.stack.command import printable
+from ops.stack.printable import printable
+from ops.stack.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import timedelta
     from typing import TextIO
 
     from ops.redrive import Handled, Totals
-    from ops.republish import KeptResult, Republished
+    from ops.republish import KeptResult
 
-_ID: Final = 36
-"""The width of a UUID, which most ids are."""
-_LETTER: Final = (8, 4, 20, 9, _ID, _ID, _ID)
-_RESULT: Final = (8, 16, _ID, _ID)
-"""Widths of columns. The last column has none."""
+_UUID: Final = 36
+_IDS: Final = {"source id": _UUID, "client token": _UUID}
+_DEAD_LETTER: Final = {"": 8, "age": 4, "code": 20, "delivered": 9, **_IDS, "group": _UUID, "reason": 0}
+_RESULT: Final = {"": 8, "result": 16, **_IDS, "reason": 0}
+"""Columns and their widths. The last one is as wide as its text."""
 
 _MINUTES_UP_TO: Final = 120
 _HOURS_UP_TO: Final = 48
@@ -30,102 +33,79 @@ _HOURS_UP_TO: Final = 48
 
 class Report:
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._terminal = Terminal(stream)
         self._has_heading = False
 
     def line(self, text: str = "") -> None:
-        self._stream.write(f"{printable(text)}\n")
-        self._stream.flush()
+        self._terminal.print_to_paste(printable(text))
 
-    def letter(self, handled: Handled) -> None:
-        self._heading(_LETTER, "", "age", "code", "delivered", "source id", "client token", "group", "why")
-        letter = handled.letter
-        if isinstance(letter, DeadLetter):
-            origin, group = letter.origin, letter.message_group or "-"
+    def dead_letter(self, handled: Handled) -> None:
+        dead_letter = handled.dead_letter
+        cells = ["-", "-", dead_letter.message_id, "-", "-"]
+        if isinstance(dead_letter, DeadLetter):
+            origin, group = dead_letter.origin, dead_letter.message_group or "-"
             delivered = "maybe" if origin.maybe_delivered else "no"
-            what = (letter.code, delivered, origin.source_id, letter.client_token, group)
-        else:
-            what = ("-", "-", letter.message_id, "-", "-")
-        self._row(_LETTER, handled.done, _age(handled.age), *what, handled.reason)
+            cells = [dead_letter.code, delivered, origin.source_id, dead_letter.client_token, group]
+        self._entry(_DEAD_LETTER, handled.done, _age(handled.age), *cells, handled.reason)
 
-    def redriven(self, totals: Totals, *, dry_run: bool, waiting: int) -> None:
+    def result(self, result: KeptResult | None, error: str | None) -> None:
+        cells = ["-", "-", "-"]
+        if result:
+            cells = [result.entry["DetailType"], result.source_id, result.client_token or "-"]
+        self._entry(_RESULT, "publish" if error is None else "error", *cells, error or "")
+
+    def totals(self, totals: Totals, *, dry_run: bool, waiting: int = 0) -> None:
         """Print the totals.
 
         Args:
-            waiting: About how many letters the queue held before.
+            waiting: Approximate number of messages before the run, if known.
         """
-        count = totals.count
-        seen = count.total()
-        would = "would be " if dry_run else ""
+        seen = totals.count.total()
+        words = {done: f"to {done}" if dry_run else done.name.lower() for done in Done}
+        words[Done.ERROR] = "failed"
+        counts = [f"{count} {words[done]}" for done in Done if (count := totals.count[done])]
         self.line()
-        self.line(
-            f"{count[Done.REDRIVEN]} {would}put back, {count[Done.SETTLED]} {would}given an outcome, "
-            f"{count[Done.DISCARDED]} {would}discarded, {count[Done.LEFT]} left, "
-            f"{counted(count[Done.ERROR], 'error')}"
-            if seen
-            else "No letters"
-        )
-        if totals.dead_tokens:
-            self.line(
-                f"{totals.dead_tokens} put back with a connection token of more than a day: it has expired"
-            )
-        if totals.due:
-            self.line(f"{totals.due} left without an outcome: SETTLE=yes publishes it")
-        if count[Done.ERROR]:
-            self.line("Nothing is lost: what could not be done can be repeated")
-        if not totals.is_complete:
-            self.line(
-                f"Not all letters were looked at, for lack of time: {seen} of about {waiting}. Repeat this"
-            )
+        self.line(", ".join(counts) or "The queue is empty.")
+        if totals.expired_tokens:
+            self.line(f"{totals.expired_tokens} with an expired connection token: it is older than a day.")
+        if totals.need_results:
+            self.line(f"{totals.need_results} kept without a result: --finalize publishes it.")
+        if seen < waiting:
+            self.line(f"Handled: {seen} of about {waiting}.")
+        if not totals.all_done:
+            self.line("Nothing is lost. Run the command again to handle the rest.")
         elif seen < waiting:
-            self.line(
-                f"Looked at: {seen} of about {counted(waiting, 'letter')}. "
-                "Of a group whose first ten stay, SQS does not give the rest"
-            )
+            self.line("SQS hides the rest of a group whose first ten messages stay in the queue.")
 
-    def result(self, result: KeptResult | None, problem: str | None) -> None:
-        self._heading(_RESULT, "", "result", "source id", "client token", "why")
-        what = (
-            (result.entry["DetailType"], result.source_id, result.client_token or "-")
-            if result
-            else ("-", "-", "-")
-        )
-        self._row(_RESULT, "publish" if problem is None else "error", *what, problem or "")
-
-    def republished(self, totals: Republished, *, dry_run: bool) -> None:
-        self.line()
-        would = "would be " if dry_run else ""
-        self.line(
-            f"{totals.published} {would}published, {counted(totals.errors, 'error')}"
-            if totals.published or totals.errors
-            else "No results"
-        )
-        if not totals.is_complete:
-            self.line("Not all results were looked at. Repeat this")
-
-    def _heading(self, widths: Sequence[int], *texts: str) -> None:
-        """Print the names of the columns, before the first row."""
+    def _entry(self, columns: Mapping[str, int], *cells: str) -> None:
+        """Print a row, and the heading before the first one. On a narrow terminal, each id gets a line."""
+        names, texts = list(columns), [printable(cell) for cell in cells]
+        row_width = sum(width + 2 for width in columns.values())
+        is_narrow = self._terminal.is_interactive and self._terminal.width < row_width
+        split = names.index("source id") if is_narrow else len(names)
         if not self._has_heading:
             self._has_heading = True
             self.line()
-            self._row(widths, *texts)
+            self.line(_row(names[:split], columns.values()))
+        self.line(_row(texts[:split], columns.values()))
+        if is_narrow:
+            details = Table.grid(padding=(0, 2, 0, 0))
+            for name, text in zip(names[split:], texts[split:], strict=True):
+                if text.strip("-"):
+                    details.add_row(name, Text(text, overflow="fold"))
+            self._terminal.print(Padding(details, (0, 0, 0, 10)))
 
-    def _row(self, widths: Sequence[int], *texts: str) -> None:
-        *columns, last = texts
-        cells = [_cell(text, width) for text, width in zip(columns, widths, strict=True)]
-        # Escaped before the blanks at the end go: these can be characters that split a line
-        self.line("  ".join([*cells, printable(last)]).rstrip())
 
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 letter`, `2 letters`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _row(texts: Iterable[str], widths: Iterable[int]) -> str:
+    return "  ".join(_cell(text, width) for text, width in zip(texts, widths, strict=False)).rstrip()
 
 
 def _cell(text: str, width: int) -> str:
     """Fit a text to a width in terminal columns: an ideograph takes two, a combining mark none."""
-    text = printable(text)
-    return set_cell_size(text, width) if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…"
+    cell = Text(text)
+    if width:
+        cell.truncate(width, overflow="ellipsis", pad=True)
+    return cell.plain
 
 
 def _age(age: timedelta | None) -> str:

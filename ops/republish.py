@@ -1,8 +1,9 @@
-"""Publishes the results that EventBridge did not take when they were due."""
+"""Publish the results that EventBridge did not accept at first."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -14,10 +15,13 @@ from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
 from message_sender.publisher import put_events
 from message_sender.result import RESULT_SOURCE
-from ops.aws import PATIENCE
+from ops.aws import CALL_TIMEOUT
+from ops.redrive import Done, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.aws.client import AwsApi
     from message_sender.clock import Clock
@@ -26,17 +30,17 @@ if TYPE_CHECKING:
 _FIELDS: Final = {"EventBusName", "Source", "DetailType", "Detail"}
 _OUTCOMES: Final = {"Message Sent": "SENT", "Message Rejected": "REJECTED", "Message Failed": "FAILED"}
 _MAX_BYTES: Final = 262_144
-"""Of the entries of one call. EventBridge takes four times as much."""
+"""For the entries of one call. EventBridge accepts four times as much."""
 _MAX_CHARACTERS: Final = 131_072
-"""Of one result, which is ASCII. The largest that the function writes has a third of that."""
+"""For one result, which is ASCII. The function writes at most a third of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResult:
-    """A result, as `PutEvents` takes it, and the message that it is kept in."""
+    """A result as an entry of `PutEvents`, and the message that holds it."""
 
     entry: Mapping[str, str] = field(repr=False)
-    message: Mapping[str, Any] = field(repr=False)
+    message: MessageTypeDef = field(repr=False)
     client_token: str | None
     source_id: str
 
@@ -46,26 +50,17 @@ class KeptResult:
 
 
 @dataclass(slots=True, kw_only=True)
-class Republished:
-    """How many results were published, or would be; and whether the queue had no more to give."""
-
-    published: int = 0
-    errors: int = 0
-    is_complete: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
 class RepublishRun:
-    """One run through the queue.
+    """One run through the queue. It ends early if EventBridge accepts nothing.
 
-    May be cut off at any moment and repeated: a result is deleted only after EventBridge has taken it, and
-    consumers expect that one may come twice. It ends early when EventBridge takes nothing.
+    You can interrupt and repeat it at any time: it deletes a result only after EventBridge accepted it, and
+    consumers expect that a result may arrive twice.
 
     Attributes:
-        event_bus_name: The stack's bus. Only its own results are published, on this bus alone.
-        event_bus_arn: The other form in which a result may name it.
-        tell: Gets each result, and what went wrong with it: None if it was published. Nothing of a message
-            that holds no result but that.
+        event_bus_name: The stack's bus. The run publishes only results of this stack, and only on this bus.
+        event_bus_arn: The other form in which a result may name the bus.
+        on_result: Gets each result and its error, None if it was published. For a message that is not a
+            result, it gets None and the error.
     """
 
     reader: QueueReader
@@ -75,70 +70,65 @@ class RepublishRun:
     dry_run: bool
     clock: Clock
     random: Callable[[], float]
-    tell: Callable[[KeptResult | None, str | None], None]
-    totals: Republished = field(default_factory=Republished)
+    on_result: Callable[[KeptResult | None, str | None], None]
+    totals: Totals = field(default_factory=Totals)
 
-    def run(self) -> Republished:
-        """Publish every result that the queue gives. What stays is visible again at the end.
+    def run(self) -> Totals:
+        """Publish every result that the queue returns. Those that stay are visible again at the end.
 
         Raises:
             AwsCallError: The queue cannot be read.
         """
-        with self.reader:
-            for messages in self.reader.batches():
+        with closing(self.reader.batches()) as batches:
+            for messages in batches:
                 results = [result for message in messages if (result := self._read(message)) is not None]
                 for chunk in _chunks(results):
                     if not self._publish(chunk):
                         return self.totals
-        self.totals.is_complete = self.reader.is_read
+        self.totals.is_complete = self.reader.is_complete
         return self.totals
 
-    def _read(self, message: Mapping[str, Any]) -> KeptResult | None:
+    def _read(self, message: MessageTypeDef) -> KeptResult | None:
         try:
             detail_type, detail = _parse(message["Body"], {self.event_bus_name, self.event_bus_arn})
             entry = {
                 "EventBusName": self.event_bus_name,
                 "Source": RESULT_SOURCE,
                 "DetailType": detail_type,
-                # Written anew, so that consumers read what was checked
+                # Serialized again, so that consumers read exactly the fields that were checked
                 "Detail": json.dumps(detail, allow_nan=False),
             }
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
-            self._failed(None, "it is not a result")
+            self._report(None, "not a result")
             return None
         return KeptResult(
-            entry=entry,
-            message=message,
-            client_token=detail["ClientToken"],
-            source_id=detail["SourceId"],
+            entry=entry, message=message, client_token=detail["ClientToken"], source_id=detail["SourceId"]
         )
 
     def _publish(self, results: Sequence[KeptResult]) -> bool:
-        """Publish some results. Return whether EventBridge took any."""
-        taken = [True] * len(results)
+        """Publish some results. Return whether EventBridge accepted any."""
+        accepted = [True] * len(results)
         if not self.dry_run:
-            attempts = tries(clock=self.clock, random=self.random, until=self.clock.monotonic() + PATIENCE)
-            taken = put_events([result.entry for result in results], events=self.events, attempts=attempts)
-        for result, was_taken in zip(results, taken, strict=True):
-            if was_taken:
-                self._published(result)
-            else:
-                self._failed(result, "EventBridge does not take it")
-        return any(taken)
+            attempts = tries(
+                clock=self.clock, random=self.random, until=self.clock.monotonic() + CALL_TIMEOUT
+            )
+            accepted = put_events([result.entry for result in results], events=self.events, attempts=attempts)
+        for result, was_accepted in zip(results, accepted, strict=True):
+            self._report(result, self._delete(result) if was_accepted else "EventBridge did not accept it")
+        return any(accepted)
 
-    def _published(self, result: KeptResult) -> None:
+    def _delete(self, result: KeptResult) -> str | None:
+        """Delete a published result. Return why it is still in the queue."""
         if not self.dry_run:
             try:
                 self.reader.delete(result.message)
             except AwsCallError as error:
-                self._failed(result, f"it is published, and still here: {error}")
-                return
-        self.totals.published += 1
-        self.tell(result, None)
+                return f"published, but still in the queue: {error}"
+        return None
 
-    def _failed(self, result: KeptResult | None, reason: str) -> None:
-        self.totals.errors += 1
-        self.tell(result, reason)
+    def _report(self, result: KeptResult | None, error: str | None) -> None:
+        self.totals.count[Done.PUBLISHED if error is None else Done.ERROR] += 1
+        self.on_result(result, error)
 
 
 @cache
@@ -149,11 +139,11 @@ def _schema() -> Callable[[object], object]:
 
 
 def _parse(body: str, buses: set[str]) -> tuple[str, dict[str, Any]]:
-    """Read a result as `Publisher` writes it. Return its detail type and its detail.
+    """Read a result that `Publisher` wrote. Return its detail type and its detail.
 
     Raises:
-        ValueError: It is not a result of this stack. So do AttributeError, LookupError, TypeError and
-            RecursionError.
+        ValueError: It is not a result of this stack. AttributeError, LookupError, TypeError and
+            RecursionError mean the same.
     """
     if len(body) > _MAX_CHARACTERS:
         raise ValueError
@@ -175,7 +165,7 @@ def _parse(body: str, buses: set[str]) -> tuple[str, dict[str, Any]]:
 
 
 def _chunks(results: Sequence[KeptResult]) -> Iterator[Sequence[KeptResult]]:
-    """Divide results so that no call is too large, unless a single one is."""
+    """Split results so that no call is too large, unless a single result is."""
     chunk: list[KeptResult] = []
     for result in results:
         if chunk and sum(each.size for each in chunk) + result.size > _MAX_BYTES:

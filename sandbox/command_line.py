@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.stack.command import printable
+from ops.stack.printable import printable
 from sandbox.emulator import PortTakenError
 from sandbox.local_stack import ForeignFolderError, NotPreparedError
 from sandbox.processes import ProcessError

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from ops.stack.command import printable, stopped_by_signals
+from ops.stack.printable import printable
+from ops.stack.signals import stopped_by_signals
 from sandbox.processes import Child, ChildProcesses
 
 _MAX_SECONDS = 1800

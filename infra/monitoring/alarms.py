@@ -59,7 +59,7 @@ class Alarms(Construct):
                 "Messages wait in the dead-letter queue: given up after the retry window, or the function "
                 "died on them each time."
             ),
-            first="make redrive shows the Code of each. Mend the cause; then make redrive DRY_RUN=no.",
+            first="python -m ops redrive shows the Code of each. Fix the cause; then add --apply.",
         )
         self._at_once(
             "DeadEvents",
@@ -68,7 +68,7 @@ class Alarms(Construct):
                 "Requests from the bus wait in the events dead-letter queue: EventBridge could not hand "
                 "them over, or the function failed on them."
             ),
-            first="make redrive QUEUE=events shows why. Mend it; then make redrive QUEUE=events DRY_RUN=no.",
+            first="python -m ops redrive events shows why. Fix it; then add --apply.",
         )
         self._at_once(
             "UnpublishedResults",
@@ -78,8 +78,8 @@ class Alarms(Construct):
                 "was told."
             ),
             first=(
-                "look at the state of EventBridge and at the function's right to PutEvents; then make "
-                "republish DRY_RUN=no."
+                "look at the state of EventBridge and at the function's right to PutEvents; then python -m "
+                "ops republish --apply."
             ),
         )
 
@@ -128,7 +128,7 @@ class Alarms(Construct):
             means="A message could not be sent within the retry window and was given up (Message Failed).",
             first=(
                 "look at its Code on the dashboard and in the log: the quota, or trouble of Amazon Connect. "
-                "When that is over, make redrive DRY_RUN=no."
+                "When that is over, python -m ops redrive --apply."
             ),
         )
         self._alarm(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.smoke.settings import NewChat
-from ops.stack.command import printable
+from ops.stack.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ops.stack.command import printable
+from ops.stack.printable import printable
 from ops.stack.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ class Report:
             Text("Something of this test is left in your account. Remove it with:", style="bold red")
         )
         self._terminal.print(Text(f"    {command}"))
-
-    def stopped(self) -> None:
-        self._terminal.print(Text("Stopped.", style="dim"))
 
     def run(self, run: Run) -> None:
         ended = f"ended by {run.chat_ended_by}" if run.chat_ended_by else "not ended by this test"

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from ops.stack.command import stopped_by_signals
+from ops.stack.signals import stopped_by_signals
 from sandbox import dashboard
 from sandbox.command_line import (
     COULD_NOT_RUN,

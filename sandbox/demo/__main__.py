@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from ops.stack.command import stopped_by_signals
+from ops.stack.signals import stopped_by_signals
 from ops.stack.terminal import Terminal
 from sandbox import demo
 from sandbox.command_line import (
@@ -21,6 +21,7 @@ from sandbox.demo.message_file import MessageFile, MessageFileError, read_messag
 from sandbox.demo.report import Report
 from sandbox.demo.run import send_all
 from sandbox.demo.verdict import judge
+from sandbox.display import STOPPED, starting
 from sandbox.local_stack import FOLDER, local_stack
 from sandbox.processes import ChildProcesses
 
@@ -40,7 +41,7 @@ def main() -> int:
                 children, file, terminal, folder=arguments.folder, emulator_port=arguments.emulator_port
             )
     except SystemExit:
-        terminal.stopped()
+        terminal.print(STOPPED)
         raise
     except (MessageFileError, *REASONS_NOT_TO_RUN) as error:
         sys.stderr.write(explanation(error, command="make demo"))
@@ -58,7 +59,7 @@ def _run(
 ) -> bool:
     report = Report(terminal)
     with ExitStack() as running:
-        with terminal.starting() as ready:
+        with starting(terminal) as ready:
             stack = running.enter_context(
                 local_stack(children, folder=folder, emulator_port=emulator_port, report=ready)
             )

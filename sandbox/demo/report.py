@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ops.stack.command import printable
-from ops.stack.terminal import OUTCOME_STYLES, time_of_day, transcript_table
+from ops.stack.printable import printable
 from sandbox.demo.verdict import as_expected, outcome_of
+from sandbox.display import OUTCOME_STYLES, time_of_day, transcript_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence, Sized

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
-from ops.stack.command import printable, stopped_by_signals
-from ops.stack.terminal import OUTCOME_STYLES, Terminal, time_of_day
+from ops.stack.printable import printable
+from ops.stack.signals import stopped_by_signals
+from ops.stack.terminal import Terminal
 from sandbox import live
 from sandbox.command_line import (
     COULD_NOT_RUN,
@@ -22,6 +23,7 @@ from sandbox.command_line import (
     explanation,
     held,
 )
+from sandbox.display import OUTCOME_STYLES, STOPPED, starting, time_of_day
 from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT, local_stack
@@ -47,7 +49,7 @@ def main() -> int:
         with held(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
             _run(children, terminal, folder=arguments.folder, emulator_port=arguments.emulator_port)
     except SystemExit as stop:
-        terminal.stopped()
+        terminal.print(STOPPED)
         if stop.code == _CTRL_C:  # as it is meant to end
             return 0
         raise
@@ -62,7 +64,7 @@ def _run(
     code = CodeWatch(_SOURCE)
     with ExitStack() as running:
         terminal.print()
-        with terminal.starting() as ready:
+        with starting(terminal) as ready:
             stack = running.enter_context(
                 local_stack(children, folder=folder, emulator_port=emulator_port, report=ready)
             )

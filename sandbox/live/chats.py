@@ -8,9 +8,10 @@ from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
-from ops.stack.command import printable
-from ops.stack.terminal import Terminal, transcript_table
+from ops.stack.printable import printable
+from ops.stack.terminal import Terminal
 from sandbox.command_line import COULD_NOT_RUN
+from sandbox.display import transcript_table
 from sandbox.live.commands import chat_environment
 from sandbox.local_stack import FOLDER, open_chat, participant_url_file
 from sandbox.participant_service.control import ControlCallError, ParticipantControl

@@ -75,7 +75,7 @@ def test_a_signal_at_any_moment_leaves_no_process_behind(
         out, _ = process.communicate(timeout=20)
 
     assert process.returncode == 128 + number
-    assert "Stopped, and everything that was started with it." in out
+    assert "Stopped. All processes have ended." in out
     assert demo.left_behind == []
 
 

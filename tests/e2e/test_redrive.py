@@ -1,14 +1,13 @@
-"""`make redrive` and `make republish` on the deployed stack.
+"""`python -m ops redrive` and `republish` on the deployed stack.
 
-Where the emulator differs from AWS, in what matters here:
+The emulator differs from AWS in these points:
 
-- A message that SQS moves keeps its de-duplication id; on AWS its message id takes that place. That SQS does
-  not drop a letter's settled copy as a repeat of it is therefore a matter of the unit tests.
+- A message that SQS moves keeps its de-duplication id. On AWS, its message id takes that place. Only the unit
+  tests can thus show that SQS does not drop a finalized copy as a repeat of its dead letter.
 - Deleting with an expired receipt handle is accepted; SQS refuses it on a FIFO queue.
-- EventBridge and Lambda put nothing into the events dead-letter queue: these tests put there what AWS
-  documents.
+- EventBridge and Lambda put nothing into the events dead-letter queue. These tests do, as AWS documents it.
 - Permissions are not enforced.
-- A FIFO queue gives nothing of a group while messages of it are held, as on AWS.
+- A FIFO queue returns nothing of a group that has messages in flight, as on AWS.
 """
 
 from __future__ import annotations
@@ -56,15 +55,15 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True)
 class Operator:
-    """Runs the commands, and puts letters where they lie on AWS."""
+    """Runs the commands, and puts dead letters into their queues."""
 
     stack: LocalStack
     environ: dict[str, str] = field(repr=False)
     outputs: dict[str, str] = field(repr=False)
 
-    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["make", target, *(f"{name}={value}" for name, value in variables.items())],
+            [sys.executable, "-m", "ops", *arguments],
             cwd=ROOT,
             env=self.environ,
             capture_output=True,
@@ -84,8 +83,8 @@ class Operator:
             random=lambda: 0.0,
         )
 
-    def give_up(self, request: dict[str, Any], *, message_id: str) -> MessageResult:
-        """Copy a message as the function does that gives it up."""
+    def copy_to_dead_letters(self, request: dict[str, Any], *, message_id: str) -> MessageResult:
+        """Copy a message as the function does when retries are exhausted."""
         result = MessageResult(
             outcome=Failed(ConnectionFailedError("No answer", maybe_delivered=True), maybe_delivered=True),
             origin=Origin(
@@ -137,7 +136,7 @@ class Operator:
         )
 
     def results_of(self, client_token: str) -> list[ResultEvent]:
-        """Return what has been published of a message, after a moment for what is still to come."""
+        """Return the published results of a message, after a moment for late ones."""
         for _ in range(2):
             self.stack.results.receive()
         return [result for result in self.stack.results.received if result.client_token == client_token]
@@ -145,7 +144,7 @@ class Operator:
 
 @pytest.fixture
 def operator(stack: LocalStack, tmp_path: Path) -> Operator:
-    # Without STAGE the stack is that of dev, as with every other command
+    # The default stage is dev, as for every other command
     (description,) = stack.emulator.client("cloudformation").describe_stacks(
         StackName="ConnectMessageSender-dev"
     )["Stacks"]
@@ -155,11 +154,11 @@ def operator(stack: LocalStack, tmp_path: Path) -> Operator:
 
 
 def rows(output: str) -> list[list[str]]:
-    """Return the words of each line that tells of a letter or a result."""
+    """Return the words of each line for a dead letter or a result."""
     return [
         line.split()
         for line in output.splitlines()
-        if re.match(r"(redrive|settle|discard|leave|error|publish) ", line)
+        if re.match(r"(redrive|finalize|delete|keep|error|publish) ", line)
     ]
 
 
@@ -168,16 +167,16 @@ def now_event(alice: Conversation, content: str) -> dict[str, Any]:
     return event | {"time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
+def test_dead_letter_is_shown_once_although_an_earlier_attempt_was_accepted(
     operator: Operator, alice: Conversation
 ) -> None:
     request = alice.request("I am here", ClientToken=str(uuid.uuid4()))
     operator.stack.invoke(request)
     message_id = str(uuid.uuid4())
-    operator.give_up(request, message_id=message_id)
+    operator.copy_to_dead_letters(request, message_id=message_id)
 
-    shown = operator.make("redrive")
-    done = operator.make("redrive", DRY_RUN="no")
+    shown = operator.run("redrive")
+    done = operator.run("redrive", "--apply")
 
     for output in (shown, done):
         assert (output.returncode, output.stderr) == (0, "")
@@ -189,8 +188,8 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
         assert alice.chat.connection_token not in output.stdout
         assert "I am here" not in output.stdout
         assert operator.outputs["MessageQueueUrl"] in output.stdout
-    assert "1 would be put back" in shown.stdout
-    assert "1 put back" in done.stdout
+    assert "1 to redrive" in shown.stdout
+    assert "1 redriven" in done.stdout
     result = operator.stack.results.wait_for_any(
         lambda event: event.client_token == request["ClientToken"] and event.event_source == "sqs", timeout=20
     )
@@ -199,13 +198,13 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
     assert operator.stack.queue_depths().dead_letter == 0
 
 
-def test_what_sqs_moved_is_sent_under_the_client_token_that_the_function_would_have_given_it(
+def test_message_that_sqs_moved_is_sent_with_the_client_token_that_the_function_derives(
     operator: Operator, alice: Conversation
 ) -> None:
     message_id = operator.have_sqs_move(json.dumps(alice.request("At last")), group=alice.chat.contact_id)
     assert operator.stack.queue_depths().dead_letter == 1
 
-    done = operator.make("redrive", CODE="MovedBySQS", DRY_RUN="no")
+    done = operator.run("redrive", "--code", "MovedBySQS", "--apply")
 
     assert (done.returncode, done.stderr) == (0, "")
     result = alice.result_of(message_id)
@@ -218,27 +217,25 @@ def test_what_sqs_moved_is_sent_under_the_client_token_that_the_function_would_h
     assert operator.stack.queue_depths().dead_letter == 0
 
 
-def test_what_sqs_moved_and_is_not_tried_again_gets_its_outcome_once(
-    operator: Operator, alice: Conversation
-) -> None:
+def test_message_that_sqs_moved_is_finalized_once(operator: Operator, alice: Conversation) -> None:
     client_token = str(uuid.uuid4())
     message_id = operator.have_sqs_move(
         json.dumps(alice.request("Too late", ClientToken=client_token)), group=alice.chat.contact_id
     )
 
-    left = operator.make("redrive", MAX_AGE="0m", DRY_RUN="no")
-    settled = operator.make("redrive", MAX_AGE="0m", SETTLE="yes", DRY_RUN="no")
-    again = operator.make("redrive", MAX_AGE="0m", SETTLE="yes", DRY_RUN="no")
+    kept = operator.run("redrive", "--max-age", "0m", "--apply")
+    finalized = operator.run("redrive", "--max-age", "0m", "--finalize", "--apply")
+    again = operator.run("redrive", "--max-age", "0m", "--finalize", "--apply")
 
-    assert [rows(output.stdout)[0][0] for output in (left, settled, again)] == ["leave", "settle", "leave"]
-    assert "SETTLE=yes publishes it" in left.stdout
+    assert [rows(output.stdout)[0][0] for output in (kept, finalized, again)] == ["keep", "finalize", "keep"]
+    assert "--finalize publishes it" in kept.stdout
     [result] = operator.results_of(client_token)
     jsonschema.validate(result.detail, RESULT_SCHEMA)
     assert (result.outcome, result.code, result.source_id) == ("FAILED", "DeadlineExceeded", message_id)
     assert result.detail["Error"]["MaybeDelivered"]
     assert alice.texts == []
 
-    operator.make("redrive", DRY_RUN="no")
+    operator.run("redrive", "--apply")
 
     assert operator.stack.results.wait_for_any(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
@@ -246,36 +243,38 @@ def test_what_sqs_moved_and_is_not_tried_again_gets_its_outcome_once(
     assert alice.texts == ["Too late"]
 
 
-def test_a_queue_is_emptied_without_the_loss_of_what_has_no_outcome(
+def test_queue_is_emptied_without_losing_messages_that_have_no_result(
     operator: Operator, alice: Conversation
 ) -> None:
-    operator.give_up(alice.request("Given up", ClientToken=str(uuid.uuid4())), message_id=str(uuid.uuid4()))
+    operator.copy_to_dead_letters(
+        alice.request("Retries exhausted", ClientToken=str(uuid.uuid4())), message_id=str(uuid.uuid4())
+    )
     client_token = str(uuid.uuid4())
     operator.have_sqs_move(
         json.dumps(alice.request("Moved", ClientToken=client_token)), group=str(uuid.uuid4())
     )
 
-    shown = operator.make("redrive", MAX_AGE="0m", DISCARD="yes")
-    discarded = operator.make("redrive", MAX_AGE="0m", DISCARD="yes", DRY_RUN="no")
+    shown = operator.run("redrive", "--max-age", "0m", "--delete")
+    deleted = operator.run("redrive", "--max-age", "0m", "--delete", "--apply")
 
-    for output in (shown, discarded):
-        assert sorted(row[0] for row in rows(output.stdout)) == ["discard", "leave"]
+    for output in (shown, deleted):
+        assert sorted(row[0] for row in rows(output.stdout)) == ["delete", "keep"]
     assert operator.stack.queue_depths().dead_letter == 1
 
-    operator.make("redrive", MAX_AGE="0m", SETTLE="yes", DRY_RUN="no")
-    operator.make("redrive", MAX_AGE="0m", DISCARD="yes", DRY_RUN="no")
+    operator.run("redrive", "--max-age", "0m", "--finalize", "--apply")
+    operator.run("redrive", "--max-age", "0m", "--delete", "--apply")
 
     assert [result.outcome for result in operator.results_of(client_token)] == ["FAILED"]
     assert operator.stack.queue_depths().dead_letter == 0
-    assert "No letters" in operator.make("redrive").stdout
+    assert "The queue is empty." in operator.run("redrive").stdout
 
 
-def test_what_sqs_moved_and_cannot_be_read_is_rejected(
+def test_invalid_message_that_sqs_moved_is_rejected(
     operator: Operator, alice: Conversation, rejected: RejectedCopies
 ) -> None:
     message_id = operator.have_sqs_move("no JSON", group=str(uuid.uuid4()))
 
-    operator.make("redrive", SETTLE="yes", DRY_RUN="no")
+    operator.run("redrive", "--finalize", "--apply")
 
     result = alice.result_of(message_id)
     assert (result.outcome, result.code) == ("REJECTED", "InvalidRequest")
@@ -295,7 +294,7 @@ def test_both_forms_of_a_dead_event_are_sent_as_their_event(operator: Operator, 
         }
     )
 
-    done = operator.make("redrive", QUEUE="events", DRY_RUN="no")
+    done = operator.run("redrive", "events", "--apply")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert {row[2] for row in rows(done.stdout)} == {"NO_PERMISSIONS", "RetriesExhausted"}
@@ -307,20 +306,20 @@ def test_both_forms_of_a_dead_event_are_sent_as_their_event(operator: Operator, 
     assert operator.stack.queue_depths().events_dead_letter == 0
 
 
-def test_a_rejected_message_is_sent_when_its_reason_is_gone(
+def test_rejected_message_is_sent_after_its_cause_is_fixed(
     operator: Operator, alice: Conversation, stack: LocalStack
 ) -> None:
-    # A service that refuses at first, as it does until a content type is enabled
+    # The service refuses at first, as before a content type is enabled
     client_token = str(uuid.uuid4())
     stack.participant.add_fault(Status(status=400), client_token=client_token, times=1)
     message_id = alice.queue("Again, please", ClientToken=client_token)
     assert alice.result_of(message_id).code == "ServiceValidation"
 
-    refused = operator.make("redrive", QUEUE="rejected", DRY_RUN="no")
-    operator.make("redrive", QUEUE="rejected", CODE="ServiceValidation", DRY_RUN="no")
+    refused = operator.run("redrive", "rejected", "--apply")
+    operator.run("redrive", "rejected", "--code", "ServiceValidation", "--apply")
 
     assert refused.returncode == 2
-    assert "CODE=" in refused.stderr
+    assert "with --code" in refused.stderr
     sent = stack.results.wait_for_any(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
     )
@@ -328,7 +327,7 @@ def test_a_rejected_message_is_sent_when_its_reason_is_gone(
     assert alice.texts == ["Again, please"]
 
 
-def test_results_that_were_kept_reach_the_bus(operator: Operator) -> None:
+def test_kept_results_reach_the_bus(operator: Operator) -> None:
     down = AwsCallError("PutEvents", name="AccessDenied", http_status=403)
     publisher = Publisher(
         events=FakeAwsApi(lambda _: {}, [down] * 2),
@@ -347,48 +346,47 @@ def test_results_that_were_kept_reach_the_bus(operator: Operator) -> None:
     other = replace(result, origin=replace(result.origin, source_id=str(uuid.uuid4())))
     assert publisher.publish([result, other], until=SystemClock().monotonic() + 30) == [True, True]
 
-    shown = operator.make("republish")
-    done = operator.make("republish", DRY_RUN="no")
-    again = operator.make("republish", DRY_RUN="no")
+    shown = operator.run("republish")
+    done = operator.run("republish", "--apply")
+    again = operator.run("republish", "--apply")
 
     assert [len(rows(output.stdout)) for output in (shown, done, again)] == [2, 2, 0]
     assert {output.returncode for output in (shown, done, again)} == {0}
-    assert "2 would be published, 0 errors" in shown.stdout
-    assert "No results" in again.stdout
+    assert "\n2 to publish\n" in shown.stdout
+    assert "The queue is empty." in again.stdout
     for each in (result, other):
         assert operator.stack.results.wait_for(each.origin.source_id).detail == each.detail()
 
 
-def test_a_signal_lets_go_of_the_letters(operator: Operator, alice: Conversation) -> None:
+def test_signal_releases_the_messages(operator: Operator, alice: Conversation) -> None:
     alice.result_of(alice.queue("", ClientToken=str(uuid.uuid4())))
-    command = [sys.executable, "-m", "ops", "redrive"]
-    environ = operator.environ | {"PYTHONPATH": "lambda_src", "QUEUE": "rejected"}
+    command = [sys.executable, "-m", "ops", "redrive", "rejected"]
 
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=operator.environ, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        while not process.stdout.readline().startswith("leave"):
+        while not process.stdout.readline().startswith("keep"):
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)  # it waits for more letters
+        process.send_signal(signal.SIGINT)  # it waits for more messages
         out, _ = process.communicate(timeout=30)
 
     assert process.returncode == 128 + signal.SIGINT
-    assert out.endswith("Stopped. What was done is done; the same command does the rest.\n")
-    assert rows(operator.make("redrive", QUEUE="rejected").stdout)
+    assert out.endswith("Stopped. You can run the same command again.\n")
+    assert rows(operator.run("redrive", "rejected").stdout)
 
 
 @pytest.mark.parametrize(
-    ("target", "variables", "complaint"),
+    ("arguments", "error"),
     [
-        ("redrive", {"STAGE": "staging"}, "There is no stack ConnectMessageSender-staging"),
-        ("redrive", {"QUEUE": "messages"}, "QUEUE=dead-letter|events|rejected"),
-        ("republish", {"DRY_RUN": "maybe"}, "DRY_RUN is 'maybe'"),
+        (["redrive", "--stage", "staging"], "There is no stack ConnectMessageSender-staging"),
+        (["redrive", "messages"], "invalid choice: 'messages'"),
+        (["republish", "--apply=maybe"], "argument --apply"),
     ],
 )
-def test_what_is_wrong_is_told(
-    operator: Operator, target: str, variables: dict[str, str], complaint: str
-) -> None:
-    done = operator.make(target, **variables)
+def test_wrong_argument_is_reported(operator: Operator, arguments: list[str], error: str) -> None:
+    done = operator.run(*arguments)
 
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert error in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""`make smoke` against the local stack, with a local participant service in the place of Amazon Connect."""
+"""`python -m ops smoke` against the local stack and the local participant service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.participant_service.faults import AcceptedThenStatus
 from tests.support.coverage import measured_environ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sandbox.local_stack import LocalStack
     from sandbox.participant_service.chats import ChatState
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 STACK = "ConnectMessageSender-dev"
+NEW_CHAT = ("--instance", "instance-1", "--flow", "flow-1")
 SOURCES = ("queue", "event", "direct", "workflow", "api", "api-sync")
 
 pytestmark = pytest.mark.e2e
@@ -35,19 +36,34 @@ class Smoke:
 
     stack: LocalStack
     environ: dict[str, str] = field(repr=False)
+    api_url: str
 
-    def start(self, **variables: str) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *flags: str,
+        chat: Sequence[str] = NEW_CHAT,
+        sources: Sequence[str] = ("direct",),
+        **environ: str,
+    ) -> subprocess.Popen[str]:
+        arguments = ["smoke", *chat, "--api-url", self.api_url, *flags]
+        arguments += [argument for source in sources for argument in ("--source", source)]
         return subprocess.Popen(
-            [sys.executable, "-m", "ops.smoke"],
+            [sys.executable, "-m", "ops", *arguments],
             cwd=ROOT,
-            env=self.environ | variables,
+            env=self.environ | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, **variables: str) -> subprocess.CompletedProcess[str]:
-        with self.start(**variables) as process:
+    def run(
+        self,
+        *flags: str,
+        chat: Sequence[str] = NEW_CHAT,
+        sources: Sequence[str] = ("direct",),
+        **environ: str,
+    ) -> subprocess.CompletedProcess[str]:
+        with self.start(*flags, chat=chat, sources=sources, **environ) as process:
             out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -71,12 +87,8 @@ def smoke(stack: LocalStack, folder: Path, tmp_path: Path) -> Iterator[Smoke]:
         **stack.emulator.environ(home=tmp_path),
         "AWS_ENDPOINT_URL_CONNECT": participant_url,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url,
-        "CONNECT_INSTANCE": "instance-1",
-        "CONTACT_FLOW": "flow-1",
-        "SOURCES": "direct",
-        "API_URL": api_url(stack),
     }
-    yield Smoke(stack, environ)
+    yield Smoke(stack, environ, api_url(stack))
     stack.participant.clear_faults()
     stack.participant.set_idempotency_window(None)
 
@@ -101,7 +113,7 @@ def observations(output: str) -> dict[str, str]:
 
 
 def test_a_message_by_each_source_is_sent_and_shown_once(smoke: Smoke) -> None:
-    done = smoke.run(SOURCES=",".join(SOURCES))
+    done = smoke.run(sources=SOURCES)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert rows(done.stdout) == {
@@ -124,19 +136,10 @@ def test_a_message_by_each_source_is_sent_and_shown_once(smoke: Smoke) -> None:
     assert smoke.left_behind == []
 
 
-def test_make_smoke_hands_its_variables_on(smoke: Smoke) -> None:
-    environ = {name: value for name, value in smoke.environ.items() if name != "CONTACT_FLOW"}
-    done = subprocess.run(
-        ["make", "smoke", "STAGE=staging", "CONTACT_FLOW=flow-1"],
-        cwd=ROOT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_stack_of_another_stage_is_named(smoke: Smoke) -> None:
+    done = smoke.run("--stage", "staging")
 
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "There is no stack ConnectMessageSender-staging in us-east-1" in done.stderr
     assert "make deploy STAGE=staging" in done.stderr
 
@@ -156,9 +159,7 @@ def test_a_message_that_is_shown_twice_fails(smoke: Smoke) -> None:
 
 
 def test_a_chat_that_is_there_is_written_to_and_left_open(smoke: Smoke, alice: Conversation) -> None:
-    done = smoke.run(
-        CONNECTION_TOKEN=alice.chat.connection_token, CONNECT_INSTANCE="", CONTACT_FLOW="", SOURCES="queue"
-    )
+    done = smoke.run(chat=(), sources=("queue",), CONNECTION_TOKEN=alice.chat.connection_token)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert f"contact {alice.chat.contact_id}, not ended by this test" in done.stdout
@@ -170,9 +171,7 @@ def test_a_chat_that_is_there_is_written_to_and_left_open(smoke: Smoke, alice: C
 def test_messages_to_a_chat_that_has_ended_fail_with_their_reason(smoke: Smoke, alice: Conversation) -> None:
     smoke.stack.participant.end_chat(alice.chat.contact_id)
 
-    done = smoke.run(
-        CONNECTION_TOKEN=alice.chat.connection_token, CONNECT_INSTANCE="", CONTACT_FLOW="", SOURCES="queue"
-    )
+    done = smoke.run(chat=(), sources=("queue",), CONNECTION_TOKEN=alice.chat.connection_token)
 
     assert done.returncode == 1
     assert rows(done.stdout)["queue"].startswith("✗ accepted | REJECTED | 0 times | REJECTED AccessDenied: ")
@@ -182,7 +181,7 @@ def test_messages_to_a_chat_that_has_ended_fail_with_their_reason(smoke: Smoke, 
 def test_a_token_that_is_refused_is_told(smoke: Smoke, alice: Conversation) -> None:
     smoke.stack.participant.expire_connection_token(alice.chat.connection_token)
 
-    done = smoke.run(CONNECTION_TOKEN=alice.chat.connection_token, CONNECT_INSTANCE="", CONTACT_FLOW="")
+    done = smoke.run(chat=(), CONNECTION_TOKEN=alice.chat.connection_token)
 
     assert done.returncode == 2
     assert done.stderr == "GetTranscript: 403 AccessDeniedException\n"
@@ -199,7 +198,7 @@ def test_where_the_results_cannot_be_watched_the_transcript_tells(smoke: Smoke) 
 
 @pytest.mark.parametrize("moment", ["Sending", "Waiting", "Repeating"])
 def test_a_signal_leaves_nothing_behind(smoke: Smoke, moment: str) -> None:
-    with smoke.start(SOURCES="queue") as process:
+    with smoke.start(sources=("queue",)) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith(moment):
             assert process.poll() is None
@@ -207,25 +206,30 @@ def test_a_signal_leaves_nothing_behind(smoke: Smoke, moment: str) -> None:
         out, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (128 + signal.SIGINT, "")
-    assert out.endswith("Stopped.\n")
+    assert out.endswith("Stopped. You can run the same command again.\n")
     assert smoke.last_chat.ended_at
     assert smoke.left_behind == []
 
 
 @pytest.mark.parametrize(
-    ("variables", "complaint"),
+    ("chat", "sources", "environ", "error"),
     [
-        ({"CONTACT_FLOW": ""}, "no CONTACT_FLOW"),
-        ({"SOURCES": "queue,fax"}, "'fax', which is none of the event sources"),
-        ({"AWS_ACCESS_KEY_ID": ""}, "export AWS_PROFILE="),
-        ({"AWS_DEFAULT_REGION": ""}, "export AWS_DEFAULT_REGION="),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "Could not connect"),
+        (NEW_CHAT[:2], ["direct"], {}, "add --flow to start a chat"),
+        (NEW_CHAT, ["queue", "fax"], {}, "argument --source: invalid choice: 'fax'"),
+        (NEW_CHAT, ["direct"], {"AWS_ACCESS_KEY_ID": ""}, "export AWS_PROFILE="),
+        (NEW_CHAT, ["direct"], {"AWS_DEFAULT_REGION": ""}, "export AWS_DEFAULT_REGION="),
+        (
+            NEW_CHAT,
+            ["direct"],
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"},
+            "Could not connect",
+        ),
     ],
 )
-def test_what_is_missing_is_told_with_the_line_that_mends_it(
-    smoke: Smoke, variables: dict[str, str], complaint: str
+def test_missing_or_wrong_setting_is_reported(
+    smoke: Smoke, chat: Sequence[str], sources: Sequence[str], environ: dict[str, str], error: str
 ) -> None:
-    done = smoke.run(**variables)
+    done = smoke.run(chat=chat, sources=sources, **environ)
 
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert complaint in done.stderr
+    assert error in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,13 +10,15 @@ import pytest
 from message_sender.errors import InvalidRequestError
 from message_sender.request import MAX_TEXT
 from ops.dead_letters import DeadLetter, DeadLetterQueue, read_dead_letter
-from ops.redrive_policy import Rules, Settle, decide
+from ops.redrive_policy import Finalize, RedriveFilter, decide
 from tests.support.effort import MIB, POISONS, counted_effort
 from tests.support.fakes import START
 from tests.support.lambda_events import QUEUE_ARN, api_request, bus_event, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from tests.functional.conftest import Function
 
@@ -79,7 +80,7 @@ def test_it_is_parsed_once_by_every_event_source(function: Function, body: str, 
 
 @EACH_BODY
 def test_it_is_parsed_once_by_a_redrive_which_can_give_it_its_outcome(body: str) -> None:
-    message = {
+    message: MessageTypeDef = {
         "MessageId": "m-1",
         "Body": body,
         "Attributes": {
@@ -92,9 +93,9 @@ def test_it_is_parsed_once_by_a_redrive_which_can_give_it_its_outcome(body: str)
     with counted_effort() as effort:
         letter = read_dead_letter(message, queue=DeadLetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN)
         assert isinstance(letter, DeadLetter)
-        rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=True)
-        decision = decide(letter, rules, START)
-        assert isinstance(decision, Settle)
+        redrive_filter = RedriveFilter(finalize=True)
+        decision = decide(letter, redrive_filter, START)
+        assert isinstance(decision, Finalize)
         decision.result(letter, START).detail()
         letter.parsed.text_with_client_token()
 

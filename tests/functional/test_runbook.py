@@ -1,4 +1,4 @@
-"""The query by which an operator finds one message looks for fields that the log has."""
+"""The runbook's query and explanations match the log."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def table_of_mix(simulation: Simulation, *, seed: object, seconds: float) -> tup
         table.add_row(f"answered, {operation}", f"{number:,}")
     operator = simulation.operator
     table.add_row("letters redriven", f"{operator.done[Done.REDRIVEN]:,}")
-    table.add_row("letters given their outcome", f"{operator.done[Done.SETTLED]:,}")
+    table.add_row("letters given their outcome", f"{operator.done[Done.FINALIZED]:,}")
     table.add_row("results republished", f"{operator.republished:,}", end_section=True)
     for line, checks in ZERO_LINES.items():
         number = sum(len(found.get(check, ())) for check in checks)

@@ -114,8 +114,8 @@ def work_off(simulation: Simulation) -> None:
         young = timedelta(seconds=simulation.time.epoch() - middle)
         operator.carry_out(
             [
-                operator.redrive(DeadLetterQueue.EVENTS, max_age=young, settle=settle),
-                operator.redrive(DeadLetterQueue.DEAD_LETTER, max_age=young, settle=settle),
+                operator.redrive(DeadLetterQueue.EVENTS, max_age=young, finalize=settle),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, max_age=young, finalize=settle),
             ]
         )
         simulation.run()
@@ -125,7 +125,7 @@ def work_off(simulation: Simulation) -> None:
             [
                 operator.redrive(DeadLetterQueue.EVENTS),
                 operator.redrive(DeadLetterQueue.DEAD_LETTER),
-                operator.redrive(DeadLetterQueue.DEAD_LETTER, settle=True),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, finalize=True),
                 operator.republish,
             ]
         )

@@ -1,4 +1,4 @@
-"""Each kind of letter, put where it lies on AWS."""
+"""Put each kind of dead letter into its queue, as AWS and the function do."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def put_copy(
     source_id: str = SOURCE_ID,
     body: str | None = None,
     more: Mapping[str, str] | None = None,
-    **fields: Any,  # noqa: ANN401  # of the request
+    **fields: object,
 ) -> StoredMessage:
-    """Put what the function copies when it gives a message up, ten minutes after it was accepted."""
+    """Put the copy that the function makes when retries are exhausted, ten minutes after acceptance."""
     token = str(fields.setdefault("ClientToken", derive_client_token(QUEUE_ARN, source_id)))
     attributes = {
         "Code": code,
@@ -65,9 +65,9 @@ def put_moved(
     group: str = "chat-1",
     age: timedelta = timedelta(minutes=20),
     attributes: Mapping[str, str] | None = None,
-    **fields: Any,  # noqa: ANN401  # of the request
+    **fields: object,
 ) -> StoredMessage:
-    """Put what SQS moves: the message as it was, and its source."""
+    """Put a message that SQS moved: unchanged, with the attribute that names its source."""
     return client.put(
         DEAD_LETTER,
         json.dumps(request(**fields)) if body is None else body,
@@ -78,20 +78,20 @@ def put_moved(
     )
 
 
-def event(accepted_at: datetime, *, event_id: str = EVENT_ID, **fields: Any) -> dict[str, Any]:  # noqa: ANN401  # of the request
+def event(accepted_at: datetime, *, event_id: str = EVENT_ID, **fields: object) -> dict[str, Any]:
     return bus_event(request(**fields), event_id=event_id) | {
         "time": accepted_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     }
 
 
-def put_undelivered_event(
-    client: FakeAwsClient, letter: Mapping[str, Any], *, age: timedelta = timedelta()
+def put_dead_event(
+    client: FakeAwsClient, dead_event: Mapping[str, Any], *, age: timedelta = timedelta()
 ) -> StoredMessage:
-    """Put an event that EventBridge could not hand over, as its user guide shows it."""
+    """Put an event that EventBridge could not deliver, as its user guide shows it."""
     rule = "arn:aws:events:eu-central-1:000000000000:rule/bus/requests"
     return client.put(
         EVENTS,
-        json.dumps(letter),
+        json.dumps(dead_event),
         age=age,
         attributes={
             "RULE_ARN": rule,
@@ -123,6 +123,6 @@ def put_failed_invocation(
         },
         "requestPayload": payload,
         "responseContext": {"statusCode": 200, "executedVersion": "7", "functionError": "Unhandled"},
-        "responsePayload": {"errorMessage": "told to fail", "errorType": "ThrottledError"},
+        "responsePayload": {"errorMessage": "configured to fail", "errorType": "ThrottledError"},
     }
     return client.put(EVENTS, json.dumps(record), age=age)

@@ -1,19 +1,23 @@
-"""The part of boto3's clients that operations use, over queues in memory.
+"""The part of boto3's clients that `ops` uses, over queues in memory.
 
-A FIFO queue gives nothing of a group while messages of it are held, and drops repeats for five minutes.
+A FIFO queue returns nothing of a group that has messages in flight, and drops repeats for five minutes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from types_boto3_sqs.literals import MessageSystemAttributeNameType
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.clock import Clock
 
@@ -30,12 +34,15 @@ class StoredMessage:
     receipt_handle: str | None = None
     receive_count: int = 0
 
-    def received(self) -> dict[str, Any]:
+    def received(self) -> MessageTypeDef:
         return {
             "MessageId": self.message_id,
-            "ReceiptHandle": self.receipt_handle,
+            "ReceiptHandle": str(self.receipt_handle),
             "Body": self.body,
-            "Attributes": {**self.system, "ApproximateReceiveCount": str(self.receive_count)},
+            "Attributes": cast(
+                "dict[MessageSystemAttributeNameType, str]",
+                {**self.system, "ApproximateReceiveCount": str(self.receive_count)},
+            ),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value} for name, value in self.attributes.items()
             },
@@ -44,19 +51,19 @@ class StoredMessage:
 
 @dataclass
 class FakeAwsClient:
-    """Queues by URL, one whose URL ends with `.fifo` is a FIFO queue; a bus; and tasks that wait.
+    """Queues by URL, a bus, and tasks that wait. A queue whose URL ends with `.fifo` is a FIFO queue.
 
     Attributes:
         failures: For an operation, what its next calls do: an error's code and status, or None for success.
-        lost_answers: For an operation, how many of its next calls are carried out, and seem not to be.
+        lost_answers: For an operation, how many of its next calls succeed but seem to fail.
         refused_events: For each of the next calls of PutEvents, the places that it refuses.
-        before: Called with each operation and its parameters first; may raise.
+        before: Called first with each operation and its parameters. It may raise.
     """
 
     clock: Clock
     queues: dict[str, list[StoredMessage]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
-    task_failures: list[dict[str, Any]] = field(default_factory=list)
+    task_failures: list[Mapping[str, Any]] = field(default_factory=list)
     failures: dict[str, list[tuple[str, int] | None]] = field(default_factory=dict)
     lost_answers: dict[str, int] = field(default_factory=dict)
     refused_events: list[set[int]] = field(default_factory=list)
@@ -64,6 +71,26 @@ class FakeAwsClient:
     calls: list[str] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
     _accepted: dict[tuple[str, str, str], float] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
+        """Return the method that boto3 has for an operation."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return partial(self._call, name)
+
+    def _call(self, name: str, /, **parameters: object) -> dict[str, Any]:
+        operation = name.title().replace("_", "")
+        self.calls.append(operation)
+        self.before(operation, parameters)
+        failures = self.failures.get(operation)
+        if failures and (failure := failures.pop(0)) is not None:
+            raise _error(operation, *failure)
+        perform: Callable[[Mapping[str, Any]], dict[str, Any]] = getattr(self, f"_{name}")
+        answer = perform(parameters)
+        if self.lost_answers.get(operation, 0) > 0:
+            self.lost_answers[operation] -= 1
+            raise _error(operation, "ServiceUnavailable", 503)
+        return answer
 
     def put(
         self,
@@ -74,7 +101,7 @@ class FakeAwsClient:
         age: timedelta = timedelta(),
         **system: str,
     ) -> StoredMessage:
-        """Put a message into a queue, as somebody else has done some time ago."""
+        """Put a message into a queue as if it was sent some time ago."""
         sent = self.clock.now() - age
         message = StoredMessage(
             message_id=f"00000000-0000-4000-8000-{next(self._ids):012d}",
@@ -84,78 +111,67 @@ class FakeAwsClient:
         )
         self.queues.setdefault(queue_url, []).append(message)
         if "DeadLetterQueueSourceArn" in system:
-            # What SQS moves has its message id for a de-duplication id
+            # The de-duplication id of a message that SQS moves is its message id
             key = (queue_url, system["MessageGroupId"], message.message_id)
             self._accepted[key] = self.clock.monotonic()
         return message
 
-    def receive_message(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("ReceiveMessage", parameters)
+    def visible(self, queue_url: str) -> list[StoredMessage]:
+        now = self.clock.monotonic()
+        return [message for message in self.queues.get(queue_url, []) if message.hidden_until <= now]
+
+    def _receive_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         url, now = parameters["QueueUrl"], self.clock.monotonic()
         stored = self.queues.setdefault(url, [])
-        held = {message.system.get("MessageGroupId") for message in stored if message.hidden_until > now}
-        free = [
+        in_flight = {message.system.get("MessageGroupId") for message in stored if message.hidden_until > now}
+        available = [
             message
             for message in stored
             if message.hidden_until <= now
-            and not (url.endswith(".fifo") and message.system["MessageGroupId"] in held)
+            and not (url.endswith(".fifo") and message.system["MessageGroupId"] in in_flight)
         ]
-        given = free[: parameters["MaxNumberOfMessages"]]
-        for message in given:
+        returned = available[: parameters["MaxNumberOfMessages"]]
+        for message in returned:
             message.hidden_until = now + parameters["VisibilityTimeout"]
             message.receipt_handle = f"handle-{next(self._ids)}"
             message.receive_count += 1
-        self._answered("ReceiveMessage")
-        return {"Messages": [message.received() for message in given]} if given else {}
+        return {"Messages": [message.received() for message in returned]} if returned else {}
 
-    def send_message(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("SendMessage", parameters)
+    def _send_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self._store(parameters["QueueUrl"], parameters)
-        self._answered("SendMessage")
         return {"MessageId": "m"}
 
-    def send_message_batch(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("SendMessageBatch", parameters)
+    def _send_message_batch(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         for entry in parameters["Entries"]:
             self._store(parameters["QueueUrl"], entry)
         return {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
 
-    def delete_message(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("DeleteMessage", parameters)
+    def _delete_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         url, handle = parameters["QueueUrl"], parameters["ReceiptHandle"]
         self.queues[url] = [message for message in self.queues[url] if message.receipt_handle != handle]
-        self._answered("DeleteMessage")
         return {}
 
-    def change_message_visibility_batch(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("ChangeMessageVisibilityBatch", parameters)
+    def _change_message_visibility_batch(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         for entry in parameters["Entries"]:
             for message in self.queues[parameters["QueueUrl"]]:
                 if message.receipt_handle == entry["ReceiptHandle"]:
                     message.hidden_until = self.clock.monotonic() + entry["VisibilityTimeout"]
         return {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
 
-    def put_events(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("PutEvents", parameters)
+    def _put_events(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         entries: Sequence[dict[str, Any]] = parameters["Entries"]
         assert len(entries) <= 10
         refused = self.refused_events.pop(0) if self.refused_events else set()
         self.events += [entry for place, entry in enumerate(entries) if place not in refused]
-        self._answered("PutEvents")
         answers = [
             {"ErrorCode": "InternalFailure"} if place in refused else {"EventId": "e"}
             for place in range(len(entries))
         ]
         return {"FailedEntryCount": len(refused), "Entries": answers}
 
-    def send_task_failure(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._called("SendTaskFailure", parameters)
+    def _send_task_failure(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self.task_failures.append(parameters)
         return {}
-
-    def visible(self, queue_url: str) -> list[StoredMessage]:
-        now = self.clock.monotonic()
-        return [message for message in self.queues.get(queue_url, []) if message.hidden_until <= now]
 
     def _store(self, url: str, parameters: Mapping[str, Any]) -> None:
         attributes = {
@@ -171,22 +187,10 @@ class FakeAwsClient:
             self._accepted[key] = now
         self.put(url, parameters["MessageBody"], attributes=attributes, age=timedelta(), **system)
 
-    def _called(self, operation: str, parameters: Mapping[str, Any]) -> None:
-        self.calls.append(operation)
-        self.before(operation, parameters)
-        failures = self.failures.get(operation)
-        if failures and (failure := failures.pop(0)) is not None:
-            raise _error(operation, *failure)
-
-    def _answered(self, operation: str) -> None:
-        if self.lost_answers.get(operation, 0) > 0:
-            self.lost_answers[operation] -= 1
-            raise _error(operation, "ServiceUnavailable", 503)
-
 
 def _error(operation: str, code: str, status: int) -> ClientError:
-    answer = {
-        # What a service says may quote what it was sent
+    answer: Any = {
+        # A service's own text may quote what it was sent
         "Error": {"Code": code, "Message": "the body was QVFJREFIZ"},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }

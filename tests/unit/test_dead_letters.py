@@ -1,4 +1,4 @@
-"""DeadLetters of every kind, read and decided on."""
+"""Every kind of dead letter is read, and its redrive is decided."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from message_sender.request import SendMessageRequest, derive_client_token
 from ops.dead_letters import DeadLetter, DeadLetterQueue, UnreadableDeadLetter, read_dead_letter
-from ops.redrive_policy import Discard, Leave, Redrive, Rules, Settle, decide
+from ops.redrive_policy import Delete, Finalize, Keep, Redrive, RedriveFilter, decide
 from tests.support.dead_letters import (
     SOURCE_ID,
     put_copy,
+    put_dead_event,
     put_failed_invocation,
     put_moved,
-    put_undelivered_event,
 )
 from tests.support.fakes import START, FakeClock
 from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, bus_event, request
@@ -28,8 +28,8 @@ from tests.support.sqs_client import FakeAwsClient, StoredMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EVERYTHING = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=False)
-SETTLING = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=True)
+EVERYTHING = RedriveFilter()
+FINALIZING = RedriveFilter(finalize=True)
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def client() -> FakeAwsClient:
 
 
 def read(message: StoredMessage, queue: DeadLetterQueue = DeadLetterQueue.DEAD_LETTER) -> DeadLetter:
-    letter = read_dead_letter(message.received(), queue=queue, messages_queue_arn=QUEUE_ARN)
-    assert isinstance(letter, DeadLetter)
-    return letter
+    dead_letter = read_dead_letter(message.received(), queue=queue, messages_queue_arn=QUEUE_ARN)
+    assert isinstance(dead_letter, DeadLetter)
+    return dead_letter
 
 
 FORGED = {
@@ -55,107 +55,115 @@ FORGED = {
     "Truncated": "true",
     "ERROR_CODE": "forged",
 }
-"""Attributes that a producer can write to the messages queue."""
-IMPATIENT = Rules(codes=None, codes_required=False, max_age=timedelta(hours=1), settle=True, discard=True)
+"""Attributes that a producer can set on a message."""
+STRICT = RedriveFilter(max_age=timedelta(hours=1), finalize=True, delete=True)
 
 
 @pytest.mark.parametrize(
-    ("since_the_copy", "what"),
-    [(timedelta(hours=23, minutes=59), Redrive), (timedelta(hours=24, minutes=1), Leave)],
+    ("since_the_copy", "expected"),
+    [(timedelta(hours=23, minutes=59), Redrive), (timedelta(hours=24, minutes=1), Keep)],
 )
-def test_the_age_of_a_copy_counts_from_the_time_when_sqs_took_it(
-    client: FakeAwsClient, since_the_copy: timedelta, what: type
+def test_age_of_a_copy_counts_from_when_sqs_accepted_it(
+    client: FakeAwsClient, since_the_copy: timedelta, expected: type
 ) -> None:
-    letter = read(put_copy(client, accepted=since_the_copy + timedelta(minutes=10)))
+    dead_letter = read(put_copy(client, accepted=since_the_copy + timedelta(minutes=10)))
 
-    assert isinstance(decide(letter, EVERYTHING, START), what)
+    assert isinstance(decide(dead_letter, EVERYTHING, START), expected)
 
 
 @pytest.mark.parametrize("accepted_at", ["2001-01-01T00:00:00+00:00", "2026-01-31T12:00:00+00:00"])
-@pytest.mark.parametrize(("age", "what"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Discard)])
-def test_an_accepted_at_that_a_producer_forged_does_not_change_the_age_of_a_copy(
-    client: FakeAwsClient, accepted_at: str, age: timedelta, what: type
+@pytest.mark.parametrize(
+    ("age", "expected"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Delete)]
+)
+def test_forged_accepted_at_does_not_change_the_age_of_a_copy(
+    client: FakeAwsClient, accepted_at: str, age: timedelta, expected: type
 ) -> None:
     message = put_copy(client, accepted=age + timedelta(minutes=10), more={"AcceptedAt": accepted_at})
 
-    decision = decide(read(message), IMPATIENT, START)
+    decision = decide(read(message), STRICT, START)
 
-    assert isinstance(decision, what)
-    assert not isinstance(decision, Redrive) or not decision.has_dead_token
+    assert isinstance(decision, expected)
+    assert not isinstance(decision, Redrive) or not decision.has_expired_token
 
 
-@pytest.mark.parametrize(("age", "what"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Settle)])
-def test_attributes_that_a_producer_forged_decide_nothing_about_what_sqs_moved(
-    client: FakeAwsClient, age: timedelta, what: type
+@pytest.mark.parametrize(
+    ("age", "expected"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Finalize)]
+)
+def test_forged_attributes_decide_nothing_about_a_message_that_sqs_moved(
+    client: FakeAwsClient, age: timedelta, expected: type
 ) -> None:
     message = put_moved(client, age=age, attributes=FORGED)
-    letter = read(message)
+    dead_letter = read(message)
     message.attributes.clear()
     plain = read(message)
 
-    assert replace(letter, origin=plain.origin, parsed=plain.parsed) == plain
-    assert letter.client_token == plain.client_token
-    assert letter.origin.maybe_delivered
-    assert isinstance(decide(letter, IMPATIENT, START), what)
-    leave = replace(EVERYTHING, leave_maybe_delivered=True)
-    assert decide(letter, leave, START) == Leave(reason="it may have been delivered", outcome_is_due=True)
+    assert replace(dead_letter, origin=plain.origin, parsed=plain.parsed) == plain
+    assert dead_letter.client_token == plain.client_token
+    assert dead_letter.origin.maybe_delivered
+    assert isinstance(decide(dead_letter, STRICT, START), expected)
+    keep = replace(EVERYTHING, keep_maybe_delivered=True)
+    assert decide(dead_letter, keep, START) == Keep(reason="it may have been delivered", needs_result=True)
 
 
 @pytest.mark.parametrize("time", ["2001-01-01T00:00:00Z", "2027-01-01T00:00:00Z"])
-@pytest.mark.parametrize("put", [put_undelivered_event, put_failed_invocation])
-@pytest.mark.parametrize(("age", "what"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Settle)])
-def test_the_time_that_a_producer_gave_an_event_does_not_change_its_age(
+@pytest.mark.parametrize("put", [put_dead_event, put_failed_invocation])
+@pytest.mark.parametrize(
+    ("age", "expected"), [(timedelta(minutes=59), Redrive), (timedelta(hours=2), Finalize)]
+)
+def test_forged_time_of_an_event_does_not_change_its_age(
     client: FakeAwsClient,
     time: str,
     put: Callable[..., StoredMessage],
     age: timedelta,
-    what: type,
+    expected: type,
 ) -> None:
-    letter = read(put(client, bus_event(request()) | {"time": time}, age=age), DeadLetterQueue.EVENTS)
+    dead_letter = read(put(client, bus_event(request()) | {"time": time}, age=age), DeadLetterQueue.EVENTS)
 
-    assert isinstance(decide(letter, IMPATIENT, START), what)
-    assert letter.origin.accepted_at <= START - age
+    assert isinstance(decide(dead_letter, STRICT, START), expected)
+    assert dead_letter.origin.accepted_at <= START - age
 
 
-def test_an_event_under_the_id_of_another_one_is_not_taken_for_its_repeat(client: FakeAwsClient) -> None:
+def test_event_with_the_id_of_another_one_is_not_its_repeat(client: FakeAwsClient) -> None:
     event = bus_event(request())
     other = bus_event(request(Content="forged"))
-    letters = [
+    dead_letters = [
         read(put(client, each), DeadLetterQueue.EVENTS)
         for put, each in (
-            (put_undelivered_event, event),
+            (put_dead_event, event),
             (put_failed_invocation, event),
             (put_failed_invocation, other),
         )
     ]
 
-    ids = [letter.deduplication_id for letter in letters]
+    ids = [dead_letter.deduplication_id for dead_letter in dead_letters]
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_without_its_origin_a_copy_keeps_its_source_id(client: FakeAwsClient) -> None:
-    letter = read(put_copy(client, accepted=timedelta(hours=2), more={"AcceptedAt": "noon"}))
+def test_copy_without_its_origin_keeps_its_source_id(client: FakeAwsClient) -> None:
+    dead_letter = read(put_copy(client, accepted=timedelta(hours=2), more={"AcceptedAt": "noon"}))
 
-    assert letter.origin.accepted_at == letter.queued_at == START - timedelta(hours=1, minutes=50)
-    assert letter.origin.source_id == SOURCE_ID
-    assert letter.origin.maybe_delivered
+    assert dead_letter.origin.accepted_at == dead_letter.queued_at == START - timedelta(hours=1, minutes=50)
+    assert dead_letter.origin.source_id == SOURCE_ID
+    assert dead_letter.origin.maybe_delivered
 
 
 @pytest.mark.parametrize(
     ("condition", "count", "code", "receives"),
     [("EventAgeExceeded", 0, "EventAgeExceeded", 1), ("", 3, "NotHandedOver", 3)],
 )
-def test_the_condition_of_a_failed_invocation_is_its_code(
+def test_condition_of_a_failed_invocation_is_its_code(
     client: FakeAwsClient, condition: str, count: int, code: str, receives: int
 ) -> None:
     message = put_failed_invocation(client, bus_event(request()), condition=condition, count=count)
 
-    letter = read(message, DeadLetterQueue.EVENTS)
+    dead_letter = read(message, DeadLetterQueue.EVENTS)
 
-    assert (letter.code, letter.origin.receive_count) == (code, receives)
+    assert (dead_letter.code, dead_letter.origin.receive_count) == (code, receives)
 
 
-def test_the_source_is_that_of_the_message_or_else_the_messages_queue(client: FakeAwsClient) -> None:
+def test_client_token_is_derived_from_the_source_queue_or_else_the_messages_queue(
+    client: FakeAwsClient,
+) -> None:
     moved, from_elsewhere, unnamed = (put_moved(client) for _ in range(3))
     from_elsewhere.system["DeadLetterQueueSourceArn"] = "arn:of-another-queue"
     del unnamed.system["DeadLetterQueueSourceArn"]
@@ -169,70 +177,70 @@ def test_the_source_is_that_of_the_message_or_else_the_messages_queue(client: Fa
     ]
 
 
-def test_a_letter_that_is_no_copy_is_not_taken_for_one(client: FakeAwsClient) -> None:
+def test_message_that_the_function_did_not_copy_is_unreadable(client: FakeAwsClient) -> None:
     message = client.put("https://sqs/rejected", json.dumps(request()))
 
-    letter = read_dead_letter(
+    dead_letter = read_dead_letter(
         message.received(), queue=DeadLetterQueue.REJECTED, messages_queue_arn=QUEUE_ARN
     )
 
-    assert letter == UnreadableDeadLetter(
-        message_id=message.message_id, reason="it is no copy that the function has made"
+    assert dead_letter == UnreadableDeadLetter(
+        message_id=message.message_id, reason="not a copy that the function made"
     )
 
 
-def test_a_copy_that_nothing_identifies_is_left(client: FakeAwsClient) -> None:
+def test_copy_without_a_client_token_is_unreadable(client: FakeAwsClient) -> None:
     message = put_copy(client, body="no JSON")
     del message.attributes["ClientToken"]
 
-    letter = read_dead_letter(
+    dead_letter = read_dead_letter(
         message.received(), queue=DeadLetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN
     )
 
-    assert letter == UnreadableDeadLetter(message_id=message.message_id, reason="it has no ClientToken")
+    assert dead_letter == UnreadableDeadLetter(message_id=message.message_id, reason="has no ClientToken")
 
 
-def test_a_letter_that_was_cut_short_is_left(client: FakeAwsClient) -> None:
-    letter = read(put_copy(client, more={"Truncated": "true"}))
+def test_truncated_copy_is_kept(client: FakeAwsClient) -> None:
+    dead_letter = read(put_copy(client, more={"Truncated": "true"}))
 
-    assert decide(letter, SETTLING, START) == Leave(
-        reason="a part of it is missing: it was too large to be copied"
+    assert decide(dead_letter, FINALIZING, START) == Keep(
+        reason="part of the message is missing: it was too large to copy"
     )
 
 
 @pytest.mark.parametrize(
     ("codes", "reason"),
     [
-        (None, "rejected letters are tried again only if CODE names them"),
-        ({"AccessDenied"}, "CODE leaves it out"),
+        (None, "rejected messages are redriven only if --code names their code"),
+        ({"AccessDenied"}, "--code does not name its code"),
     ],
 )
-def test_a_rejected_letter_is_left_unless_its_code_is_named(
+def test_rejected_message_is_kept_unless_its_code_is_named(
     client: FakeAwsClient, codes: set[str] | None, reason: str
 ) -> None:
-    letter = read(put_copy(client, queue_url="https://sqs/rejected"), DeadLetterQueue.REJECTED)
-    rules = Rules(codes=codes, codes_required=True, max_age=timedelta(days=1), settle=True)
+    dead_letter = read(put_copy(client, queue_url="https://sqs/rejected"), DeadLetterQueue.REJECTED)
+    redrive_filter = RedriveFilter(codes=codes, codes_required=True, finalize=True)
 
-    assert decide(letter, rules, START) == Leave(reason=reason)
-
-
-def test_a_text_that_only_the_stack_can_judge_is_left_to_the_function(client: FakeAwsClient) -> None:
-    letter = read(put_moved(client, Content="x" * 1025))
-
-    assert isinstance(decide(letter, SETTLING, START), Redrive)
+    assert decide(dead_letter, redrive_filter, START) == Keep(reason=reason)
 
 
-def test_a_letter_older_than_a_day_has_a_dead_token(client: FakeAwsClient) -> None:
+def test_text_that_only_the_stack_limits_is_redriven(client: FakeAwsClient) -> None:
+    dead_letter = read(put_moved(client, Content="x" * 1025))
+
+    assert isinstance(decide(dead_letter, FINALIZING, START), Redrive)
+
+
+def test_connection_token_of_a_dead_letter_older_than_a_day_has_expired(client: FakeAwsClient) -> None:
     old, young = (read(put_copy(client, accepted=timedelta(hours=hours))) for hours in (25, 23))
-    rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=2), settle=False)
+    redrive_filter = RedriveFilter(max_age=timedelta(days=2))
 
-    dead = [
-        decision.has_dead_token
-        for letter in (old, young)
-        if isinstance(decision := decide(letter, rules, START), Redrive)
+    has_expired = [
+        decision.has_expired_token
+        for dead_letter in (old, young)
+        if isinstance(decision := decide(dead_letter, redrive_filter, START), Redrive)
     ]
 
-    assert dead == [True, False]
+    assert has_expired == [True, False]
 
 
 OLD = timedelta(hours=25)
@@ -242,16 +250,16 @@ EXPIRED = {"ExpiresAt": "2026-01-31T11:59:00Z"}
 @pytest.mark.parametrize(
     ("accepted", "fields", "more", "reason"),
     [
-        (OLD, {}, {}, "it is older than MAX_AGE"),
+        (OLD, {}, {}, "older than --max-age"),
         (timedelta(minutes=20), EXPIRED, {}, "Expired: ExpiresAt is past"),
         (timedelta(minutes=20), {"Content": ""}, {}, "InvalidRequest: "),
-        (timedelta(minutes=20), {}, {"Truncated": "true"}, "a part of it is missing"),
+        (timedelta(minutes=20), {}, {"Truncated": "true"}, "part of the message is missing"),
     ],
 )
 @pytest.mark.parametrize("queue", [DeadLetterQueue.DEAD_LETTER, DeadLetterQueue.REJECTED])
 @pytest.mark.parametrize("codes", [None, {"Throttled"}])
-@pytest.mark.parametrize(("discard", "what"), [(True, Discard), (False, Leave)])
-def test_what_has_its_outcome_and_is_not_tried_again_is_discarded_if_that_is_asked_for(
+@pytest.mark.parametrize(("delete", "expected"), [(True, Delete), (False, Keep)])
+def test_dead_letter_that_has_its_result_and_is_not_redriven_is_deleted_on_request(
     client: FakeAwsClient,
     accepted: timedelta,
     fields: dict[str, str],
@@ -259,94 +267,87 @@ def test_what_has_its_outcome_and_is_not_tried_again_is_discarded_if_that_is_ask
     reason: str,
     queue: DeadLetterQueue,
     codes: set[str] | None,
-    discard: bool,
-    what: type[Discard | Leave],
+    delete: bool,
+    expected: type[Delete | Keep],
 ) -> None:
-    letter = read(put_copy(client, accepted=accepted, more=more, **fields), queue)
-    rules = Rules(
+    dead_letter = read(put_copy(client, accepted=accepted, more=more, **fields), queue)
+    redrive_filter = RedriveFilter(
         codes=codes,
         codes_required=queue is DeadLetterQueue.REJECTED,
-        max_age=timedelta(days=1),
-        settle=True,
-        discard=discard,
+        finalize=True,
+        delete=delete,
     )
 
-    decision = decide(letter, rules, START)
+    decision = decide(dead_letter, redrive_filter, START)
 
-    assert isinstance(decision, what)
+    assert isinstance(decision, expected)
     assert decision.reason.startswith(reason)
 
 
 @pytest.mark.parametrize(
-    ("codes", "what"), [({"Throttled"}, Redrive), ({"AccessDenied"}, Leave), (None, Redrive)]
+    ("codes", "expected"), [({"Throttled"}, Redrive), ({"AccessDenied"}, Keep), (None, Redrive)]
 )
-def test_what_can_be_tried_again_is_not_discarded(
-    client: FakeAwsClient, codes: set[str] | None, what: type
+def test_dead_letter_that_can_be_redriven_is_not_deleted(
+    client: FakeAwsClient, codes: set[str] | None, expected: type
 ) -> None:
-    letter = read(put_copy(client))
-    rules = Rules(codes=codes, codes_required=False, max_age=timedelta(days=1), settle=True, discard=True)
+    dead_letter = read(put_copy(client))
+    redrive_filter = RedriveFilter(codes=codes, codes_required=False, finalize=True, delete=True)
 
-    assert isinstance(decide(letter, rules, START), what)
+    assert isinstance(decide(dead_letter, redrive_filter, START), expected)
 
 
-def test_what_code_leaves_out_is_not_discarded_however_old(client: FakeAwsClient) -> None:
-    letter = read(put_copy(client, accepted=OLD))
-    rules = Rules(
-        codes={"AccessDenied"}, codes_required=False, max_age=timedelta(), settle=True, discard=True
+def test_dead_letter_with_another_code_is_not_deleted_however_old(client: FakeAwsClient) -> None:
+    dead_letter = read(put_copy(client, accepted=OLD))
+    redrive_filter = RedriveFilter(
+        codes={"AccessDenied"}, codes_required=False, max_age=timedelta(), finalize=True, delete=True
     )
 
-    assert decide(letter, rules, START) == Leave(reason="CODE leaves it out")
+    assert decide(dead_letter, redrive_filter, START) == Keep(reason="--code does not name its code")
 
 
 @pytest.mark.parametrize("body", [None, "no JSON", json.dumps(request(**EXPIRED))])
-def test_what_has_no_outcome_is_never_discarded(client: FakeAwsClient, body: str | None) -> None:
-    letter = read(put_moved(client, body, age=OLD))
-    rules = Rules(codes=None, codes_required=False, max_age=timedelta(), settle=False, discard=True)
+def test_dead_letter_without_a_result_is_never_deleted(client: FakeAwsClient, body: str | None) -> None:
+    dead_letter = read(put_moved(client, body, age=OLD))
+    redrive_filter = RedriveFilter(max_age=timedelta(), delete=True)
 
-    decision = decide(letter, rules, START)
+    decision = decide(dead_letter, redrive_filter, START)
 
-    assert isinstance(decision, Leave)
-    assert decision.outcome_is_due
+    assert isinstance(decision, Keep)
+    assert decision.needs_result
 
 
 @pytest.mark.parametrize(
-    ("maybe_delivered", "leave", "what"),
-    [("true", True, Leave), ("true", False, Redrive), ("false", True, Redrive)],
+    ("maybe_delivered", "keep", "expected"),
+    [("true", True, Keep), ("true", False, Redrive), ("false", True, Redrive)],
 )
-def test_what_may_have_been_delivered_is_left_if_that_is_asked_for(
-    client: FakeAwsClient, maybe_delivered: str, leave: bool, what: type
+def test_maybe_delivered_message_is_kept_on_request(
+    client: FakeAwsClient, maybe_delivered: str, keep: bool, expected: type
 ) -> None:
-    letter = read(put_copy(client, more={"MaybeDelivered": maybe_delivered}))
-    rules = Rules(
-        codes=None,
-        codes_required=False,
-        max_age=timedelta(days=1),
-        settle=True,
-        discard=True,
-        leave_maybe_delivered=leave,
+    dead_letter = read(put_copy(client, more={"MaybeDelivered": maybe_delivered}))
+    redrive_filter = RedriveFilter(
+        finalize=True,
+        delete=True,
+        keep_maybe_delivered=keep,
     )
 
-    assert isinstance(decide(letter, rules, START), what)
+    assert isinstance(decide(dead_letter, redrive_filter, START), expected)
 
 
-@pytest.mark.parametrize(("settle", "what"), [(True, Settle), (False, Leave)])
-def test_what_is_left_since_it_may_have_been_delivered_can_get_its_outcome(
-    client: FakeAwsClient, settle: bool, what: type
+@pytest.mark.parametrize(("finalize", "expected"), [(True, Finalize), (False, Keep)])
+def test_maybe_delivered_message_that_is_kept_can_be_finalized(
+    client: FakeAwsClient, finalize: bool, expected: type
 ) -> None:
-    letter = read(put_moved(client))
-    rules = Rules(
-        codes=None,
-        codes_required=False,
-        max_age=timedelta(days=1),
-        settle=settle,
-        leave_maybe_delivered=True,
+    dead_letter = read(put_moved(client))
+    redrive_filter = RedriveFilter(
+        finalize=finalize,
+        keep_maybe_delivered=True,
     )
 
-    decision = decide(letter, rules, START)
+    decision = decide(dead_letter, redrive_filter, START)
 
-    assert isinstance(decision, what)
-    if isinstance(decision, Leave):
-        assert decision == Leave(reason="it may have been delivered", outcome_is_due=True)
+    assert isinstance(decision, expected)
+    if isinstance(decision, Keep):
+        assert decision == Keep(reason="it may have been delivered", needs_result=True)
 
 
 json_values = st.recursive(
@@ -395,40 +396,40 @@ system = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is not a failure
 @given(
     body=bodies,
     attributes=attributes,
     system=system,
     queue=st.sampled_from(list(DeadLetterQueue)),
-    settle=st.booleans(),
-    discard=st.booleans(),
+    finalize=st.booleans(),
+    delete=st.booleans(),
 )
-def test_every_letter_is_decided_on_and_tells_no_secret(
+def test_every_dead_letter_gets_a_decision_that_shows_no_secret(
     body: str,
     attributes: dict[str, dict[str, Any]],
     system: dict[str, str],
     queue: DeadLetterQueue,
-    settle: bool,
-    discard: bool,
+    finalize: bool,
+    delete: bool,
 ) -> None:
-    message = {"MessageId": "m-1", "Body": body, "Attributes": system, "MessageAttributes": attributes}
+    message: Any = {"MessageId": "m-1", "Body": body, "Attributes": system, "MessageAttributes": attributes}
 
-    letter = read_dead_letter(message, queue=queue, messages_queue_arn=QUEUE_ARN)
+    dead_letter = read_dead_letter(message, queue=queue, messages_queue_arn=QUEUE_ARN)
 
-    # A ClientToken is an id, which is shown
-    assert TOKEN not in repr(letter).replace(f"client_token={TOKEN!r}", "")
-    if isinstance(letter, UnreadableDeadLetter):
+    # A ClientToken is an id, and ids are shown
+    assert TOKEN not in repr(dead_letter).replace(f"client_token={TOKEN!r}", "")
+    if isinstance(dead_letter, UnreadableDeadLetter):
         return
-    rules = Rules(codes=None, codes_required=False, max_age=timedelta(days=1), settle=settle, discard=discard)
-    decision = decide(letter, rules, START)
+    redrive_filter = RedriveFilter(finalize=finalize, delete=delete)
+    decision = decide(dead_letter, redrive_filter, START)
     assert TOKEN not in repr(decision)
     if isinstance(decision, Redrive):
         assert decision.message_group
-        assert isinstance(letter.parsed.request, SendMessageRequest)
-    if isinstance(decision, Settle):
-        assert not letter.has_outcome
-        assert settle
-    if isinstance(decision, Discard):
-        assert letter.has_outcome
-        assert discard
+        assert isinstance(dead_letter.parsed.request, SendMessageRequest)
+    if isinstance(decision, Finalize):
+        assert not dead_letter.has_outcome
+        assert finalize
+    if isinstance(decision, Delete):
+        assert dead_letter.has_outcome
+        assert delete

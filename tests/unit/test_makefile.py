@@ -15,13 +15,9 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
     *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "SEED", "FAULT_MESSAGES", "FAULT_EVENTS", "QUICK"),
-    *("STAGE", "DRY_RUN", "QUEUE", "CODE", "MAX_AGE", "SETTLE", "DISCARD", "MAYBE_DELIVERED"),
-    *("CONNECT_INSTANCE", "CONTACT_FLOW", "CONNECTION_TOKEN", "CONNECT_REGION", "SOURCES", "API_URL", "LONG"),
+    "STAGE",
 ]
-TARGETS = [
-    *("demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota"),
-    *("synth", "deploy", "smoke", "redrive", "republish"),
-]
+TARGETS = ["demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota", "synth", "deploy"]
 INSTALLED = [
     *(".venv", ".sandbox/venv-emulator", ".sandbox/venv-runtime", ".sandbox/venv-awscli", ".sandbox/venv-uv"),
     *(".sandbox/venv-audit", "node_modules"),
@@ -124,9 +120,10 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         assert option in calls
         position = calls.index(option) + 1
         assert calls[position : position + len(expected)] == expected
-    for program in ("smoke", "redrive", "republish"):
-        position = calls.index(program) + 1
-        assert calls[position : position + len(VARIABLES)] == [f"{name}={value}" for name in VARIABLES]
+    # The programs read the variables from their environment too
+    position = calls.index("synth")
+    values = calls[calls.index(f"stage={value}", position) + 1 :][: len(VARIABLES)]
+    assert values == [f"{name}={value}" for name in VARIABLES]
 
 
 @ORIGINS

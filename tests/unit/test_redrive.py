@@ -1,16 +1,18 @@
-"""A run through a queue of letters."""
+"""A run through a dead-letter queue."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
@@ -23,9 +25,9 @@ from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue, UnreadableDeadLetter
 from ops.queue_reader import QueueReader
-from ops.redrive import Done, RedriveRun
-from ops.redrive_policy import Rules
-from ops.stack.command import stopped_by_signals
+from ops.redrive import Done, RedriveRun, Totals
+from ops.redrive_policy import RedriveFilter
+from ops.stack.signals import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
     EVENT_ID,
@@ -36,9 +38,9 @@ from tests.support.dead_letters import (
     UNPUBLISHED,
     event,
     put_copy,
+    put_dead_event,
     put_failed_invocation,
     put_moved,
-    put_undelivered_event,
 )
 from tests.support.fakes import START, FakeClock
 from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, request
@@ -48,15 +50,15 @@ from tests.support.sqs_client import FakeAwsClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ops.redrive import Handled, Totals
+    from ops.redrive import Handled
     from tests.support.sqs_client import StoredMessage
 
 
 class SignalledClient(FakeAwsClient):
-    """Its process is told to stop when SQS has given messages, and before their answer is read."""
+    """Sends a signal to its process after SQS has returned messages, and before the response is read."""
 
-    def receive_message(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        answer = super().receive_message(**parameters)
+    def _receive_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        answer = super()._receive_message(parameters)
         os.kill(os.getpid(), signal.SIGTERM)
         return answer
 
@@ -84,8 +86,8 @@ class Operator:
         *,
         codes: set[str] | None = None,
         max_age: timedelta = timedelta(days=1),
-        settle: bool = False,
-        discard: bool = False,
+        finalize: bool = False,
+        delete: bool = False,
         dry_run: bool = False,
     ) -> Totals:
         api = BotoApi(self.client)
@@ -108,16 +110,16 @@ class Operator:
             ),
             tasks=TaskCallback(step_functions=api, clock=self.clock, random=lambda: 1.0),
             messages_queue_arn=QUEUE_ARN,
-            rules=Rules(
+            redrive_filter=RedriveFilter(
                 codes=codes,
                 codes_required=queue is DeadLetterQueue.REJECTED,
                 max_age=max_age,
-                settle=settle,
-                discard=discard,
+                finalize=finalize,
+                delete=delete,
             ),
             dry_run=dry_run,
             clock=self.clock,
-            tell=self.handled.append,
+            on_handled=self.handled.append,
         )
         return run.run()
 
@@ -130,14 +132,14 @@ class Operator:
         return [handled.reason for handled in self.handled]
 
     @property
-    def put_back(self) -> list[StoredMessage]:
+    def redriven(self) -> list[StoredMessage]:
         return self.client.queues.get(MESSAGES, [])
 
-    def letters(self, queue_url: str = DEAD_LETTER) -> list[StoredMessage]:
-        """Return what lies in a queue, all of which must be there to be received."""
-        letters = self.client.queues.get(queue_url, [])
-        assert self.client.visible(queue_url) == letters
-        return letters
+    def dead_letters(self, queue_url: str = DEAD_LETTER) -> list[StoredMessage]:
+        """Return the messages of a queue, and check that all of them are visible."""
+        stored = self.client.queues.get(queue_url, [])
+        assert self.client.visible(queue_url) == stored
+        return stored
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -153,7 +155,7 @@ def operator() -> Operator:
 
 
 def origin(message: StoredMessage) -> tuple[str, str, str, bool]:
-    """Return the origin that the function will read of a message of its queue."""
+    """Return the origin that the function will read from a message of its queue."""
     attributes = {
         name: {"stringValue": value, "dataType": "String"} for name, value in message.attributes.items()
     }
@@ -163,24 +165,24 @@ def origin(message: StoredMessage) -> tuple[str, str, str, bool]:
     return found.event_source, found.source_id, accepted_at, found.maybe_delivered
 
 
-# What is put back
+# Redrive
 
 
-def test_a_copy_goes_back_as_the_same_message(operator: Operator) -> None:
-    letter = put_copy(operator.client, group="chat-7", ClientToken="own")
+def test_copy_is_redriven_as_the_same_message(operator: Operator) -> None:
+    dead_letter = put_copy(operator.client, group="chat-7", ClientToken="own")
 
     totals = operator.redrive()
 
-    [message] = operator.put_back
-    assert json.loads(message.body) == json.loads(letter.body) == request(ClientToken="own")
+    [message] = operator.redriven
+    assert json.loads(message.body) == json.loads(dead_letter.body) == request(ClientToken="own")
     assert message.system["MessageGroupId"] == "chat-7"
     assert origin(message) == ("sqs", SOURCE_ID, "2026-01-31T11:40:00Z", False)
-    assert operator.letters() == []
+    assert operator.dead_letters() == []
     assert totals.count == {Done.REDRIVEN: 1}
     assert totals.is_complete
 
 
-def test_the_copy_of_an_event_goes_back_with_the_origin_of_the_event(operator: Operator) -> None:
+def test_copy_of_an_event_is_redriven_with_the_origin_of_the_event(operator: Operator) -> None:
     put_copy(
         operator.client,
         source_id=EVENT_ID,
@@ -189,36 +191,36 @@ def test_the_copy_of_an_event_goes_back_with_the_origin_of_the_event(operator: O
 
     operator.redrive()
 
-    [message] = operator.put_back
+    [message] = operator.redriven
     assert origin(message) == ("eventbridge", EVENT_ID, "2026-01-31T11:40:00Z", True)
 
 
-def test_a_copy_whose_body_had_no_room_for_its_client_token_gets_it(operator: Operator) -> None:
+def test_copy_gets_the_client_token_that_its_body_had_no_room_for(operator: Operator) -> None:
     put_copy(operator.client, body=json.dumps(request()), ClientToken="of-the-attribute")
 
     operator.redrive()
 
-    [message] = operator.put_back
+    [message] = operator.redriven
     assert json.loads(message.body)["ClientToken"] == "of-the-attribute"
 
 
-def test_what_sqs_moved_goes_back_under_the_client_token_that_the_function_would_give_it(
+def test_message_that_sqs_moved_is_redriven_with_the_client_token_that_the_function_derives(
     operator: Operator,
 ) -> None:
-    letter = put_moved(operator.client, group="chat-7")
+    dead_letter = put_moved(operator.client, group="chat-7")
 
     operator.redrive()
 
-    [message] = operator.put_back
-    client_token = derive_client_token(QUEUE_ARN, letter.message_id)
+    [message] = operator.redriven
+    client_token = derive_client_token(QUEUE_ARN, dead_letter.message_id)
     assert json.loads(message.body) == request(ClientToken=client_token)
     assert message.system["MessageGroupId"] == "chat-7"
-    assert origin(message) == ("sqs", letter.message_id, "2026-01-31T11:40:00Z", True)
-    assert operator.letters() == []
+    assert origin(message) == ("sqs", dead_letter.message_id, "2026-01-31T11:40:00Z", True)
+    assert operator.dead_letters() == []
     assert operator.results == []
 
 
-def test_what_sqs_moved_of_an_event_keeps_the_events_origin(operator: Operator) -> None:
+def test_event_that_sqs_moved_keeps_its_origin(operator: Operator) -> None:
     attributes = {
         "EventSource": "eventbridge",
         "SourceId": EVENT_ID,
@@ -229,64 +231,64 @@ def test_what_sqs_moved_of_an_event_keeps_the_events_origin(operator: Operator) 
 
     operator.redrive()
 
-    [message] = operator.put_back
+    [message] = operator.redriven
     assert origin(message) == ("eventbridge", EVENT_ID, "2026-01-31T11:30:00Z", True)
     assert json.loads(message.body)["ClientToken"] == "of-the-event"
 
 
-def test_a_producers_own_code_does_not_make_a_copy_of_what_sqs_moved(operator: Operator) -> None:
-    letter = put_moved(operator.client, attributes={"Code": "Throttled", "ClientToken": "forged"})
+def test_message_that_sqs_moved_is_not_a_copy_because_a_producer_set_a_code(operator: Operator) -> None:
+    dead_letter = put_moved(operator.client, attributes={"Code": "Throttled", "ClientToken": "forged"})
 
     operator.redrive(codes={"MovedBySQS"})
 
-    [message] = operator.put_back
-    assert json.loads(message.body)["ClientToken"] == derive_client_token(QUEUE_ARN, letter.message_id)
+    [message] = operator.redriven
+    assert json.loads(message.body)["ClientToken"] == derive_client_token(QUEUE_ARN, dead_letter.message_id)
 
 
 @pytest.mark.parametrize("was_invoked", [False, True])
-def test_an_event_goes_to_the_messages_queue_as_the_function_hands_it_over(
+def test_event_is_redriven_as_the_function_enqueues_it_for_retry(
     operator: Operator, was_invoked: bool
 ) -> None:
-    letter = event(START - timedelta(minutes=20), ContactId="contact-1")
+    dead_event = event(START - timedelta(minutes=20), ContactId="contact-1")
     if was_invoked:
-        put_failed_invocation(operator.client, letter)
+        put_failed_invocation(operator.client, dead_event)
     else:
-        put_undelivered_event(operator.client, letter)
+        put_dead_event(operator.client, dead_event)
 
     operator.redrive(DeadLetterQueue.EVENTS)
 
-    [message] = operator.put_back
+    [message] = operator.redriven
     client_token = derive_client_token("eventbridge", EVENT_ID)
-    assert json.loads(message.body) == letter["detail"] | {"ClientToken": client_token}
+    assert json.loads(message.body) == dead_event["detail"] | {"ClientToken": client_token}
     assert message.system["MessageGroupId"] == "contact-1"
     assert origin(message) == ("eventbridge", EVENT_ID, "2026-01-31T11:40:00Z", was_invoked)
-    assert operator.letters(EVENTS) == []
+    assert operator.dead_letters(EVENTS) == []
 
 
-def test_an_event_that_lies_there_in_both_forms_is_one_message(operator: Operator) -> None:
-    letter = event(START)
-    put_undelivered_event(operator.client, letter)
-    put_failed_invocation(operator.client, letter)
+def test_event_in_both_forms_is_one_message(operator: Operator) -> None:
+    dead_event = event(START)
+    put_dead_event(operator.client, dead_event)
+    put_failed_invocation(operator.client, dead_event)
 
     operator.redrive(DeadLetterQueue.EVENTS)
     operator.redrive(DeadLetterQueue.EVENTS)
 
-    assert len(operator.put_back) == 1
-    assert operator.letters(EVENTS) == []
+    assert len(operator.redriven) == 1
+    assert operator.dead_letters(EVENTS) == []
 
 
-def test_a_rejected_message_goes_back_if_its_code_is_named(operator: Operator) -> None:
+def test_rejected_message_is_redriven_if_its_code_is_named(operator: Operator) -> None:
     put_copy(operator.client, queue_url=REJECTED, code="ServiceValidation", ContactId="contact-1", group="")
     put_copy(operator.client, queue_url=REJECTED, code="AccessDenied", ClientToken="other")
 
     operator.redrive(DeadLetterQueue.REJECTED, codes={"ServiceValidation"})
 
-    [message] = operator.put_back
+    [message] = operator.redriven
     assert message.system["MessageGroupId"] == "contact-1"
-    assert [letter.attributes["Code"] for letter in operator.letters(REJECTED)] == ["AccessDenied"]
+    assert [copy.attributes["Code"] for copy in operator.dead_letters(REJECTED)] == ["AccessDenied"]
 
 
-def test_letters_of_a_group_go_back_in_their_order(operator: Operator) -> None:
+def test_dead_letters_of_a_group_are_redriven_in_order(operator: Operator) -> None:
     for number in range(35):
         put_copy(
             operator.client, group=f"chat-{number % 2}", ClientToken=f"c-{number}", source_id=f"s-{number}"
@@ -297,28 +299,28 @@ def test_letters_of_a_group_go_back_in_their_order(operator: Operator) -> None:
     for chat in range(2):
         numbers = [
             int(json.loads(message.body)["ClientToken"].removeprefix("c-"))
-            for message in operator.put_back
+            for message in operator.redriven
             if message.system["MessageGroupId"] == f"chat-{chat}"
         ]
         assert len(numbers) in {17, 18}
         assert all(first < second for first, second in pairwise(numbers))
 
 
-def test_thousands_of_letters_go_back(operator: Operator) -> None:
+def test_thousands_of_dead_letters_are_redriven(operator: Operator) -> None:
     for number in range(3000):
         put_copy(operator.client, group=f"chat-{number % 100}", ClientToken=f"c-{number}")
 
     totals = operator.redrive()
 
-    assert len(operator.put_back) == 3000
+    assert len(operator.redriven) == 3000
     assert totals.is_complete
 
 
-# What stays
+# Keep
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_each_letter_is_looked_at_once_and_what_stays_can_be_received_at_once(
+def test_each_dead_letter_is_handled_once_and_is_visible_at_once_if_it_stays(
     operator: Operator, dry_run: bool
 ) -> None:
     for number in range(25):
@@ -326,97 +328,97 @@ def test_each_letter_is_looked_at_once_and_what_stays_can_be_received_at_once(
 
     totals = operator.redrive(DeadLetterQueue.REJECTED, dry_run=dry_run)
 
-    assert totals.count == {Done.LEFT: 25}
-    assert len(operator.letters(REJECTED)) == 25
-    assert operator.put_back == []
+    assert totals.count == {Done.KEPT: 25}
+    assert len(operator.dead_letters(REJECTED)) == 25
+    assert operator.redriven == []
 
 
-def test_a_signal_while_letters_are_received_lets_go_of_them() -> None:
+def test_signal_during_a_receive_releases_the_messages() -> None:
     operator = Operator()
     operator.client = SignalledClient(clock=operator.clock)
-    letter = put_copy(operator.client, queue_url=REJECTED, ClientToken="c-1")
+    dead_letter = put_copy(operator.client, queue_url=REJECTED, ClientToken="c-1")
 
     with stopped_by_signals(), pytest.raises(SystemExit):
         operator.redrive(DeadLetterQueue.REJECTED)
 
     assert operator.handled == []
-    assert operator.letters(REJECTED) == [letter]
+    assert operator.dead_letters(REJECTED) == [dead_letter]
 
 
-def test_a_dry_run_changes_nothing(operator: Operator) -> None:
+def test_dry_run_changes_nothing(operator: Operator) -> None:
     put_copy(operator.client, group="chat-1")
     put_moved(operator.client, "no JSON", group="chat-2")
-    before = [letter.body for letter in operator.letters()]
+    before = [dead_letter.body for dead_letter in operator.dead_letters()]
 
-    totals = operator.redrive(settle=True, dry_run=True)
+    totals = operator.redrive(finalize=True, dry_run=True)
 
-    assert totals.count == {Done.REDRIVEN: 1, Done.SETTLED: 1}
-    assert [letter.body for letter in operator.letters()] == before
+    assert totals.count == {Done.REDRIVEN: 1, Done.FINALIZED: 1}
+    assert [dead_letter.body for dead_letter in operator.dead_letters()] == before
     assert operator.client.queues.keys() == {DEAD_LETTER}
     assert operator.client.events == []
 
 
-def test_a_letter_that_comes_back_at_once_is_not_put_back_again(operator: Operator) -> None:
-    letter = put_copy(operator.client, queue_url=REJECTED, code="AccessDenied", ClientToken="c-1")
+def test_dead_letter_that_returns_at_once_is_not_redriven_again(operator: Operator) -> None:
+    dead_letter = put_copy(operator.client, queue_url=REJECTED, code="AccessDenied", ClientToken="c-1")
 
     def reject_again(operation: str, parameters: Mapping[str, Any]) -> None:
         if operation == "SendMessage" and parameters["QueueUrl"] == MESSAGES:
-            operator.client.put(REJECTED, letter.body, attributes=letter.attributes)
+            operator.client.put(REJECTED, dead_letter.body, attributes=dead_letter.attributes)
 
     operator.client.before = reject_again
 
     operator.redrive(DeadLetterQueue.REJECTED, codes={"AccessDenied"})
 
-    assert operator.done == [Done.REDRIVEN, Done.LEFT]
-    assert len(operator.letters(REJECTED)) == 1
-    assert operator.reasons[1] == "the same message has come before in this run"
+    assert operator.done == [Done.REDRIVEN, Done.KEPT]
+    assert len(operator.dead_letters(REJECTED)) == 1
+    assert operator.reasons[1] == "this run has handled the same message before"
 
 
 @pytest.mark.parametrize(
     "body",
     ["no JSON", "[]", '{"detail-type": "SendMessage Requested"}', "[" * 100_000, "1" * 5000, "\ud800"],
 )
-def test_a_letter_that_cannot_be_read_stays_and_stops_no_other(operator: Operator, body: str) -> None:
+def test_unreadable_dead_letter_is_kept_and_stops_no_other(operator: Operator, body: str) -> None:
     operator.client.put(EVENTS, body)
-    put_undelivered_event(operator.client, event(START))
+    put_dead_event(operator.client, event(START))
 
-    totals = operator.redrive(DeadLetterQueue.EVENTS, settle=True)
+    totals = operator.redrive(DeadLetterQueue.EVENTS, finalize=True)
 
-    assert operator.done == [Done.LEFT, Done.REDRIVEN]
-    assert isinstance(operator.handled[0].letter, UnreadableDeadLetter)
-    assert len(operator.letters(EVENTS)) == 1
+    assert operator.done == [Done.KEPT, Done.REDRIVEN]
+    assert isinstance(operator.handled[0].dead_letter, UnreadableDeadLetter)
+    assert len(operator.dead_letters(EVENTS)) == 1
     assert totals.is_complete
 
 
-def test_an_asynchronous_invocation_without_an_event_is_left_to_who_made_it(operator: Operator) -> None:
+def test_asynchronous_invocation_without_an_event_is_kept_for_its_caller(operator: Operator) -> None:
     put_failed_invocation(operator.client, request(ClientToken="c-1"))
 
     operator.redrive(DeadLetterQueue.EVENTS)
 
-    assert operator.reasons == ["it is no event of the bus: who invoked the function has to do it again"]
+    assert operator.reasons == ["not an event from the bus: its caller must invoke the function again"]
 
 
-def test_a_run_ends_after_ten_minutes_and_says_so(operator: Operator) -> None:
+def test_run_ends_after_ten_minutes_and_reports_it(operator: Operator) -> None:
     for number in range(30):
         put_copy(operator.client, group=f"chat-{number}", ClientToken=f"c-{number}")
 
-    def take_long(operation: str, _parameters: Mapping[str, Any]) -> None:
+    def be_slow(operation: str, _parameters: Mapping[str, Any]) -> None:
         if operation == "SendMessage":
             operator.clock.elapsed += 50
 
-    operator.client.before = take_long
+    operator.client.before = be_slow
 
     totals = operator.redrive()
 
     assert not totals.is_complete
-    assert len(operator.put_back) + len(operator.letters()) == 30
-    assert 0 < len(operator.letters()) < 30
+    assert len(operator.redriven) + len(operator.dead_letters()) == 30
+    assert 0 < len(operator.dead_letters()) < 30
 
 
-# What goes wrong
+# Errors
 
 
-def test_a_letter_that_cannot_be_put_back_stays_with_the_later_ones_of_its_group(operator: Operator) -> None:
+def test_failed_redrive_keeps_the_later_dead_letters_of_its_group(operator: Operator) -> None:
     for number in range(3):
         put_copy(operator.client, group="chat-1", ClientToken=f"c-{number}")
     put_copy(operator.client, group="chat-2", ClientToken="other")
@@ -426,11 +428,11 @@ def test_a_letter_that_cannot_be_put_back_stays_with_the_later_ones_of_its_group
 
     assert totals.count == {Done.ERROR: 3, Done.REDRIVEN: 1}
     assert operator.reasons[0] == "SendMessage failed: InvalidParameterValue (400)"
-    assert [json.loads(message.body)["ClientToken"] for message in operator.put_back] == ["other"]
-    assert len(operator.letters()) == 3
+    assert [json.loads(message.body)["ClientToken"] for message in operator.redriven] == ["other"]
+    assert len(operator.dead_letters()) == 3
 
 
-def test_a_passing_failure_is_overcome(operator: Operator) -> None:
+def test_transient_failure_is_retried(operator: Operator) -> None:
     put_copy(operator.client)
     for operation in ("ReceiveMessage", "SendMessage", "DeleteMessage"):
         operator.client.failures[operation] = [("ServiceUnavailable", 503)] * 2
@@ -440,14 +442,39 @@ def test_a_passing_failure_is_overcome(operator: Operator) -> None:
     assert totals.count == {Done.REDRIVEN: 1}
 
 
-def test_a_queue_that_cannot_be_read_is_an_error(operator: Operator) -> None:
+def test_queue_that_cannot_be_read_is_an_error(operator: Operator) -> None:
     operator.client.failures["ReceiveMessage"] = [("AccessDenied", 403)]
 
     with pytest.raises(AwsCallError, match="AccessDenied"):
         operator.redrive()
 
 
-def test_letters_that_cannot_be_let_go_come_back_by_themselves(operator: Operator) -> None:
+def test_unreachable_service_is_an_error(operator: Operator) -> None:
+    def fail(_operation: str, _parameters: Mapping[str, Any]) -> None:
+        raise EndpointConnectionError(endpoint_url="https://sqs")
+
+    operator.client.before = fail
+
+    with pytest.raises(AwsCallError, match="EndpointConnectionError"):
+        operator.redrive()
+    assert operator.client.calls == ["ReceiveMessage"] * 3
+
+
+@pytest.mark.parametrize(
+    ("count", "is_complete", "all_done"),
+    [
+        ({Done.REDRIVEN: 1, Done.KEPT: 1}, True, True),
+        ({Done.REDRIVEN: 1, Done.ERROR: 1}, True, False),
+        ({Done.REDRIVEN: 1}, False, False),
+    ],
+)
+def test_run_has_done_all_if_it_saw_every_message_without_an_error(
+    count: dict[Done, int], is_complete: bool, all_done: bool
+) -> None:
+    assert Totals(count=Counter(count), is_complete=is_complete).all_done is all_done
+
+
+def test_failed_release_ends_with_the_visibility_timeout(operator: Operator) -> None:
     put_copy(operator.client, queue_url=REJECTED)
     operator.client.failures["ChangeMessageVisibilityBatch"] = [("AccessDenied", 403)]
 
@@ -458,7 +485,7 @@ def test_letters_that_cannot_be_let_go_come_back_by_themselves(operator: Operato
     assert len(operator.client.visible(REJECTED)) == 1
 
 
-def test_nothing_that_goes_wrong_shows_what_a_letter_says(
+def test_no_error_shows_the_content_of_a_dead_letter(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_copy(operator.client)
@@ -475,24 +502,24 @@ def test_nothing_that_goes_wrong_shows_what_a_letter_says(
     assert TEXT not in repr(operator.handled)
 
 
-class CutOffError(BaseException):
-    """What a signal raises."""
+class InterruptedRunError(BaseException):
+    """Stands for the exit by a signal."""
 
 
-def check_no_loss_and_no_double(operator: Operator, tokens: set[str]) -> None:
-    sent = [json.loads(message.body)["ClientToken"] for message in operator.put_back]
+def check_each_was_redriven_once(operator: Operator, tokens: set[str]) -> None:
+    sent = [json.loads(message.body)["ClientToken"] for message in operator.redriven]
     assert set(sent) == tokens
     assert len(sent) == len(tokens)
-    assert operator.letters() == []
+    assert operator.dead_letters() == []
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     groups=st.lists(st.integers(0, 3), min_size=1, max_size=25),
-    cuts=st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=4),
+    interruptions=st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=4),
 )
-def test_a_run_that_is_cut_off_anywhere_is_repeated_without_loss_double_or_disorder(
-    groups: list[int], cuts: list[tuple[int, bool]]
+def test_run_that_is_interrupted_anywhere_can_be_repeated_without_loss_duplicates_or_disorder(
+    groups: list[int], interruptions: list[tuple[int, bool]]
 ) -> None:
     operator = Operator()
     for number, group in enumerate(groups):
@@ -501,11 +528,11 @@ def test_a_run_that_is_cut_off_anywhere_is_repeated_without_loss_double_or_disor
         else:
             put_moved(operator.client, group=f"chat-{group}", ClientToken=f"c-{number:02d}")
 
-    for calls_left, answer_is_lost in cuts:
-        cut_after(operator.client, calls_left, answer_is_lost=answer_is_lost)
+    for calls_left, answer_is_lost in interruptions:
+        interrupt_after(operator.client, calls_left, answer_is_lost=answer_is_lost)
         try:
             operator.redrive()
-        except (CutOffError, AwsCallError):
+        except (InterruptedRunError, AwsCallError):
             operator.clock.elapsed += 1
         operator.client.before = lambda _operation, _parameters: None
         operator.client.lost_answers = {}
@@ -513,70 +540,70 @@ def test_a_run_that_is_cut_off_anywhere_is_repeated_without_loss_double_or_disor
             message.hidden_until = 0  # as after the visibility timeout, before the de-duplication ends
     operator.redrive()
 
-    check_no_loss_and_no_double(operator, {f"c-{number:02d}" for number in range(len(groups))})
+    check_each_was_redriven_once(operator, {f"c-{number:02d}" for number in range(len(groups))})
     for group in set(groups):
         order = [
             json.loads(message.body)["ClientToken"]
-            for message in operator.put_back
+            for message in operator.redriven
             if message.system["MessageGroupId"] == f"chat-{group}"
         ]
         assert order == sorted(order)
 
 
-def cut_after(client: FakeAwsClient, calls: int, *, answer_is_lost: bool) -> None:
-    """End the run after some calls; the last of them may have been carried out, though it seems not to be."""
+def interrupt_after(client: FakeAwsClient, calls: int, *, answer_is_lost: bool) -> None:
+    """Interrupt the run after some calls. With a lost answer, the last call succeeds but seems to fail."""
     left = calls
 
-    def cut(operation: str, _parameters: Mapping[str, Any]) -> None:
+    def interrupt(operation: str, _parameters: Mapping[str, Any]) -> None:
         nonlocal left
         if left == 0:
             if not answer_is_lost:
-                raise CutOffError
+                raise InterruptedRunError
             client.lost_answers = {operation: 3}
         left -= 1
 
-    client.before = cut
+    client.before = interrupt
 
 
-# Outcomes that are due
+# Finalize
 
 
-def test_what_sqs_moved_long_ago_is_left_until_its_outcome_is_asked_for(operator: Operator) -> None:
+def test_old_message_that_sqs_moved_is_kept_unless_finalized(operator: Operator) -> None:
     put_moved(operator.client, age=timedelta(hours=25))
 
     totals = operator.redrive()
 
-    assert totals.count == {Done.LEFT: 1}
-    assert totals.due == 1
+    assert totals.count == {Done.KEPT: 1}
+    assert totals.need_results == 1
     assert operator.results == []
-    assert len(operator.letters()) == 1
+    assert len(operator.dead_letters()) == 1
 
 
-def test_an_old_letter_gets_its_outcome_and_is_one_of_those_that_have_it(operator: Operator) -> None:
-    letter = put_moved(operator.client, age=timedelta(hours=25), group="chat-7", ContactId="contact-1")
-    letter.receive_count = 30
+def test_old_dead_letter_is_finalized_once(operator: Operator) -> None:
+    dead_letter = put_moved(operator.client, age=timedelta(hours=25), group="chat-7", ContactId="contact-1")
+    dead_letter.receive_count = 30
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
-    assert totals.count == {Done.SETTLED: 1}
+    assert totals.count == {Done.FINALIZED: 1}
     [result] = operator.results
-    client_token = derive_client_token(QUEUE_ARN, letter.message_id)
+    client_token = derive_client_token(QUEUE_ARN, dead_letter.message_id)
     assert result["Outcome"] == "FAILED"
     assert result["Error"]["Code"] == "DeadlineExceeded"
     assert result["Error"]["MaybeDelivered"]
     assert (result["ClientToken"], result["ContactId"]) == (client_token, "contact-1")
-    assert (result["EventSource"], result["SourceId"]) == ("sqs", letter.message_id)
+    assert (result["EventSource"], result["SourceId"]) == ("sqs", dead_letter.message_id)
     assert (result["AcceptedAt"], result["ReceiveCount"]) == ("2026-01-30T11:00:00.000Z", 31)
-    [copy] = operator.letters()
+    [copy] = operator.dead_letters()
     assert json.loads(copy.body) == request(ClientToken=client_token, ContactId="contact-1")
     assert copy.attributes["Code"] == "DeadlineExceeded"
     assert copy.system["MessageGroupId"] == "chat-7"
     assert operator.client.events[0]["DetailType"] == "Message Failed"
 
-    operator.redrive(settle=True)
+    operator.redrive(finalize=True)
 
     assert len(operator.results) == 1
-    assert operator.reasons == ["it is older than MAX_AGE"]
+    assert operator.reasons == ["older than --max-age"]
 
 
 @pytest.mark.parametrize(
@@ -587,32 +614,30 @@ def test_an_old_letter_gets_its_outcome_and_is_one_of_those_that_have_it(operato
         (json.dumps(request(ExpiresAt="2026-01-31T11:59:00Z")), "Expired", True),
     ],
 )
-def test_what_can_never_be_sent_is_rejected_and_lies_with_the_rejected(
+def test_message_that_can_never_be_sent_is_rejected_and_copied_to_the_rejected_queue(
     operator: Operator, body: str, code: str, maybe_delivered: bool
 ) -> None:
-    letter = put_moved(operator.client, body)
+    dead_letter = put_moved(operator.client, body)
 
-    operator.redrive(settle=True)
+    operator.redrive(finalize=True)
 
     [result] = operator.results
     assert (result["Outcome"], result["Error"]["Code"]) == ("REJECTED", code)
     assert result["Error"]["MaybeDelivered"] is maybe_delivered
-    assert result["ClientToken"] == derive_client_token(QUEUE_ARN, letter.message_id)
-    [copy] = operator.letters(REJECTED)
+    assert result["ClientToken"] == derive_client_token(QUEUE_ARN, dead_letter.message_id)
+    [copy] = operator.dead_letters(REJECTED)
     assert copy.attributes["Code"] == code
-    assert operator.letters() == []
+    assert operator.dead_letters() == []
 
 
 @pytest.mark.parametrize("was_invoked", [False, True])
-def test_an_old_event_gets_its_outcome_and_can_still_be_tried_again(
-    operator: Operator, was_invoked: bool
-) -> None:
-    put = put_failed_invocation if was_invoked else put_undelivered_event
+def test_old_event_is_finalized_and_can_still_be_redriven(operator: Operator, was_invoked: bool) -> None:
+    put = put_failed_invocation if was_invoked else put_dead_event
     put(operator.client, event(START - timedelta(hours=25)), age=timedelta(hours=25))
 
-    operator.redrive(DeadLetterQueue.EVENTS, settle=True)
+    operator.redrive(DeadLetterQueue.EVENTS, finalize=True)
     operator.redrive()
-    assert operator.reasons == ["it is older than MAX_AGE"]
+    assert operator.reasons == ["older than --max-age"]
     operator.redrive(max_age=timedelta(days=2))
 
     [result] = operator.results
@@ -620,221 +645,219 @@ def test_an_old_event_gets_its_outcome_and_can_still_be_tried_again(
     assert result["Error"]["MaybeDelivered"] is was_invoked
     assert (result["EventSource"], result["SourceId"]) == ("eventbridge", EVENT_ID)
     assert result["ReceiveCount"] == (3 if was_invoked else 1)
-    assert operator.letters(EVENTS) == []
-    [message] = operator.put_back
+    assert operator.dead_letters(EVENTS) == []
+    [message] = operator.redriven
     assert origin(message) == ("eventbridge", EVENT_ID, "2026-01-30T11:00:00Z", was_invoked)
     assert json.loads(message.body)["ClientToken"] == result["ClientToken"]
 
 
-def test_a_letter_that_has_its_outcome_gets_no_other(operator: Operator) -> None:
+def test_dead_letter_that_has_its_result_gets_no_other(operator: Operator) -> None:
     put_copy(operator.client, accepted=timedelta(hours=25))
     put_copy(operator.client, body="no JSON", group="chat-2", ClientToken="c-2")
 
-    operator.redrive(settle=True)
+    operator.redrive(finalize=True)
 
-    assert operator.done == [Done.LEFT, Done.LEFT]
+    assert operator.done == [Done.KEPT, Done.KEPT]
     assert operator.results == []
 
 
-def test_an_outcome_that_the_bus_does_not_take_is_kept(operator: Operator) -> None:
+def test_result_that_the_bus_does_not_accept_is_kept(operator: Operator) -> None:
     put_moved(operator.client, age=timedelta(hours=25))
     operator.client.failures["PutEvents"] = [("InternalFailure", 500)] * 3
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
-    assert totals.count == {Done.SETTLED: 1}
-    [kept] = operator.letters(UNPUBLISHED)
+    assert totals.count == {Done.FINALIZED: 1}
+    [kept] = operator.dead_letters(UNPUBLISHED)
     assert json.loads(json.loads(kept.body)["Detail"])["Outcome"] == "FAILED"
 
 
-def test_an_outcome_that_is_safe_nowhere_leaves_the_letter_where_it_is(operator: Operator) -> None:
-    letter = put_moved(operator.client, age=timedelta(hours=25))
+def test_dead_letter_stays_if_its_result_is_neither_published_nor_kept(operator: Operator) -> None:
+    dead_letter = put_moved(operator.client, age=timedelta(hours=25))
     operator.client.failures["PutEvents"] = [("InternalFailure", 500)] * 3
     operator.client.failures["SendMessageBatch"] = [("InternalFailure", 500)] * 3
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
     assert totals.count == {Done.ERROR: 1}
-    assert letter in operator.letters()
+    assert dead_letter in operator.dead_letters()
 
-    operator.redrive(settle=True)
+    operator.redrive(finalize=True)
 
-    assert letter not in operator.letters()
+    assert dead_letter not in operator.dead_letters()
     assert len(operator.results) == 1
-    assert len(operator.letters()) == 1
+    assert len(operator.dead_letters()) == 1
 
 
 @pytest.mark.parametrize(
     ("fields", "error"),
     [({}, "DeadlineExceededError"), ({"ExpiresAt": "2026-01-31T11:59:00Z"}, "ExpiredError")],
 )
-def test_the_task_of_a_letter_that_gets_its_outcome_is_answered(
-    operator: Operator, fields: dict[str, Any], error: str
-) -> None:
+def test_finalizing_completes_the_task(operator: Operator, fields: dict[str, Any], error: str) -> None:
     put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1", **fields)
     published_before: list[int] = []
     operator.client.before = lambda operation, _: (
         published_before.append(len(operator.client.events)) if operation == "SendTaskFailure" else None
     )
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
     [answer] = operator.client.task_failures
     assert (answer["taskToken"], answer["error"]) == ("task-1", error)
     assert answer["cause"] == operator.results[0]["Error"]["Reason"]
     assert published_before == [1]
-    assert totals.count == {Done.SETTLED: 1}
+    assert totals.count == {Done.FINALIZED: 1}
 
 
-def test_a_task_is_not_answered_while_its_letter_is_tried_again_or_left(operator: Operator) -> None:
+def test_task_keeps_waiting_while_its_dead_letter_is_redriven_or_kept(operator: Operator) -> None:
     put_moved(operator.client, TaskToken="task-1")
     put_moved(operator.client, age=timedelta(hours=25), group="chat-2", TaskToken="task-2")
 
-    operator.redrive(settle=True, dry_run=True)
+    operator.redrive(finalize=True, dry_run=True)
     operator.redrive()
 
     assert operator.client.task_failures == []
 
 
 @pytest.mark.parametrize("name", ["TaskDoesNotExist", "TaskTimedOut"])
-def test_a_task_that_no_longer_exists_is_no_error(operator: Operator, name: str) -> None:
+def test_task_that_no_longer_exists_is_no_error(operator: Operator, name: str) -> None:
     put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1")
     operator.client.failures["SendTaskFailure"] = [(name, 400)]
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
-    assert totals.count == {Done.SETTLED: 1}
-    assert operator.reasons == ["DeadlineExceeded: It was not sent in time and is not tried again"]
+    assert totals.count == {Done.FINALIZED: 1}
+    assert operator.reasons == ["DeadlineExceeded: The message was not sent in time and will not be retried"]
 
 
-def test_a_task_that_cannot_be_answered_is_told_of_and_its_letter_has_its_outcome(
+def test_task_that_cannot_be_completed_is_reported_and_its_dead_letter_is_finalized(
     operator: Operator,
 ) -> None:
-    letter = put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1")
+    dead_letter = put_moved(operator.client, age=timedelta(hours=25), TaskToken="task-1")
     operator.client.failures["SendTaskFailure"] = [("AccessDeniedException", 400)]
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
-    assert totals.count == {Done.SETTLED: 1}
+    assert totals.count == {Done.FINALIZED: 1}
     assert operator.reasons[0].endswith(
-        "the task that waits for it is not answered: SendTaskFailure failed: AccessDeniedException (400)"
+        "its task is still waiting: SendTaskFailure failed: AccessDeniedException (400)"
     )
-    assert letter not in operator.letters()
+    assert dead_letter not in operator.dead_letters()
     assert len(operator.results) == 1
 
 
-# What is discarded
+# Delete
 
 
-def test_only_what_has_its_outcome_is_discarded(operator: Operator) -> None:
+def test_only_dead_letters_with_a_result_are_deleted(operator: Operator) -> None:
     put_copy(operator.client, accepted=timedelta(hours=25), ClientToken="old")
     moved = put_moved(operator.client, age=timedelta(hours=25), group="chat-2")
     unreadable = put_moved(operator.client, "no JSON", group="chat-3")
 
-    totals = operator.redrive(discard=True)
+    totals = operator.redrive(delete=True)
 
-    assert totals.count == {Done.DISCARDED: 1, Done.LEFT: 2}
-    assert totals.due == 2
-    assert operator.letters() == [moved, unreadable]
+    assert totals.count == {Done.DELETED: 1, Done.KEPT: 2}
+    assert totals.need_results == 2
+    assert operator.dead_letters() == [moved, unreadable]
     assert operator.results == []
-    assert operator.put_back == []
+    assert operator.redriven == []
 
 
-def test_a_dry_run_discards_nothing_and_shows_what_it_would(operator: Operator) -> None:
-    letter = put_copy(operator.client, accepted=timedelta(hours=25))
+def test_dry_run_deletes_nothing_and_shows_what_it_would_delete(operator: Operator) -> None:
+    dead_letter = put_copy(operator.client, accepted=timedelta(hours=25))
 
-    totals = operator.redrive(discard=True, dry_run=True)
+    totals = operator.redrive(delete=True, dry_run=True)
 
-    assert totals.count == {Done.DISCARDED: 1}
-    assert operator.letters() == [letter]
+    assert totals.count == {Done.DELETED: 1}
+    assert operator.dead_letters() == [dead_letter]
 
 
-def test_what_sqs_moves_while_letters_are_discarded_is_not_lost(operator: Operator) -> None:
+def test_message_that_sqs_moves_during_a_deletion_is_not_lost(operator: Operator) -> None:
     put_copy(operator.client, accepted=timedelta(hours=25))
     moved: list[StoredMessage] = []
 
-    def move_one_more(operation: str, _parameters: Mapping[str, Any]) -> None:
+    def move_another(operation: str, _parameters: Mapping[str, Any]) -> None:
         if operation == "DeleteMessage" and not moved:
             moved.append(put_moved(operator.client, age=timedelta(hours=25), ClientToken="late"))
 
-    operator.client.before = move_one_more
+    operator.client.before = move_another
 
-    operator.redrive(max_age=timedelta(), discard=True)
+    operator.redrive(max_age=timedelta(), delete=True)
 
-    assert operator.letters() == moved
+    assert operator.dead_letters() == moved
 
 
-def test_a_letter_is_discarded_only_after_it_was_settled_in_an_earlier_run(operator: Operator) -> None:
+def test_dead_letter_is_deleted_only_if_an_earlier_run_finalized_it(operator: Operator) -> None:
     put_moved(operator.client, age=timedelta(hours=25))
 
-    operator.redrive(settle=True, discard=True)
+    operator.redrive(finalize=True, delete=True)
 
-    assert operator.done == [Done.SETTLED]
-    assert len(operator.letters()) == 1
+    assert operator.done == [Done.FINALIZED]
+    assert len(operator.dead_letters()) == 1
 
-    operator.redrive(settle=True, discard=True)
+    operator.redrive(finalize=True, delete=True)
 
-    assert operator.done == [Done.DISCARDED]
-    assert operator.letters() == []
+    assert operator.done == [Done.DELETED]
+    assert operator.dead_letters() == []
     assert len(operator.results) == 1
 
 
-def test_rejected_letters_are_discarded_by_age_without_a_code(operator: Operator) -> None:
+def test_rejected_messages_are_deleted_by_age_without_a_code(operator: Operator) -> None:
     put_copy(operator.client, queue_url=REJECTED, accepted=timedelta(hours=25))
     young = put_copy(operator.client, queue_url=REJECTED, ClientToken="young")
 
-    totals = operator.redrive(DeadLetterQueue.REJECTED, discard=True)
+    totals = operator.redrive(DeadLetterQueue.REJECTED, delete=True)
 
-    assert totals.count == {Done.DISCARDED: 1, Done.LEFT: 1}
-    assert operator.letters(REJECTED) == [young]
+    assert totals.count == {Done.DELETED: 1, Done.KEPT: 1}
+    assert operator.dead_letters(REJECTED) == [young]
 
 
 @pytest.mark.parametrize("queue", list(DeadLetterQueue))
-def test_what_cannot_be_read_is_not_discarded(operator: Operator, queue: DeadLetterQueue) -> None:
+def test_unreadable_dead_letter_is_not_deleted(operator: Operator, queue: DeadLetterQueue) -> None:
     group = {"MessageGroupId": "chat-1"} if URLS[queue].endswith(".fifo") else {}
     unreadable = operator.client.put(
         URLS[queue], "[", attributes={"Code": "Throttled"}, age=timedelta(days=3), **group
     )
 
-    operator.redrive(queue, max_age=timedelta(), discard=True)
+    operator.redrive(queue, max_age=timedelta(), delete=True)
 
-    assert isinstance(operator.handled[0].letter, UnreadableDeadLetter)
-    assert operator.letters(URLS[queue]) == [unreadable]
+    assert isinstance(operator.handled[0].dead_letter, UnreadableDeadLetter)
+    assert operator.dead_letters(URLS[queue]) == [unreadable]
 
 
 @pytest.mark.parametrize("was_invoked", [False, True])
-def test_no_dead_event_is_discarded(operator: Operator, was_invoked: bool) -> None:
-    put = put_failed_invocation if was_invoked else put_undelivered_event
-    letter = put(operator.client, event(START), age=timedelta(hours=25))
+def test_no_dead_event_is_deleted(operator: Operator, was_invoked: bool) -> None:
+    put = put_failed_invocation if was_invoked else put_dead_event
+    dead_letter = put(operator.client, event(START), age=timedelta(hours=25))
 
-    totals = operator.redrive(DeadLetterQueue.EVENTS, max_age=timedelta(), discard=True)
+    totals = operator.redrive(DeadLetterQueue.EVENTS, max_age=timedelta(), delete=True)
 
-    assert totals.count == {Done.LEFT: 1}
-    assert operator.letters(EVENTS) == [letter]
+    assert totals.count == {Done.KEPT: 1}
+    assert operator.dead_letters(EVENTS) == [dead_letter]
 
 
-def test_a_letter_that_cannot_be_discarded_is_told_and_stays(operator: Operator) -> None:
-    letter = put_copy(operator.client, accepted=timedelta(hours=25))
+def test_failed_deletion_is_an_error_and_the_dead_letter_stays(operator: Operator) -> None:
+    dead_letter = put_copy(operator.client, accepted=timedelta(hours=25))
     operator.client.failures["DeleteMessage"] = [("AccessDenied", 403)]
 
-    totals = operator.redrive(discard=True)
+    totals = operator.redrive(delete=True)
 
     assert totals.count == {Done.ERROR: 1}
-    assert operator.letters() == [letter]
+    assert operator.dead_letters() == [dead_letter]
 
 
-def test_letters_behind_ten_that_are_settled_are_seen(operator: Operator) -> None:
+def test_dead_letters_behind_ten_finalized_ones_are_seen(operator: Operator) -> None:
     for number in range(12):
         put_moved(operator.client, age=timedelta(hours=25), ClientToken=f"old-{number}")
     put_copy(operator.client, ClientToken="young")
 
-    totals = operator.redrive(settle=True)
+    totals = operator.redrive(finalize=True)
 
-    assert totals.count == {Done.SETTLED: 12, Done.REDRIVEN: 1}
-    assert len(operator.letters()) == 12
+    assert totals.count == {Done.FINALIZED: 12, Done.REDRIVEN: 1}
+    assert len(operator.dead_letters()) == 12
 
 
-def test_letters_behind_some_that_stay_are_seen(operator: Operator) -> None:
+def test_dead_letters_behind_some_that_stay_are_seen(operator: Operator) -> None:
     for number in range(35):
         put_copy(
             operator.client, code="Other" if number % 4 == 0 else "Throttled", ClientToken=f"c-{number:02d}"
@@ -842,34 +865,34 @@ def test_letters_behind_some_that_stay_are_seen(operator: Operator) -> None:
 
     totals = operator.redrive(codes={"Throttled"})
 
-    assert totals.count == {Done.LEFT: 9, Done.REDRIVEN: 26}
-    assert len(operator.letters()) == 9
+    assert totals.count == {Done.KEPT: 9, Done.REDRIVEN: 26}
+    assert len(operator.dead_letters()) == 9
 
 
-def test_letters_behind_ten_that_stay_are_not_seen(operator: Operator) -> None:
+def test_dead_letters_behind_ten_that_stay_are_not_seen(operator: Operator) -> None:
     for number in range(12):
         put_copy(operator.client, ClientToken=f"c-{number}")
 
     totals = operator.redrive(codes={"Other"})
 
-    assert totals.count == {Done.LEFT: 10}
-    assert len(operator.letters()) == 12
+    assert totals.count == {Done.KEPT: 10}
+    assert len(operator.dead_letters()) == 12
 
 
-@pytest.mark.parametrize("settle", [False, True])
-def test_a_letter_under_the_client_token_of_another_group_changes_nothing_for_that_group(
-    operator: Operator, settle: bool
+@pytest.mark.parametrize("finalize", [False, True])
+def test_dead_letter_with_the_client_token_of_another_group_does_not_affect_that_group(
+    operator: Operator, finalize: bool
 ) -> None:
-    expired: dict[str, Any] = {"ExpiresAt": "2026-01-01T00:00:00Z"} if settle else {}
+    expired: dict[str, Any] = {"ExpiresAt": "2026-01-01T00:00:00Z"} if finalize else {}
     put_moved(operator.client, group="other", ClientToken="order-1", **expired)
     put_copy(operator.client, group="mine", ClientToken="order-1", Content="first")
     put_copy(operator.client, group="mine", ClientToken="order-2", Content="second")
 
-    operator.redrive(settle=settle)
+    operator.redrive(finalize=finalize)
 
     contents = [
         json.loads(message.body)["Content"]
-        for message in operator.put_back
+        for message in operator.redriven
         if message.system["MessageGroupId"] == "mine"
     ]
     assert contents == ["first", "second"]

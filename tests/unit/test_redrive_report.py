@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""What redrive and republish print."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from rich.cells import cell_len
 
 from message_sender.request import parse_request
 from message_sender.result import Origin
-from ops import __main__ as program
 from ops.dead_letters import DeadLetter, UnreadableDeadLetter
 from ops.redrive import Done, Handled, Totals
 from ops.report import Report
-from ops.republish import KeptResult, Republished
+from ops.republish import KeptResult
 from tests.support.fakes import START
 
 
 def printed(handled: Handled) -> str:
     stream = io.StringIO()
-    Report(stream).letter(handled)
+    Report(stream).dead_letter(handled)
     _, _heading, line = stream.getvalue().split("\n", 2)
     return line
 
 
-def letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> DeadLetter:
+def dead_letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> DeadLetter:
     return DeadLetter(
         message_id="m-1",
         code="Throttled",
@@ -44,38 +42,38 @@ def letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> DeadL
     )
 
 
-def test_a_letter_is_a_line_of_ids() -> None:
-    handled = Handled(letter=letter(), done=Done.LEFT, reason="too old", age=timedelta(minutes=90))
+def test_dead_letter_is_a_line_of_ids() -> None:
+    handled = Handled(dead_letter=dead_letter(), done=Done.KEPT, reason="too old", age=timedelta(minutes=90))
 
     assert printed(handled).split() == [
-        "leave", "90m", "Throttled", "no", "s-1", "c-1", "chat-1", "too", "old",
+        "keep", "90m", "Throttled", "no", "s-1", "c-1", "chat-1", "too", "old",
     ]  # fmt: skip
     assert "secret text" not in repr(handled)
 
 
-def test_a_letter_that_cannot_be_read_is_known_by_its_message_id() -> None:
-    unreadable = UnreadableDeadLetter(message_id="m-7", reason="it is no event")
+def test_unreadable_dead_letter_is_shown_with_its_message_id() -> None:
+    unreadable = UnreadableDeadLetter(message_id="m-7", reason="not an event")
 
-    line = printed(Handled(letter=unreadable, done=Done.LEFT, reason=unreadable.reason, age=None))
+    line = printed(Handled(dead_letter=unreadable, done=Done.KEPT, reason=unreadable.reason, age=None))
 
-    assert line.split()[:5] == ["leave", "-", "-", "-", "m-7"]
+    assert line.split()[:5] == ["keep", "-", "-", "-", "m-7"]
 
 
 @pytest.mark.parametrize(("maybe_delivered", "shown"), [(True, "maybe"), (False, "no")])
-def test_a_letter_tells_whether_it_may_have_been_delivered(maybe_delivered: bool, shown: str) -> None:
+def test_dead_letter_shows_whether_it_may_have_been_delivered(maybe_delivered: bool, shown: str) -> None:
     handled = Handled(
-        letter=letter(maybe_delivered=maybe_delivered), done=Done.LEFT, reason="", age=timedelta(0)
+        dead_letter=dead_letter(maybe_delivered=maybe_delivered), done=Done.KEPT, reason="", age=timedelta(0)
     )
 
     assert printed(handled).split()[3] == shown
 
 
-def test_the_columns_are_named_once() -> None:
+def test_columns_are_named_once() -> None:
     stream = io.StringIO()
     report = Report(stream)
 
     for _ in range(2):
-        report.letter(Handled(letter=letter(), done=Done.LEFT, reason="", age=timedelta(0)))
+        report.dead_letter(Handled(dead_letter=dead_letter(), done=Done.KEPT, reason="", age=timedelta(0)))
 
     assert stream.getvalue().count("client token") == 1
 
@@ -90,8 +88,8 @@ def test_the_columns_are_named_once() -> None:
         (timedelta(hours=49), "2d"),
     ],
 )
-def test_an_age_is_shown_in_its_largest_unit(age: timedelta, shown: str) -> None:
-    assert printed(Handled(letter=letter(), done=Done.LEFT, reason="", age=age)).split()[1] == shown
+def test_age_is_shown_in_its_largest_unit(age: timedelta, shown: str) -> None:
+    assert printed(Handled(dead_letter=dead_letter(), done=Done.KEPT, reason="", age=age)).split()[1] == shown
 
 
 HOSTILE = "\x1b[2J\x9b\u202e\u2028\r\n"
@@ -99,27 +97,27 @@ SHOWN = r"\x1b[2J\x9b\u202e\u2028\r\n"
 
 
 @pytest.mark.parametrize("field", ["code", "client_token", "message_group"])
-def test_what_a_producer_wrote_does_not_reach_the_terminal_as_a_command(field: str) -> None:
+def test_text_of_a_producer_is_escaped(field: str) -> None:
     changed: dict[str, Any] = {field: HOSTILE}
-    forged = letter(**changed) if field == "client_token" else replace(letter(), **changed)
+    forged = dead_letter(**changed) if field == "client_token" else replace(dead_letter(), **changed)
 
-    line = printed(Handled(letter=forged, done=Done.LEFT, reason=f"a reason {HOSTILE}", age=None))
+    line = printed(Handled(dead_letter=forged, done=Done.KEPT, reason=f"a reason {HOSTILE}", age=None))
 
     assert line.splitlines() == [line.removesuffix("\n")]
     assert line.endswith(f"  a reason {SHOWN}\n")
     assert r" \x1b[2J\x9b\u202e" in line
 
 
-def test_the_source_id_of_a_letter_and_the_id_of_an_unreadable_one_are_escaped() -> None:
-    forged = letter()
+def test_source_id_of_a_dead_letter_and_id_of_an_unreadable_one_are_escaped() -> None:
+    forged = dead_letter()
     forged = replace(forged, origin=replace(forged.origin, source_id=HOSTILE))
     unreadable = UnreadableDeadLetter(message_id=HOSTILE, reason="")
 
     for each in (forged, unreadable):
-        assert SHOWN in printed(Handled(letter=each, done=Done.LEFT, reason="", age=None))
+        assert SHOWN in printed(Handled(dead_letter=each, done=Done.KEPT, reason="", age=None))
 
 
-def test_the_ids_of_a_result_are_escaped() -> None:
+def test_ids_of_a_result_are_escaped() -> None:
     stream = io.StringIO()
     result = KeptResult(
         entry={"DetailType": "Message Sent"}, message={}, client_token=HOSTILE, source_id=HOSTILE
@@ -130,23 +128,13 @@ def test_the_ids_of_a_result_are_escaped() -> None:
     assert stream.getvalue().splitlines()[-1].count(SHOWN) == 2
 
 
-def test_what_a_service_answers_does_not_reach_the_terminal_as_a_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse() -> None:
-        raise ClientError({"Error": {"Code": "Denied", "Message": HOSTILE}}, "DescribeStacks")
-
-    monkeypatch.setattr(program, "open_session", refuse)
-
-    assert program.main(["redrive"]) == 2
-    assert capsys.readouterr().err == f"DescribeStacks: {SHOWN}\n"
-
-
-def test_columns_stay_in_line_whatever_the_width_of_a_character() -> None:
+def test_columns_are_aligned_whatever_the_width_of_a_character() -> None:
     tokens = ["c-1", "日本語" * 20, "👩\u200d👩\u200d👧 chat", "\x1b" * 20]
 
     lines = [
-        printed(Handled(letter=letter(client_token=token), done=Done.LEFT, reason="why", age=None)).rstrip()
+        printed(
+            Handled(dead_letter=dead_letter(client_token=token), done=Done.KEPT, reason="why", age=None)
+        ).rstrip()
         for token in tokens
     ]
 
@@ -154,42 +142,123 @@ def test_columns_stay_in_line_whatever_the_width_of_a_character() -> None:
     assert "…" in lines[1]
 
 
+class NarrowTerminal(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> NarrowTerminal:
+    for name, value in {"COLUMNS": "80", "LINES": "25", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    return NarrowTerminal()
+
+
+def test_narrow_terminal_shows_each_id_on_a_line(terminal: NarrowTerminal) -> None:
+    report = Report(terminal)
+
+    for group, reason in (("chat-1", ""), ("x" * 100, "one two three " * 10)):
+        shown = replace(dead_letter(maybe_delivered=True), message_group=group)
+        report.dead_letter(
+            Handled(dead_letter=shown, done=Done.REDRIVEN, reason=reason, age=timedelta(minutes=90))
+        )
+
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert lines[:6] == [
+        "",
+        "          age   code                  delivered",
+        "redrive   90m   Throttled             maybe",
+        "          source id     s-1",
+        "          client token  c-1",
+        "          group         chat-1",
+    ]
+    assert max(map(len, lines)) <= 80
+    assert "".join(lines).count("x") == 100
+
+
+@pytest.mark.parametrize("error", [None, "EventBridge did not accept it"])
+def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
+    terminal: NarrowTerminal, error: str | None
+) -> None:
+    result = KeptResult(
+        entry={"DetailType": "Message Sent"}, message={}, client_token="c-1", source_id=HOSTILE
+    )
+
+    Report(terminal).result(result, error)
+
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert lines[2:5] == [
+        f"{'error' if error else 'publish':<8}  Message Sent",
+        f"          source id     {SHOWN}",
+        "          client token  c-1",
+    ]
+    assert lines[5:] == ([f"          reason        {error}"] if error else [])
+
+
 @pytest.mark.parametrize(
     ("totals", "waiting", "said"),
     [
-        (Totals(count=Counter({Done.REDRIVEN: 2, Done.LEFT: 1}), is_complete=True), 3, "2 would be put back"),
-        (Totals(count=Counter({Done.DISCARDED: 3}), is_complete=True), 3, "3 would be discarded"),
-        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 1, "1 error\n"),
-        (Totals(is_complete=True), 0, "\nNo letters\n"),
-        (Totals(dead_tokens=2, is_complete=True), 0, "2 put back with a connection token of more than a day"),
-        (Totals(due=4, is_complete=True), 0, "4 left without an outcome: SETTLE=yes"),
-        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 0, "can be repeated"),
-        (Totals(count=Counter({Done.LEFT: 10})), 90, "for lack of time: 10 of about 90"),
-        (Totals(count=Counter({Done.LEFT: 10}), is_complete=True), 12, "10 of about 12 letters"),
+        (
+            Totals(count=Counter({Done.REDRIVEN: 2, Done.KEPT: 1}), is_complete=True),
+            3,
+            "\n2 to redrive, 1 to keep\n",
+        ),
+        (
+            Totals(count=Counter({Done.FINALIZED: 2, Done.REDRIVEN: 1}), is_complete=True),
+            3,
+            "1 to redrive, 2 to finalize",
+        ),
+        (Totals(count=Counter({Done.DELETED: 3}), is_complete=True), 3, "3 to delete"),
+        (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 1, "1 failed\n"),
+        (Totals(is_complete=True), 0, "\nThe queue is empty.\n"),
+        (Totals(expired_tokens=2, is_complete=True), 0, "2 with an expired connection token"),
+        (Totals(need_results=4, is_complete=True), 0, "4 kept without a result: --finalize publishes it"),
+        (
+            Totals(count=Counter({Done.ERROR: 1}), is_complete=True),
+            0,
+            "Nothing is lost. Run the command again to handle the rest.",
+        ),
+        (
+            Totals(count=Counter({Done.KEPT: 10})),
+            90,
+            "Nothing is lost. Run the command again to handle the rest.",
+        ),
+        (Totals(count=Counter({Done.KEPT: 10}), is_complete=True), 12, "Handled: 10 of about 12.\nSQS hides"),
     ],
 )
-def test_the_totals_say_what_is_left_to_do(totals: Totals, waiting: int, said: str) -> None:
+def test_totals_say_what_remains_to_do(totals: Totals, waiting: int, said: str) -> None:
     stream = io.StringIO()
 
-    Report(stream).redriven(totals, dry_run=True, waiting=waiting)
+    Report(stream).totals(totals, dry_run=True, waiting=waiting)
 
     assert said in stream.getvalue()
 
 
-def test_the_totals_of_results_say_what_is_left_to_do() -> None:
+def test_totals_of_a_run_that_changed_something_are_in_the_past_tense() -> None:
+    stream = io.StringIO()
+    counts = Counter({Done.REDRIVEN: 4, Done.FINALIZED: 3, Done.DELETED: 2, Done.KEPT: 1, Done.ERROR: 1})
+
+    Report(stream).totals(Totals(count=counts, is_complete=True), dry_run=False, waiting=11)
+
+    assert stream.getvalue().splitlines()[1] == "4 redriven, 3 finalized, 2 deleted, 1 kept, 1 failed"
+
+
+def test_totals_of_results_say_what_remains_to_do() -> None:
     stream = io.StringIO()
 
-    Report(stream).republished(Republished(published=3, errors=1), dry_run=False)
+    Report(stream).totals(Totals(count=Counter({Done.PUBLISHED: 3, Done.ERROR: 1})), dry_run=False)
 
     assert stream.getvalue().split("\n")[1:3] == [
-        "3 published, 1 error",
-        "Not all results were looked at. Repeat this",
+        "3 published, 1 failed",
+        "Nothing is lost. Run the command again to handle the rest.",
     ]
 
 
-def test_no_results_are_said_to_be_none() -> None:
+def test_empty_queue_of_results_is_reported() -> None:
     stream = io.StringIO()
 
-    Report(stream).republished(Republished(is_complete=True), dry_run=True)
+    Report(stream).totals(Totals(is_complete=True), dry_run=True)
 
-    assert stream.getvalue() == "\nNo results\n"
+    assert stream.getvalue() == "\nThe queue is empty.\n"

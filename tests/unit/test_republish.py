@@ -1,4 +1,4 @@
-"""A run through the queue of results that EventBridge did not take."""
+"""A run through the queue of results that EventBridge did not accept."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from message_sender.request import Correlation
 from message_sender.result import Failed, MessageResult, Origin, Rejected, Sent
 from ops.aws import BotoApi
 from ops.queue_reader import QueueReader
+from ops.redrive import Done
 from ops.report import Report
 from ops.republish import RepublishRun
 from tests.support.dead_letters import UNPUBLISHED
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from message_sender.result import Outcome
-    from ops.republish import KeptResult, Republished
+    from ops.redrive import Totals
+    from ops.republish import KeptResult
 
 Change: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], object]
 
@@ -38,10 +40,10 @@ BUS_ARN = "arn:aws:events:eu-central-1:000000000000:event-bus/the-bus"
 
 @dataclass
 class Operator:
-    """Publishes what a function could not publish."""
+    """Publishes the results that a function could not publish."""
 
     clock: FakeClock = field(default_factory=FakeClock)
-    told: list[tuple[str | None, str | None]] = field(default_factory=list)
+    reported: list[tuple[str | None, str | None]] = field(default_factory=list)
     report: Report = field(default_factory=lambda: Report(io.StringIO()))
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Operator:
         outcome: Outcome | None = None,
         event_bus_name: str = "the-bus",
     ) -> None:
-        """Have the function keep results, as it does while the bus is down."""
+        """Keep results as the function does while the bus is down."""
         api = BotoApi(self.client)
         queues = Queues(
             sqs=api,
@@ -84,13 +86,13 @@ class Operator:
         self.client.failures.clear()
         self.client.calls.clear()
 
-    def republish(self, *, dry_run: bool = False) -> Republished:
+    def republish(self, *, dry_run: bool = False) -> Totals:
         api = BotoApi(self.client)
-        self.told = []
+        self.reported = []
 
-        def tell(result: KeptResult | None, problem: str | None) -> None:
-            self.report.result(result, problem)
-            self.told.append((result.client_token if result else None, problem))
+        def on_result(result: KeptResult | None, error: str | None) -> None:
+            self.report.result(result, error)
+            self.reported.append((result.client_token if result else None, error))
 
         return RepublishRun(
             reader=QueueReader(api, UNPUBLISHED, clock=self.clock, random=lambda: 0.0),
@@ -100,11 +102,11 @@ class Operator:
             dry_run=dry_run,
             clock=self.clock,
             random=lambda: 0.0,
-            tell=tell,
+            on_result=on_result,
         ).run()
 
     def keep_changed(self, change: Change) -> None:
-        """Keep what only looks like a result: its entry or its detail was changed."""
+        """Keep a message that only looks like a result: its entry or its detail was changed."""
         self.keep(1)
         [message] = self.client.queues[UNPUBLISHED]
         entry = json.loads(message.body)
@@ -125,12 +127,12 @@ def operator() -> Operator:
     return Operator()
 
 
-def test_every_result_is_published_as_it_would_have_been(operator: Operator) -> None:
+def test_every_result_is_published_unchanged(operator: Operator) -> None:
     operator.keep(25)
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors, totals.is_complete) == (25, 0, True)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], totals.is_complete) == (25, 0, True)
     assert operator.kept == 0
     assert operator.client.calls.count("PutEvents") == 3
     assert {json.loads(entry["Detail"])["ClientToken"] for entry in operator.client.events} == {
@@ -141,17 +143,17 @@ def test_every_result_is_published_as_it_would_have_been(operator: Operator) -> 
     } == {("the-bus", "connect-message-sender", "Message Rejected")}
 
 
-def test_a_dry_run_publishes_nothing(operator: Operator) -> None:
+def test_dry_run_publishes_nothing(operator: Operator) -> None:
     operator.keep(12)
 
     totals = operator.republish(dry_run=True)
 
-    assert totals.published == 12
+    assert totals.count[Done.PUBLISHED] == 12
     assert operator.kept == 12
     assert operator.client.events == []
 
 
-def test_what_is_refused_once_is_offered_again(operator: Operator) -> None:
+def test_refused_result_is_retried(operator: Operator) -> None:
     operator.keep(3)
     operator.client.refused_events = [{1}]
 
@@ -165,18 +167,18 @@ def test_what_is_refused_once_is_offered_again(operator: Operator) -> None:
     assert operator.kept == 0
 
 
-def test_only_what_eventbridge_took_is_deleted(operator: Operator) -> None:
+def test_only_results_that_eventbridge_accepted_are_deleted(operator: Operator) -> None:
     operator.keep(3)
     operator.client.refused_events = [{1}, {0}, {0}]
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors) == (2, 1)
-    assert operator.told[1] == ("c-1", "EventBridge does not take it")
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR]) == (2, 1)
+    assert operator.reported[1] == ("c-1", "EventBridge did not accept it")
     assert operator.kept == 1
 
 
-def test_a_run_ends_when_eventbridge_takes_nothing(operator: Operator) -> None:
+def test_run_ends_when_eventbridge_accepts_nothing(operator: Operator) -> None:
     operator.keep(30)
     operator.client.failures["PutEvents"] = [("InternalFailure", 500)] * 100
 
@@ -218,14 +220,14 @@ def entry_with(**fields: object) -> str:
         entry_with(Detail="[" * 100_000),
     ],
 )
-def test_what_is_no_result_stays_and_stops_no_other(operator: Operator, body: str) -> None:
+def test_message_that_is_not_a_result_stays_and_stops_no_other(operator: Operator, body: str) -> None:
     operator.client.put(UNPUBLISHED, body)
     operator.keep(1)
 
     totals = operator.republish()
 
-    assert operator.told == [(None, "it is not a result"), ("c-0", None)]
-    assert (totals.published, totals.errors, operator.kept) == (1, 1, 1)
+    assert operator.reported == [(None, "not a result"), ("c-0", None)]
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], operator.kept) == (1, 1, 1)
 
 
 def in_entry(**fields: object) -> Change:
@@ -269,15 +271,15 @@ SENT_DETAIL = {"Id": "i-1", "AbsoluteTime": None, "ProcessingStatus": None}
         lambda entry, _: entry.pop("Source"),
     ],
 )
-def test_what_only_looks_like_a_result_of_this_stack_is_not_published(
+def test_message_that_only_looks_like_a_result_of_this_stack_is_not_published(
     operator: Operator, change: Change
 ) -> None:
     operator.keep_changed(change)
 
     totals = operator.republish()
 
-    assert operator.told == [(None, "it is not a result")]
-    assert (totals.published, totals.errors, operator.kept) == (0, 1, 1)
+    assert operator.reported == [(None, "not a result")]
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], operator.kept) == (0, 1, 1)
     assert operator.client.events == []
 
 
@@ -287,7 +289,7 @@ FAILED = Failed(ThrottledError("Too many requests", http_status=429))
 
 @pytest.mark.parametrize("event_bus_name", ["the-bus", BUS_ARN])
 @pytest.mark.parametrize(("outcome", "detail_type"), [(SENT, "Message Sent"), (FAILED, "Message Failed")])
-def test_each_outcome_is_published_on_the_stacks_bus_in_whichever_form_it_is_named(
+def test_each_outcome_is_published_whichever_form_names_the_bus(
     operator: Operator, outcome: Outcome, detail_type: str, event_bus_name: str
 ) -> None:
     operator.keep(1, outcome=outcome, event_bus_name=event_bus_name)
@@ -312,18 +314,18 @@ def test_consumers_read_the_fields_that_were_checked(operator: Operator) -> None
     assert json.loads(entry["Detail"])["Outcome"] == "REJECTED"
 
 
-def test_the_content_of_what_is_not_a_result_is_not_shown(operator: Operator) -> None:
+def test_content_of_a_message_that_is_not_a_result_is_not_shown(operator: Operator) -> None:
     operator.client.put(UNPUBLISHED, entry_with(Detail=json.dumps({"ClientToken": TEXT, "SourceId": TEXT})))
     stream = io.StringIO()
     operator.report = Report(stream)
 
     operator.republish()
 
-    assert "it is not a result" in stream.getvalue()
+    assert "not a result" in stream.getvalue()
     assert TEXT not in stream.getvalue()
 
 
-def test_a_call_is_not_larger_than_eventbridge_takes(operator: Operator) -> None:
+def test_no_call_is_larger_than_eventbridge_accepts(operator: Operator) -> None:
     operator.keep(10, metadata={"filler": "ü" * 5_000})
     sizes: list[int] = []
 
@@ -335,12 +337,12 @@ def test_a_call_is_not_larger_than_eventbridge_takes(operator: Operator) -> None
 
     totals = operator.republish()
 
-    assert totals.published == 10
+    assert totals.count[Done.PUBLISHED] == 10
     assert len(sizes) == 2
     assert all(size <= 262_144 for size in sizes)
 
 
-def test_a_result_that_the_function_cannot_have_written_for_its_size_is_not_published(
+def test_result_too_large_for_the_function_to_have_written_is_not_published(
     operator: Operator,
 ) -> None:
     operator.keep(1, metadata={"filler": "x" * 140_000})
@@ -348,16 +350,16 @@ def test_a_result_that_the_function_cannot_have_written_for_its_size_is_not_publ
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors) == (1, 1)
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR]) == (1, 1)
 
 
-def test_a_result_that_is_published_and_cannot_be_deleted_is_told(operator: Operator) -> None:
+def test_result_that_is_published_and_cannot_be_deleted_is_reported(operator: Operator) -> None:
     operator.keep(1)
     operator.client.failures["DeleteMessage"] = [("AccessDenied", 403)]
 
     totals = operator.republish()
 
-    assert (totals.published, totals.errors, operator.kept) == (0, 1, 1)
-    assert operator.told == [
-        ("c-0", "it is published, and still here: DeleteMessage failed: AccessDenied (403)")
+    assert (totals.count[Done.PUBLISHED], totals.count[Done.ERROR], operator.kept) == (0, 1, 1)
+    assert operator.reported == [
+        ("c-0", "published, but still in the queue: DeleteMessage failed: AccessDenied (403)")
     ]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.smoke import __main__ as program
 from ops.smoke.chat import ChatError, open_chat
 from ops.smoke.observations import Observation
 from ops.smoke.report import Report
@@ -64,17 +63,3 @@ def test_the_words_of_a_refusal_are_escaped() -> None:
         pass
 
     assert str(raised.value) == f"StartChatContact: 400 {SHOWN}: {SHOWN}"
-
-
-def test_what_a_service_says_is_escaped(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse() -> None:
-        raise ClientError({"Error": {"Code": "Denied", "Message": HOSTILE}}, "DescribeStacks")
-
-    monkeypatch.setenv("CONNECTION_TOKEN", "token")
-    monkeypatch.delenv("CONNECT_INSTANCE", raising=False)
-    monkeypatch.setattr(program, "open_session", refuse)
-
-    assert program.main() == 2
-    assert capsys.readouterr().err == f"DescribeStacks: {SHOWN}\n"

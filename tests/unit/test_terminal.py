@@ -1,4 +1,4 @@
-"""What all programs of the sandbox print alike."""
+"""What the programs print to a terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.text import Text
 
-from ops.stack.terminal import Terminal, transcript_table
+from ops.stack.terminal import Terminal
 from sandbox.command_line import explanation
+from sandbox.display import transcript_table
 from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
 from sandbox.processes import ProcessError
@@ -28,7 +29,7 @@ def item(content_type: str, content: str | None) -> TranscriptItem:
     )
 
 
-def test_a_transcript_shows_lines_and_ordinary_text_and_escapes_the_rest() -> None:
+def test_transcript_keeps_lines_and_ordinary_text_and_escapes_the_rest() -> None:
     stream = io.StringIO()
 
     Terminal(stream).print(
@@ -44,7 +45,7 @@ def test_a_transcript_shows_lines_and_ordinary_text_and_escapes_the_rest() -> No
     ]
 
 
-def test_a_transcript_has_messages_and_events_under_short_names() -> None:
+def test_transcript_shows_messages_and_events_under_short_names() -> None:
     stream = io.StringIO()
 
     Terminal(stream).print(
@@ -67,7 +68,7 @@ SHOWN = r"\x1b[2J\x9b\u202e\u2028\r\n"
 
 
 @pytest.mark.parametrize("is_sent", [True, False])
-def test_the_line_of_a_result_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
+def test_result_line_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
     stream = io.StringIO()
     result = ResultEvent(
         detail_type="Message Sent",
@@ -90,7 +91,7 @@ def test_the_line_of_a_result_escapes_its_ids_and_its_reason(is_sent: bool) -> N
     assert line.endswith(f"message id{SHOWN}" if is_sent else f"code{SHOWN}: reason{SHOWN}")
 
 
-def test_a_reason_not_to_run_keeps_its_lines_and_escapes_the_rest() -> None:
+def test_explanation_of_an_error_keeps_its_lines_and_escapes_the_rest() -> None:
     error = ProcessError("node ended with status 1.\nThe end of log:\n\x1b[2J\u202e")
 
     assert explanation(error, command="make demo") == (
@@ -98,7 +99,7 @@ def test_a_reason_not_to_run_keeps_its_lines_and_escapes_the_rest() -> None:
     )
 
 
-def test_a_text_to_paste_is_never_broken() -> None:
+def test_text_to_paste_is_never_wrapped() -> None:
     stream = io.StringIO()
 
     Terminal(stream).print_to_paste(f"export A={'x' * 500}")
@@ -106,7 +107,7 @@ def test_a_text_to_paste_is_never_broken() -> None:
     assert stream.getvalue() == f"export A={'x' * 500}\n"
 
 
-def test_a_line_stays_one_line() -> None:
+def test_long_line_is_truncated() -> None:
     stream = io.StringIO()
 
     Terminal(stream).print_line(Text("x " * 500))

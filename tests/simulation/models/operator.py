@@ -1,4 +1,4 @@
-"""Operators: `operations` over the models, in virtual time, as `make redrive` and `make republish` run it."""
+"""Operators: `python -m ops redrive` and `republish` over the models, in virtual time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
 from ops.redrive import Done, RedriveRun
-from ops.redrive_policy import Rules
+from ops.redrive_policy import RedriveFilter
 from ops.republish import RepublishRun
 from sandbox.participant_service.api import Ending
 from tests.simulation.fault_profiles import Strike
@@ -109,15 +109,13 @@ class Operator:
         self._begin(commands, 1)
 
     def redrive(
-        self, queue: DeadLetterQueue, *, max_age: timedelta = FOREVER, settle: bool = False
+        self, queue: DeadLetterQueue, *, max_age: timedelta = FOREVER, finalize: bool = False
     ) -> Command:
-        """Return the command `make redrive DRY_RUN=no`."""
-        return partial(
-            self._redrive, queue, Rules(codes=None, codes_required=False, max_age=max_age, settle=settle)
-        )
+        """Return the command `python -m ops redrive --apply`."""
+        return partial(self._redrive, queue, RedriveFilter(max_age=max_age, finalize=finalize))
 
     def republish(self) -> bool:
-        """Run `make republish DRY_RUN=no`."""
+        """Run `python -m ops republish --apply`."""
         run = RepublishRun(
             reader=self._reader("unpublished"),
             events=self._api("events"),
@@ -126,15 +124,15 @@ class Operator:
             dry_run=False,
             clock=self._time,
             random=self._random.random,
-            tell=lambda *_: None,
+            on_result=lambda *_: None,
         )
         try:
             totals = run.run()
         finally:
-            self.republished += run.totals.published
-        return totals.is_complete and not totals.errors
+            self.republished += run.totals.count[Done.PUBLISHED]
+        return totals.all_done
 
-    def _redrive(self, queue: DeadLetterQueue, rules: Rules) -> bool:
+    def _redrive(self, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:
         queues = Queues(
             sqs=self._api("sqs"),
             message_queue_url=_url("messages.fifo"),
@@ -159,16 +157,16 @@ class Operator:
                 step_functions=self._api("states"), clock=self._time, random=self._random.random
             ),
             messages_queue_arn=arn_of("messages.fifo"),
-            rules=rules,
+            redrive_filter=redrive_filter,
             dry_run=False,
             clock=self._time,
-            tell=lambda _: None,
+            on_handled=lambda _: None,
         )
         try:
             totals = run.run()
         finally:
             self.done += run.totals.count
-        return totals.is_complete and not totals.count[Done.ERROR]
+        return totals.all_done
 
     def _reader(self, queue: str) -> QueueReader:
         return QueueReader(self._api("sqs"), _url(queue), clock=self._time, random=self._random.random)
