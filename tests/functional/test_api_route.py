@@ -12,8 +12,8 @@ from message_sender.errors import DeliveryError
 from message_sender.event_sources.api_gateway import STATUS
 from sandbox.participant_service.faults import Processing, ResetBeforeAcceptance, Status
 from sandbox.participant_service.transcript import ProcessingStatus
+from tests.support.errors import leaves
 from tests.support.lambda_events import TEXT, FakeLambdaContext, api_request
-from tests.unit.test_errors import leaves
 
 if TYPE_CHECKING:
     from sandbox.participant_service.faults import Fault

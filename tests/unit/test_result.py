@@ -95,7 +95,7 @@ def test_the_result_of_a_failed_message() -> None:
         (Rejected(InvalidRequestError("Content is required")), 2, False),
     ],
 )
-def test_a_redelivered_message_may_have_been_delivered_unless_it_was_never_valid(
+def test_a_redelivered_message_may_be_delivered_unless_it_is_invalid(
     outcome: Outcome, receive_count: int, expected: bool
 ) -> None:
     assert result(outcome, receive_count=receive_count).detail()["Error"]["MaybeDelivered"] is expected
@@ -103,11 +103,11 @@ def test_a_redelivered_message_may_have_been_delivered_unless_it_was_never_valid
 
 OUTCOMES: list[Outcome] = [
     SENT,
-    *(Rejected(error("why")) for error in RejectedError.__subclasses__()),
-    *(Failed(error("why")) for error in RetryableError.__subclasses__()),
+    *(Rejected(error("reason")) for error in RejectedError.__subclasses__()),
+    *(Failed(error("reason")) for error in RetryableError.__subclasses__()),
 ]
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: repr(outcome)[:40])
-def test_every_outcome_keeps_the_schema(outcome: Outcome) -> None:
+def test_every_result_matches_the_schema(outcome: Outcome) -> None:
     Draft7Validator(RESULT_SCHEMA).validate(result(outcome).detail())

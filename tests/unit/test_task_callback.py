@@ -21,8 +21,8 @@ from message_sender.errors import (
 from message_sender.request import Correlation, Secret
 from message_sender.result import Failed, MessageResult, Origin, Rejected, Sent
 from message_sender.task_callback import TaskCallback
+from tests.support.errors import leaves
 from tests.support.fakes import FakeAwsApi, FakeClock
-from tests.unit.test_errors import leaves
 
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 SENT = Sent(message_id="m-1", absolute_time=None, processing_status=None)
