@@ -79,9 +79,9 @@ def test_a_rejected_message_has_the_status_of_its_code(
 ) -> None:
     chat = function.start_chat(content_types=["text/plain"])
 
-    answered, answer = post(function, chat.request(**{"ClientToken": "t-1"} | fields))
+    actual, answer = post(function, chat.request(**{"ClientToken": "t-1"} | fields))
 
-    assert (answered, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
+    assert (actual, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
     assert set(answer) == {"Code", "Reason", "ClientToken"}
     assert function.aws.results[0]["Error"]["Code"] == code
 
@@ -102,9 +102,9 @@ def test_a_fault_of_the_service_has_the_status_of_its_code(
     chat = function.start_chat()
     function.participant.faults.add(fault, times=None)
 
-    answered, answer = post(function, chat.request(ClientToken="t-1"))
+    actual, answer = post(function, chat.request(ClientToken="t-1"))
 
-    assert (answered, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
+    assert (actual, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
 
 
 def test_the_answer_has_the_retry_after_of_the_service_in_whole_seconds(function: Function) -> None:

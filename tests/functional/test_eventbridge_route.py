@@ -89,7 +89,7 @@ def test_an_event_may_be_delivered_if_lambda_may_repeat_it(
     assert result["Error"]["MaybeDelivered"] is expected
 
 
-def test_an_enqueued_message_keeps_that_lambda_may_have_repeated_it(function: Function) -> None:
+def test_an_enqueued_message_of_a_repeated_event_may_be_delivered(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429), times=3)
     time = datetime.now(UTC) - timedelta(seconds=90)

@@ -344,7 +344,7 @@ def test_a_body_that_arrives_in_too_many_pieces_is_cut_off(server: FakeServer) -
         send(server.url)
 
 
-def test_a_400_that_is_cut_off_may_be_a_throttle(server: FakeServer) -> None:
+def test_a_cut_off_400_is_a_retryable_error(server: FakeServer) -> None:
     server.status = 400
     server.body = json.dumps({"message": "x" * 70_000, "code": "ThrottlingException"}).encode()
 

@@ -31,7 +31,7 @@ class FakeLambdaContext(LambdaContext):
     def __init__(self, *, seconds_left: float = 28.0) -> None:
         self.seconds_left = seconds_left
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools declares it static
         return int(self.seconds_left * 1000)
 
 

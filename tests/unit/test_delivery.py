@@ -232,7 +232,7 @@ FAULTS: list[DeliveryError] = [
 
 
 @given(st.lists(st.sampled_from(FAULTS), max_size=5), st.floats(0, 30), st.just(math.inf) | st.floats(0, 10))
-def test_no_delivery_outlives_its_budget(
+def test_a_delivery_ends_within_its_budget(
     answers: list[DeliveryError], seconds: float, retry_seconds: float
 ) -> None:
     clock = FakeClock()

@@ -38,7 +38,7 @@ def result(outcome: Outcome, *, receive_count: int = 1) -> MessageResult:
     )
 
 
-def test_the_result_of_a_sent_message() -> None:
+def test_the_result_of_a_sent_message_has_every_field() -> None:
     sent = result(SENT)
 
     assert sent.detail_type == "Message Sent"
@@ -64,7 +64,7 @@ def test_the_result_of_a_sent_message() -> None:
     }
 
 
-def test_the_result_of_a_rejected_message() -> None:
+def test_the_result_of_a_rejected_message_has_an_error() -> None:
     rejected = result(Rejected(AccessDeniedError("refused", http_status=403, request_id="r-1")))
 
     assert rejected.detail_type == "Message Rejected"
@@ -78,7 +78,7 @@ def test_the_result_of_a_rejected_message() -> None:
     }
 
 
-def test_the_result_of_a_failed_message() -> None:
+def test_the_result_of_a_failed_message_has_an_error() -> None:
     failed = result(Failed(ThrottledError("slow down", http_status=429)))
 
     assert failed.detail_type == "Message Failed"

@@ -48,16 +48,16 @@ def test_no_calls_have_no_errors() -> None:
 
 def test_threads_are_reused() -> None:
     workers = ThreadPool()
-    seen: set[int] = set()
+    threads: set[int] = set()
 
     def note(barrier: threading.Barrier) -> None:
-        seen.add(threading.get_ident())
+        threads.add(threading.get_ident())
         barrier.wait(10)
 
     for _ in range(200):
         workers([partial(note, threading.Barrier(5))] * 5, timeout=10)
 
-    assert len(seen) == 5
+    assert len(threads) == 5
 
 
 def test_an_overdue_call_blocks_no_other_and_its_thread_can_be_reused_when_it_ends() -> None:
