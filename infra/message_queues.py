@@ -16,8 +16,8 @@ from infra.stage import MESSAGES_SUFFIX
 VISIBILITY_PER_CONSUMER_TIMEOUT = 6
 
 # The function's backoff between two receives of a message that failed
-_FIRST_BACKOFF_SECONDS = 2
-_LONGEST_BACKOFF_SECONDS = 60
+FIRST_BACKOFF_SECONDS = 2
+LONGEST_BACKOFF_SECONDS = 60
 
 _RECEIVE_HEADROOM = 2
 _LEAST_RECEIVES = 10
@@ -47,11 +47,11 @@ def max_receive_count(
     Where there may be more batches at once than the quota can send in an invocation, most of their messages
     come back untried, as often on average as there are times too many batches. Four times that is added.
     """
-    receives, elapsed, wait = 1, 0, _FIRST_BACKOFF_SECONDS
+    receives, elapsed, wait = 1, 0, FIRST_BACKOFF_SECONDS
     while elapsed <= retry_window_minutes * 60:
         elapsed += wait
         receives += 1
-        wait = min(2 * wait, _LONGEST_BACKOFF_SECONDS)
+        wait = min(2 * wait, LONGEST_BACKOFF_SECONDS)
     untried = maximum_concurrency * _BATCH_SIZE / (send_quota_per_second * SENDING_SECONDS)
     allowed = _RECEIVE_HEADROOM * receives + math.floor(untried) * _UNTRIED_HEADROOM
     return min(max(_LEAST_RECEIVES, allowed), _MOST_RECEIVES)

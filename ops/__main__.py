@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from random import SystemRandom
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,7 +14,7 @@ from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.task_callback import TaskCallback
-from ops.aws import NO_RETRIES, BotoApi
+from ops.aws import NO_RETRIES, aws_client
 from ops.command_line import parse
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
@@ -69,7 +68,7 @@ def main(arguments: list[str]) -> int:
 
 def _redrive(options: Namespace, session: boto3.Session) -> bool:
     report, redrive_filter = Report(sys.stdout), cast("RedriveFilter", options.redrive_filter)
-    clock, random = SystemClock(), SystemRandom().random
+    clock = SystemClock()
     queue = DeadLetterQueue(options.queue)
     queue_url, messages_url, dead_letter_url, rejected_url, unpublished_url, bus = _outputs(
         session,
@@ -79,24 +78,21 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
         "EventBusName",
     )
     client = session.client("sqs", config=NO_RETRIES)
-    sqs, events = BotoApi(client), BotoApi(session.client("events", config=NO_RETRIES))
-    step_functions = BotoApi(session.client("stepfunctions", config=NO_RETRIES))
+    sqs = aws_client(session, "sqs")
     queues = Queues(
         sqs=sqs,
         message_queue_url=messages_url,
         dead_letter_queue_url=dead_letter_url,
         rejected_queue_url=rejected_url,
         unpublished_results_queue_url=unpublished_url,
-        clock=clock,
-        random=random,
     )
     waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
     run = RedriveRun(
         queue=queue,
-        reader=QueueReader(sqs, queue_url, clock=clock, random=random),
+        reader=QueueReader(sqs, queue_url, clock=clock),
         queues=queues,
-        publisher=Publisher(events=events, event_bus_name=bus, queues=queues, clock=clock, random=random),
-        tasks=TaskCallback(step_functions=step_functions, clock=clock, random=random),
+        publisher=Publisher(events=aws_client(session, "events"), event_bus_name=bus, queues=queues),
+        tasks=TaskCallback(step_functions=aws_client(session, "stepfunctions")),
         messages_queue_arn=_attribute(client, messages_url, "QueueArn"),
         redrive_filter=redrive_filter,
         dry_run=not options.apply,
@@ -119,16 +115,14 @@ def _republish(options: Namespace, session: boto3.Session) -> bool:
     )
     event_bus_name = bus.rpartition(":event-bus/")[2]
     _, partition, _, region, account, *_ = function_arn.split(":")
-    clock, random = SystemClock(), SystemRandom().random
-    sqs = BotoApi(session.client("sqs", config=NO_RETRIES))
+    clock = SystemClock()
     run = RepublishRun(
-        reader=QueueReader(sqs, queue_url, clock=clock, random=random),
-        events=BotoApi(session.client("events", config=NO_RETRIES)),
+        reader=QueueReader(aws_client(session, "sqs"), queue_url, clock=clock),
+        events=aws_client(session, "events"),
         event_bus_name=event_bus_name,
         event_bus_arn=f"arn:{partition}:events:{region}:{account}:event-bus/{event_bus_name}",
         dry_run=not options.apply,
         clock=clock,
-        random=random,
         on_result=report.result,
     )
     report.line(f"From  {queue_url}")

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from message_sender.aws.client import AwsClient
+from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import boto3
 
 NO_RETRIES: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 """For boto3's clients: their caller retries."""
 
 CALL_TIMEOUT: Final = 30.0
 """Seconds for a call and its retries."""
+
+
+def aws_client(session: boto3.Session, service: Literal["events", "sqs", "stepfunctions"]) -> AwsClient:
+    """Return a client of boto3 with the retries of the function's AWS client."""
+    api = BotoApi(session.client(service, config=NO_RETRIES))
+    return AwsClient(api, clock=SystemClock(), random=SystemRandom().random)
 
 
 class BotoApi:

@@ -6,17 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
 from ops.aws import CALL_TIMEOUT
 from ops.stack.signals import defer_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     from types_boto3_sqs.type_defs import MessageTypeDef
 
-    from message_sender.aws.client import AwsApi
+    from message_sender.aws.client import AwsClient
     from message_sender.clock import Clock
 
 _MAX_SECONDS: Final = 600.0
@@ -40,10 +39,9 @@ class QueueReader:
         is_complete: Whether it received all that SQS returns before its time ran out.
     """
 
-    sqs: AwsApi
+    sqs: AwsClient
     queue_url: str
     clock: Clock
-    random: Callable[[], float]
     is_complete: bool = False
     _in_flight: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -113,14 +111,5 @@ class QueueReader:
             self._in_flight.clear()
 
     def _call(self, operation: str, **parameters: object) -> dict[str, Any]:
-        """Call an operation up to three times."""
-        failure = AwsCallError(operation, name="DeadlineExceeded", http_status=None)
         until = self.clock.monotonic() + CALL_TIMEOUT
-        for _ in tries(clock=self.clock, random=self.random, until=until):
-            try:
-                return self.sqs.call(operation, {"QueueUrl": self.queue_url, **parameters})
-            except AwsCallError as error:
-                failure = error
-                if not error.retryable:
-                    break
-        raise failure
+        return self.sqs.call(operation, {"QueueUrl": self.queue_url, **parameters}, until=until)

@@ -180,7 +180,7 @@ class RedriveRun:
                 raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
             try:
                 if (task_token := dead_letter.parsed.task_token) is not None:
-                    self.tasks.answer(task_token, result, until=self._deadline())
+                    self.tasks.complete(task_token, result, until=self._deadline())
             except AwsCallError as error:
                 reason = f"{reason}; its task is still waiting: {error}"
         self._delete(message)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import fastjsonschema
 
-from message_sender.aws.client import tries
 from message_sender.errors import AwsCallError
 from message_sender.publisher import put_events
 from message_sender.result import RESULT_SOURCE
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from types_boto3_sqs.type_defs import MessageTypeDef
 
-    from message_sender.aws.client import AwsApi
+    from message_sender.aws.client import AwsClient
     from message_sender.clock import Clock
     from ops.queue_reader import QueueReader
 
@@ -64,12 +63,11 @@ class RepublishRun:
     """
 
     reader: QueueReader
-    events: AwsApi
+    events: AwsClient
     event_bus_name: str
     event_bus_arn: str
     dry_run: bool
     clock: Clock
-    random: Callable[[], float]
     on_result: Callable[[KeptResult | None, str | None], None]
     totals: Totals = field(default_factory=Totals)
 
@@ -109,10 +107,8 @@ class RepublishRun:
         """Publish some results. Return whether EventBridge accepted any."""
         accepted = [True] * len(results)
         if not self.dry_run:
-            attempts = tries(
-                clock=self.clock, random=self.random, until=self.clock.monotonic() + CALL_TIMEOUT
-            )
-            accepted = put_events([result.entry for result in results], events=self.events, attempts=attempts)
+            until = self.clock.monotonic() + CALL_TIMEOUT
+            accepted = put_events([result.entry for result in results], events=self.events, until=until)
         for result, was_accepted in zip(results, accepted, strict=True):
             self._report(result, self._delete(result) if was_accepted else "EventBridge did not accept it")
         return any(accepted)

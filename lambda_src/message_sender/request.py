@@ -48,7 +48,7 @@ _NAMESPACE: Final = UUID("8a3f2a54-6d0e-4b57-9a53-3f4a1c7b2e90")
 
 # Stops only at brackets. An unclosed string matches up to the end of the text. Otherwise the search would
 # start again at every further quote.
-_NOT_A_BRACKET: Final = re.compile(r'[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+NOT_A_BRACKET: Final = re.compile(r'[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEP: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 _ECHOED: Final = ("ClientToken", "ContactId", "ContentType", "Metadata", "TaskToken")
@@ -218,14 +218,15 @@ def derive_client_token(source_arn: str, source_id: str) -> str:
 
 
 @cache
-def _validator() -> Callable[[object], object]:
+def validator() -> Callable[[object], object]:
+    """Return the compiled schema: a function that checks fields."""
     compiled: Callable[[object], object] = fastjsonschema.compile(SCHEMA, use_default=False)
     return compiled
 
 
 def warm_up() -> None:
     """Compile the schema now instead of with the first message."""
-    _validator()
+    validator()
 
 
 class _Reading(NamedTuple):
@@ -293,7 +294,7 @@ def _load(text: str, *, object_pairs_hook: Callable[[_Pairs], object] | None = N
 def _is_too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
-    brackets = _NOT_A_BRACKET.sub("", text)
+    brackets = NOT_A_BRACKET.sub("", text)
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
@@ -352,7 +353,7 @@ def _broken_rule(
 
 def _violation(fields: dict[str, Any], content_limits: ContentLimits) -> _Violation | None:
     try:
-        _validator()(fields)
+        validator()(fields)
     except fastjsonschema.JsonSchemaValueException as error:
         return _schema_violation(error, fields)
     if broken := _unicode_violation(fields):

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from message_sender.aws.client import AwsClient
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError, ConnectionFailedError
 from message_sender.publisher import Publisher
@@ -74,13 +75,11 @@ class Operator:
 
     def queues(self) -> Queues:
         return Queues(
-            sqs=BotoApi(self.stack.sqs),
+            sqs=AwsClient(BotoApi(self.stack.sqs), clock=SystemClock(), random=lambda: 0.0),
             message_queue_url=self.outputs["MessageQueueUrl"],
             dead_letter_queue_url=self.outputs["DeadLetterQueueUrl"],
             rejected_queue_url=self.outputs["RejectedQueueUrl"],
             unpublished_results_queue_url=self.outputs["UnpublishedResultsQueueUrl"],
-            clock=SystemClock(),
-            random=lambda: 0.0,
         )
 
     def copy_to_dead_letters(self, request: dict[str, Any], *, message_id: str) -> MessageResult:
@@ -329,12 +328,11 @@ def test_rejected_message_is_sent_after_its_cause_is_fixed(
 
 def test_kept_results_reach_the_bus(operator: Operator) -> None:
     down = AwsCallError("PutEvents", name="AccessDenied", http_status=403)
+    events = FakeAwsApi(lambda _: {}, [down] * 2)
     publisher = Publisher(
-        events=FakeAwsApi(lambda _: {}, [down] * 2),
+        events=AwsClient(events, clock=SystemClock(), random=lambda: 0.0),
         event_bus_name=operator.outputs["EventBusName"],
         queues=operator.queues(),
-        clock=SystemClock(),
-        random=lambda: 0.0,
     )
     result = MessageResult(
         outcome=Failed(ConnectionFailedError("No answer")),

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from message_sender.application import create_handler
+from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.participant_service.server import running_participant_service
 from tests.support.aws_endpoint import AwsEndpoint, running_aws_endpoint
+from tests.support.http_server import running_server
 from tests.support.lambda_events import FakeLambdaContext, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from ssl import SSLContext
 
+    from message_sender.clock import Clock
     from sandbox.participant_service.server import RunningParticipantService
+    from tests.support.http_server import FakeServer
 
 
 @dataclass
 class Chat:
-    """A chat with a connection, as a producer has it."""
+    """A chat, and the connection token that a producer has for it."""
 
     service: RunningParticipantService
     contact_id: str
@@ -33,13 +40,13 @@ class Chat:
         """The contents of the chat's messages, in the order of the transcript."""
         return [str(item.content) for item in self.service.service.messages(self.contact_id)]
 
-    def request(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401  # wrong types are among what tests need
+    def request(self, **fields: object) -> dict[str, Any]:
         return request(**{"ConnectionToken": self.connection_token} | fields)
 
 
 @dataclass
 class Function:
-    """The function as deployed, and what it talks to."""
+    """The function and the services that it calls."""
 
     participant: RunningParticipantService
     aws: AwsEndpoint
@@ -50,13 +57,13 @@ class Function:
         return answer
 
     def batch(self, *records: dict[str, Any], context: FakeLambdaContext | None = None) -> list[str]:
-        """Handle an SQS event and return the ids of the records that come back."""
+        """Handle an SQS event and return the ids of the batch item failures."""
         answer = self({"Records": list(records)}, context)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
-    def start_chat(self, **options: Any) -> Chat:  # noqa: ANN401  # handed on
+    def start_chat(self, *, content_types: Collection[str] = CONTENT_TYPES) -> Chat:
         service = self.participant.service
-        chat = service.start_chat(**options)
+        chat = service.start_chat(content_types=content_types)
         connection = service.create_connection(chat.participant_token)
         return Chat(self.participant, chat.contact_id, connection.connection_token)
 
@@ -78,7 +85,7 @@ def function_environ(participant_url: str, aws_url: str, **more: str) -> dict[st
 
 
 class CurrentStdout:
-    """Where `print` would write now. Powertools keeps the stream of the first logger for good."""
+    """The stream that `print` uses now. Powertools keeps the stream of the first logger."""
 
     def write(self, text: str) -> None:
         sys.stdout.write(text)
@@ -92,6 +99,40 @@ def capture_logs() -> None:
     for log_handler in logging.getLogger("connect-message-sender").handlers:
         assert isinstance(log_handler, logging.StreamHandler)
         log_handler.setStream(CurrentStdout())
+
+
+@dataclass
+class FunctionOnFakeService:
+    """The function and a Participant Service whose answers the test sets."""
+
+    service: FakeServer
+    aws: AwsEndpoint
+    handler: Callable[[dict[str, Any], FakeLambdaContext], dict[str, Any]]
+
+    def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
+        return self.handler(event, FakeLambdaContext())
+
+
+@contextmanager
+def function_on_fake_service(
+    *, tls: SSLContext | None = None, clock: Clock | None = None, **environ: str
+) -> Iterator[FunctionOnFakeService]:
+    """Serve the function. Until the test sets another answer, the service accepts every message.
+
+    Args:
+        environ: More environment variables of the function.
+    """
+    with running_server(tls=tls) as service, running_aws_endpoint() as aws:
+        service.body = json.dumps({"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}).encode()
+        handler = create_handler(function_environ(service.url, aws.url, **environ), clock=clock)
+        capture_logs()
+        yield FunctionOnFakeService(service, aws, handler)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with running_server() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The handler on requests of API Gateway."""
+"""The handler with requests of API Gateway."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from message_sender.errors import DeliveryError
 from message_sender.event_sources.api_gateway import STATUS
 from sandbox.participant_service.faults import Processing, ResetBeforeAcceptance, Status
 from sandbox.participant_service.transcript import ProcessingStatus
+from tests.support.errors import leaves
 from tests.support.lambda_events import TEXT, FakeLambdaContext, api_request
-from tests.unit.test_errors import leaves
 
 if TYPE_CHECKING:
     from sandbox.participant_service.faults import Fault
     from tests.functional.conftest import Function
 
 
-def post(function: Function, body: str | dict[str, Any] | None, **options: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  # handed on
-    answer = function(api_request(body, **options))
+def post(
+    function: Function, body: str | dict[str, Any] | None, *, in_base64: bool = False
+) -> tuple[int, dict[str, Any]]:
+    answer = function(api_request(body, base64=in_base64))
     assert answer["headers"]["Content-Type"] == "application/json"
     return answer["statusCode"], json.loads(answer["body"])
 
 
-def test_the_answer_is_the_result_that_is_published(function: Function) -> None:
+def test_the_answer_is_the_published_result(function: Function) -> None:
     chat = function.start_chat()
 
     status, body = post(function, chat.request(ClientToken="t-1"))
@@ -39,11 +41,11 @@ def test_the_answer_is_the_result_that_is_published(function: Function) -> None:
     assert chat.texts == [TEXT]
 
 
-def test_a_body_in_base64_is_read(function: Function) -> None:
+def test_a_body_in_base64_is_decoded(function: Function) -> None:
     chat = function.start_chat()
     body = base64.b64encode(json.dumps(chat.request(ClientToken="t-1", Content="Grüße")).encode()).decode()
 
-    status, _ = post(function, body, base64=True)
+    status, _ = post(function, body, in_base64=True)
 
     assert status == 200
     assert chat.texts == ["Grüße"]
@@ -52,8 +54,8 @@ def test_a_body_in_base64_is_read(function: Function) -> None:
 @pytest.mark.parametrize(
     ("body", "in_base64"), [(None, False), ("", False), ("junk", False), ("!", True), ("/w==", True)]
 )
-def test_a_body_that_is_no_request_is_a_400(function: Function, body: str | None, in_base64: bool) -> None:
-    status, answer = post(function, body, base64=in_base64)
+def test_a_body_that_is_not_json_is_a_400(function: Function, body: str | None, in_base64: bool) -> None:
+    status, answer = post(function, body, in_base64=in_base64)
 
     assert status == 400
     assert answer == {
@@ -77,9 +79,9 @@ def test_a_rejected_message_has_the_status_of_its_code(
 ) -> None:
     chat = function.start_chat(content_types=["text/plain"])
 
-    answered, answer = post(function, chat.request(**{"ClientToken": "t-1"} | fields))
+    actual, answer = post(function, chat.request(**{"ClientToken": "t-1"} | fields))
 
-    assert (answered, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
+    assert (actual, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
     assert set(answer) == {"Code", "Reason", "ClientToken"}
     assert function.aws.results[0]["Error"]["Code"] == code
 
@@ -100,12 +102,12 @@ def test_a_fault_of_the_service_has_the_status_of_its_code(
     chat = function.start_chat()
     function.participant.faults.add(fault, times=None)
 
-    answered, answer = post(function, chat.request(ClientToken="t-1"))
+    actual, answer = post(function, chat.request(ClientToken="t-1"))
 
-    assert (answered, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
+    assert (actual, answer["Code"], answer["ClientToken"]) == (status, code, "t-1")
 
 
-def test_what_the_service_asks_to_wait_is_handed_on_in_whole_seconds(function: Function) -> None:
+def test_the_answer_has_the_retry_after_of_the_service_in_whole_seconds(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after_ms=90_100), times=None)
 
@@ -114,7 +116,7 @@ def test_what_the_service_asks_to_wait_is_handed_on_in_whole_seconds(function: F
     assert answer["headers"]["Retry-After"] == "91"
 
 
-def test_no_time_left_is_a_504(function: Function) -> None:
+def test_a_request_without_time_for_an_attempt_is_a_504(function: Function) -> None:
     chat = function.start_chat()
 
     answer = function(api_request(chat.request(ClientToken="t-1")), FakeLambdaContext(seconds_left=5))

@@ -1,7 +1,7 @@
-"""No token and no text of a message gets out, wherever an event or an answer of the service holds it.
+"""No output contains a token or the text of a message, in any field of an event or of an answer.
 
-Outputs: log lines, metrics, anything else that is printed, result events, answers, and texts of errors.
-Copies for a redrive hold the message on purpose. Results echo the ClientToken and the metadata.
+Outputs are log lines, metrics, other printed text, result events, answers and error texts. Copies for a
+redrive contain the message on purpose. Results repeat the ClientToken and the metadata.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import json
 import logging
 import traceback
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,18 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from message_sender.application import create_handler
-from tests.functional.conftest import capture_logs, function_environ
-from tests.support.aws_endpoint import running_aws_endpoint
+from message_sender.errors import MessageSenderError
+from tests.functional.conftest import function_on_fake_service
 from tests.support.fakes import FakeClock
-from tests.support.http_server import running_server
-from tests.support.lambda_events import FakeLambdaContext, api_request, bus_event, record, request
+from tests.support.lambda_events import api_request, bus_event, record, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.aws_endpoint import AwsEndpoint
-    from tests.support.http_server import FakeServer
+    from tests.functional.conftest import FunctionOnFakeService
 
 TEXT = "Große Straße 7, kidney nephritis; 48213976 is my PIN 😀😃"
 TOKEN = "Xq9-Kv7_hunter2.Geheim+Zw4/Rt8=="
@@ -47,7 +44,7 @@ def escaped(text: str) -> str:
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
-    "as it is": str,
+    "unchanged": str,
     "upper case": str.upper,
     "percent-encoded": quote,
     "every byte percent-encoded": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
@@ -55,11 +52,11 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "JSON-escaped": escaped,
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "hexadecimal": lambda text: text.encode().hex(),
-    "in pieces": lambda text: " | ".join(text[place : place + 7] for place in range(0, len(text), 7)),
+    "in pieces": lambda text: " | ".join(text[start : start + 7] for start in range(0, len(text), 7)),
     "masked in the middle": lambda text: f"{text[:9]}***{text[-9:]}",
     "behind other characters": lambda text: "." * 294 + text,
     "half a surrogate pair": lambda text: f"{text[:-1]}\ud83d",
-    "without what is not a letter": lambda text: "".join(filter(str.isalnum, text)),
+    "letters and digits only": lambda text: "".join(filter(str.isalnum, text)),
 }
 
 
@@ -80,35 +77,27 @@ def leaks(output: str) -> list[str]:
     return sorted(piece for piece in sought if piece in read)
 
 
-class World:
-    """The function with a service and an AWS endpoint, and all that gets out of it."""
-
-    def __init__(self, server: FakeServer, aws: AwsEndpoint) -> None:
-        self.server, self.aws = server, aws
-        self.handler: Any = create_handler(function_environ(server.url, aws.url), clock=FakeClock())
-        capture_logs()
-
-    def output_of(self, event: object) -> str:
-        """Handle an event. Return what was printed, published and answered, and the text of an error."""
-        printed = io.StringIO()
-        self.aws.events.clear()
-        self.aws.messages.clear()
-        logging.getLogger().addHandler(everything := logging.StreamHandler(printed))
-        try:
-            with redirect_stdout(printed), redirect_stderr(printed):
-                printed.write(json.dumps(self.handler(event, FakeLambdaContext())))
-        except Exception as error:  # noqa: BLE001  # what the runtime prints of it
-            printed.write("".join(traceback.format_exception(error)))
-        finally:
-            logging.getLogger().removeHandler(everything)
-        attributes = [message.get("MessageAttributes") for message in self.aws.messages]
-        return printed.getvalue() + json.dumps([self.aws.events, attributes])
+def output_of(function: FunctionOnFakeService, event: dict[str, Any]) -> str:
+    """Handle an event. Return all printed text, the events, the answer or the error, and attributes."""
+    printed = io.StringIO()
+    function.aws.events.clear()
+    function.aws.messages.clear()
+    logging.getLogger().addHandler(everything := logging.StreamHandler(printed))
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            printed.write(json.dumps(function(event)))
+    except MessageSenderError as error:
+        printed.write("".join(traceback.format_exception(error)))  # as the runtime prints it
+    finally:
+        logging.getLogger().removeHandler(everything)
+    attributes = [message.get("MessageAttributes") for message in function.aws.messages]
+    return printed.getvalue() + json.dumps([function.aws.events, attributes])
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with ExitStack() as stack:
-        yield World(stack.enter_context(running_server()), stack.enter_context(running_aws_endpoint()))
+def shared_function() -> Iterator[FunctionOnFakeService]:
+    with function_on_fake_service(clock=FakeClock()) as function:
+        yield function
 
 
 SENT: dict[str, Any] = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
@@ -120,7 +109,7 @@ ANSWERS: dict[str, Callable[[str], tuple[dict[str, str], object]]] = {
     "Id": lambda secret: ({}, SENT | {"Id": f"!{secret}"}),
     "AbsoluteTime": lambda secret: ({}, SENT | {"AbsoluteTime": secret}),
     "status": lambda secret: ({}, SENT | {"MessageMetadata": {"MessageProcessingStatus": secret}}),
-    "a field that nobody knows": lambda secret: ({}, SENT | {secret: secret}),
+    "an unknown field": lambda secret: ({}, SENT | {secret: secret}),
     "a body that is not JSON": lambda secret: ({}, secret),
     "x-amzn-errortype": lambda secret: ({"x-amzn-errortype": secret}, {}),
     "x-amzn-requestid": lambda secret: ({"x-amzn-requestid": secret}, SENT),
@@ -135,7 +124,7 @@ STATUSES = (200, 202, 301, 400, 401, 403, 409, 413, 429, 500, 503)
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    place=st.sampled_from(sorted(ANSWERS)),
+    field=st.sampled_from(sorted(ANSWERS)),
     encoding=st.sampled_from(sorted(ENCODINGS)),
     status=st.sampled_from(STATUSES),
     secret=st.sampled_from([TEXT, TOKEN]),
@@ -148,30 +137,32 @@ STATUSES = (200, 202, 301, 400, 401, 403, 409, 413, 429, 500, 503)
         ]
     ),
 )
-def test_nothing_that_the_service_answers_gets_out(
-    world: World,
-    place: str,
+def test_no_output_contains_a_secret_from_an_answer(
+    shared_function: FunctionOnFakeService,
+    field: str,
     encoding: str,
     status: int,
     secret: str,
     as_event: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
-    headers, body = ANSWERS[place](ENCODINGS[encoding](secret))
-    world.server.status = status
-    world.server.headers = {
+    headers, body = ANSWERS[field](ENCODINGS[encoding](secret))
+    shared_function.service.status = status
+    shared_function.service.headers = {
         name: value.encode().decode("latin-1") for name, value in headers.items() if "\ud83d" not in value
     }
-    world.server.body = (body if isinstance(body, str) else json.dumps(body)).encode(errors="surrogatepass")
+    shared_function.service.body = (body if isinstance(body, str) else json.dumps(body)).encode(
+        errors="surrogatepass"
+    )
 
-    output = world.output_of(as_event(request(ConnectionToken=TOKEN, Content=TEXT)))
+    output = output_of(shared_function, as_event(request(ConnectionToken=TOKEN, Content=TEXT)))
 
     assert leaks(output) == []
 
 
 VALID = request(ConnectionToken=TOKEN, Content=TEXT, ClientToken="c-1")
 EVENTS: dict[str, Callable[[str], str]] = {
-    "a field that nobody knows": lambda secret: json.dumps(VALID | {secret: 1}),
-    "a value of such a field": lambda secret: json.dumps(VALID | {"Contents": {"a": [secret]}}),
+    "an unknown field": lambda secret: json.dumps(VALID | {secret: 1}),
+    "a value of an unknown field": lambda secret: json.dumps(VALID | {"Contents": {"a": [secret]}}),
     "the type": lambda secret: json.dumps(VALID | {"ContentType": secret}),
     "a text of another type": lambda secret: json.dumps(VALID | {"Content": [secret]}),
     "a text that is too long": lambda secret: json.dumps(VALID | {"Content": secret * 300}),
@@ -187,9 +178,7 @@ EVENTS: dict[str, Callable[[str], str]] = {
     "an id of another type": lambda secret: json.dumps(VALID | {"ClientToken": [secret]}),
     "metadata of another type": lambda secret: json.dumps(VALID | {"Metadata": {"a": [secret]}}),
     "a repeated field": lambda secret: json.dumps(VALID)[:-1] + f', "Content": {json.dumps(secret)}}}',
-    "a repeated field that nobody knows": lambda secret: (
-        f"{{{json.dumps(secret)}: 1, {json.dumps(secret)}: 2}}"
-    ),
+    "a repeated unknown field": lambda secret: f"{{{json.dumps(secret)}: 1, {json.dumps(secret)}: 2}}",
     "a body that is cut off": lambda secret: json.dumps(VALID | {"Content": secret})[:-3],
     "a body that is not an object": lambda secret: json.dumps([secret]),
     "a body that is not JSON": lambda secret: f"{secret} [",
@@ -199,16 +188,20 @@ EVENTS: dict[str, Callable[[str], str]] = {
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    place=st.sampled_from(sorted(EVENTS)),
+    field=st.sampled_from(sorted(EVENTS)),
     encoding=st.sampled_from(sorted(ENCODINGS)),
     secret=st.sampled_from([TEXT, TOKEN]),
-    way=st.sampled_from(["sqs", "eventbridge", "api_gateway", "direct", "a record of another source"]),
+    source=st.sampled_from(["sqs", "eventbridge", "api_gateway", "direct", "a record of another source"]),
 )
-def test_nothing_of_an_invalid_message_gets_out(
-    world: World, place: str, encoding: str, secret: str, way: str
+def test_no_output_contains_a_secret_from_an_invalid_message(
+    shared_function: FunctionOnFakeService, field: str, encoding: str, secret: str, source: str
 ) -> None:
-    body = EVENTS[place](ENCODINGS[encoding](secret))
-    world.server.status, world.server.headers, world.server.body = 403, {}, b""
+    body = EVENTS[field](ENCODINGS[encoding](secret))
+    shared_function.service.status, shared_function.service.headers, shared_function.service.body = (
+        403,
+        {},
+        b"",
+    )
     try:
         fields = json.loads(body)
     except ValueError:
@@ -220,9 +213,9 @@ def test_nothing_of_an_invalid_message_gets_out(
         "api_gateway": api_request(body),
         "direct": fields if isinstance(fields, dict) else {"Content": secret},
         "a record of another source": {"Records": [record(body) | {"eventSource": secret}], secret: secret},
-    }[way]
+    }[source]
 
-    output = world.output_of(event)
+    output = output_of(shared_function, event)
 
     assert leaks(output) == []
 

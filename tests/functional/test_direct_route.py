@@ -1,4 +1,4 @@
-"""The handler on direct invocations, as Step Functions makes them."""
+"""The handler with direct invocations, as Step Functions makes them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from message_sender.errors import (
     DeadlineExceededError,
     ExpiredError,
     InvalidRequestError,
+    RejectedError,
     ServiceValidationError,
     ThrottledError,
     UnexpectedResponseError,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tests.functional.conftest import Function
 
 
-def test_the_answer_is_the_result_that_is_published(function: Function) -> None:
+def test_the_answer_is_the_published_result(function: Function) -> None:
     chat = function.start_chat()
 
     answer = function(chat.request(ClientToken="t-1", ContactId=chat.contact_id))
@@ -38,7 +39,7 @@ def test_the_answer_is_the_result_that_is_published(function: Function) -> None:
     assert function.aws.results == [answer]
 
 
-def test_a_repeated_call_under_the_same_client_token_sends_once(function: Function) -> None:
+def test_a_repeated_call_with_the_same_client_token_sends_once(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(AcceptedThenCut(), times=3)
 
@@ -50,7 +51,7 @@ def test_a_repeated_call_under_the_same_client_token_sends_once(function: Functi
     assert chat.texts == [TEXT]
 
 
-def test_a_client_token_is_required_and_the_error_says_why(function: Function) -> None:
+def test_a_missing_client_token_is_an_error_with_its_reason(function: Function) -> None:
     chat = function.start_chat()
 
     with pytest.raises(InvalidRequestError, match=r"ClientToken is required.*retry"):
@@ -92,7 +93,7 @@ def test_a_rejected_message_raises_its_named_error_and_is_published(
 
 
 @pytest.mark.parametrize("status", [302, 404, 409, 413])
-def test_an_answer_that_is_not_documented_is_rejected_and_no_redirect_is_followed(
+def test_a_message_with_an_undocumented_answer_is_rejected_and_no_redirect_is_followed(
     function: Function, status: int
 ) -> None:
     chat = function.start_chat()
@@ -105,7 +106,7 @@ def test_an_answer_that_is_not_documented_is_rejected_and_no_redirect_is_followe
     assert set(function.aws.calls) == {"PutEvents"}
 
 
-def test_a_message_that_may_be_sent_later_raises_and_publishes_nothing(function: Function) -> None:
+def test_a_deferred_message_raises_and_publishes_nothing(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after_ms=1), times=None)
 
@@ -115,7 +116,7 @@ def test_a_message_that_may_be_sent_later_raises_and_publishes_nothing(function:
     assert function.aws.events == []
 
 
-def test_no_try_is_made_that_could_not_end_in_time(function: Function) -> None:
+def test_an_attempt_that_could_not_end_in_time_is_not_made(function: Function) -> None:
     chat = function.start_chat()
 
     with pytest.raises(DeadlineExceededError):
@@ -124,7 +125,7 @@ def test_no_try_is_made_that_could_not_end_in_time(function: Function) -> None:
     assert chat.texts == []
 
 
-def test_the_caller_has_its_answer_even_if_the_result_cannot_be_published(
+def test_the_caller_gets_its_answer_if_the_result_cannot_be_published(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = function.start_chat()
@@ -148,7 +149,7 @@ def test_an_event_that_is_nested_too_deeply_is_an_invalid_request(function: Func
 @pytest.mark.parametrize(
     "event", [{}, [], None, "text", 7, {"Records": []}, {"Records": [{"eventSource": "aws:sns"}]}]
 )
-def test_an_event_of_no_known_source_is_a_clear_error(
+def test_an_event_of_an_unknown_source_is_an_error_that_lists_the_sources(
     function: Function, event: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(
@@ -174,11 +175,11 @@ def test_no_secret_reaches_a_log_an_error_or_a_result(
     ):
         try:
             function(chat.request(**{"ClientToken": "t-1"} | fields))
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is read for secrets
+        except RejectedError as error:
             errors.append(repr(error))
 
     captured = capsys.readouterr()
-    seen = captured.out + captured.err + "".join(errors) + json.dumps(function.aws.events)
+    output = captured.out + captured.err + "".join(errors) + json.dumps(function.aws.events)
     assert len(errors) == 5
     for secret in (TEXT, chat.connection_token, "secret-task-token"):
-        assert secret not in seen
+        assert secret not in output

@@ -1,4 +1,4 @@
-"""The handler on events of the bus."""
+"""The handler with events of the event bus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from message_sender.errors import (
 )
 from message_sender.request import derive_client_token
 from sandbox.participant_service.faults import AcceptedThenCut, Status
-from tests.support.lambda_events import TEXT, FakeLambdaContext, bus_event, record
+from tests.support.lambda_events import (
+    TEXT,
+    FakeLambdaContext,
+    attribute_values,
+    bus_event,
+    received,
+    record,
+)
+from tests.support.logs import log_lines
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Function
@@ -41,7 +49,7 @@ def test_the_message_of_an_event_reaches_its_chat(function: Function) -> None:
     assert result["ClientToken"] == derive_client_token("eventbridge", event["id"])
 
 
-def test_an_event_that_comes_twice_is_one_message(function: Function) -> None:
+def test_a_repeated_event_is_one_message(function: Function) -> None:
     chat = function.start_chat()
     event = bus_event(chat.request())
 
@@ -65,12 +73,12 @@ def test_an_event_that_comes_twice_is_one_message(function: Function) -> None:
         (-10_800, True),
     ],
 )
-def test_what_lambda_may_have_tried_before_may_be_delivered(
+def test_an_event_may_be_delivered_if_lambda_may_repeat_it(
     function: Function, age: float, expected: bool
 ) -> None:
-    """Lambda retries an invocation that was cut off, after a minute at the earliest, and does not say so.
+    """Lambda repeats a failed invocation after a minute at the earliest, and does not report it.
 
-    An event from the future may be a retry too: its producer sets the time.
+    An event from the future may be a repeat too: its producer sets the time.
     """
     time = datetime.now(UTC) - timedelta(seconds=age)
     event = bus_event(function.start_chat().request(ConnectionToken="refused")) | {"time": time.isoformat()}
@@ -81,7 +89,7 @@ def test_what_lambda_may_have_tried_before_may_be_delivered(
     assert result["Error"]["MaybeDelivered"] is expected
 
 
-def test_a_hand_over_does_not_forget_that_lambda_may_have_tried_before(function: Function) -> None:
+def test_an_enqueued_message_of_a_repeated_event_may_be_delivered(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429), times=3)
     time = datetime.now(UTC) - timedelta(seconds=90)
@@ -95,7 +103,7 @@ def test_a_hand_over_does_not_forget_that_lambda_may_have_tried_before(function:
 @pytest.mark.parametrize(
     "ahead", [timedelta(seconds=1), timedelta(seconds=300), timedelta(hours=3), timedelta(days=365_000)]
 )
-def test_an_event_from_the_future_is_accepted_now_and_keeps_its_origin(
+def test_an_event_from_the_future_counts_as_accepted_now_and_keeps_its_origin(
     function: Function, ahead: timedelta
 ) -> None:
     chat = function.start_chat()
@@ -104,7 +112,7 @@ def test_an_event_from_the_future_is_accepted_now_and_keeps_its_origin(
 
     event = bus_event(chat.request()) | {"time": (before + ahead).isoformat()}
     function(event)
-    function.batch(as_record(function.aws.messages[0]))
+    function.batch(received(function.aws.messages[0]))
 
     [result] = function.aws.results
     assert (result["EventSource"], result["SourceId"]) == ("eventbridge", event["id"])
@@ -119,7 +127,7 @@ def test_an_event_from_long_ago_keeps_its_origin(function: Function, time: str) 
 
     event = bus_event(chat.request()) | {"time": time}
     function(event)
-    function.batch(as_record(function.aws.messages[0]))
+    function.batch(received(function.aws.messages[0]))
 
     [result] = function.aws.results
     assert (result["EventSource"], result["SourceId"]) == ("eventbridge", event["id"])
@@ -127,7 +135,7 @@ def test_an_event_from_long_ago_keeps_its_origin(function: Function, time: str) 
 
 
 def test_an_event_that_is_nested_too_deeply_is_rejected_at_every_depth(function: Function) -> None:
-    """Python 3.11 can read, but not write, what is nested some 990 levels deep."""
+    """Python 3.11 can read an object that is nested some 990 levels deep, but not write it."""
     detail: dict[str, Any] = {}
     for depth in range(1, 1010):
         detail = {"a": detail}
@@ -154,7 +162,7 @@ def test_a_rejected_message_is_copied_and_published(
     [copy] = function.aws.messages
     client_token = derive_client_token("eventbridge", event["id"])
     assert json.loads(copy["MessageBody"]) == event["detail"] | {"ClientToken": client_token}
-    assert {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()} == {
+    assert attribute_values(copy) == {
         "Code": code,
         "ClientToken": client_token,
         "EventSource": "eventbridge",
@@ -166,13 +174,7 @@ def test_a_rejected_message_is_copied_and_published(
     assert result["Error"]["Code"] == code
 
 
-def as_record(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the record that a message of the queue becomes."""
-    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-    return record(message["MessageBody"], group=message["MessageGroupId"], attributes=attributes)
-
-
-def test_a_message_that_may_be_sent_later_is_handed_over_and_stays_the_same(function: Function) -> None:
+def test_a_deferred_message_is_enqueued_for_retry_and_keeps_its_identity(function: Function) -> None:
     chat = function.start_chat()
     event = bus_event(chat.request(ContactId=chat.contact_id, Metadata={"order": "4711"}))
     function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
@@ -180,7 +182,7 @@ def test_a_message_that_may_be_sent_later_is_handed_over_and_stays_the_same(func
     function(event)
     [message] = function.aws.messages
     published_before = list(function.aws.events)
-    failed = function.batch(as_record(message))
+    failed = function.batch(received(message))
 
     assert published_before == []
     assert failed == []
@@ -195,7 +197,7 @@ def test_a_message_that_may_be_sent_later_is_handed_over_and_stays_the_same(func
     assert result["ClientToken"] == derive_client_token("eventbridge", event["id"])
 
 
-def test_an_event_under_the_id_of_another_one_does_not_displace_it_in_the_queue(function: Function) -> None:
+def test_an_event_with_the_id_of_another_does_not_replace_it_in_the_queue(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=503), times=None)
     event, forged = bus_event(chat.request()), bus_event(chat.request(Content="forged"))
@@ -208,17 +210,17 @@ def test_an_event_under_the_id_of_another_one_does_not_displace_it_in_the_queue(
     assert first == again != other
 
 
-def test_a_message_that_was_accepted_before_it_was_handed_over_appears_once(function: Function) -> None:
+def test_a_message_that_was_accepted_before_it_was_enqueued_is_in_the_chat_once(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(AcceptedThenCut(), times=3)
 
     function(bus_event(chat.request()))
-    function.batch(as_record(function.aws.messages[0]))
+    function.batch(received(function.aws.messages[0]))
 
     assert chat.texts == [TEXT]
 
 
-def test_without_a_contact_the_group_is_a_hash_of_the_token(function: Function) -> None:
+def test_the_group_of_a_message_without_a_contact_is_a_hash_of_the_token(function: Function) -> None:
     chat, other = function.start_chat(), function.start_chat()
     function.participant.faults.add(Status(status=503), times=None)
 
@@ -231,7 +233,7 @@ def test_without_a_contact_the_group_is_a_hash_of_the_token(function: Function) 
     assert re.fullmatch(r"[0-9a-f]{64}", first)
 
 
-def test_a_message_that_cannot_be_handed_over_raises_its_error(function: Function) -> None:
+def test_a_message_that_cannot_be_enqueued_raises_its_error(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after_ms=1), times=None)
     function.aws.failures["SendMessage"] = [400]
@@ -260,7 +262,7 @@ def test_a_message_that_cannot_be_handed_over_raises_its_error(function: Functio
         ORIGIN | {"AcceptedAt": "9999-01-01T00:00:00+00:00"},
     ],
 )
-def test_attributes_of_a_producer_are_no_origin_and_harm_no_other_chat(
+def test_forged_attributes_are_ignored_and_affect_no_other_chat(
     function: Function, attributes: dict[str, str]
 ) -> None:
     chat, other = function.start_chat(), function.start_chat()
@@ -274,7 +276,7 @@ def test_attributes_of_a_producer_are_no_origin_and_harm_no_other_chat(
     assert other.texts == [TEXT]
 
 
-def test_attributes_of_any_shape_do_no_harm(function: Function) -> None:
+def test_malformed_attributes_are_ignored(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request())
     message["messageAttributes"] = {"EventSource": "text", "SourceId": {"stringValue": 7}, "AcceptedAt": None}
@@ -282,40 +284,40 @@ def test_attributes_of_any_shape_do_no_harm(function: Function) -> None:
     assert function.batch(message) == []
 
 
-def test_a_message_that_may_have_been_delivered_before_the_hand_over_says_so(function: Function) -> None:
+def test_a_message_that_may_be_delivered_when_it_is_enqueued_reports_it(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(AcceptedThenCut(), times=3)
     function(bus_event(chat.request()))
     function.participant.service.end_chat(chat.contact_id)
 
-    function.batch(as_record(function.aws.messages[0]))
+    function.batch(received(function.aws.messages[0]))
 
     [result] = function.aws.results
     assert result["Error"]["Code"] == "AccessDenied"
     assert result["Error"]["MaybeDelivered"] is True
 
 
-def test_a_handed_over_message_has_its_retry_window_from_the_queue(function: Function) -> None:
+def test_the_retry_window_of_an_enqueued_message_starts_in_the_queue(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=503), times=None)
     function(bus_event(chat.request()) | {"time": "2020-01-01T00:00:00Z"})
-    message = as_record(function.aws.messages[0])
+    message = received(function.aws.messages[0])
 
     failed = function.batch(message)
 
     assert failed == [message["messageId"]]
 
 
-def test_metrics_of_a_handed_over_message_are_those_of_the_queue(
+def test_an_enqueued_message_counts_for_the_queue(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.batch(record("junk", attributes=ORIGIN))
 
-    emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    emitted = [line for line in log_lines(capsys) if "_aws" in line]
     assert {line["EventSource"] for line in emitted if "Code" not in line} == {"sqs"}
 
 
-def test_a_copy_that_cannot_be_made_raises_before_anything_is_published(function: Function) -> None:
+def test_a_failed_copy_raises_before_a_result_is_published(function: Function) -> None:
     function.aws.failures["SendMessage"] = [400]
 
     with pytest.raises(AwsCallError):
@@ -324,7 +326,7 @@ def test_a_copy_that_cannot_be_made_raises_before_anything_is_published(function
     assert function.aws.events == []
 
 
-def test_a_result_that_is_safe_nowhere_raises(function: Function) -> None:
+def test_a_result_that_is_neither_published_nor_kept_raises(function: Function) -> None:
     chat = function.start_chat()
     function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
 
@@ -332,7 +334,7 @@ def test_a_result_that_is_safe_nowhere_raises(function: Function) -> None:
         function(bus_event(chat.request()))
 
 
-def test_without_time_for_a_try_the_message_is_handed_over(function: Function) -> None:
+def test_a_message_without_time_for_an_attempt_is_enqueued(function: Function) -> None:
     chat = function.start_chat()
 
     function(bus_event(chat.request()), FakeLambdaContext(seconds_left=8))
@@ -341,7 +343,7 @@ def test_without_time_for_a_try_the_message_is_handed_over(function: Function) -
     assert len(function.aws.messages) == 1
 
 
-def test_without_time_for_anything_it_raises(function: Function) -> None:
+def test_an_event_without_time_for_any_call_raises(function: Function) -> None:
     chat = function.start_chat()
 
     with pytest.raises(DeadlineExceededError):

@@ -1,4 +1,4 @@
-"""What the function says of itself: log lines, metrics, traces."""
+"""Log lines, metrics and traces of the function."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_sender.application import create_handler
 from sandbox.participant_service.faults import Status
-from tests.functional.conftest import capture_logs, function_environ
-from tests.support.aws_endpoint import running_aws_endpoint
+from tests.functional.conftest import function_environ, function_on_fake_service
 from tests.support.coverage import measured_environ
 from tests.support.fakes import FakeClock
-from tests.support.http_server import running_server
 from tests.support.lambda_events import FakeLambdaContext, record, request
+from tests.support.logs import log_lines, metrics
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Function
@@ -25,32 +23,13 @@ if TYPE_CHECKING:
 LAMBDA_SRC = Path(__file__).parents[2] / "lambda_src"
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-def metrics(emitted: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
-    """Return the value of each metric by its name and dimensions, as CloudWatch would read it."""
-    values: dict[tuple[str, ...], Any] = {}
-    for line in emitted:
-        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
-            assert directive["Namespace"] == "ConnectMessageSender"
-            for dimensions in directive["Dimensions"]:
-                for metric in directive["Metrics"]:
-                    where = sorted(f"{name}={line[name]}" for name in dimensions if name != "service")
-                    values[(metric["Name"], *where)] = line[metric["Name"]]
-    return values
-
-
-def test_there_is_one_log_line_for_each_outcome(
-    function: Function, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_outcome_is_one_log_line(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
     chat = function.start_chat()
     sent, rejected = record(chat.request(ContactId=chat.contact_id)), record("junk")
 
     function.batch(sent, rejected)
 
-    ended = [line for line in lines(capsys) if line.get("message") == "Message ended"]
+    ended = [line for line in log_lines(capsys) if line.get("message") == "Message ended"]
     assert [(line["correlation_id"], line["outcome"], line["level"]) for line in ended] == [
         (sent["messageId"], "SENT", "INFO"),
         (rejected["messageId"], "REJECTED", "WARNING"),
@@ -65,7 +44,7 @@ def test_there_is_one_log_line_for_each_outcome(
     "character",
     ["\x1b", "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\u202e", "\u2066", "\ufeff", "\U000e0041"],
 )
-def test_an_id_in_a_log_line_steers_no_terminal_and_splits_no_line(
+def test_control_characters_of_an_id_are_escaped_in_a_log_line(
     function: Function, capsys: pytest.CaptureFixture[str], character: str
 ) -> None:
     client_token = f"a{character}b"
@@ -77,7 +56,9 @@ def test_an_id_in_a_log_line_steers_no_terminal_and_splits_no_line(
     assert json.loads(line)["client_token"] == client_token
 
 
-def test_an_id_in_a_log_line_stays_readable(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+def test_letters_and_symbols_of_an_id_stay_readable_in_a_log_line(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
     client_token = "Bestellung-Größe\xa0L-👩\u200d👧-\u200f"
     function.batch(record(function.start_chat().request(ClientToken=client_token)))
 
@@ -85,39 +66,37 @@ def test_an_id_in_a_log_line_stays_readable(function: Function, capsys: pytest.C
 
 
 @pytest.mark.parametrize("status", [200, 400, 429])
-def test_half_a_surrogate_pair_in_an_answer_loses_no_log_line_and_no_result(
+def test_half_a_surrogate_pair_in_an_answer_prevents_no_log_line_and_no_result(
     capfd: pytest.CaptureFixture[str], status: int
 ) -> None:
-    with running_server() as service, running_aws_endpoint() as aws:
-        handler: Any = create_handler(function_environ(service.url, aws.url), clock=FakeClock())
-        capture_logs()
-        service.status, service.headers = status, {"x-amzn-requestid": "\xed\xa0\xbd"}
-        service.body = json.dumps({"Id": "\ud83d", "Message": "\ud83d", "__type": "\ud83d"}).encode()
+    with function_on_fake_service(clock=FakeClock()) as function:
+        function.service.status, function.service.headers = status, {"x-amzn-requestid": "\xed\xa0\xbd"}
+        function.service.body = json.dumps({"Id": "\ud83d", "Message": "\ud83d", "__type": "\ud83d"}).encode()
 
-        handler({"Records": [record(request())]}, FakeLambdaContext())
+        function({"Records": [record(request())]})
 
         captured = capfd.readouterr()
         assert captured.err == ""
         assert len([line for line in captured.out.splitlines() if '"message":"Message' in line]) == 1
-        assert "\ud83d" not in json.dumps(aws.events, ensure_ascii=False)
+        assert "\ud83d" not in json.dumps(function.aws.events, ensure_ascii=False)
 
 
-def test_an_answer_that_is_not_in_its_documented_form_is_counted(
+def test_a_malformed_answer_is_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with running_server() as service, running_aws_endpoint() as aws:
-        handler: Any = create_handler(function_environ(service.url, aws.url))
-        capture_logs()
-        service.body = json.dumps({"Id": "not an id"}).encode()
+    with function_on_fake_service() as function:
+        function.service.body = json.dumps({"Id": "not an id"}).encode()
 
-        handler({"Records": [record(request())]}, FakeLambdaContext())
+        function({"Records": [record(request())]})
 
-        [result] = aws.results
+        [result] = function.aws.results
         assert (result["Outcome"], result["Message"]["Id"]) == ("SENT", None)
-        assert metrics(lines(capsys))["MalformedAnswers",] == [1.0]
+        assert metrics(log_lines(capsys))["MalformedAnswers",] == [1.0]
 
 
-def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_counts_outcomes_retries_attempts_and_latencies(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
     chat, busy = function.start_chat(), function.start_chat()
     function.participant.faults.add(Status(status=429), contact_id=busy.contact_id, times=None)
 
@@ -128,7 +107,7 @@ def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.
         record(busy.request(), group="busy"),
     )
 
-    found = metrics(lines(capsys))
+    found = metrics(log_lines(capsys))
     assert found["MessagesSent", "EventSource=sqs"] == [1.0]
     assert found["MessagesRejected", "EventSource=sqs"] == [1.0]
     assert found["MessagesRejected", "Code=InvalidRequest"] == [1.0]
@@ -140,21 +119,23 @@ def test_the_metrics_are_those_of_the_design(function: Function, capsys: pytest.
     assert len(found["EndToEndLatency", "EventSource=sqs"]) == 2
 
 
-def test_every_metric_of_an_invocation_is_counted_over_all_event_sources_too(
+def test_each_metric_is_also_counted_without_the_event_source(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = function.start_chat()
 
     function(chat.request(ClientToken="t-1"))
 
-    found = metrics(lines(capsys))
-    by_source = {name: value for (name, *where), value in found.items() if where == ["EventSource=direct"]}
-    in_all = {name: value for (name, *where), value in found.items() if not where}
+    found = metrics(log_lines(capsys))
+    by_source = {
+        name: value for (name, *dimensions), value in found.items() if dimensions == ["EventSource=direct"]
+    }
+    in_all = {name: value for (name, *dimensions), value in found.items() if not dimensions}
     assert by_source["MessagesSent"] == [1.0]
     assert in_all == by_source
 
 
-def test_a_result_that_is_safe_nowhere_is_counted(
+def test_a_result_that_is_neither_published_nor_kept_is_counted(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = function.start_chat()
@@ -162,10 +143,10 @@ def test_a_result_that_is_safe_nowhere_is_counted(
 
     function.batch(record(chat.request()))
 
-    assert metrics(lines(capsys))["ResultPublishFailures", "EventSource=sqs"] == [1.0]
+    assert metrics(log_lines(capsys))["ResultPublishFailures", "EventSource=sqs"] == [1.0]
 
 
-def test_a_defect_is_told_by_place_and_not_by_text(
+def test_a_defect_is_logged_with_its_place_and_without_its_text(
     function: Function, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chat = function.start_chat()
@@ -211,7 +192,7 @@ print("TRACES" + "\\n".join(Emitter.sent))
 
 
 def run(function: Function, program: str, event: dict[str, Any], **environ: str) -> str:
-    """Run a program in an interpreter of its own, set up as Lambda does."""
+    """Run a program in a new interpreter, set up as Lambda does."""
     environ = function_environ(function.participant.url, function.aws.url, **environ) | {
         "PYTHONPATH": str(LAMBDA_SRC),
         "ROOT": str(LAMBDA_SRC.parent),
@@ -231,10 +212,9 @@ def run(function: Function, program: str, event: dict[str, Any], **environ: str)
     return done.stdout
 
 
-def test_each_send_is_a_subsegment_without_message_and_answer(function: Function) -> None:
+def test_the_trace_has_a_subsegment_for_each_send_without_message_and_answer(function: Function) -> None:
     chats = [function.start_chat() for _ in range(3)]
     event = {"Records": [record(chat.request(), group=chat.contact_id) for chat in chats]}
-
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
     output = run(function, TRACED, event, POWERTOOLS_TRACE_DISABLED="false", _X_AMZN_TRACE_ID=trace)
@@ -250,7 +230,7 @@ def test_each_send_is_a_subsegment_without_message_and_answer(function: Function
         assert chat.connection_token not in traces
 
 
-def test_a_trace_holds_no_answer_and_no_text_of_an_error(function: Function) -> None:
+def test_a_trace_contains_no_answer_and_no_text_of_an_error(function: Function) -> None:
     chat = function.start_chat()
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
@@ -283,7 +263,7 @@ print(sorted(heavy & set(sys.modules)))
 """
 
 
-def test_the_entry_point_loads_nothing_that_it_does_not_need(function: Function) -> None:
+def test_the_entry_point_imports_no_unused_library(function: Function) -> None:
     assert run(function, IMPORTED, {}).strip() == "[]"
 
 
@@ -294,5 +274,5 @@ print(gc.isenabled(), gc.get_freeze_count() > 10_000)
 """
 
 
-def test_what_is_imported_is_never_looked_through_for_garbage_and_the_rest_is(function: Function) -> None:
+def test_the_garbage_collector_is_on_and_skips_imported_objects(function: Function) -> None:
     assert run(function, FROZEN, {}).strip() == "True True"

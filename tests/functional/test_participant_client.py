@@ -1,4 +1,4 @@
-"""SendMessage on the server: what is sent, and what each answer means."""
+"""SendMessage over HTTP: the request, and the error or result of each answer."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from tests.support.http_server import running_server
 from tests.support.lambda_events import TEXT, TOKEN, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from message_sender.result import Sent
     from tests.functional.conftest import Function
     from tests.support.http_server import FakeServer
 
 REQUEST_ID = "5607c900-550f-4b4a-abbb-db01d23ce611"
-TAKEN = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
+ACCEPTED = {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with running_server() as running:
-        running.body = json.dumps(TAKEN).encode()
-        yield running
+def server(server: FakeServer) -> FakeServer:
+    """Return a server that accepts every message."""
+    server.body = json.dumps(ACCEPTED).encode()
+    return server
 
 
-def a_request(**fields: Any) -> SendMessageRequest:  # noqa: ANN401  # wrong types are among what tests need
+def a_request(**fields: object) -> SendMessageRequest:
     parsed = parse_request(json.dumps(request(**fields)), client_token="t-1").request
     assert isinstance(parsed, SendMessageRequest)
     return parsed
@@ -58,7 +58,7 @@ def send(url: str, message: SendMessageRequest | None = None, *, timeout: float 
     return client.send_message(message or a_request(), timeout=timeout)
 
 
-def test_the_call_is_that_of_the_specification(server: FakeServer) -> None:
+def test_the_call_follows_the_specification(server: FakeServer) -> None:
     send(server.url, a_request(Content="Grüße 😀", ContentType="text/markdown"))
 
     [sent] = server.requests
@@ -73,7 +73,7 @@ def test_the_call_is_that_of_the_specification(server: FakeServer) -> None:
     }
 
 
-def test_the_call_is_the_one_that_boto3_makes(server: FakeServer) -> None:
+def test_the_call_equals_the_call_of_boto3(server: FakeServer) -> None:
     client = boto3.client(
         "connectparticipant",
         endpoint_url=server.url,
@@ -93,8 +93,10 @@ def test_the_call_is_the_one_that_boto3_makes(server: FakeServer) -> None:
         assert ours.headers[header] == theirs.headers[header]
 
 
-def test_what_the_service_answers_is_passed_on(server: FakeServer) -> None:
-    server.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": "PROCESSING"}}).encode()
+def test_the_result_has_the_fields_of_the_answer(server: FakeServer) -> None:
+    server.body = json.dumps(
+        ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": "PROCESSING"}}
+    ).encode()
 
     sent = send(server.url)
 
@@ -105,7 +107,7 @@ def test_what_the_service_answers_is_passed_on(server: FakeServer) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """An answer of the service and what it means. `maybe`: whether the message may have arrived."""
+    """An answer of the service and its error. `maybe`: whether the message may have arrived."""
 
     status: int
     error: type[DeliveryError]
@@ -147,8 +149,10 @@ CASES = [
     Case(200, ServiceUnavailableError, [], maybe=True),
     Case(200, ServiceUnavailableError, "text", maybe=True),
     Case(204, ServiceUnavailableError, maybe=True),
-    Case(200, ProcessingRejectedError, TAKEN | {"MessageMetadata": {"MessageProcessingStatus": "REJECTED"}}),
-    Case(200, ProcessingRejectedError, TAKEN | {"MessageMetadata": {"MessageProcessingStatus": "FAILED"}}),
+    Case(
+        200, ProcessingRejectedError, ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": "REJECTED"}}
+    ),
+    Case(200, ProcessingRejectedError, ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": "FAILED"}}),
     Case(301, UnexpectedResponseError, headers={"Location": "/elsewhere"}),
     Case(307, UnexpectedResponseError, headers={"Location": "/elsewhere"}),
     Case(401, UnexpectedResponseError),
@@ -159,7 +163,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status}-{case.error.__name__}")
-def test_every_answer_means_one_error(server: FakeServer, case: Case) -> None:
+def test_each_answer_raises_its_error(server: FakeServer, case: Case) -> None:
     server.status = case.status
     server.headers = {"x-amzn-requestid": REQUEST_ID, **case.headers}
     server.body = b"" if case.status == 204 else json.dumps(case.body).encode()
@@ -188,7 +192,7 @@ def test_every_answer_means_one_error(server: FakeServer, case: Case) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_the_service_asks_to_wait_is_read(
+def test_the_error_has_the_retry_after_of_the_service(
     server: FakeServer, status: int, headers: dict[str, str], seconds: float | None
 ) -> None:
     server.status, server.headers = status, headers
@@ -199,7 +203,7 @@ def test_what_the_service_asks_to_wait_is_read(
     assert raised.value.retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_an_error_that_the_service_documents_is_named(server: FakeServer) -> None:
+def test_the_reason_names_a_documented_error(server: FakeServer) -> None:
     server.status, server.headers = 400, {"x-amzn-errortype": "ValidationException:http://internal/"}
     server.body = json.dumps({"Message": "ContentType is not enabled"}).encode()
 
@@ -211,7 +215,7 @@ def test_an_error_that_the_service_documents_is_named(server: FakeServer) -> Non
 
 
 @pytest.mark.parametrize("name", ["Passw0rd1", "Password", "no name", "x" * 81, "Throttling-hunter2"])
-def test_an_error_that_the_service_does_not_document_is_not_named(server: FakeServer, name: str) -> None:
+def test_the_reason_does_not_name_an_undocumented_error(server: FakeServer, name: str) -> None:
     server.status, server.headers, server.body = 400, {"x-amzn-errortype": name}, b""
 
     with pytest.raises(DeliveryError) as raised:
@@ -220,7 +224,7 @@ def test_an_error_that_the_service_does_not_document_is_not_named(server: FakeSe
     assert name not in raised.value.reason
 
 
-def test_a_conflict_names_the_state_of_the_contact_as_a_possible_cause(server: FakeServer) -> None:
+def test_the_reason_of_a_conflict_names_a_possible_cause(server: FakeServer) -> None:
     server.status = 409
 
     with pytest.raises(UnexpectedResponseError, match="state of the contact"):
@@ -230,7 +234,7 @@ def test_a_conflict_names_the_state_of_the_contact_as_a_possible_cause(server: F
 @pytest.mark.parametrize(
     "request_id", [REQUEST_ID, REQUEST_ID.upper(), "JKJaXmPLvHcESHA=", "Aa0_-XmPLvHcESH="]
 )
-def test_a_request_id_in_a_form_of_aws_is_kept(server: FakeServer, request_id: str) -> None:
+def test_a_well_formed_request_id_is_kept(server: FakeServer, request_id: str) -> None:
     server.status, server.headers = 403, {"x-amzn-requestid": request_id}
 
     with pytest.raises(AccessDeniedError) as raised:
@@ -242,7 +246,7 @@ def test_a_request_id_in_a_form_of_aws_is_kept(server: FakeServer, request_id: s
 @pytest.mark.parametrize(
     "request_id", ["two words", "x" * 36, f"{REQUEST_ID}0", TOKEN, "<script>", "", "PIN-4711", "aHVudGVyMg=="]
 )
-def test_a_request_id_in_another_form_is_left_out(server: FakeServer, request_id: str) -> None:
+def test_a_malformed_request_id_is_left_out(server: FakeServer, request_id: str) -> None:
     server.status, server.headers = 403, {"x-amzn-requestid": request_id}
 
     with pytest.raises(AccessDeniedError) as raised:
@@ -254,24 +258,24 @@ def test_a_request_id_in_another_form_is_left_out(server: FakeServer, request_id
 @pytest.mark.parametrize(
     ("fields", "message_id", "time"),
     [
-        ({"Id": "Where is my parcel?"}, None, TAKEN["AbsoluteTime"]),
-        ({"Id": "x" * 257}, None, TAKEN["AbsoluteTime"]),
-        ({"Id": "m-1\n"}, None, TAKEN["AbsoluteTime"]),
-        ({"Id": "\ud83d"}, None, TAKEN["AbsoluteTime"]),
+        ({"Id": "Where is my parcel?"}, None, ACCEPTED["AbsoluteTime"]),
+        ({"Id": "x" * 257}, None, ACCEPTED["AbsoluteTime"]),
+        ({"Id": "m-1\n"}, None, ACCEPTED["AbsoluteTime"]),
+        ({"Id": "\ud83d"}, None, ACCEPTED["AbsoluteTime"]),
         ({"AbsoluteTime": "noon"}, "m-1", None),
         ({"AbsoluteTime": "2026-01-31"}, "m-1", None),
         ({"AbsoluteTime": "2026-02-31T12:00:00Z"}, "m-1", None),
         ({"AbsoluteTime": "2026-01-31T12:00:00Z\n"}, "m-1", None),
         ({"AbsoluteTime": 4711}, "m-1", None),
-        ({"MessageMetadata": {"MessageProcessingStatus": "hunter2"}}, "m-1", TAKEN["AbsoluteTime"]),
-        ({"MessageMetadata": "hunter2"}, "m-1", TAKEN["AbsoluteTime"]),
-        ({"MessageMetadata": "REJECTED"}, "m-1", TAKEN["AbsoluteTime"]),
+        ({"MessageMetadata": {"MessageProcessingStatus": "hunter2"}}, "m-1", ACCEPTED["AbsoluteTime"]),
+        ({"MessageMetadata": "hunter2"}, "m-1", ACCEPTED["AbsoluteTime"]),
+        ({"MessageMetadata": "REJECTED"}, "m-1", ACCEPTED["AbsoluteTime"]),
     ],
 )
-def test_what_is_not_in_its_documented_form_is_left_out(
+def test_a_malformed_field_of_an_answer_is_left_out(
     server: FakeServer, fields: dict[str, object], message_id: str | None, time: str | None
 ) -> None:
-    server.body = json.dumps(TAKEN | fields).encode()
+    server.body = json.dumps(ACCEPTED | fields).encode()
 
     sent = send(server.url)
 
@@ -279,14 +283,16 @@ def test_what_is_not_in_its_documented_form_is_left_out(
     assert sent.is_malformed
 
 
-def test_an_answer_in_the_documented_form_is_not_malformed(server: FakeServer) -> None:
+def test_a_documented_answer_is_not_malformed(server: FakeServer) -> None:
     assert not send(server.url).is_malformed
 
 
 @pytest.mark.parametrize("status", [102, 103, 199])
-def test_an_informational_answer_is_not_the_outcome_of_any_message(server: FakeServer, status: int) -> None:
+def test_an_informational_answer_is_an_error_and_its_connection_is_closed(
+    server: FakeServer, status: int
+) -> None:
     client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=server.url)
-    server.status, server.body = 200, json.dumps(TAKEN | {"Id": "first"}).encode()
+    server.status, server.body = 200, json.dumps(ACCEPTED | {"Id": "first"}).encode()
     server.preamble = f"HTTP/1.1 {status} Early Hints\r\nLink: </style.css>\r\n\r\n".encode()
 
     with pytest.raises(ConnectionFailedError) as raised:
@@ -299,21 +305,21 @@ def test_an_informational_answer_is_not_the_outcome_of_any_message(server: FakeS
     assert server.connections == 2
 
 
-def test_a_service_that_says_continue_is_waited_for(server: FakeServer) -> None:
+def test_the_client_waits_for_the_answer_after_100_continue(server: FakeServer) -> None:
     server.preamble = b"HTTP/1.1 100 Continue\r\n\r\n"
 
     assert send(server.url).message_id == "m-1"
 
 
 @pytest.mark.parametrize("status", [["REJECTED"], {"a": 1}, 7, None, "", "rejected"])
-def test_a_processing_status_of_no_sense_is_none(server: FakeServer, status: object) -> None:
-    server.body = json.dumps(TAKEN | {"MessageMetadata": {"MessageProcessingStatus": status}}).encode()
+def test_an_unknown_processing_status_is_left_out(server: FakeServer, status: object) -> None:
+    server.body = json.dumps(ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": status}}).encode()
 
     assert send(server.url).processing_status is None
 
 
-def test_a_body_that_does_not_end_in_time_is_cut_off(server: FakeServer) -> None:
-    server.body, server.trickle = json.dumps(TAKEN).encode(), 0.04
+def test_a_body_that_arrives_too_slowly_is_cut_off(server: FakeServer) -> None:
+    server.body, server.trickle = json.dumps(ACCEPTED).encode(), 0.04
 
     with pytest.raises(ServiceUnavailableError) as raised:
         send(server.url, timeout=0.1)
@@ -322,7 +328,7 @@ def test_a_body_that_does_not_end_in_time_is_cut_off(server: FakeServer) -> None
 
 
 def test_a_compressed_body_is_not_decoded(server: FakeServer) -> None:
-    server.headers, server.body = {"Content-Encoding": "gzip"}, gzip.compress(json.dumps(TAKEN).encode())
+    server.headers, server.body = {"Content-Encoding": "gzip"}, gzip.compress(json.dumps(ACCEPTED).encode())
 
     with pytest.raises(ServiceUnavailableError) as raised:
         send(server.url)
@@ -338,7 +344,7 @@ def test_a_body_that_arrives_in_too_many_pieces_is_cut_off(server: FakeServer) -
         send(server.url)
 
 
-def test_a_400_that_is_cut_off_may_be_a_throttle(server: FakeServer) -> None:
+def test_a_cut_off_400_is_a_retryable_error(server: FakeServer) -> None:
     server.status = 400
     server.body = json.dumps({"message": "x" * 70_000, "code": "ThrottlingException"}).encode()
 
@@ -346,49 +352,40 @@ def test_a_400_that_is_cut_off_may_be_a_throttle(server: FakeServer) -> None:
         send(server.url)
 
 
-def test_a_body_of_no_sensible_size_is_not_read(server: FakeServer) -> None:
-    server.body = json.dumps(TAKEN | {"Filler": "x" * 1_000_000}).encode()
+def test_a_body_that_is_too_large_is_not_read(server: FakeServer) -> None:
+    server.body = json.dumps(ACCEPTED | {"Filler": "x" * 1_000_000}).encode()
 
     with pytest.raises(ServiceUnavailableError):
         send(server.url)
 
 
-class FakePool:
-    """Keeps what the client asks of urllib3."""
+def test_an_attempt_has_timeouts_and_no_retries_and_no_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {}
 
-    def __init__(self) -> None:
-        self.options: dict[str, Any] = {}
+    def urlopen(*_: object, **given: object) -> NoReturn:
+        options.update(given)
+        raise ProtocolError("set by the test")
 
-    def connection_from_url(self, _: str) -> FakePool:
-        return self
-
-    def urlopen(self, *_: object, **options: object) -> NoReturn:
-        self.options = options
-        raise ProtocolError("told to fail")
-
-
-def test_the_limits_of_a_try_are_those_of_the_design() -> None:
-    pool = FakePool()
-    client = ParticipantClient(pools=pool, endpoint="http://127.0.0.1")  # type: ignore[arg-type]  # a fake
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", urlopen)
 
     with pytest.raises(ConnectionFailedError) as raised:
-        client.send_message(a_request(), timeout=3.5)
+        send("http://127.0.0.1", timeout=3.5)
 
-    timeout = pool.options["timeout"]
-    assert (timeout.total, timeout.connect_timeout, timeout._read) == (3.5, 1.0, 5.0)  # noqa: SLF001  # no other way
-    assert pool.options["retries"] is False
-    assert pool.options["redirect"] is False
+    timeout = options["timeout"]
+    assert (timeout.total, timeout.connect_timeout, timeout.read_timeout) == (3.5, 1.0, 5.0)
+    assert options["retries"] is False
+    assert options["redirect"] is False
     assert raised.value.connection_lost
 
 
-def test_a_body_that_cannot_be_read_does_no_harm(server: FakeServer) -> None:
+def test_an_unreadable_body_does_not_change_the_error(server: FakeServer) -> None:
     server.status, server.body = 403, b"[" * 100_000
 
     with pytest.raises(AccessDeniedError):
         send(server.url)
 
 
-def test_a_refused_connection_did_not_deliver() -> None:
+def test_a_message_was_not_delivered_if_the_connection_is_refused() -> None:
     with running_server() as server:
         url = server.url
 
@@ -398,19 +395,19 @@ def test_a_refused_connection_did_not_deliver() -> None:
     assert not raised.value.maybe_delivered
 
 
-def test_an_unknown_host_did_not_deliver() -> None:
+def test_a_message_was_not_delivered_if_the_host_is_unknown() -> None:
     with pytest.raises(ConnectionFailedError) as raised:
         send("http://nowhere.invalid")
 
     assert not raised.value.maybe_delivered
 
 
-def test_a_plain_answer_to_tls_is_a_failed_connection(server: FakeServer) -> None:
+def test_an_unencrypted_answer_to_tls_is_a_failed_connection(server: FakeServer) -> None:
     with pytest.raises(ConnectionFailedError):
         send(server.url.replace("http:", "https:"))
 
 
-def test_an_answer_that_does_not_come_in_time_may_have_delivered(function: Function) -> None:
+def test_a_message_may_be_delivered_if_the_answer_is_too_late(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Latency(latency=5.0))
 
@@ -421,7 +418,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_delivered(function: Funct
     assert chat.texts == [TEXT]
 
 
-def test_a_kept_alive_connection_is_used_again(server: FakeServer) -> None:
+def test_a_connection_is_reused(server: FakeServer) -> None:
     client = ParticipantClient(pools=urllib3.PoolManager(retries=False), endpoint=server.url)
 
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Messages that are hard to read: parsed once, by every event source and a redrive. No neighbour waits."""
+"""Messages that are hard to parse: parsed once by every event source and a redrive. No other chat waits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ EACH_BODY = pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body[:8]
 
 @EACH_BODY
 @pytest.mark.parametrize("group", ["poisoned", None])
-def test_the_chats_beside_it_have_their_outcome(function: Function, body: str, group: str | None) -> None:
+def test_the_other_chats_of_the_batch_have_their_outcomes(
+    function: Function, body: str, group: str | None
+) -> None:
     chats = [function.start_chat() for _ in range(9)]
     poison = record(body, group=group)
     good = [record(chat.request(), group=chat.contact_id) for chat in chats]
@@ -54,19 +56,19 @@ IN_A_FIELD: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 @EACH_BODY
-@pytest.mark.parametrize("place", IN_A_FIELD)
-@pytest.mark.parametrize("way", ["eventbridge", "direct", "api_gateway"])
-def test_it_is_parsed_once_by_every_event_source(function: Function, body: str, place: str, way: str) -> None:
-    fields = function.start_chat().request(ClientToken="c-1") | IN_A_FIELD[place](body)
+@pytest.mark.parametrize("field", IN_A_FIELD)
+@pytest.mark.parametrize("source", ["eventbridge", "direct", "api_gateway"])
+def test_every_event_source_parses_it_once(function: Function, body: str, field: str, source: str) -> None:
+    fields = function.start_chat().request(ClientToken="c-1") | IN_A_FIELD[field](body)
     event = {
         "eventbridge": lambda: bus_event(fields),
         "direct": lambda: fields,
         "api_gateway": lambda: api_request(fields),
-    }[way]()
+    }[source]()
     text = json.dumps(fields)
 
     with counted_effort() as effort:
-        if way == "direct":
+        if source == "direct":
             with pytest.raises(InvalidRequestError):
                 function(event)
         else:
@@ -79,7 +81,7 @@ def test_it_is_parsed_once_by_every_event_source(function: Function, body: str, 
 
 
 @EACH_BODY
-def test_it_is_parsed_once_by_a_redrive_which_can_give_it_its_outcome(body: str) -> None:
+def test_a_redrive_parses_it_once_and_can_finalize_it(body: str) -> None:
     message: MessageTypeDef = {
         "MessageId": "m-1",
         "Body": body,

@@ -1,4 +1,4 @@
-"""The handler on SQS events: outcomes, order, partial batch responses, effects."""
+"""The handler with SQS events: outcomes, order, partial batch responses, effects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ from sandbox.participant_service.faults import (
     Status,
 )
 from sandbox.participant_service.transcript import ProcessingStatus
-from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, FakeLambdaContext, record, request
+from tests.support.lambda_events import (
+    QUEUE_ARN,
+    TEXT,
+    TOKEN,
+    FakeLambdaContext,
+    attribute_values,
+    received,
+    record,
+    request,
+)
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -58,7 +67,7 @@ def test_a_message_reaches_its_chat_and_its_result_is_published(function: Functi
     assert result["Attempts"] == 1
 
 
-def test_a_redelivered_message_appears_once(function: Function) -> None:
+def test_a_redelivered_message_is_in_the_chat_once(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request())
 
@@ -78,7 +87,7 @@ def test_two_equal_texts_are_two_messages(function: Function) -> None:
     assert chat.texts == ["ok", "ok"]
 
 
-def test_two_requests_under_one_client_token_are_one_message(function: Function) -> None:
+def test_two_requests_with_one_client_token_are_one_message(function: Function) -> None:
     chat = function.start_chat()
 
     function.batch(record(chat.request(ClientToken="same")), record(chat.request(ClientToken="same")))
@@ -89,8 +98,8 @@ def test_two_requests_under_one_client_token_are_one_message(function: Function)
 def test_each_chat_keeps_its_order(function: Function) -> None:
     chats = [function.start_chat() for _ in range(5)]
     batch = [
-        record(chat.request(Content=f"{place}"), group=chat.contact_id)
-        for place in range(2)
+        record(chat.request(Content=f"{number}"), group=chat.contact_id)
+        for number in range(2)
         for chat in chats
     ]
 
@@ -112,7 +121,7 @@ def accepted_at(message: dict[str, Any]) -> str:
         ({"ExpiresAt": "2020-01-01T00:00:00Z"}, "Expired"),
     ],
 )
-def test_a_rejected_message_is_copied_and_its_chat_goes_on(
+def test_a_rejected_message_is_copied_and_its_chat_continues(
     function: Function, fields: dict[str, Any], code: str
 ) -> None:
     chat = function.start_chat()
@@ -128,7 +137,7 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
     client_token = derive_client_token(QUEUE_ARN, bad["messageId"])
     assert copy["QueueUrl"].endswith("/rejected")
     assert json.loads(copy["MessageBody"]) == json.loads(bad["body"]) | {"ClientToken": client_token}
-    assert {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()} == {
+    assert attribute_values(copy) == {
         "Code": code,
         "ClientToken": client_token,
         "MessageGroupId": "chat-7",
@@ -149,25 +158,25 @@ def test_a_copy_has_the_client_token_of_the_producer(function: Function) -> None
     assert json.loads(copy["MessageBody"])["ClientToken"] == "own"
 
 
-def test_a_body_that_is_not_json_is_copied_as_it_is(function: Function) -> None:
-    bad = record("no JSON at all")
+def test_a_body_that_is_not_json_is_copied_unchanged(function: Function) -> None:
+    bad = record("not JSON at all")
 
     failed = function.batch(bad)
 
     assert failed == []
     assert outcomes(function) == {bad["messageId"]: "InvalidRequest"}
-    assert function.aws.messages[0]["MessageBody"] == "no JSON at all"
+    assert function.aws.messages[0]["MessageBody"] == "not JSON at all"
 
 
-def test_a_rejected_message_that_cannot_be_copied_comes_back_with_its_followers(function: Function) -> None:
+def test_a_rejected_message_that_cannot_be_copied_fails_with_the_later_ones(function: Function) -> None:
     chat = function.start_chat()
     bad = record(chat.request(Content=""))
-    follower = record(chat.request())
+    later = record(chat.request())
     function.aws.failures["SendMessage"] = [400]
 
-    failed = function.batch(bad, follower)
+    failed = function.batch(bad, later)
 
-    assert failed == [bad["messageId"], follower["messageId"]]
+    assert failed == [bad["messageId"], later["messageId"]]
     assert chat.texts == []
     assert function.aws.events == []
 
@@ -177,21 +186,21 @@ def test_a_rejected_message_that_cannot_be_copied_comes_back_with_its_followers(
     [Status(status=429), Status(status=500), Status(status=503), ResetBeforeAcceptance()],
     ids=["throttled", "failed", "unavailable", "reset"],
 )
-def test_a_message_that_cannot_be_sent_now_comes_back_with_its_followers_and_no_others(
+def test_a_message_that_cannot_be_sent_now_fails_with_the_later_ones_of_its_chat(
     function: Function, fault: Fault
 ) -> None:
-    held, free = function.start_chat(), function.start_chat()
+    failing, free = function.start_chat(), function.start_chat()
     batch = [
-        record(held.request(Content="1"), group="held"),
+        record(failing.request(Content="1"), group="failing"),
         record(free.request(Content="2"), group="free"),
-        record(held.request(Content="3"), group="held"),
+        record(failing.request(Content="3"), group="failing"),
     ]
-    function.participant.faults.add(fault, contact_id=held.contact_id, times=None)
+    function.participant.faults.add(fault, contact_id=failing.contact_id, times=None)
 
     failed = function.batch(*batch)
 
     assert sorted(failed) == sorted([batch[0]["messageId"], batch[2]["messageId"]])
-    assert held.texts == []
+    assert failing.texts == []
     assert free.texts == ["2"]
     [delays] = function.aws.delays
     assert delays.keys() == {batch[0]["receiptHandle"], batch[2]["receiptHandle"]}
@@ -201,7 +210,7 @@ def test_a_message_that_cannot_be_sent_now_comes_back_with_its_followers_and_no_
 
 
 def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(function: Function) -> None:
-    """Takes one read timeout. A second attempt would keep the other chats of the batch waiting again."""
+    """A second attempt would delay the other chats of the batch again. Takes one read timeout."""
     hanging, free = function.start_chat(), function.start_chat()
     batch = [
         record(hanging.request(ClientToken="hanging"), group="hanging"),
@@ -228,7 +237,7 @@ def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(functio
     ],
     ids=lambda fault: fault.kind,
 )
-def test_a_passing_fault_is_overcome_within_the_invocation(function: Function, fault: Fault) -> None:
+def test_a_transient_fault_is_retried_within_the_invocation(function: Function, fault: Fault) -> None:
     chat = function.start_chat()
     function.participant.faults.add(fault, times=1)
 
@@ -262,7 +271,7 @@ def test_a_result_that_the_bus_refuses_is_published_again_without_a_second_send(
     assert chat.texts == ["1", "2"]
 
 
-def test_a_result_that_the_bus_never_takes_is_kept_in_the_queue(function: Function) -> None:
+def test_a_result_that_the_bus_never_accepts_is_kept_in_the_queue(function: Function) -> None:
     chat = function.start_chat()
     function.aws.failures["PutEvents"] = [500, 500, 500]
 
@@ -274,7 +283,7 @@ def test_a_result_that_the_bus_never_takes_is_kept_in_the_queue(function: Functi
     assert json.loads(json.loads(kept["MessageBody"])["Detail"])["Outcome"] == "SENT"
 
 
-def test_a_record_whose_result_is_safe_nowhere_comes_back(function: Function) -> None:
+def test_a_record_fails_if_its_result_is_neither_published_nor_kept(function: Function) -> None:
     chat = function.start_chat()
     function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
     message = record(chat.request())
@@ -287,7 +296,7 @@ def test_a_record_whose_result_is_safe_nowhere_comes_back(function: Function) ->
     assert chat.texts == [TEXT]
 
 
-def test_nothing_is_sent_when_no_time_is_left(function: Function) -> None:
+def test_no_message_is_sent_without_time(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request())
 
@@ -301,16 +310,17 @@ def test_nothing_is_sent_when_no_time_is_left(function: Function) -> None:
 def test_records_without_a_group_keep_the_order_of_their_contact(function: Function) -> None:
     chat = function.start_chat()
     batch = [
-        record(chat.request(Content=f"{place}", ContactId=chat.contact_id), group=None) for place in range(10)
+        record(chat.request(Content=f"{number}", ContactId=chat.contact_id), group=None)
+        for number in range(10)
     ]
-    function.participant.faults.add(Latency(latency=0.05))  # to the first
+    function.participant.faults.add(Latency(latency=0.05))  # for the first message
 
     function.batch(*batch)
 
-    assert chat.texts == [f"{place}" for place in range(10)]
+    assert chat.texts == [f"{number}" for number in range(10)]
 
 
-def test_every_result_keeps_the_schema(function: Function) -> None:
+def test_every_result_matches_the_schema(function: Function) -> None:
     chat = function.start_chat()
     ended = function.start_chat()
     function.participant.service.end_chat(ended.contact_id)
@@ -346,16 +356,16 @@ def test_no_secret_reaches_a_log_or_a_result(function: Function, capsys: pytest.
     function.batch(*batch)
 
     captured = capsys.readouterr()
-    seen = captured.out + captured.err + json.dumps(function.aws.events)
-    assert "AccessDenied" in seen
+    output = captured.out + captured.err + json.dumps(function.aws.events)
+    assert "AccessDenied" in output
     for secret in (TEXT, chat.connection_token, TOKEN, task_token):
-        assert secret not in seen
+        assert secret not in output
 
 
 DOWN = Status(status=503)
 
 
-def test_each_chat_comes_back_after_the_backoff_of_its_first_message(function: Function) -> None:
+def test_each_chat_is_redelivered_after_the_backoff_of_its_first_message(function: Function) -> None:
     new, old = function.start_chat(), function.start_chat()
     batch = [
         record(new.request(), group="new", receive_count=1),
@@ -371,21 +381,21 @@ def test_each_chat_comes_back_after_the_backoff_of_its_first_message(function: F
     assert 16 <= delays[batch[1]["receiptHandle"]] <= 32
 
 
-def test_receives_in_which_a_message_was_held_back_do_not_lengthen_its_backoff(function: Function) -> None:
+def test_receives_with_a_pending_predecessor_do_not_lengthen_the_backoff(function: Function) -> None:
     chat = function.start_chat()
     head = record(chat.request(Content="1"), receive_count=9)
-    follower = record(chat.request(Content="2"), receive_count=9)
+    later = record(chat.request(Content="2"), receive_count=9)
     function.participant.faults.add(
-        DOWN, client_token=derive_client_token(QUEUE_ARN, follower["messageId"]), times=None
+        DOWN, client_token=derive_client_token(QUEUE_ARN, later["messageId"]), times=None
     )
 
-    failed = function.batch(head, follower)
+    failed = function.batch(head, later)
 
-    assert failed == [follower["messageId"]]
-    assert function.aws.delays[0][follower["receiptHandle"]] <= 2
+    assert failed == [later["messageId"]]
+    assert function.aws.delays[0][later["receiptHandle"]] <= 2
 
 
-def test_a_message_for_which_no_time_was_left_comes_back_soon(function: Function) -> None:
+def test_a_message_without_time_for_an_attempt_is_redelivered_soon(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request(), receive_count=9)
 
@@ -394,7 +404,7 @@ def test_a_message_for_which_no_time_was_left_comes_back_soon(function: Function
     assert function.aws.delays[0][message["receiptHandle"]] <= 2
 
 
-def test_what_the_service_asks_to_wait_is_waited_for_in_the_queue(function: Function) -> None:
+def test_a_retry_after_of_the_service_delays_the_redelivery(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after=30), times=None)
     message = record(chat.request())
@@ -404,7 +414,7 @@ def test_what_the_service_asks_to_wait_is_waited_for_in_the_queue(function: Func
     assert function.aws.delays == [{message["receiptHandle"]: 30}]
 
 
-def test_a_record_that_is_done_keeps_its_visibility(function: Function) -> None:
+def test_a_finished_record_keeps_its_visibility_timeout(function: Function) -> None:
     chat = function.start_chat()
 
     function.batch(record(chat.request()), record("junk"))
@@ -412,7 +422,7 @@ def test_a_record_that_is_done_keeps_its_visibility(function: Function) -> None:
     assert function.aws.delays == []
 
 
-def test_a_change_of_visibility_that_fails_does_no_harm(function: Function) -> None:
+def test_the_response_is_the_same_if_the_visibility_cannot_be_changed(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(DOWN, times=None)
     function.aws.failures["ChangeMessageVisibilityBatch"] = [400]
@@ -421,7 +431,7 @@ def test_a_change_of_visibility_that_fails_does_no_harm(function: Function) -> N
     assert function.batch(message) == [message["messageId"]]
 
 
-def test_a_message_older_than_the_retry_window_is_given_up_and_its_chat_goes_on(function: Function) -> None:
+def test_a_message_older_than_the_retry_window_fails_and_its_chat_continues(function: Function) -> None:
     chat = function.start_chat()
     old = record(chat.request(Content="1"), group="chat-7", age=601, receive_count=12)
     young = record(chat.request(Content="2"), group="chat-7", age=10)
@@ -431,23 +441,23 @@ def test_a_message_older_than_the_retry_window_is_given_up_and_its_chat_goes_on(
 
     assert failed == []
     assert chat.texts == ["2"]
-    [letter] = function.aws.messages
+    [dead_letter] = function.aws.messages
     client_token = derive_client_token(QUEUE_ARN, old["messageId"])
-    assert letter["QueueUrl"].endswith("/dead-letter.fifo")
-    assert letter["MessageGroupId"] == "chat-7"
-    assert letter["MessageDeduplicationId"] == old["messageId"]
-    assert json.loads(letter["MessageBody"])["ClientToken"] == client_token
-    assert letter["MessageAttributes"]["Code"]["StringValue"] == "ServiceUnavailable"
-    assert letter["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "true"
-    given_up, sent = function.aws.results
-    assert given_up["Outcome"] == "FAILED"
-    assert given_up["Error"]["Code"] == "ServiceUnavailable"
-    assert given_up["Error"]["MaybeDelivered"]
+    assert dead_letter["QueueUrl"].endswith("/dead-letter.fifo")
+    assert dead_letter["MessageGroupId"] == "chat-7"
+    assert dead_letter["MessageDeduplicationId"] == old["messageId"]
+    assert json.loads(dead_letter["MessageBody"])["ClientToken"] == client_token
+    assert dead_letter["MessageAttributes"]["Code"]["StringValue"] == "ServiceUnavailable"
+    assert dead_letter["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "true"
+    failure, sent = function.aws.results
+    assert failure["Outcome"] == "FAILED"
+    assert failure["Error"]["Code"] == "ServiceUnavailable"
+    assert failure["Error"]["MaybeDelivered"]
     assert sent["Outcome"] == "SENT"
     assert function.aws.delays == []
 
 
-def test_an_old_message_that_was_not_tried_is_not_given_up(function: Function) -> None:
+def test_an_old_message_without_an_attempt_does_not_fail(function: Function) -> None:
     chat = function.start_chat()
     old = record(chat.request(), age=3600)
 
@@ -465,26 +475,25 @@ def test_an_old_message_that_can_be_sent_is_sent(function: Function) -> None:
     assert chat.texts == [TEXT]
 
 
-def test_a_letter_that_is_put_back_keeps_its_origin(function: Function) -> None:
+def test_a_redriven_dead_letter_keeps_its_origin(function: Function) -> None:
     chat = function.start_chat()
     old = record(chat.request(), age=601, receive_count=12)
     function.participant.faults.add(AcceptedThenCut(), times=3)
     function.batch(old)
-    [letter] = function.aws.messages
-    attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    [dead_letter] = function.aws.messages
     function.participant.service.end_chat(chat.contact_id)
 
-    function.batch(record(letter["MessageBody"], attributes=attributes))
+    function.batch(received(dead_letter))
 
-    given_up, rejected = function.aws.results
+    failure, rejected = function.aws.results
     assert rejected["Outcome"] == "REJECTED"
-    same = ("ClientToken", "EventSource", "SourceId", "AcceptedAt")
-    assert [rejected[name] for name in same] == [given_up[name] for name in same]
+    kept = ("ClientToken", "EventSource", "SourceId", "AcceptedAt")
+    assert [rejected[name] for name in kept] == [failure[name] for name in kept]
     assert rejected["SourceId"] == old["messageId"]
     assert rejected["Error"]["MaybeDelivered"]
 
 
-def test_a_letter_that_cannot_be_copied_comes_back(function: Function) -> None:
+def test_a_failed_message_that_cannot_be_copied_is_redelivered(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(DOWN, times=None)
     function.aws.failures["SendMessage"] = [400]

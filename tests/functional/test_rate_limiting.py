@@ -25,7 +25,7 @@ BURST = 4
 
 
 class CountingThrottle(Throttle):
-    """Counts what it refuses."""
+    """Counts the calls that it refuses."""
 
     refused = 0
 
@@ -44,7 +44,7 @@ def throttle(function: Function) -> Iterator[CountingThrottle]:
     throttle.off()
 
 
-def believing_in(function: Function, *, quota: int, instances: int = 1) -> Function:
+def with_quota(function: Function, *, quota: int, instances: int = 1) -> Function:
     environ = function_environ(
         function.participant.url,
         function.aws.url,
@@ -56,11 +56,11 @@ def believing_in(function: Function, *, quota: int, instances: int = 1) -> Funct
     return replace(function, handler=handler)
 
 
-def test_an_instance_that_was_throttled_keeps_to_its_share(
+def test_an_instance_that_was_throttled_keeps_to_its_fair_share(
     function: Function, throttle: CountingThrottle
 ) -> None:
     def refused_while_sending(*, quota: int, instances: int) -> int:
-        sender = believing_in(function, quota=quota, instances=instances)
+        sender = with_quota(function, quota=quota, instances=instances)
         before = throttle.refused
         for _ in range(4):
             chats = [sender.start_chat() for _ in range(10)]
@@ -71,27 +71,27 @@ def test_an_instance_that_was_throttled_keeps_to_its_share(
             assert [len(chat.texts) for chat in chats] == [1] * 10
         return throttle.refused - before
 
-    unpaced = refused_while_sending(quota=1_000_000, instances=1)
-    paced = refused_while_sending(quota=1_000_000, instances=1_000_000 // QUOTA * 2)  # half of what there is
+    unlimited = refused_while_sending(quota=1_000_000, instances=1)
+    limited = refused_while_sending(quota=1_000_000, instances=1_000_000 // QUOTA * 2)  # half of the quota
 
-    assert unpaced >= 20
-    assert paced <= unpaced / 2
+    assert unlimited >= 20
+    assert limited <= unlimited / 2
 
 
 def pause(function: Function) -> None:
-    """Have the service ask for a pause, which the instance keeps to for five seconds."""
+    """Let the service ask for a pause. The instance pauses for five seconds."""
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after=30), contact_id=chat.contact_id)
     message = record(chat.request(), group=chat.contact_id)
     assert function.batch(message) == [message["messageId"]]
 
 
-def test_what_finds_no_place_in_an_invocation_comes_back_untried(function: Function) -> None:
+def test_a_message_without_a_slot_is_redelivered_without_an_attempt(function: Function) -> None:
     chat = function.start_chat()
     old = record(chat.request(), age=3600, receive_count=9)
     pause(function)
 
-    failed = function.batch(old, context=FakeLambdaContext(seconds_left=16))  # a try may start for 2.5 s
+    failed = function.batch(old, context=FakeLambdaContext(seconds_left=16))  # 2.5 s to start an attempt
 
     assert failed == [old["messageId"]]
     assert chat.texts == []
@@ -99,19 +99,19 @@ def test_what_finds_no_place_in_an_invocation_comes_back_untried(function: Funct
     assert function.aws.results == []
 
 
-def test_an_event_that_finds_no_place_joins_the_queue_untried(function: Function) -> None:
+def test_an_event_without_a_slot_is_enqueued_without_an_attempt(function: Function) -> None:
     chat = function.start_chat()
     pause(function)
 
     function(bus_event(chat.request()) | {"time": datetime.now(UTC).isoformat()})
 
-    [handed_over] = function.aws.messages
-    assert handed_over["QueueUrl"].endswith("/messages.fifo")
-    assert handed_over["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "false"
+    [enqueued] = function.aws.messages
+    assert enqueued["QueueUrl"].endswith("/messages.fifo")
+    assert enqueued["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "false"
     assert chat.texts == []
 
 
-def test_a_caller_who_waits_does_not_wait_for_the_queue(function: Function) -> None:
+def test_a_synchronous_call_is_not_rate_limited(function: Function) -> None:
     chat = function.start_chat()
     pause(function)
     began = time.monotonic()

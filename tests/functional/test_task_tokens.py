@@ -1,4 +1,4 @@
-"""Tasks of Step Functions that wait for the outcome of a message, through the handler."""
+"""The handler with messages whose tasks wait in Step Functions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 from message_sender.errors import ResultNotPublishedError
 from message_sender.request import derive_client_token
 from sandbox.participant_service.faults import AcceptedThenCut, Status
-from tests.functional.test_eventbridge_route import as_record
-from tests.functional.test_observability import lines, metrics
-from tests.support.lambda_events import QUEUE_ARN, TEXT, FakeLambdaContext, bus_event, record
+from tests.support.lambda_events import QUEUE_ARN, TEXT, FakeLambdaContext, bus_event, received, record
+from tests.support.logs import log_lines, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ Send: TypeAlias = "Callable[[Function, dict[str, Any]], object]"
 
 
 def by_queue(function: Function, request: dict[str, Any]) -> object:
-    return function.batch(record(request, age=3600))  # so old that it is given up if it cannot be sent
+    return function.batch(record(request, age=3600))  # so old that a deferred message fails
 
 
 def by_event(function: Function, request: dict[str, Any]) -> object:
@@ -39,7 +38,7 @@ def test_the_task_of_a_message_succeeds_with_its_result(function: Function, send
 
     send(function, chat.request(TaskToken=TASK_TOKEN, Metadata={"order": "ü😀"}))
 
-    [(operation, parameters)] = function.aws.answered_tasks
+    [(operation, parameters)] = function.aws.completed_tasks
     assert operation == "SendTaskSuccess"
     assert parameters["taskToken"] == TASK_TOKEN
     assert json.loads(parameters["output"]) == function.aws.results[0]
@@ -55,7 +54,7 @@ def test_the_task_of_a_message_succeeds_with_its_result(function: Function, send
         ({"Content": "", "Unknown": 7}, "InvalidRequestError"),
     ],
 )
-def test_the_task_of_a_rejected_message_fails_under_the_name_of_its_error(
+def test_the_task_of_a_rejected_message_fails_with_the_name_of_its_error(
     function: Function, send: Send, fields: dict[str, Any], error: str
 ) -> None:
     chat = function.start_chat()
@@ -63,7 +62,7 @@ def test_the_task_of_a_rejected_message_fails_under_the_name_of_its_error(
     send(function, chat.request(TaskToken=TASK_TOKEN, **fields))
 
     [result] = function.aws.results
-    assert function.aws.answered_tasks == [
+    assert function.aws.completed_tasks == [
         (
             "SendTaskFailure",
             {"taskToken": TASK_TOKEN, "error": error, "cause": result["Error"]["Reason"]},
@@ -72,7 +71,7 @@ def test_the_task_of_a_rejected_message_fails_under_the_name_of_its_error(
     assert function.aws.calls == ["SendMessage", "PutEvents", "SendTaskFailure"]
 
 
-def test_the_task_of_a_message_that_is_given_up_fails_under_the_name_of_the_last_error(
+def test_the_task_of_a_failed_message_fails_with_the_name_of_its_last_error(
     function: Function,
 ) -> None:
     chat = function.start_chat()
@@ -81,77 +80,77 @@ def test_the_task_of_a_message_that_is_given_up_fails_under_the_name_of_the_last
     failed = function.batch(record(chat.request(TaskToken=TASK_TOKEN), age=601))
 
     assert failed == []
-    [(operation, parameters)] = function.aws.answered_tasks
+    [(operation, parameters)] = function.aws.completed_tasks
     assert (operation, parameters["error"]) == ("SendTaskFailure", "ThrottledError")
     assert function.aws.calls == ["SendMessage", "PutEvents", "SendTaskFailure"]
 
 
-def test_the_task_of_a_message_that_comes_back_waits_on(function: Function) -> None:
+def test_the_task_of_a_redelivered_message_waits_for_its_outcome(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request(TaskToken=TASK_TOKEN))
     function.participant.faults.add(AcceptedThenCut(), times=3)
 
     first = function.batch(message)
-    answered_first = list(function.aws.answered_tasks)
+    completed_first = list(function.aws.completed_tasks)
     second = function.batch(message)
 
-    assert (first, answered_first) == ([message["messageId"]], [])
+    assert (first, completed_first) == ([message["messageId"]], [])
     assert second == []
-    assert [operation for operation, _ in function.aws.answered_tasks] == ["SendTaskSuccess"]
+    assert [operation for operation, _ in function.aws.completed_tasks] == ["SendTaskSuccess"]
     assert chat.texts == [TEXT]
 
 
-def test_a_message_that_is_handed_over_keeps_its_task_which_is_answered_once(function: Function) -> None:
+def test_an_enqueued_message_keeps_its_task_which_is_completed_once(function: Function) -> None:
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after_ms=1), times=3)
 
     function(bus_event(chat.request(TaskToken=TASK_TOKEN)))
-    answered_first = list(function.aws.answered_tasks)
+    completed_first = list(function.aws.completed_tasks)
     [message] = function.aws.messages
-    function.batch(as_record(message))
+    function.batch(received(message))
 
-    assert answered_first == []
-    [(operation, parameters)] = function.aws.answered_tasks
+    assert completed_first == []
+    [(operation, parameters)] = function.aws.completed_tasks
     assert (operation, parameters["taskToken"]) == ("SendTaskSuccess", TASK_TOKEN)
     assert json.loads(parameters["output"])["EventSource"] == "eventbridge"
 
 
-def test_a_task_is_not_answered_while_the_result_is_safe_nowhere(function: Function) -> None:
+def test_a_task_waits_until_the_result_is_published_or_kept(function: Function) -> None:
     chat = function.start_chat()
     message = record(chat.request(TaskToken=TASK_TOKEN))
     function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
 
     first = function.batch(message)
-    answered_first = list(function.aws.answered_tasks)
+    completed_first = list(function.aws.completed_tasks)
     second = function.batch(message)
 
-    assert (first, answered_first) == ([message["messageId"]], [])
+    assert (first, completed_first) == ([message["messageId"]], [])
     assert second == []
-    assert len(function.aws.answered_tasks) == 1
+    assert len(function.aws.completed_tasks) == 1
 
 
-def test_the_task_of_an_event_is_not_answered_while_the_result_is_safe_nowhere(function: Function) -> None:
+def test_the_task_of_an_event_waits_until_the_result_is_published_or_kept(function: Function) -> None:
     chat = function.start_chat()
     function.aws.failures = {"PutEvents": [500] * 3, "SendMessageBatch": [500] * 3}
 
     with pytest.raises(ResultNotPublishedError):
         function(bus_event(chat.request(TaskToken=TASK_TOKEN)))
 
-    assert function.aws.answered_tasks == []
+    assert function.aws.completed_tasks == []
 
 
-def test_a_result_that_is_kept_in_the_queue_is_safe_and_its_task_answered(function: Function) -> None:
+def test_the_task_of_a_message_with_a_kept_result_is_completed(function: Function) -> None:
     chat = function.start_chat()
     function.aws.failures["PutEvents"] = [500] * 3
 
     function.batch(record(chat.request(TaskToken=TASK_TOKEN)))
 
-    assert len(function.aws.answered_tasks) == 1
+    assert len(function.aws.completed_tasks) == 1
 
 
 @pytest.mark.parametrize("send", [by_queue, by_event])
 @pytest.mark.parametrize("name", ["TaskTimedOut", "TaskDoesNotExist"])
-def test_a_task_that_no_longer_exists_is_no_error(
+def test_a_task_that_no_longer_exists_is_not_an_error(
     function: Function, send: Send, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = function.start_chat()
@@ -159,11 +158,11 @@ def test_a_task_that_no_longer_exists_is_no_error(
 
     answer = send(function, chat.request(TaskToken=TASK_TOKEN))
 
-    told = lines(capsys)
+    lines = log_lines(capsys)
     assert answer in ([], {})
     assert function.aws.calls.count("SendTaskSuccess") == 1
-    assert not [key for key in metrics(told) if key[0] == "TaskCallbackFailures"]
-    assert not [line for line in told if line.get("level") in {"WARNING", "ERROR"}]
+    assert not [key for key in metrics(lines) if key[0] == "TaskCallbackFailures"]
+    assert not [line for line in lines if line.get("level") in {"WARNING", "ERROR"}]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +171,7 @@ def test_a_task_that_no_longer_exists_is_no_error(
 @pytest.mark.parametrize(
     ("failures", "calls"), [([500, 503], 2), (["InvalidToken"], 1)], ids=["down", "invalid token"]
 )
-def test_a_task_that_cannot_be_answered_is_counted_and_its_message_is_done(
+def test_a_task_that_cannot_be_completed_is_counted_and_its_message_is_finished(
     function: Function,
     send: Send,
     source: str,
@@ -186,27 +185,27 @@ def test_a_task_that_cannot_be_answered_is_counted_and_its_message_is_done(
     answer = send(function, chat.request(TaskToken=TASK_TOKEN))
 
     captured = capsys.readouterr().out
-    told = [json.loads(line) for line in captured.splitlines()]
+    lines = [json.loads(line) for line in captured.splitlines()]
     assert answer in ([], {})
     assert chat.texts == [TEXT]
     assert function.aws.calls.count("SendTaskSuccess") == calls
-    assert metrics(told)["TaskCallbackFailures", f"EventSource={source}"] == [1.0]
-    [line] = [line for line in told if line.get("message") == "Task not answered"]
+    assert metrics(lines)["TaskCallbackFailures", f"EventSource={source}"] == [1.0]
+    [line] = [line for line in lines if line.get("message") == "Task not answered"]
     assert line["level"] == "ERROR"
     assert line["correlation_id"] == function.aws.results[0]["SourceId"]
     assert TASK_TOKEN not in captured
 
 
-def test_an_answer_that_fails_once_is_given_again(function: Function) -> None:
+def test_a_task_is_completed_after_one_failed_call(function: Function) -> None:
     chat = function.start_chat()
     function.aws.failures["SendTaskSuccess"] = [500]
 
     function.batch(record(chat.request(TaskToken=TASK_TOKEN)))
 
-    assert len(function.aws.answered_tasks) == 1
+    assert len(function.aws.completed_tasks) == 1
 
 
-def test_a_task_that_cannot_be_answered_does_not_keep_others_waiting(function: Function) -> None:
+def test_a_task_that_cannot_be_completed_does_not_delay_others(function: Function) -> None:
     chat, other = function.start_chat(), function.start_chat()
     function.aws.failures["SendTaskSuccess"] = ["InvalidToken"]
 
@@ -217,13 +216,13 @@ def test_a_task_that_cannot_be_answered_does_not_keep_others_waiting(function: F
 
     assert failed == []
     assert function.aws.calls.count("SendTaskSuccess") == 2
-    assert len(function.aws.answered_tasks) == 1
+    assert len(function.aws.completed_tasks) == 1
 
 
-def test_a_task_whose_request_repeats_another_field_is_answered(function: Function) -> None:
+def test_the_task_of_a_request_with_a_repeated_field_is_completed(function: Function) -> None:
     function.batch(record(f'{{"Content": "a", "Content": "b", "TaskToken": "{TASK_TOKEN}"}}'))
 
-    [(operation, parameters)] = function.aws.answered_tasks
+    [(operation, parameters)] = function.aws.completed_tasks
     assert operation == "SendTaskFailure"
     assert parameters == {
         "taskToken": TASK_TOKEN,
@@ -232,25 +231,25 @@ def test_a_task_whose_request_repeats_another_field_is_answered(function: Functi
     }
 
 
-def test_of_two_task_tokens_in_one_request_none_is_answered(function: Function) -> None:
+def test_a_request_with_two_task_tokens_completes_no_task(function: Function) -> None:
     body = f'{{"TaskToken": "{TASK_TOKEN}", "TaskToken": "{OTHER_TASK_TOKEN}"}}'
 
     failed = function.batch(record(body))
 
     assert failed == []
-    assert function.aws.answered_tasks == []
+    assert function.aws.completed_tasks == []
 
 
-def test_where_a_caller_waits_no_task_is_answered(function: Function) -> None:
+def test_a_synchronous_call_completes_no_task(function: Function) -> None:
     chat = function.start_chat()
 
     with pytest.raises(Exception, match="TaskToken is not used here"):
         function(chat.request(ClientToken="t-1", TaskToken=TASK_TOKEN))
 
-    assert function.aws.answered_tasks == []
+    assert function.aws.completed_tasks == []
 
 
-def test_without_time_the_task_of_a_record_that_comes_back_waits_on(function: Function) -> None:
+def test_the_task_of_a_record_without_time_for_an_attempt_waits(function: Function) -> None:
     chat = function.start_chat()
 
     failed = function.batch(
@@ -258,10 +257,10 @@ def test_without_time_the_task_of_a_record_that_comes_back_waits_on(function: Fu
     )
 
     assert len(failed) == 1
-    assert function.aws.answered_tasks == []
+    assert function.aws.completed_tasks == []
 
 
-def test_a_task_token_reaches_step_functions_and_the_copy_and_nothing_else(
+def test_a_task_token_is_only_in_the_call_and_in_the_copy(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = function.start_chat()

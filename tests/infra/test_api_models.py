@@ -9,7 +9,7 @@ from jsonschema import Draft4Validator, Draft7Validator
 
 from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
 from message_sender.errors import DeliveryError
-from tests.unit.test_errors import leaves
+from tests.support.errors import leaves
 
 # What API Gateway does not know, or does not check:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html

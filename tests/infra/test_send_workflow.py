@@ -20,7 +20,7 @@ from tests.infra.template import (
     properties,
     ref,
 )
-from tests.unit.test_errors import leaves
+from tests.support.errors import leaves
 
 
 def definition(template: Template) -> dict[str, Any]:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from tests.support.http_server import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.http_server import Request
+
 
 @dataclass
 class AwsEndpoint:
-    """What arrived, and what shall go wrong.
+    """The calls that arrived, and the failures that the test sets.
 
     Attributes:
-        events: Entries that PutEvents took, in order.
-        messages: Parameters of SQS messages that were taken.
+        events: Entries that PutEvents accepted, in order.
+        messages: Parameters of the SQS messages that were accepted.
+        calls: The operation of each call.
         delays: For each change of visibility, the seconds by receipt handle.
-        answered_tasks: For each answer to a task, its operation and parameters.
-        failures: For an operation, the answers of its next calls: a status, the name of an error, or entries
-            to refuse.
+        completed_tasks: For each completed task, the operation and its parameters.
+        failures: For an operation, the answers to its next calls: a status, the name of an error, or the
+            indexes of the entries to refuse.
     """
 
     url: str = ""
@@ -32,46 +35,51 @@ class AwsEndpoint:
     failures: dict[str, list[int | str | set[int]]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     delays: list[dict[str, int]] = field(default_factory=list)
-    answered_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    completed_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def results(self) -> list[dict[str, Any]]:
         """The details of the result events, parsed."""
         return [json.loads(event["Detail"]) for event in self.events]
 
-    def answer(  # noqa: PLR0911  # a table: one answer for each operation
-        self, operation: str, parameters: dict[str, Any]
-    ) -> tuple[int, dict[str, Any]]:
+    def respond(self, request: Request) -> tuple[int, bytes]:
+        """Return status and body of the answer to a call."""
+        operation = request.headers["x-amz-target"].rpartition(".")[2]
+        status, answer = self._answer(operation, json.loads(request.body))
+        return status, json.dumps(answer).encode()
+
+    def _answer(self, operation: str, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.calls.append(operation)
         failure = self.failures[operation].pop(0) if self.failures.get(operation) else set()
         if isinstance(failure, int):
-            return failure, {"__type": "com.amazonaws#InternalFailure", "message": "told to fail"}
+            return failure, {"__type": "com.amazonaws#InternalFailure", "message": "set by the test"}
         if isinstance(failure, str):
-            return 400, {"__type": f"com.amazonaws#{failure}", "message": "told to fail"}
-        if operation in {"SendTaskSuccess", "SendTaskFailure"}:
-            self.answered_tasks.append((operation, parameters))
-            return 200, {}
-        if operation == "PutEvents":
-            return 200, self._put_events(parameters["Entries"], failure)
-        if operation == "SendMessage":
-            self.messages.append(parameters)
-            return 200, {"MessageId": f"m-{len(self.messages)}"}
-        if operation == "SendMessageBatch":
-            for entry in parameters["Entries"]:
-                self.messages.append({"QueueUrl": parameters["QueueUrl"], **entry})
-            return 200, {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
-        if operation == "ChangeMessageVisibilityBatch":
-            self.delays.append(
-                {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in parameters["Entries"]}
-            )
-            return 200, {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
-        return 400, {"__type": "UnknownOperationException"}
+            return 400, {"__type": f"com.amazonaws#{failure}", "message": "set by the test"}
+        entries = parameters.get("Entries", [])
+        answer: dict[str, Any] = {}
+        match operation:
+            case "SendTaskSuccess" | "SendTaskFailure":
+                self.completed_tasks.append((operation, parameters))
+            case "PutEvents":
+                answer = self._put_events(entries, refused=failure)
+            case "SendMessage":
+                self.messages.append(parameters)
+                answer = {"MessageId": f"m-{len(self.messages)}"}
+            case "SendMessageBatch":
+                self.messages += [{"QueueUrl": parameters["QueueUrl"], **entry} for entry in entries]
+                answer = {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+            case "ChangeMessageVisibilityBatch":
+                self.delays.append({entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in entries})
+                answer = {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+            case _:
+                return 400, {"__type": "UnknownOperationException"}
+        return 200, answer
 
-    def _put_events(self, entries: list[dict[str, Any]], refused: set[int]) -> dict[str, Any]:
+    def _put_events(self, entries: list[dict[str, Any]], *, refused: set[int]) -> dict[str, Any]:
         answers: list[dict[str, str]] = []
-        for place, entry in enumerate(entries):
-            if place in refused:
-                answers.append({"ErrorCode": "ThrottlingException", "ErrorMessage": "told to refuse"})
+        for index, entry in enumerate(entries):
+            if index in refused:
+                answers.append({"ErrorCode": "ThrottlingException", "ErrorMessage": "set by the test"})
             else:
                 self.events.append(entry)
                 answers.append({"EventId": f"e-{len(self.events)}"})
@@ -80,36 +88,8 @@ class AwsEndpoint:
 
 @contextmanager
 def running_aws_endpoint() -> Iterator[AwsEndpoint]:
-    """Serve on a free loopback port until the block is left."""
-    endpoint = AwsEndpoint()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def do_POST(self) -> None:
-            parameters = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-            status, answer = endpoint.answer(operation, parameters)
-            body = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    endpoint.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    """Serve on a free loopback port until the block ends."""
+    with running_server() as server:
+        endpoint = AwsEndpoint(url=server.url)
+        server.respond = endpoint.respond
         yield endpoint
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,4 +1,4 @@
-"""What a child process needs to be measured."""
+"""Coverage of child processes."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def measured_environ() -> dict[str, str]:
-    """Return the variables by which coverage reaches a child that is given an environment of its own."""
+    """Return the variables that start coverage in a child. Add them to its environment."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}

@@ -1,13 +1,12 @@
-"""Texts that are hard to read, and what it costs to parse a text: in characters and calls, not in seconds."""
+"""Texts that are hard to parse, and the work that parsing causes: in characters and calls, not in seconds."""
 
 from __future__ import annotations
 
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from typing import TYPE_CHECKING
+from unittest.mock import Mock, patch
 
 from message_sender import request
 from tests.support.lambda_events import request as valid_fields
@@ -30,7 +29,13 @@ POISONS = (
 
 @dataclass
 class Effort:
-    """The work of parsing: the lengths of the texts that were read, and how often the schema was run."""
+    """The work of parsing.
+
+    Attributes:
+        json: The length of each text that was parsed as JSON.
+        brackets: The length of each text that was searched for brackets.
+        schema_runs: How often the schema was applied.
+    """
 
     json: list[int] = field(default_factory=list)
     brackets: list[int] = field(default_factory=list)
@@ -39,24 +44,14 @@ class Effort:
 
 @contextmanager
 def counted_effort() -> Iterator[Effort]:
+    """Count the work of parsing in this block. The counts are there when the block ends."""
     effort = Effort()
-    validate, brackets = request._validator(), request._NOT_A_BRACKET  # noqa: SLF001  # counted from the outside
-
-    def loads(text: str, **options: Any) -> object:  # noqa: ANN401  # handed on
-        effort.json.append(len(text))
-        return json.loads(text, **options)
-
-    def counted_validate(fields: object) -> object:
-        effort.schema_runs += 1
-        return validate(fields)
-
-    def sub(replacement: str, text: str) -> str:
-        effort.brackets.append(len(text))
-        return brackets.sub(replacement, text)
-
     with (
-        patch.object(request, "json", SimpleNamespace(loads=loads, dumps=json.dumps)),
-        patch.object(request, "_validator", lambda: counted_validate),
-        patch.object(request, "_NOT_A_BRACKET", SimpleNamespace(sub=sub)),
+        patch.object(request, "json", Mock(wraps=json)) as parser,
+        patch.object(request, "NOT_A_BRACKET", Mock(wraps=request.NOT_A_BRACKET)) as brackets,
+        patch.object(request, "validator", return_value=Mock(wraps=request.validator())) as validator,
     ):
         yield effort
+    effort.json = [len(call.args[0]) for call in parser.loads.call_args_list]
+    effort.brackets = [len(call.args[1]) for call in brackets.sub.call_args_list]
+    effort.schema_runs = validator.return_value.call_count

@@ -1,4 +1,4 @@
-"""Fakes of the clock, the participant and the AWS APIs, in memory."""
+"""Fakes of the clock, the participant and the AWS APIs, in memory, and results of messages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from message_sender.aws.client import AwsClient
-from message_sender.result import Sent
+from message_sender.queues import Queues
+from message_sender.request import Correlation
+from message_sender.result import MessageResult, Origin, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from message_sender.errors import AwsCallError, DeliveryError
     from message_sender.request import SendMessageRequest
+    from message_sender.result import Outcome
 
 START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+SENT = Sent(message_id="m-1", absolute_time=None, processing_status=None)
 
 
 class FakeClock:
@@ -90,3 +94,29 @@ def accepting_queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Answer SendMessage and SendMessageBatch as a queue that accepts everything."""
     entries = parameters.get("Entries", [])
     return {"MessageId": "m", "Successful": [{"Id": entry["Id"]} for entry in entries]}
+
+
+def make_queues(api: FakeAwsApi, clock: FakeClock) -> Queues:
+    return Queues(
+        sqs=api.client(clock),
+        message_queue_url="messages",
+        dead_letter_queue_url="dead-letters",
+        rejected_queue_url="rejected",
+        unpublished_results_queue_url="unpublished",
+    )
+
+
+def result_of(
+    outcome: Outcome = SENT,
+    *,
+    correlation: Correlation | None = None,
+    origin: Origin | None = None,
+) -> MessageResult:
+    """Return the result of a message of the queue that was accepted and completed at `START`."""
+    return MessageResult(
+        outcome=outcome,
+        origin=origin or Origin(event_source="sqs", source_id="s-1", accepted_at=START),
+        correlation=correlation or Correlation(client_token="t-1"),
+        completed_at=START,
+        attempts=1,
+    )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from ssl import SSLContext
 
 
 class Request(NamedTuple):
-    """A request as it arrived; the names of its headers in lower case."""
+    """A request that arrived. The names of its headers are in lower case."""
 
     method: str
     path: str
@@ -25,21 +25,23 @@ class Request(NamedTuple):
 
 @dataclass
 class FakeServer:
-    """What arrived, and what shall be answered.
+    """The requests that arrived, and the answer that the test sets.
 
     Attributes:
-        together: A barrier that requests wait at before they are answered.
+        respond: Sets `status` and `body` for a request. None: they are the same for all requests.
+        barrier: Requests wait here before they are answered.
         cut: Close the connection instead of answering.
         preamble: Bytes before each answer, such as an informational one.
         trickle: Seconds between the bytes of a body.
-        connections: How many connections were accepted.
+        connections: The number of connections that were accepted.
     """
 
     url: str = ""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
-    together: threading.Barrier | None = None
+    respond: Callable[[Request], tuple[int, bytes]] | None = None
+    barrier: threading.Barrier | None = None
     cut: bool = False
     preamble: bytes = b""
     trickle: float = 0.0
@@ -48,62 +50,73 @@ class FakeServer:
     stopped: threading.Event = field(default_factory=threading.Event)
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, fake: FakeServer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fake = fake
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        connection, address = super().get_request()
+        self.fake.connections += 1
+        return connection, address
+
+    def handle_error(self, *_: object) -> None:
+        """Print nothing about a client that refuses our certificate."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Listener
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        fake = self.server.fake
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, content)
+        fake.requests.append(request)
+        if fake.barrier is not None:
+            fake.barrier.wait()
+        if fake.cut:
+            self.close_connection = True
+            return
+        status, body = (fake.status, fake.body) if fake.respond is None else fake.respond(request)
+        self.wfile.write(fake.preamble)
+        self.send_response(status)
+        # First: a malformed header of a test must not hide it
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in fake.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self._write(body)
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def _write(self, body: bytes) -> None:
+        fake = self.server.fake
+        if not fake.trickle:
+            self.wfile.write(body)
+            return
+        try:
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                if fake.stopped.wait(fake.trickle):
+                    return
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
 @contextmanager
-def running_server(*, tls: SSLContext | None = None) -> Iterator[FakeServer]:  # noqa: C901  # a small server, whole
-    """Serve on a free loopback port until the block is left."""
+def running_server(*, tls: SSLContext | None = None) -> Iterator[FakeServer]:
+    """Serve on a free loopback port until the block ends."""
     server = FakeServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            server.requests.append(Request(self.command, self.path, headers, body))
-            if server.together is not None:
-                server.together.wait()
-            if server.cut:
-                self.close_connection = True
-                return
-            self.wfile.write(server.preamble)
-            self.send_response(server.status)
-            # First, so that it is read whatever the headers of a test look like
-            self.send_header("Content-Length", str(len(server.body)))
-            for name, value in server.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.write_body()
-
-        def write_body(self) -> None:
-            if not server.trickle:
-                self.wfile.write(server.body)
-                return
-            try:
-                for byte in server.body:
-                    self.wfile.write(bytes([byte]))
-                    if server.stopped.wait(server.trickle):
-                        return
-            except OSError:
-                self.close_connection = True
-
-        do_GET = do_POST = answer  # noqa: N815  # names of the base class
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-            pass
-
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-            connection, address = super().get_request()
-            server.connections += 1
-            return connection, address
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # a client that does not like our certificate
-
-    listener = Listener(("127.0.0.1", 0), Handler)
+    listener = _Listener(server)
     if tls is not None:
         listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
     server.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.server_port}"

@@ -1,11 +1,16 @@
-"""Events as Lambda delivers them, and the context that comes with them."""
+"""Events and their context, as Lambda delivers them."""
 
 from __future__ import annotations
 
 import json
 import time
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 QUEUE_ARN = "arn:aws:sqs:eu-central-1:000000000000:messages.fifo"
 TOKEN = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu"  # made up
@@ -14,8 +19,8 @@ TEXT = "Where is my parcel, please?"
 _ids = count(1)
 
 
-class FakeLambdaContext:
-    """What a handler reads of its context. The time left is settable."""
+class FakeLambdaContext(LambdaContext):
+    """The context of an invocation. You set the time that is left."""
 
     function_name = "sender"
     function_version = "1"
@@ -26,11 +31,11 @@ class FakeLambdaContext:
     def __init__(self, *, seconds_left: float = 28.0) -> None:
         self.seconds_left = seconds_left
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools declares it static
         return int(self.seconds_left * 1000)
 
 
-def request(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  # wrong types are among what tests need
+def request(**fields: object) -> dict[str, Any]:
     """Return a valid request, changed by `fields`. A field of `...` is left out."""
     valid: dict[str, Any] = {"ConnectionToken": TOKEN, "ContentType": "text/plain", "Content": TEXT}
     return {name: value for name, value in (valid | fields).items() if value is not ...}
@@ -48,6 +53,7 @@ def record(
     """Return a record as the event source mapping of a FIFO queue delivers it.
 
     Args:
+        group: The message group. None in a standard queue.
         age: Seconds since the queue accepted it.
         attributes: Message attributes.
     """
@@ -76,6 +82,18 @@ def record(
         "eventSourceARN": QUEUE_ARN,
         "awsRegion": "eu-central-1",
     }
+
+
+def attribute_values(message: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message attributes of a `SendMessage` call."""
+    return {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+
+
+def received(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record in which the function receives the message of a `SendMessage` call."""
+    return record(
+        message["MessageBody"], group=message["MessageGroupId"], attributes=attribute_values(message)
+    )
 
 
 def bus_event(

@@ -1,4 +1,4 @@
-"""The function's credentials from the container endpoint: when, by whom and from where they are refreshed."""
+"""The function's credentials from the container endpoint: refreshes, threads and safe addresses."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Endpoint:
     """A container endpoint in place of urllib3's pools.
 
     Attributes:
-        asked: Is set when a request has arrived.
-        may_answer: Holds answers back while it is cleared.
+        asked: Set when a request has arrived.
+        may_answer: Requests wait while it is cleared.
     """
 
     status: int = 200
@@ -66,31 +66,31 @@ class Endpoint:
         return piece
 
     def release_conn(self) -> None:
-        """Be told that an answer was read."""
+        """Accept the end of an answer."""
 
     def close(self) -> None:
-        """Be told that the rest of an answer is not wanted."""
+        """Accept that the caller does not read the rest of an answer."""
 
 
 class World:
-    """Credentials, the endpoint that they come from, and a clock that stands still."""
+    """Credentials, their endpoint, and a clock that the test sets."""
 
     def __init__(self, **environ: str) -> None:
         self.endpoint = Endpoint()
         self.time = START
-        self.looked_at_the_clock: SimpleQueue[int] = SimpleQueue()
+        self.clock_reads: SimpleQueue[int] = SimpleQueue()
         pools: Any = self.endpoint
         self.credentials = EnvironmentCredentials(environ=URI | environ, pools=pools, now=self._now)
 
     def _now(self) -> float:
-        self.looked_at_the_clock.put(get_ident())
+        self.clock_reads.put(get_ident())
         return self.time
 
 
 OLD, NEW = Credentials("a", "b", "c"), Credentials("a", "b", "new")
 
 
-def test_one_thread_refreshes_while_the_others_use_what_is_valid() -> None:
+def test_one_thread_refreshes_while_the_others_use_valid_credentials() -> None:
     world = World()
     world.credentials()
     world.time += HOUR - 299
@@ -126,14 +126,14 @@ def test_threads_without_valid_credentials_share_one_refresh_and_its_result(
     world.endpoint.status = status
     world.endpoint.data = answer(Token="new", Expiration="2026-11-27T19:00:00Z")
     world.endpoint.may_answer.clear()
-    world.looked_at_the_clock = SimpleQueue()
+    world.clock_reads = SimpleQueue()
 
     with ThreadPoolExecutor(10) as threads:
         calls = [threads.submit(world.credentials) for _ in range(10)]
-        looked = {world.looked_at_the_clock.get(timeout=30) for _ in calls}
+        readers = {world.clock_reads.get(timeout=30) for _ in calls}
         world.endpoint.may_answer.set()
 
-    assert len(looked) == 10
+    assert len(readers) == 10
     assert len(world.endpoint.requests) == 1
     if status == 200:
         assert [call.result() for call in calls] == [NEW] * 10
@@ -143,7 +143,7 @@ def test_threads_without_valid_credentials_share_one_refresh_and_its_result(
         assert len({id(error) for error in errors}) == 10
 
 
-@pytest.mark.parametrize("failure", [None, HTTPError("told to fail")])
+@pytest.mark.parametrize("failure", [None, HTTPError("set by the test")])
 def test_a_failed_refresh_is_retried_after_ten_seconds_while_credentials_are_valid(
     failure: HTTPError | None,
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_failed_refresh_is_retried_after_ten_seconds_while_credentials_are_val
         assert len(world.endpoint.requests) == requests
 
 
-def test_expired_credentials_are_refreshed_at_once_in_spite_of_a_failure() -> None:
+def test_expired_credentials_are_refreshed_at_once_after_a_failure() -> None:
     world = World()
     world.credentials()
     world.endpoint.status = 500
@@ -191,7 +191,7 @@ def test_credentials_that_expire_during_a_failed_refresh_are_not_used() -> None:
         call.result()
 
 
-def test_a_defect_of_a_refresh_does_not_block_the_next() -> None:
+def test_a_defect_in_one_refresh_does_not_block_the_next() -> None:
     world = World()
     world.endpoint.failure = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
@@ -225,7 +225,7 @@ def test_an_expiration_may_have_any_offset_or_none(expiration: str) -> None:
 @pytest.mark.parametrize(
     ("expiration", "requests"), [("0001-01-01T00:00:00", 3), ("9999-12-31T23:59:59.999999", 1)]
 )
-def test_an_extreme_expiration_breaks_no_later_call(expiration: str, requests: int, offset: str) -> None:
+def test_later_calls_succeed_after_an_extreme_expiration(expiration: str, requests: int, offset: str) -> None:
     world = World()
     world.endpoint.data = answer(Expiration=expiration + offset)
 
@@ -234,7 +234,7 @@ def test_an_extreme_expiration_breaks_no_later_call(expiration: str, requests: i
     assert len(world.endpoint.requests) == requests
 
 
-ODD_TEXTS = [
+INVALID_TEXTS = [
     "",
     " ",
     "a b",
@@ -258,13 +258,13 @@ ODD_TEXTS = [
         *(
             answer(**{name: text})
             for name in ("AccessKeyId", "SecretAccessKey", "Token")
-            for text in ODD_TEXTS
+            for text in INVALID_TEXTS
         ),
         *(answer(Expiration=value) for value in ("", "tomorrow", None, 1, "2026-13-01T00:00:00Z", ["2026"])),
         *(b"", b"null", b"[]", b'""', b"1", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"{}"),
     ],
 )
-def test_a_malformed_answer_is_a_failed_call_that_may_be_retried(data: bytes) -> None:
+def test_a_malformed_answer_is_a_retryable_error(data: bytes) -> None:
     world = World()
     world.endpoint.data = data
 
@@ -277,8 +277,8 @@ def test_a_malformed_answer_is_a_failed_call_that_may_be_retried(data: bytes) ->
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
-@pytest.mark.parametrize("value", [text for text in ODD_TEXTS if isinstance(text, str) and text])
-def test_odd_credentials_in_the_environment_are_a_failed_call(name: str, value: str) -> None:
+@pytest.mark.parametrize("value", [text for text in INVALID_TEXTS if isinstance(text, str) and text])
+def test_invalid_credentials_in_the_environment_are_an_error(name: str, value: str) -> None:
     environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"} | {
         name: value
     }
@@ -289,7 +289,7 @@ def test_odd_credentials_in_the_environment_are_a_failed_call(name: str, value: 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\n\n", " \n"])
 @pytest.mark.parametrize("token", ["from-file", "Bearer from-file"])
-def test_a_token_file_may_end_in_a_line_break(tmp_path: Path, token: str, ending: str) -> None:
+def test_a_token_file_may_end_with_a_line_break(tmp_path: Path, token: str, ending: str) -> None:
     file = tmp_path / "token"
     file.write_bytes(f"{token}{ending}".encode())
     world = World(AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(file), AWS_CONTAINER_AUTHORIZATION_TOKEN="other")
@@ -302,7 +302,7 @@ def test_a_token_file_may_end_in_a_line_break(tmp_path: Path, token: str, ending
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b" ", b"a\nb", b"a\r\nX: y", b"a\x00", "ä".encode(), b"\xff", None]
 )
-def test_an_odd_token_in_a_file_is_a_failed_call_and_is_not_sent(
+def test_an_invalid_token_in_a_file_is_an_error_and_is_not_sent(
     tmp_path: Path, content: bytes | None
 ) -> None:
     file = tmp_path / "token"
@@ -317,7 +317,7 @@ def test_an_odd_token_in_a_file_is_a_failed_call_and_is_not_sent(
 
 
 @pytest.mark.parametrize("token", ["a\nb", "a\r\nX: y", "a\x00", "ä", "\ud800", " "])
-def test_an_odd_token_in_the_environment_is_a_failed_call_and_is_not_sent(token: str) -> None:
+def test_an_invalid_token_in_the_environment_is_an_error_and_is_not_sent(token: str) -> None:
     world = World(AWS_CONTAINER_AUTHORIZATION_TOKEN=token)
 
     with pytest.raises(AwsCallError):
@@ -327,7 +327,7 @@ def test_an_odd_token_in_the_environment_is_a_failed_call_and_is_not_sent(token:
 
 
 @pytest.mark.parametrize("environ", [{}, {TOKEN: ""}])
-def test_without_a_token_there_is_no_authorization(environ: dict[str, str]) -> None:
+def test_a_request_without_a_token_has_no_authorization(environ: dict[str, str]) -> None:
     world = World(**environ)
 
     world.credentials()
@@ -348,12 +348,12 @@ def test_without_a_token_there_is_no_authorization(environ: dict[str, str]) -> N
         "http://[FD00:EC2:0::23]/v1",
     ],
 )
-def test_an_endpoint_that_the_sdks_accept_is_asked(url: str) -> None:
+def test_an_endpoint_that_the_aws_sdks_accept_is_used(url: str) -> None:
     world = World(**{FULL_URI: url})
 
     world.credentials()
 
-    assert [asked for asked, _ in world.endpoint.requests] == [url]
+    assert [requested for requested, _ in world.endpoint.requests] == [url]
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_an_endpoint_that_the_sdks_accept_is_asked(url: str) -> None:
         ),
     ],
 )
-def test_any_other_endpoint_gets_no_token(url: str) -> None:
+def test_an_unsafe_endpoint_gets_no_token(url: str) -> None:
     world = World(**{FULL_URI: url, TOKEN: "token"})
 
     with pytest.raises(AwsCallError, match=r"^GetCredentials failed: UnsafeEndpoint \(no response\)$"):

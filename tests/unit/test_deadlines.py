@@ -1,4 +1,4 @@
-"""How the time of an invocation is divided."""
+"""The division of an invocation's time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tests.support.fakes import FakeClock
 from tests.support.lambda_events import FakeLambdaContext
 
 
-def test_what_was_sent_can_still_be_copied_published_and_kept_and_its_task_answered() -> None:
+def test_a_sent_message_leaves_time_to_copy_publish_and_complete_its_task() -> None:
     clock = FakeClock()
 
-    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=28), clock)  # type: ignore[arg-type]  # a fake
+    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=28), clock)
 
     assert deadlines.complete_tasks == clock.monotonic() + 27.5
     assert deadlines.complete_tasks - deadlines.publish == MAX_CALL_SECONDS
@@ -20,10 +20,10 @@ def test_what_was_sent_can_still_be_copied_published_and_kept_and_its_task_answe
     assert deadlines.send - clock.monotonic() > 15
 
 
-def test_where_a_caller_waits_no_time_is_kept_for_copies_and_tasks() -> None:
+def test_a_synchronous_call_reserves_no_time_for_copies_and_tasks() -> None:
     clock = FakeClock()
 
-    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=28), clock, synchronous=True)  # type: ignore[arg-type]  # a fake
+    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=28), clock, synchronous=True)
 
     assert deadlines.publish == clock.monotonic() + 27.5
     assert deadlines.publish - deadlines.send == 2 * MAX_CALL_SECONDS

@@ -1,10 +1,9 @@
-"""The one use case: a request in, what became of it out. In virtual time."""
+"""The use case: send the message of a request and return the outcome. In virtual time."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,7 +34,7 @@ def deliver(
     clock: FakeClock | None = None,
     seconds: float = PLENTY,
     retry_seconds: float = math.inf,
-    **fields: Any,  # noqa: ANN401  # wrong types are among what tests need
+    **fields: object,
 ) -> Delivery:
     clock = clock or FakeClock()
     sender = MessageSender(participant=participant, clock=clock, random=lambda: 1.0)
@@ -43,11 +42,11 @@ def deliver(
     return sender.deliver(parsed(**fields), budget=budget)
 
 
-def parsed(**fields: Any) -> ParsedRequest:  # noqa: ANN401  # wrong types are among what tests need
+def parsed(**fields: object) -> ParsedRequest:
     return parse_request(json.dumps(request(**fields)), client_token="derived")
 
 
-def test_a_message_that_is_taken_is_sent() -> None:
+def test_a_message_that_the_service_accepts_is_sent() -> None:
     participant = FakeParticipant()
 
     delivery = deliver(participant)
@@ -69,7 +68,7 @@ def test_an_invalid_request_is_rejected_without_a_call() -> None:
 
 
 @pytest.mark.parametrize("content", ["Hello", ""], ids=["valid", "invalid"])
-def test_a_delivery_has_the_task_token_and_does_not_show_it(content: str) -> None:
+def test_a_delivery_has_the_task_token_and_its_repr_hides_it(content: str) -> None:
     delivery = deliver(FakeParticipant(), Content=content, TaskToken="my-task-token")
 
     assert delivery.task_token is not None
@@ -95,7 +94,7 @@ def test_a_message_is_not_expired_within_the_tolerance_for_clocks(time: str) -> 
     assert isinstance(deliver(FakeParticipant(), ExpiresAt=time).outcome, Sent)
 
 
-def test_a_message_that_expires_between_two_tries_is_not_tried_again() -> None:
+def test_a_message_that_expires_between_two_attempts_is_not_sent_again() -> None:
     participant = FakeParticipant([ThrottledError("slow down", retry_after=60)])
 
     delivery = deliver(participant, ExpiresAt="2026-01-31T12:00:30Z")
@@ -105,7 +104,7 @@ def test_a_message_that_expires_between_two_tries_is_not_tried_again() -> None:
     assert len(participant.requests) == 1
 
 
-def test_a_rejection_is_not_tried_again() -> None:
+def test_a_rejected_message_is_not_sent_again() -> None:
     participant = FakeParticipant([AccessDeniedError("refused")])
 
     delivery = deliver(participant)
@@ -114,7 +113,7 @@ def test_a_rejection_is_not_tried_again() -> None:
     assert delivery.attempts == 1
 
 
-def test_every_try_is_the_same_message_under_the_same_client_token() -> None:
+def test_every_attempt_has_the_same_client_token() -> None:
     participant = FakeParticipant([ServiceUnavailableError("down"), ThrottledError("slow down")])
 
     delivery = deliver(participant)
@@ -125,7 +124,7 @@ def test_every_try_is_the_same_message_under_the_same_client_token() -> None:
     assert {item.client_token for item in participant.requests} == {"derived"}
 
 
-def test_after_three_tries_the_message_is_left_for_later() -> None:
+def test_a_message_is_deferred_after_three_attempts() -> None:
     participant = FakeParticipant([ServiceUnavailableError("down")] * 9)
 
     delivery = deliver(participant)
@@ -135,7 +134,7 @@ def test_after_three_tries_the_message_is_left_for_later() -> None:
     assert len(participant.requests) == 3
 
 
-def test_retries_end_with_the_window_of_the_chat() -> None:
+def test_retries_end_with_the_time_for_retries() -> None:
     clock = FakeClock()
     participant = FakeParticipant([ThrottledError("slow down", retry_after=6)])
 
@@ -154,7 +153,7 @@ def test_retries_end_with_the_window_of_the_chat() -> None:
         pytest.param(0, math.inf, 3, id="nothing else retries it"),
     ],
 )
-def test_only_where_the_queue_retries_a_read_timeout_uses_up_the_time_for_retries(
+def test_a_read_timeout_uses_up_the_time_for_retries_only_if_the_queue_retries(
     quick_failures: int, retry_seconds: float, attempts: int
 ) -> None:
     clock = FakeClock()
@@ -173,7 +172,7 @@ def test_only_where_the_queue_retries_a_read_timeout_uses_up_the_time_for_retrie
     assert delivery.attempts == len(participant.requests) == attempts
 
 
-def test_without_time_for_a_try_there_is_none() -> None:
+def test_a_message_without_time_for_an_attempt_is_deferred() -> None:
     participant = FakeParticipant()
 
     delivery = deliver(participant, seconds=0.9)
@@ -183,7 +182,7 @@ def test_without_time_for_a_try_there_is_none() -> None:
     assert delivery.attempts == 0
 
 
-def test_a_try_gets_only_the_time_that_is_left() -> None:
+def test_an_attempt_gets_only_the_time_that_is_left() -> None:
     participant = FakeParticipant()
 
     deliver(participant, seconds=2.5)
@@ -191,7 +190,7 @@ def test_a_try_gets_only_the_time_that_is_left() -> None:
     assert participant.timeouts == [2.5]
 
 
-def test_a_message_that_may_have_arrived_in_an_earlier_try_says_so() -> None:
+def test_an_outcome_reports_that_an_earlier_attempt_may_have_arrived() -> None:
     lost = ConnectionFailedError("cut", maybe_delivered=True, connection_lost=True)
 
     rejected = deliver(FakeParticipant([lost, AccessDeniedError("refused")])).outcome
@@ -203,7 +202,7 @@ def test_a_message_that_may_have_arrived_in_an_earlier_try_says_so() -> None:
     assert deferred.maybe_delivered
 
 
-def test_a_message_that_expires_or_runs_out_of_time_after_a_lost_try_may_have_arrived() -> None:
+def test_a_message_that_expires_or_runs_out_of_time_after_a_lost_answer_may_have_arrived() -> None:
     lost = ServiceUnavailableError("down", maybe_delivered=True, retry_after=10)
 
     expired = deliver(FakeParticipant([lost]), ExpiresAt="2026-01-31T12:00:02Z").outcome
@@ -216,7 +215,7 @@ def test_a_message_that_expires_or_runs_out_of_time_after_a_lost_try_may_have_ar
     assert out_of_time.maybe_delivered
 
 
-def test_a_message_that_never_arrived_says_so() -> None:
+def test_an_outcome_reports_that_no_attempt_arrived() -> None:
     outcome = deliver(FakeParticipant([ThrottledError("a"), AccessDeniedError("refused")])).outcome
 
     assert isinstance(outcome, Rejected)
@@ -233,7 +232,7 @@ FAULTS: list[DeliveryError] = [
 
 
 @given(st.lists(st.sampled_from(FAULTS), max_size=5), st.floats(0, 30), st.just(math.inf) | st.floats(0, 10))
-def test_no_delivery_outlives_its_budget(
+def test_a_delivery_ends_within_its_budget(
     answers: list[DeliveryError], seconds: float, retry_seconds: float
 ) -> None:
     clock = FakeClock()
@@ -245,12 +244,12 @@ def test_no_delivery_outlives_its_budget(
     assert delivery.attempts == len(participant.requests) <= 3
 
 
-PLACES = 1.0  # seconds between the places of the rate_limiter in these tests
+SLOT_SECONDS = 1.0  # between the slots of the rate limiter in these tests
 
 
 def rate_limited_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSender:
-    """Return a sender whose instance was throttled a moment ago. Its first place is a second away."""
-    rate_limiter = RateLimiter(fair_share=1 / PLACES, random=lambda: 0.5)
+    """Return a sender whose instance was just throttled. Its first slot is a second away."""
+    rate_limiter = RateLimiter(fair_share=1 / SLOT_SECONDS, random=lambda: 0.5)
     rate_limiter.on_throttled(clock.monotonic(), sent_at=clock.monotonic())
     return MessageSender(
         participant=participant,
@@ -260,11 +259,11 @@ def rate_limited_sender(participant: FakeParticipant, clock: FakeClock) -> Messa
     )
 
 
-def send(sender: MessageSender, budget: TimeBudget, **fields: Any) -> Delivery:  # noqa: ANN401  # as above
+def send(sender: MessageSender, budget: TimeBudget, **fields: object) -> Delivery:
     return sender.deliver(parsed(**fields), budget=budget)
 
 
-def test_messages_wait_for_their_places() -> None:
+def test_messages_wait_for_their_slots() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
     budget = TimeBudget(deadline=clock.monotonic() + PLENTY)
@@ -275,10 +274,10 @@ def test_messages_wait_for_their_places() -> None:
     assert clock.slept == pytest.approx([1.0, 1.0, 1.0], abs=0.05)  # the rate begins to grow
 
 
-def test_a_message_whose_place_comes_too_late_is_held_and_not_tried() -> None:
+def test_a_message_without_a_slot_in_time_waits_and_is_deferred() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
-    budget = TimeBudget(deadline=clock.monotonic() + 1.9)  # the last try may start at 0.9
+    budget = TimeBudget(deadline=clock.monotonic() + 1.9)  # the last attempt may start at 0.9
 
     delivery = send(sender, budget)
 
@@ -289,7 +288,7 @@ def test_a_message_whose_place_comes_too_late_is_held_and_not_tried() -> None:
     assert clock.elapsed == pytest.approx(0.9)
 
 
-def test_a_message_that_may_not_be_held_for_long_is_not() -> None:
+def test_a_message_waits_for_the_rate_limiter_no_longer_than_it_may() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
     budget = TimeBudget(deadline=clock.monotonic() + PLENTY, max_wait=0.5)
@@ -300,7 +299,7 @@ def test_a_message_that_may_not_be_held_for_long_is_not() -> None:
     assert clock.elapsed == pytest.approx(0.5)
 
 
-def test_a_throttled_message_takes_another_place_within_its_time_for_retries() -> None:
+def test_a_throttled_message_gets_another_slot_within_its_time_for_retries() -> None:
     clock = FakeClock()
     participant = FakeParticipant([ThrottledError("slow down")])
     sender = rate_limited_sender(participant, clock)
@@ -312,7 +311,7 @@ def test_a_throttled_message_takes_another_place_within_its_time_for_retries() -
     assert (delivery.attempts, delivery.throttles) == (2, 1)
 
 
-def test_a_throttled_message_without_another_place_in_time_is_throttled() -> None:
+def test_a_throttled_message_without_another_slot_in_time_is_deferred_as_throttled() -> None:
     clock = FakeClock()
     participant = FakeParticipant([ThrottledError("slow down", retry_after=4.0)])
     sender = rate_limited_sender(participant, clock)
@@ -325,7 +324,7 @@ def test_a_throttled_message_without_another_place_in_time_is_throttled() -> Non
     assert delivery.attempts == 1
 
 
-def test_the_wait_for_a_place_is_taken_from_the_time_for_the_try() -> None:
+def test_the_wait_for_a_slot_shortens_the_time_for_the_attempt() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
 
@@ -334,7 +333,7 @@ def test_the_wait_for_a_place_is_taken_from_the_time_for_the_try() -> None:
     assert participant.timeouts == pytest.approx([4.0])
 
 
-def test_a_retry_for_which_the_clock_sleeps_too_long_comes_back_to_the_queue() -> None:
+def test_a_message_is_deferred_if_the_clock_sleeps_past_the_time_for_retries() -> None:
     class LateClock(FakeClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
@@ -349,7 +348,7 @@ def test_a_retry_for_which_the_clock_sleeps_too_long_comes_back_to_the_queue() -
     assert delivery.outcome.error.code == "Throttled"
 
 
-def test_what_the_service_asks_one_chat_to_wait_the_next_one_waits() -> None:
+def test_a_retry_after_for_one_chat_delays_the_next_one() -> None:
     clock = FakeClock()
     sender = rate_limited_sender(FakeParticipant([ThrottledError("slow down", retry_after=4.0)]), clock)
     send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=1.0))
@@ -360,9 +359,7 @@ def test_what_the_service_asks_one_chat_to_wait_the_next_one_waits() -> None:
     assert clock.slept == pytest.approx([4.0])
 
 
-def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the_instance_down_again() -> (
-    None
-):
+def test_overlapping_throttled_calls_reduce_the_rate_once() -> None:
     def throttled_after_another() -> Sent:
         clock.elapsed += 0.1
         rate_limiter.on_throttled(clock.monotonic(), sent_at=clock.monotonic())
@@ -382,7 +379,7 @@ def test_a_call_that_was_on_its_way_when_another_was_throttled_does_not_slow_the
     assert rate_limiter.rate == 1.0
 
 
-def test_an_expired_message_takes_no_place() -> None:
+def test_an_expired_message_reserves_no_slot() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
 
@@ -405,7 +402,7 @@ def test_a_message_that_expires_while_it_waits_is_rejected_without_a_call() -> N
     assert clock.slept != []
 
 
-def test_without_a_pacer_nothing_but_the_backoff_is_waited_for() -> None:
+def test_without_a_rate_limiter_only_the_backoff_delays_a_message() -> None:
     clock = FakeClock()
 
     deliver(FakeParticipant([ThrottledError("slow down")] * 2), clock=clock)

@@ -1,4 +1,4 @@
-"""Which event source an event comes from."""
+"""Detection of the event source."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from message_sender.request import SCHEMA
 from tests.support.lambda_events import api_request, bus_event, record, request
 
 
-def test_records_of_a_queue_are_an_sqs_event() -> None:
+def test_an_event_with_sqs_records_is_an_sqs_event() -> None:
     assert detect({"Records": [record(request()), record("junk")]}) == "sqs"
 
 
-def test_one_strange_record_makes_the_event_none_of_sqs() -> None:
+def test_an_event_with_one_record_of_another_source_is_refused() -> None:
     with pytest.raises(UnsupportedEventError):
         detect({"Records": [record(request()), {"eventSource": "aws:kinesis"}]})
 
@@ -32,7 +32,7 @@ def test_an_object_with_a_field_of_the_request_is_a_direct_invocation(field: str
 @pytest.mark.parametrize(
     "missing", ["messageId", "receiptHandle", "body", "attributes", "eventSource", "eventSourceARN"]
 )
-def test_a_record_without_what_sqs_always_gives_is_no_sqs_event(missing: str) -> None:
+def test_a_record_without_a_field_that_sqs_always_sets_is_refused(missing: str) -> None:
     broken = {name: value for name, value in record(request()).items() if name != missing}
 
     with pytest.raises(UnsupportedEventError):
@@ -40,13 +40,13 @@ def test_a_record_without_what_sqs_always_gives_is_no_sqs_event(missing: str) ->
 
 
 @pytest.mark.parametrize("message_id", ["", "\ud800", "é", 7])
-def test_a_record_whose_id_is_none_is_no_sqs_event(message_id: object) -> None:
+def test_a_record_with_a_malformed_id_is_refused(message_id: object) -> None:
     with pytest.raises(UnsupportedEventError):
         detect({"Records": [record(request()) | {"messageId": message_id}]})
 
 
 @pytest.mark.parametrize("group", ["", None, ["chat-1"]])
-def test_a_record_whose_group_is_none_is_no_sqs_event(group: object) -> None:
+def test_a_record_with_a_malformed_group_is_refused(group: object) -> None:
     broken = record(request())
     broken["attributes"]["MessageGroupId"] = group
 
@@ -56,7 +56,7 @@ def test_a_record_whose_group_is_none_is_no_sqs_event(group: object) -> None:
 
 @pytest.mark.parametrize("attribute", ["SentTimestamp", "ApproximateReceiveCount"])
 @pytest.mark.parametrize("value", ["", "x", "-1", None, 7, "9" * 14, "٣"])
-def test_a_record_whose_numbers_are_none_is_no_sqs_event(attribute: str, value: object) -> None:
+def test_a_record_with_a_malformed_number_is_refused(attribute: str, value: object) -> None:
     broken = record(request())
     broken["attributes"][attribute] = value
 
@@ -64,7 +64,7 @@ def test_a_record_whose_numbers_are_none_is_no_sqs_event(attribute: str, value: 
         detect({"Records": [broken]})
 
 
-def test_a_record_that_was_never_received_is_no_sqs_event() -> None:
+def test_a_record_with_a_receive_count_of_zero_is_refused() -> None:
     with pytest.raises(UnsupportedEventError):
         detect({"Records": [record(request(), receive_count=0)]})
 
@@ -84,7 +84,7 @@ def test_a_record_that_was_never_received_is_no_sqs_event() -> None:
     ],
     ids=["sns", "another detail-type", "an HTTP API"],
 )
-def test_other_events_are_refused_with_a_list_of_what_is_accepted(event: dict[str, Any]) -> None:
+def test_the_error_of_an_unknown_event_lists_the_accepted_events(event: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedEventError) as raised:
         detect(event)
 
@@ -109,14 +109,14 @@ def test_other_events_are_refused_with_a_list_of_what_is_accepted(event: dict[st
         ("detail", "x"),
     ],
 )
-def test_an_event_without_what_eventbridge_always_gives_is_refused(field: str, value: object) -> None:
+def test_an_event_without_a_field_that_eventbridge_always_sets_is_refused(field: str, value: object) -> None:
     with pytest.raises(UnsupportedEventError):
         detect(bus_event(request()) | {field: value})
 
 
 @pytest.mark.parametrize(("field", "value"), [("body", {}), ("requestContext", None), ("requestContext", {}),
                                              ("requestContext", {"extendedRequestId": ""})])  # fmt: skip
-def test_a_request_without_what_api_gateway_always_gives_is_refused(field: str, value: object) -> None:
+def test_a_request_without_a_field_that_api_gateway_always_sets_is_refused(field: str, value: object) -> None:
     with pytest.raises(UnsupportedEventError):
         detect(api_request(request()) | {field: value})
 
@@ -140,7 +140,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("first", "second"), list(permutations(SOURCES, 2)))
-def test_an_event_of_two_sources_is_refused(first: str, second: str) -> None:
+def test_an_event_with_the_marks_of_two_sources_is_refused(first: str, second: str) -> None:
     with pytest.raises(UnsupportedEventError):
         detect(SOURCES[first] | SOURCES[second])
 
@@ -154,18 +154,18 @@ def test_an_event_with_a_field_of_a_request_is_refused(source: str, field: str) 
 
 @pytest.mark.parametrize("source", sorted(SOURCES.keys() - {"sqs"}))
 @pytest.mark.parametrize("records", [None, [], [record(request())]])
-def test_an_event_with_records_of_a_queue_is_of_no_other_source(source: str, records: object) -> None:
+def test_an_event_of_another_source_with_sqs_records_is_refused(source: str, records: object) -> None:
     with pytest.raises(UnsupportedEventError):
         detect(SOURCES[source] | {"Records": records})
 
 
-def test_an_sqs_event_has_records_and_nothing_else() -> None:
+def test_an_sqs_event_with_another_field_is_refused() -> None:
     with pytest.raises(UnsupportedEventError):
         detect(SOURCES["sqs"] | {"Comment": "from the state machine"})
 
 
 @pytest.mark.parametrize("value", ["two words", "a\nb", "a\x7fb", "é", "x" * 2049])
-def test_an_id_is_visible_ascii(value: str) -> None:
+def test_an_id_with_other_than_visible_ascii_characters_is_refused(value: str) -> None:
     for event in (
         {"Records": [record(request()) | {"messageId": value}]},
         bus_event(request()) | {"id": value},

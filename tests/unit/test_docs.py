@@ -21,8 +21,8 @@ from scripts.render_docs import REFERENCE, render
 from tests.simulation.fault_profiles import Strike
 from tests.simulation.mutants import CONTROLS
 from tests.simulation.scenarios import SCENARIOS
+from tests.support.errors import leaves
 from tests.support.schemas import RESULT_SCHEMA
-from tests.unit.test_errors import leaves
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")]

@@ -38,13 +38,12 @@ WITH_CONNECT = {
 @pytest.mark.parametrize("service", MODELS, ids=lambda service: service.variable)
 @pytest.mark.parametrize("fips", [False, True], ids=["", "fips"])
 @pytest.mark.parametrize("dual_stack", [False, True], ids=["", "dual-stack"])
-def test_every_endpoint_is_the_one_that_botocore_has(service: Service, fips: bool, dual_stack: bool) -> None:
+def test_every_endpoint_equals_botocores(service: Service, fips: bool, dual_stack: bool) -> None:
     provider = EndpointProvider(LOADER.load_service_model(MODELS[service], "endpoint-rule-set-1"), PARTITIONS)
     environ = {
         "AWS_USE_FIPS_ENDPOINT": str(fips).lower(),
         "AWS_USE_DUALSTACK_ENDPOINT": str(dual_stack).lower(),
     }
-
     regions = [region for partition in WITH_CONNECT for region in REGIONS[partition]]
 
     expected = {
@@ -81,12 +80,12 @@ def test_a_region_of_a_partition_without_amazon_connect_needs_a_configured_endpo
         ),
     ],
 )
-def test_the_standard_variables_work_as_in_the_sdks(environ: dict[str, str], expected: str) -> None:
+def test_the_variables_of_the_aws_sdks_set_the_endpoint(environ: dict[str, str], expected: str) -> None:
     assert endpoint_url(SQS, region="eu-central-1", environ=environ) == expected
 
 
 @pytest.mark.parametrize("service", MODELS, ids=lambda service: service.variable)
-def test_each_service_has_the_variable_that_botocore_reads(service: Service) -> None:
+def test_each_service_uses_the_variable_that_botocore_reads(service: Service) -> None:
     model = LOADER.load_service_model(MODELS[service], "service-2")
 
     variable = model["metadata"]["serviceId"].replace(" ", "_").upper()
@@ -110,7 +109,7 @@ def test_each_service_has_the_variable_that_botocore_reads(service: Service) -> 
         ("http://[::1]:65535/a", "http://[::1]:65535/a"),
     ],
 )
-def test_an_endpoint_with_tls_or_on_this_machine_is_used(url: str, used: str) -> None:
+def test_an_endpoint_with_tls_or_on_this_machine_is_accepted(url: str, used: str) -> None:
     assert endpoint_url(SQS, region="eu-central-1", environ={"AWS_ENDPOINT_URL": url}) == used
 
 
@@ -230,7 +229,7 @@ UNSAFE = {
 
 @pytest.mark.parametrize("url", [url for urls in UNSAFE.values() for url in urls])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
-def test_any_other_endpoint_is_refused_without_its_value(variable: str, url: str) -> None:
+def test_an_unsafe_endpoint_is_refused_and_its_value_is_not_quoted(variable: str, url: str) -> None:
     with pytest.raises(ValueError) as refusal:
         endpoint_url(SQS, region="eu-central-1", environ={variable: url})
 
@@ -238,7 +237,7 @@ def test_any_other_endpoint_is_refused_without_its_value(variable: str, url: str
     assert "hunter2" not in str(refusal.value)
 
 
-def test_an_endpoint_of_another_service_is_not_looked_at() -> None:
+def test_an_unsafe_endpoint_of_another_service_is_ignored() -> None:
     environ = {
         "AWS_ENDPOINT_URL_SFN": "http://x",
         "AWS_ENDPOINT_URL": "http://y",

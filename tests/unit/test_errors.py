@@ -1,4 +1,4 @@
-"""The tree of errors: its names are public."""
+"""The tree of errors. Its names are public."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ import pytest
 
 from message_sender import errors
 from message_sender.errors import AwsCallError, DeliveryError, RejectedError, RetryableError
+from tests.support.errors import leaves
 from tests.support.schemas import RESULT_SCHEMA
 
 
-def leaves(cls: type[DeliveryError]) -> list[type[DeliveryError]]:
-    below = cls.__subclasses__()
-    return [leaf for child in below for leaf in leaves(child)] if below else [cls]
-
-
-def test_each_code_of_the_result_event_has_an_error_of_its_name() -> None:
+def test_each_code_of_the_result_event_is_the_name_of_an_error() -> None:
     [variant] = [item for item in RESULT_SCHEMA["properties"]["Error"]["oneOf"] if item["type"] == "object"]
     codes = variant["properties"]["Code"]["enum"]
 
@@ -24,7 +20,7 @@ def test_each_code_of_the_result_event_has_an_error_of_its_name() -> None:
 
 
 def test_the_public_names_do_not_change() -> None:
-    # State machines match these names.
+    # State machines match these names
     assert [leaf.__name__ for leaf in leaves(RejectedError)] == [
         "InvalidRequestError", "ServiceValidationError", "AccessDeniedError",
         "ExpiredError", "ProcessingRejectedError", "UnexpectedResponseError",
@@ -34,7 +30,7 @@ def test_the_public_names_do_not_change() -> None:
     ]  # fmt: skip
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
+def test_the_docstring_draws_every_error() -> None:
     drawn = errors.__doc__ or ""
 
     classes = [
@@ -45,7 +41,7 @@ def test_the_tree_is_drawn_as_it_is() -> None:
     assert [cls.__name__ for cls in classes if cls.__name__ not in drawn] == []
 
 
-def test_a_code_is_the_name_without_error() -> None:
+def test_the_code_of_an_error_is_its_name_without_error() -> None:
     assert errors.ThrottledError("slow down").code == "Throttled"
 
 
@@ -64,13 +60,13 @@ def test_a_code_is_the_name_without_error() -> None:
         (403, "AccessDeniedException", False),
     ],
 )
-def test_a_failed_aws_call_says_whether_it_may_succeed_later(
+def test_the_error_of_an_aws_call_is_retryable_by_status_and_name(
     status: int | None, name: str, retryable: bool
 ) -> None:
     assert AwsCallError("PutEvents", name=name, http_status=status).retryable is retryable
 
 
-def test_a_defect_is_told_without_its_text() -> None:
+def test_the_error_of_a_defect_names_its_type_and_not_its_text() -> None:
     error = errors.InternalError.caused_by(KeyError("a-secret"))
 
     assert "a-secret" not in json.dumps([str(error), repr(error)])

@@ -11,8 +11,8 @@ from jsonschema import Draft4Validator, Draft7Validator
 from message_sender.errors import DeliveryError
 from message_sender.event_sources.api_gateway import STATUS
 from scripts.render_openapi import FUNCTION_ERRORS, OPENAPI, render
+from tests.support.errors import leaves
 from tests.support.schemas import RESULT_SCHEMA
-from tests.unit.test_errors import leaves
 
 DOCUMENT: dict[str, Any] = json.loads(OPENAPI.read_text(encoding="utf-8"))
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]

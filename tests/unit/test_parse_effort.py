@@ -1,6 +1,6 @@
-"""The work that a text causes grows linearly with its size, whatever the text is.
+"""The work of parsing grows linearly with the size of a text, for any text.
 
-Counted in characters and calls, not in seconds. The seconds are in the benchmark, "poison".
+The tests count characters and calls. The benchmark "poison" measures seconds.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from message_sender import request
 from message_sender.errors import InvalidRequestError
-from message_sender.request import MAX_TEXT, SCHEMA, SendMessageRequest, parse_request
+from message_sender.request import MAX_TEXT, NOT_A_BRACKET, SCHEMA, SendMessageRequest, parse_request
 from tests.support.effort import MIB, POISONS, Effort, counted_effort
 from tests.support.lambda_events import request as valid_fields
 
@@ -50,7 +49,7 @@ PIECES = st.lists(
 
 @st.composite
 def hostile_texts(draw: st.DrawFn, *, longest: int) -> str:
-    """A few pieces, each repeated up to a size: strings without an end, quotes, brackets, backslashes."""
+    """Repeat a few pieces, each up to a size: unclosed strings, quotes, brackets, backslashes."""
     parts = draw(st.lists(st.tuples(PIECES, st.integers(1, longest)), min_size=1, max_size=3))
     return "".join((piece * (size // len(piece) + 1))[:size] for piece, size in parts)[:longest]
 
@@ -60,29 +59,26 @@ def hostile_texts(draw: st.DrawFn, *, longest: int) -> str:
 @example(POISONS[1])
 @example(POISONS[4])
 def test_the_search_for_brackets_reads_each_character_once(text: str) -> None:
-    search = request._NOT_A_BRACKET  # noqa: SLF001  # what must be linear
-    place = 0
+    index = 0
 
-    while place < len(text):
-        match = search.match(text, place)
-        # Where there is no match, the search tries again one character later: only behind a bracket
-        assert match is not None or text[place] in "[]{}"
-        place = place + 1 if match is None else match.end()
+    while index < len(text):
+        match = NOT_A_BRACKET.match(text, index)
+        # Without a match, the search continues one character later. That happens only at a bracket
+        assert match is not None or text[index] in "[]{}"
+        index = index + 1 if match is None else match.end()
 
-    assert place == len(text)
+    assert index == len(text)
 
 
 def requests_of(text: str) -> dict[str, str]:
-    """Return requests that hold a text in different places."""
+    """Return requests that contain a text in different fields."""
     in_content = json.dumps(valid_fields(ContentType="application/json", Content=text))
     return {
         "the body": text,
         "Content": in_content,
         "Content, and the body is cut off": in_content[: -len(in_content) // 8],
-        "a field that is echoed": json.dumps(
-            valid_fields(Metadata={"note": text}, TaskToken=text, Content="")
-        ),
-        "a field that is unknown": json.dumps(valid_fields(**{f"{text}!": text})),
+        "an echoed field": json.dumps(valid_fields(Metadata={"note": text}, TaskToken=text, Content="")),
+        "an unknown field": json.dumps(valid_fields(**{f"{text}!": text})),
     }
 
 
@@ -90,17 +86,17 @@ def requests_of(text: str) -> dict[str, str]:
 @example(POISONS[0])
 @example(POISONS[1])
 @example(POISONS[3])
-def test_a_text_is_read_once_and_each_part_of_it_at_most_once_more(text: str) -> None:
+def test_a_text_is_parsed_once_and_each_part_at_most_once_more(text: str) -> None:
     for body in requests_of(text).values():
         with counted_effort() as effort:
             parse_request(body, client_token="derived").text_with_client_token()
 
-        # Once as a whole, and once what Content holds as JSON text: at most 16,384 bytes
+        # Once as a whole, and once the JSON text in Content: at most 16,384 bytes
         assert effort.json[:1] in ([], [len(body)])
         assert effort.brackets[:1] in ([], [len(body)], effort.json[1:])
         assert sum(effort.json[1:]) <= FIELDS["Content"]["x-max-bytes"]
         assert sum(effort.brackets[1:]) <= FIELDS["Content"]["x-max-bytes"]
-        # Once for the request. If it is invalid: once for the echoed fields, and once more for each bad one
+        # Once for the request. If it is invalid: once for the echoed fields, and again for each invalid one
         assert effort.schema_runs <= 2 + len(ECHOED)
 
 
@@ -121,10 +117,10 @@ def test_a_text_that_is_longer_than_any_valid_request_is_not_parsed(body: str, s
 def escaped(text: str) -> str:
     """Write every character of a text as JSON escapes."""
     units = text.encode("utf-16-be").hex()
-    return '"' + "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)) + '"'
+    return '"' + "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4)) + '"'
 
 
-def test_the_longest_valid_request_is_parsed_however_it_is_escaped() -> None:
+def test_the_longest_valid_request_is_parsed_with_every_character_escaped() -> None:
     fields = {
         "ConnectionToken": "t" * FIELDS["ConnectionToken"]["maxLength"],
         "ContentType": max(FIELDS["ContentType"]["enum"], key=len),

@@ -1,4 +1,4 @@
-"""Copies of rejected messages."""
+"""The queues that the function writes to: copies, retries, origins."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_sender.errors import AwsCallError, InvalidRequestError
-from message_sender.queues import Queues, origin_attributes, read_origin
+from message_sender.queues import origin_attributes, read_origin
 from message_sender.request import MAX_TEXT, Correlation, parse_request
-from message_sender.result import MessageResult, Origin, Rejected
-from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue
+from message_sender.result import Origin, Rejected
+from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue, make_queues, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DOWN = AwsCallError("SendMessage", name="InternalFailure", http_status=500)
 WRONG = AwsCallError("SendMessage", name="InvalidParameterValue", http_status=400)
-
-
-def make_queues(api: FakeAwsApi, clock: FakeClock) -> Queues:
-    return Queues(
-        sqs=api.client(clock),
-        message_queue_url="messages",
-        dead_letter_queue_url="dead-letters",
-        rejected_queue_url="rejected",
-        unpublished_results_queue_url="unpublished",
-    )
+REJECTED = Rejected(InvalidRequestError("Content is required"))
 
 
 def copy(
@@ -41,18 +32,12 @@ def copy(
 ) -> None:
     clock = FakeClock()
     queues = make_queues(api, clock)
-    result = MessageResult(
-        outcome=Rejected(InvalidRequestError("Content is required")),
-        origin=Origin(event_source="sqs", source_id="s-1", accepted_at=clock.now()),
-        correlation=Correlation(client_token=client_token),
-        completed_at=clock.now(),
-        attempts=0,
-    )
+    result = result_of(REJECTED, correlation=Correlation(client_token=client_token))
     request = parse_request(body, client_token=client_token)
     queues.copy_to_rejected(request, result, message_group=message_group, until=clock.monotonic() + seconds)
 
 
-def test_a_copy_is_tried_again_after_a_passing_failure() -> None:
+def test_a_copy_is_retried_after_a_transient_failure() -> None:
     api = FakeAwsApi(accepting_queue, [DOWN, DOWN])
 
     copy(api)
@@ -61,7 +46,7 @@ def test_a_copy_is_tried_again_after_a_passing_failure() -> None:
 
 
 @pytest.mark.parametrize(("failure", "calls"), [(DOWN, 3), (WRONG, 1)])
-def test_a_copy_that_cannot_be_made_raises(failure: AwsCallError, calls: int) -> None:
+def test_a_copy_that_cannot_be_made_raises_an_error(failure: AwsCallError, calls: int) -> None:
     api = FakeAwsApi(accepting_queue, [failure] * 3)
 
     with pytest.raises(AwsCallError):
@@ -70,7 +55,7 @@ def test_a_copy_that_cannot_be_made_raises(failure: AwsCallError, calls: int) ->
     assert len(api.calls) == calls
 
 
-def test_a_copy_is_not_started_without_time() -> None:
+def test_a_copy_without_time_for_the_call_is_not_started() -> None:
     api = FakeAwsApi(accepting_queue)
 
     with pytest.raises(AwsCallError, match="DeadlineExceeded"):
@@ -79,7 +64,7 @@ def test_a_copy_is_not_started_without_time() -> None:
     assert api.calls == []
 
 
-def test_a_copy_without_a_group_has_no_such_attribute() -> None:
+def test_a_copy_without_a_group_has_no_group_attribute() -> None:
     api = FakeAwsApi(accepting_queue)
 
     copy(api, message_group=None)
@@ -98,9 +83,9 @@ def test_characters_that_sqs_refuses_in_an_attribute_are_escaped() -> None:
 def test_characters_that_sqs_refuses_in_a_body_are_escaped() -> None:
     api = FakeAwsApi(accepting_queue)
 
-    copy(api, body="no JSON \ud800\x0b")
+    copy(api, body="not JSON \ud800\x0b")
 
-    assert api.calls[0][1]["MessageBody"] == r"no JSON \ud800\u000b"
+    assert api.calls[0][1]["MessageBody"] == r"not JSON \ud800\u000b"
 
 
 def size(parameters: Mapping[str, Any]) -> int:
@@ -112,7 +97,7 @@ def size(parameters: Mapping[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("bytes_left", [0, 50, 100, 200, 300, 5000])
-def test_no_body_is_too_large_to_be_copied(bytes_left: int) -> None:
+def test_a_body_of_any_size_can_be_copied(bytes_left: int) -> None:
     api = FakeAwsApi(accepting_queue)
     filler = "ü" * ((1_048_576 - bytes_left - 20) // 2)
     body = json.dumps({"Content": filler}, ensure_ascii=False)
@@ -143,21 +128,15 @@ def test_the_largest_request_that_is_parsed_is_copied_with_its_client_token() ->
     "answer", [{}, {"MessageId": ""}, {"MessageId": None}, {"__type": "InternalFailure"}]
 )
 @pytest.mark.parametrize("call", ["enqueue_for_retry", "copy_to_rejected", "copy_to_dead_letters"])
-def test_a_message_is_in_a_queue_only_if_sqs_gives_its_id(answer: dict[str, Any], call: str) -> None:
+def test_a_send_without_a_message_id_in_the_answer_is_an_error(answer: dict[str, Any], call: str) -> None:
     clock = FakeClock()
     queues = make_queues(FakeAwsApi(lambda _: answer), clock)
     request = parse_request("{}", client_token="t-1")
-    result = MessageResult(
-        outcome=Rejected(InvalidRequestError("Content is required")),
-        origin=OF_AN_EVENT,
-        correlation=request.correlation,
-        completed_at=clock.now(),
-        attempts=0,
-    )
+    result = result_of(REJECTED, correlation=request.correlation, origin=EVENT_ORIGIN)
     until = clock.monotonic() + 60
     send: dict[str, Callable[[], None]] = {
         "enqueue_for_retry": lambda: queues.enqueue_for_retry(
-            request, origin=OF_AN_EVENT, message_group="g", deduplication_id="d", until=until
+            request, origin=EVENT_ORIGIN, message_group="g", deduplication_id="d", until=until
         ),
         "copy_to_rejected": lambda: queues.copy_to_rejected(request, result, message_group="g", until=until),
         "copy_to_dead_letters": lambda: queues.copy_to_dead_letters(
@@ -170,7 +149,7 @@ def test_a_message_is_in_a_queue_only_if_sqs_gives_its_id(answer: dict[str, Any]
 
 
 @pytest.mark.parametrize("successful", [None, [{}], 5, "0", [None, "0"], {"Id": "0"}, [{"Id": ["0"]}]])
-def test_a_result_is_not_kept_unless_the_queue_says_so(successful: object) -> None:
+def test_a_result_is_kept_only_if_the_answer_confirms_it(successful: object) -> None:
     api = FakeAwsApi(lambda _: {"Successful": successful})
     clock = FakeClock()
 
@@ -181,7 +160,7 @@ def test_a_result_is_not_kept_unless_the_queue_says_so(successful: object) -> No
     assert kept == [False]
 
 
-def test_a_retry_waits_twice_as_long_each_time() -> None:
+def test_each_retry_waits_twice_as_long_as_the_one_before() -> None:
     clock = FakeClock()
 
     api = FakeAwsApi(accepting_queue, [DOWN, DOWN])
@@ -193,7 +172,7 @@ def test_a_retry_waits_twice_as_long_each_time() -> None:
 
 
 @pytest.mark.parametrize("failed", [[{"Id": "0", "Code": "ReceiptHandleIsInvalid"}], []])
-def test_a_change_of_visibility_that_fails_in_part_is_an_error(failed: list[dict[str, str]]) -> None:
+def test_a_partly_failed_change_of_visibility_is_an_error(failed: list[dict[str, str]]) -> None:
     api = FakeAwsApi(lambda _: {"Successful": [], "Failed": failed})
     clock = FakeClock()
     queues = make_queues(api, clock)
@@ -208,39 +187,39 @@ def test_a_change_of_visibility_that_fails_in_part_is_an_error(failed: list[dict
         delay()
 
 
-OF_AN_EVENT = Origin(
+EVENT_ORIGIN = Origin(
     event_source="eventbridge", source_id="6a7e8feb-b491-4cf7-a9f1-bf3703467718", accepted_at=START
 )
 
 
-def test_an_origin_is_read_as_it_was_written() -> None:
-    found = read_origin(origin_attributes(OF_AN_EVENT), queued_at=START, receive_count=1)
+def test_an_origin_survives_writing_and_reading() -> None:
+    found = read_origin(origin_attributes(EVENT_ORIGIN), queued_at=START, receive_count=1)
 
-    assert found == OF_AN_EVENT
+    assert found == EVENT_ORIGIN
 
 
 @pytest.mark.parametrize(
     "accepted_at",
     ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-31T12:00:00", "noon", ""],
 )
-def test_an_origin_without_a_time_that_exists_is_none(accepted_at: str) -> None:
-    attributes = origin_attributes(OF_AN_EVENT) | {"AcceptedAt": accepted_at}
+def test_an_origin_without_a_valid_time_is_ignored(accepted_at: str) -> None:
+    attributes = origin_attributes(EVENT_ORIGIN) | {"AcceptedAt": accepted_at}
 
     assert read_origin(attributes, queued_at=START, receive_count=1) is None
 
 
-@pytest.mark.parametrize(("minutes", "is_believed"), [(0.9, True), (1.1, False)])
-def test_an_origin_that_is_later_than_its_message_is_none(minutes: float, is_believed: bool) -> None:
+@pytest.mark.parametrize(("minutes", "is_accepted"), [(0.9, True), (1.1, False)])
+def test_an_origin_that_is_later_than_its_message_is_ignored(minutes: float, is_accepted: bool) -> None:
     queued_at = START - timedelta(minutes=minutes)
 
-    found = read_origin(origin_attributes(OF_AN_EVENT), queued_at=queued_at, receive_count=1)
+    found = read_origin(origin_attributes(EVENT_ORIGIN), queued_at=queued_at, receive_count=1)
 
-    assert (found is not None) is is_believed
+    assert (found is not None) is is_accepted
     assert found is None or found.accepted_at == queued_at
 
 
-def test_a_message_that_does_not_say_whether_it_was_delivered_maybe_was() -> None:
-    attributes = origin_attributes(OF_AN_EVENT)
+def test_a_message_without_the_attribute_may_be_delivered() -> None:
+    attributes = origin_attributes(EVENT_ORIGIN)
     del attributes["MaybeDelivered"]
 
     found = read_origin(attributes, queued_at=START, receive_count=1)

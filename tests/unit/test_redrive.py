@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from message_sender.aws.client import AwsClient
 from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
-from message_sender.queues import Queues, origin_of
+from message_sender.queues import Queues, read_origin
 from message_sender.request import derive_client_token
 from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
@@ -90,25 +91,21 @@ class Operator:
         delete: bool = False,
         dry_run: bool = False,
     ) -> Totals:
-        api = BotoApi(self.client)
+        api = AwsClient(BotoApi(self.client), clock=self.clock, random=lambda: 1.0)
         queues = Queues(
             sqs=api,
             message_queue_url=MESSAGES,
             dead_letter_queue_url=DEAD_LETTER,
             rejected_queue_url=REJECTED,
             unpublished_results_queue_url=UNPUBLISHED,
-            clock=self.clock,
-            random=lambda: 1.0,
         )
         self.handled = []
         run = RedriveRun(
             queue=queue,
-            reader=QueueReader(api, URLS[queue], clock=self.clock, random=lambda: 1.0),
+            reader=QueueReader(api, URLS[queue], clock=self.clock),
             queues=queues,
-            publisher=Publisher(
-                events=api, event_bus_name="bus", queues=queues, clock=self.clock, random=lambda: 1.0
-            ),
-            tasks=TaskCallback(step_functions=api, clock=self.clock, random=lambda: 1.0),
+            publisher=Publisher(events=api, event_bus_name="bus", queues=queues),
+            tasks=TaskCallback(step_functions=api),
             messages_queue_arn=QUEUE_ARN,
             redrive_filter=RedriveFilter(
                 codes=codes,
@@ -156,10 +153,7 @@ def operator() -> Operator:
 
 def origin(message: StoredMessage) -> tuple[str, str, str, bool]:
     """Return the origin that the function will read from a message of its queue."""
-    attributes = {
-        name: {"stringValue": value, "dataType": "String"} for name, value in message.attributes.items()
-    }
-    found = origin_of(attributes, queued_at=START + timedelta(days=1), receive_count=1)
+    found = read_origin(message.attributes, queued_at=START + timedelta(days=1), receive_count=1)
     assert found is not None
     accepted_at = found.accepted_at.isoformat().replace("+00:00", "Z")
     return found.event_source, found.source_id, accepted_at, found.maybe_delivered

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from message_sender.aws.client import AwsClient
 from message_sender.errors import InvalidRequestError, ThrottledError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
@@ -58,19 +59,15 @@ class Operator:
         event_bus_name: str = "the-bus",
     ) -> None:
         """Keep results as the function does while the bus is down."""
-        api = BotoApi(self.client)
+        api = AwsClient(BotoApi(self.client), clock=self.clock, random=lambda: 0.0)
         queues = Queues(
             sqs=api,
             message_queue_url="messages",
             dead_letter_queue_url="dead",
             rejected_queue_url="rejected",
             unpublished_results_queue_url=UNPUBLISHED,
-            clock=self.clock,
-            random=lambda: 0.0,
         )
-        publisher = Publisher(
-            events=api, event_bus_name=event_bus_name, queues=queues, clock=self.clock, random=lambda: 0.0
-        )
+        publisher = Publisher(events=api, event_bus_name=event_bus_name, queues=queues)
         results = [
             MessageResult(
                 outcome=outcome or Rejected(InvalidRequestError("Content is required")),
@@ -87,7 +84,7 @@ class Operator:
         self.client.calls.clear()
 
     def republish(self, *, dry_run: bool = False) -> Totals:
-        api = BotoApi(self.client)
+        api = AwsClient(BotoApi(self.client), clock=self.clock, random=lambda: 0.0)
         self.reported = []
 
         def on_result(result: KeptResult | None, error: str | None) -> None:
@@ -95,13 +92,12 @@ class Operator:
             self.reported.append((result.client_token if result else None, error))
 
         return RepublishRun(
-            reader=QueueReader(api, UNPUBLISHED, clock=self.clock, random=lambda: 0.0),
+            reader=QueueReader(api, UNPUBLISHED, clock=self.clock),
             events=api,
             event_bus_name="the-bus",
             event_bus_arn=BUS_ARN,
             dry_run=dry_run,
             clock=self.clock,
-            random=lambda: 0.0,
             on_result=on_result,
         ).run()
 

@@ -1,10 +1,10 @@
-"""The contract: what is a request, and what is said of what is none."""
+"""The contract: valid requests, and the reasons why others are invalid."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pytest
 from hypothesis import assume, given
@@ -24,23 +24,33 @@ from message_sender.request import (
 )
 from tests.support.lambda_events import TEXT, TOKEN, request
 
+if TYPE_CHECKING:
+    from message_sender.request import ContentLimits
+
 MARKDOWN = "text/markdown"
 JSON = "application/json"
 INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive.response"
 
 
-def parse(body: object, **options: Any) -> ParsedRequest:  # noqa: ANN401  # handed on
+class Options(TypedDict, total=False):
+    client_token: str | None
+    content_limits: ContentLimits
+    task_token_allowed: bool
+
+
+def parse(body: object, **options: Unpack[Options]) -> ParsedRequest:
     text = body if isinstance(body, str) else json.dumps(body)
-    return parse_request(text, **{"client_token": "derived"} | options)
+    options.setdefault("client_token", "derived")
+    return parse_request(text, **options)
 
 
-def valid(body: object, **options: Any) -> SendMessageRequest:  # noqa: ANN401  # handed on
+def valid(body: object, **options: Unpack[Options]) -> SendMessageRequest:
     parsed = parse(body, **options)
     assert isinstance(parsed.request, SendMessageRequest), parsed.request
     return parsed.request
 
 
-def reason_of(body: object, **options: Any) -> str:  # noqa: ANN401  # handed on
+def reason_of(body: object, **options: Unpack[Options]) -> str:
     parsed = parse(body, **options)
     assert isinstance(parsed.request, InvalidRequestError)
     return parsed.request.reason
@@ -71,11 +81,11 @@ def test_a_request_with_every_field_is_read() -> None:
     )
 
 
-def test_a_missing_client_token_is_the_derived_one() -> None:
+def test_a_missing_client_token_is_derived() -> None:
     assert valid(request()).client_token == "derived"
 
 
-def test_a_derived_client_token_depends_on_queue_and_message_alone() -> None:
+def test_a_derived_client_token_depends_only_on_queue_and_message() -> None:
     token = derive_client_token("arn:aws:sqs:eu-central-1:0:q", "id-1")
 
     assert token == derive_client_token("arn:aws:sqs:eu-central-1:0:q", "id-1")
@@ -84,14 +94,14 @@ def test_a_derived_client_token_depends_on_queue_and_message_alone() -> None:
 
 
 def test_the_derivation_of_client_tokens_never_changes() -> None:
-    # A message in flight while the function is upgraded must keep its identity.
+    # A message that is in a queue during an upgrade must keep its identity
     assert derive_client_token("arn", "id") == "2b0e6434-ef44-52cd-9cfa-4c5c6577405b"
 
 
 @pytest.mark.parametrize(
     ("content_type", "most"), [("text/plain", 1024), (MARKDOWN, 1024), (JSON, 12000), (INTERACTIVE, 12288)]
 )
-def test_each_content_type_has_its_length_in_the_specification(content_type: str, most: int) -> None:
+def test_each_content_type_has_the_length_limit_of_the_specification(content_type: str, most: int) -> None:
     longest = json.dumps("x" * (most - 2)) if content_type == JSON else "x" * most
 
     assert valid(request(ContentType=content_type, Content=longest))
@@ -101,7 +111,7 @@ def test_each_content_type_has_its_length_in_the_specification(content_type: str
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", MARKDOWN, INTERACTIVE])
-def test_the_service_profile_allows_what_the_service_takes(content_type: str) -> None:
+def test_the_service_limits_allow_the_lengths_that_the_service_accepts(content_type: str) -> None:
     longest = "x" * 16384
 
     assert valid(request(ContentType=content_type, Content=longest), content_limits="service")
@@ -110,24 +120,24 @@ def test_the_service_profile_allows_what_the_service_takes(content_type: str) ->
     )
 
 
-def test_length_counts_code_points_and_bytes_count_too() -> None:
+def test_limits_apply_to_code_points_and_to_bytes() -> None:
     assert valid(request(Content="😀" * 1024))
     assert "16384 bytes" in reason_of(request(ContentType=INTERACTIVE, Content="😀" * 4097))
 
 
 @pytest.mark.parametrize("content", ['{"a": [1, 2.5, null]}', '"text"', "17", "1" * 5000, " true "])
-def test_application_json_may_hold_any_json_text(content: str) -> None:
+def test_application_json_accepts_any_json_text(content: str) -> None:
     assert valid(request(ContentType=JSON, Content=content))
 
 
 @pytest.mark.parametrize("content", ["{", "{'a': 1}", "NaN", "[1,]", "-Infinity", "nothing"])
-def test_application_json_must_hold_json_text(content: str) -> None:
+def test_application_json_rejects_other_text(content: str) -> None:
     assert reason_of(request(ContentType=JSON, Content=content)) == (
         "Content must be JSON text for application/json"
     )
 
 
-def test_json_content_that_is_nested_too_deeply_is_refused() -> None:
+def test_json_content_that_is_nested_too_deeply_is_invalid() -> None:
     assert valid(request(ContentType=JSON, Content="[" * 64 + "]" * 64))
     assert reason_of(request(ContentType=JSON, Content="[" * 65 + "]" * 65)) == (
         "Content is nested more than 64 levels deep for application/json"
@@ -194,7 +204,7 @@ BROKEN_RULES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "reason"), BROKEN_RULES)
-def test_a_broken_rule_is_named_with_its_field(fields: dict[str, Any], reason: str) -> None:
+def test_the_reason_names_the_field_and_the_broken_rule(fields: dict[str, Any], reason: str) -> None:
     assert reason_of(request(**fields)) == reason
 
 
@@ -212,7 +222,7 @@ def test_a_broken_rule_is_named_with_its_field(fields: dict[str, Any], reason: s
         ("xContactId", "ContactId"),
     ],
 )
-def test_a_misspelt_field_is_named_with_the_one_that_may_be_meant(name: str, known: str) -> None:
+def test_the_reason_suggests_the_field_for_a_misspelt_name(name: str, known: str) -> None:
     assert reason_of(request(**{name: "x"})) == (
         f"{name} is not a field of the request: did you mean {known}?"
     )
@@ -237,59 +247,59 @@ def test_a_misspelt_field_is_named_with_the_one_that_may_be_meant(name: str, kno
         "Tent",
     ],
 )
-def test_a_key_that_could_hold_a_secret_is_not_named(name: str) -> None:
+def test_the_reason_does_not_quote_a_key_that_could_hold_a_secret(name: str) -> None:
     assert reason_of(request(**{name: "x"})) == "A field is not a field of the request"
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "7", "null", "true", "1" * 5000])
-def test_json_that_is_no_object_is_refused(body: str) -> None:
+def test_json_text_of_another_type_is_invalid(body: str) -> None:
     assert reason_of(body) == "The request must be a JSON object"
 
 
 @pytest.mark.parametrize(
     "body", ["", " ", "{", "junk", "{'a': 1}", '{"a": NaN}', "\x00", "x" * 100_000, "\ufeff{}"]
 )
-def test_what_is_no_json_is_refused(body: str) -> None:
+def test_text_that_is_not_json_is_invalid(body: str) -> None:
     assert reason_of(body) == "The request is not valid JSON"
 
 
 @pytest.mark.parametrize(
     "body", ["[" * 100_000, '{"a":' * 20_000, json.dumps(request())[:-1] + ',"M":' + "[" * 99_999]
 )
-def test_deep_nesting_is_refused(body: str) -> None:
+def test_deep_nesting_is_invalid(body: str) -> None:
     assert reason_of(body) == "The request is nested more than 64 levels deep"
 
 
 @pytest.mark.parametrize("text", ["[" * 500, "{" * 500, '"' + "[{" * 200, "\\" * 99 + "[" * 99])
-def test_brackets_in_a_text_are_no_nesting(text: str) -> None:
+def test_brackets_in_a_string_do_not_count_as_nesting(text: str) -> None:
     assert valid(request(Content=text)).content.reveal() == text
 
 
-def test_neighbours_are_no_nesting() -> None:
+def test_many_values_on_one_level_do_not_count_as_nesting() -> None:
     assert valid(request(ContentType=JSON, Content=json.dumps([[[]] * 500, {"a": "]"}])))
 
 
-def test_a_repeated_field_is_refused() -> None:
+def test_a_repeated_field_is_invalid() -> None:
     body = json.dumps(request())[:-1] + ', "Content": "other"}'
 
     assert reason_of(body) == "Content is given more than once"
 
 
-def test_a_repeated_key_that_is_no_field_is_not_named() -> None:
+def test_the_reason_does_not_quote_a_repeated_key_that_is_not_a_field() -> None:
     body = '{"ConnectionToken": "t", "ContentType": "text/plain", "Content": {"hunter2": 1, "hunter2": 2}}'
 
     assert reason_of(body) == "A field is given more than once"
 
 
 @pytest.mark.parametrize("name", ["ClientToken", "Content"])
-def test_half_of_a_surrogate_pair_is_refused(name: str) -> None:
+def test_half_of_a_surrogate_pair_is_invalid(name: str) -> None:
     assert reason_of(request(**{name: "a\ud83d"})) == (
         f"{name} is not valid Unicode: it contains half of a surrogate pair"
     )
 
 
 @pytest.mark.parametrize("metadata", [{"a": "\ud83d"}, {"\ude00": "a"}])
-def test_half_of_a_surrogate_pair_in_metadata_is_refused(metadata: dict[str, str]) -> None:
+def test_half_of_a_surrogate_pair_in_metadata_is_invalid(metadata: dict[str, str]) -> None:
     assert "Metadata is not valid Unicode" in reason_of(request(Metadata=metadata))
 
 
@@ -303,27 +313,27 @@ def test_half_of_a_surrogate_pair_in_metadata_is_refused(metadata: dict[str, str
         "2016-12-31T23:59:60Z",
     ],
 )
-def test_any_rfc_3339_time_is_read(time: str) -> None:
+def test_any_rfc_3339_time_is_accepted(time: str) -> None:
     expires_at = valid(request(ExpiresAt=time)).expires_at
 
     assert expires_at is not None
     assert expires_at.tzinfo is not None
 
 
-def test_a_task_token_is_refused_where_nobody_answers_it() -> None:
+def test_a_task_token_is_invalid_for_a_source_that_completes_no_tasks() -> None:
     reason = reason_of(request(TaskToken="task"), task_token_allowed=False)
 
     assert reason.startswith("TaskToken is not used here")
 
 
-def test_a_client_token_is_required_where_only_the_caller_can_give_one() -> None:
+def test_a_client_token_is_required_if_none_can_be_derived() -> None:
     reason = reason_of(request(), client_token=None)
 
     assert reason.startswith("ClientToken is required here: each retry of a synchronous call")
 
 
-def test_the_schema_has_no_rule_without_words() -> None:
-    # A new keyword needs a sentence in `_reason` and a line in BROKEN_RULES.
+def test_every_rule_of_the_schema_has_a_reason() -> None:
+    # A new keyword needs a sentence in `_reason` and a line in BROKEN_RULES
     keywords = {keyword for field in SCHEMA["properties"].values() for keyword in field}
 
     rules = {keyword for keyword in keywords if not keyword.startswith("x-")} - {"description"}
@@ -334,7 +344,7 @@ def test_the_schema_has_no_rule_without_words() -> None:
     }  # fmt: skip
 
 
-def test_secrets_do_not_show_themselves() -> None:
+def test_secrets_are_hidden_in_texts_of_objects() -> None:
     parsed = parse(request(TaskToken="my-task-token"))
 
     shown = f"{parsed} {parsed!r} {Secret('x')}"
@@ -344,7 +354,7 @@ def test_secrets_do_not_show_themselves() -> None:
         assert secret not in shown
 
 
-def test_a_result_of_an_invalid_request_repeats_only_valid_fields() -> None:
+def test_a_result_repeats_only_the_valid_fields_of_an_invalid_request() -> None:
     body = request(
         Content="", ClientToken="t-1", ContactId="not valid!", ContentType="x", Metadata={"order": "4711"}
     )
@@ -354,19 +364,19 @@ def test_a_result_of_an_invalid_request_repeats_only_valid_fields() -> None:
     assert correlation == Correlation(client_token="t-1", metadata={"order": "4711"})
 
 
-def test_a_result_of_a_request_with_a_repeated_field_repeats_none() -> None:
+def test_a_result_repeats_no_field_of_a_request_with_a_repeated_field() -> None:
     body = json.dumps(request(ContactId="c-1", ClientToken="t-1"))[:-1] + ', "Content": "other"}'
 
     assert parse(body).correlation == Correlation(client_token="derived")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", MARKDOWN, JSON, INTERACTIVE])
-def test_the_content_type_of_an_invalid_request_is_repeated(content_type: str) -> None:
+def test_a_result_repeats_the_content_type_of_an_invalid_request(content_type: str) -> None:
     assert parse(request(ContentType=content_type, Content="")).correlation.content_type == content_type
 
 
 @pytest.mark.parametrize("body", ["junk", "[]", "{}", '{"ClientToken": 7}', '{"ClientToken": "\\ud83d"}'])
-def test_without_a_valid_client_token_the_derived_one_is_repeated(body: str) -> None:
+def test_a_result_has_the_derived_client_token_without_a_valid_one(body: str) -> None:
     assert parse(body).correlation == Correlation(client_token="derived")
 
 
@@ -387,7 +397,7 @@ def test_without_a_valid_client_token_the_derived_one_is_repeated(body: str) -> 
         (" " * MAX_TEXT + "{}", " " * MAX_TEXT + "{}"),
     ],
 )
-def test_a_copy_has_the_client_token_written_in(body: str, expected: str) -> None:
+def test_a_copy_contains_the_client_token(body: str, expected: str) -> None:
     assert parse(body, client_token="t-1").text_with_client_token() == expected
 
 
@@ -396,7 +406,7 @@ def test_a_copy_has_the_client_token_written_in(body: str, expected: str) -> Non
     st.text(min_size=1),
     st.sampled_from([None, 2]),
 )
-def test_a_copy_is_the_request_and_its_client_token(
+def test_a_copy_is_the_request_plus_its_client_token(
     fields: dict[str, Any], token: str, indent: int | None
 ) -> None:
     text = json.dumps(fields, indent=indent)
@@ -418,14 +428,14 @@ ANY_REQUEST = st.fixed_dictionaries(
 
 
 @given(st.text() | ANY_JSON.map(json.dumps) | ANY_REQUEST.map(json.dumps))
-def test_anything_is_a_request_or_an_invalid_one(text: str) -> None:
+def test_any_text_is_a_valid_or_an_invalid_request(text: str) -> None:
     parsed = parse(text)
 
     assert isinstance(parsed.request, SendMessageRequest) or len(parsed.request.reason) < 200
 
 
 @given(ANY_REQUEST)
-def test_what_the_schema_refuses_the_function_refuses(fields: dict[str, Any]) -> None:
+def test_a_request_that_breaks_the_schema_is_invalid(fields: dict[str, Any]) -> None:
     validator = Draft7Validator(SCHEMA)
 
     parsed = parse(fields)
@@ -460,8 +470,8 @@ RFC_3339 = re.compile(SCHEMA["properties"]["ExpiresAt"]["pattern"])
 
 
 @given(VALID)
-def test_what_keeps_every_rule_is_read_as_it_was_written(fields: dict[str, Any]) -> None:
-    # Some historic time zones have offsets with seconds, which RFC 3339 does not know.
+def test_a_valid_request_keeps_every_value(fields: dict[str, Any]) -> None:
+    # Some historic time zones have offsets with seconds, which RFC 3339 does not allow
     assume(RFC_3339.search(fields.get("ExpiresAt", "2026-01-31T12:00:00Z")))
 
     message = valid(fields)
@@ -486,7 +496,7 @@ def test_the_examples_of_the_schema_are_valid() -> None:
         '{"Metadata": {"a": "b", "a": "c"}, "TaskToken": "my-task", "ConnectionToken": ""}',
     ],
 )
-def test_a_task_token_is_read_whatever_else_is_wrong(text: str) -> None:
+def test_the_task_token_of_an_invalid_request_is_read(text: str) -> None:
     parsed = parse(text)
     task_token = parsed.task_token
 
@@ -499,7 +509,7 @@ def test_a_task_token_is_read_whatever_else_is_wrong(text: str) -> None:
     "text",
     [
         "{}",
-        "no JSON",
+        "not JSON",
         "",
         '["TaskToken", "my-task"]',
         '[["TaskToken", "my-task"]]',
@@ -518,26 +528,26 @@ def test_a_task_token_is_read_whatever_else_is_wrong(text: str) -> None:
         '{"TaskToken": "my-task", "a": ' + "[" * 65 + "]" * 65 + "}",
     ],
 )
-def test_what_is_no_task_token_or_not_the_only_one_is_not_read(text: str) -> None:
+def test_an_invalid_or_repeated_task_token_is_not_read(text: str) -> None:
     assert parse(text).task_token is None
 
 
-ANY_JSON = st.recursive(
+JSON_WITH_TASK_TOKENS = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("TaskToken"), inner),
     max_leaves=10,
 )
 
 
-@given(st.text() | ANY_JSON.map(json.dumps))
-def test_any_text_may_be_searched_for_a_task_token(text: str) -> None:
+@given(st.text() | JSON_WITH_TASK_TOKENS.map(json.dumps))
+def test_any_text_can_be_searched_for_a_task_token(text: str) -> None:
     task_token = parse(text).task_token
 
     assert task_token is None or json.loads(text)["TaskToken"] == task_token.reveal() != ""
 
 
 @given(st.text(min_size=1, max_size=2048))
-def test_a_task_token_is_the_same_in_a_valid_and_in_an_invalid_request(task_token: str) -> None:
+def test_valid_and_invalid_requests_have_the_same_task_token(task_token: str) -> None:
     for parsed in (parse(request(TaskToken=task_token)), parse(request(TaskToken=task_token, Content=...))):
         assert parsed.task_token is not None
         assert parsed.task_token.reveal() == task_token

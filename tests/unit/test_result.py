@@ -38,7 +38,7 @@ def result(outcome: Outcome, *, receive_count: int = 1) -> MessageResult:
     )
 
 
-def test_the_result_of_a_sent_message() -> None:
+def test_the_result_of_a_sent_message_has_every_field() -> None:
     sent = result(SENT)
 
     assert sent.detail_type == "Message Sent"
@@ -64,7 +64,7 @@ def test_the_result_of_a_sent_message() -> None:
     }
 
 
-def test_the_result_of_a_rejected_message() -> None:
+def test_the_result_of_a_rejected_message_has_an_error() -> None:
     rejected = result(Rejected(AccessDeniedError("refused", http_status=403, request_id="r-1")))
 
     assert rejected.detail_type == "Message Rejected"
@@ -78,7 +78,7 @@ def test_the_result_of_a_rejected_message() -> None:
     }
 
 
-def test_the_result_of_a_failed_message() -> None:
+def test_the_result_of_a_failed_message_has_an_error() -> None:
     failed = result(Failed(ThrottledError("slow down", http_status=429)))
 
     assert failed.detail_type == "Message Failed"
@@ -95,7 +95,7 @@ def test_the_result_of_a_failed_message() -> None:
         (Rejected(InvalidRequestError("Content is required")), 2, False),
     ],
 )
-def test_a_redelivered_message_may_have_been_delivered_unless_it_was_never_valid(
+def test_a_redelivered_message_may_be_delivered_unless_it_is_invalid(
     outcome: Outcome, receive_count: int, expected: bool
 ) -> None:
     assert result(outcome, receive_count=receive_count).detail()["Error"]["MaybeDelivered"] is expected
@@ -103,11 +103,11 @@ def test_a_redelivered_message_may_have_been_delivered_unless_it_was_never_valid
 
 OUTCOMES: list[Outcome] = [
     SENT,
-    *(Rejected(error("why")) for error in RejectedError.__subclasses__()),
-    *(Failed(error("why")) for error in RetryableError.__subclasses__()),
+    *(Rejected(error("reason")) for error in RejectedError.__subclasses__()),
+    *(Failed(error("reason")) for error in RetryableError.__subclasses__()),
 ]
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: repr(outcome)[:40])
-def test_every_outcome_keeps_the_schema(outcome: Outcome) -> None:
+def test_every_result_matches_the_schema(outcome: Outcome) -> None:
     Draft7Validator(RESULT_SCHEMA).validate(result(outcome).detail())

@@ -1,4 +1,4 @@
-"""When a try is repeated, and how long a chat may go on trying."""
+"""Delays before retries, and the time for the attempts of one chat."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RANDOM = st.floats(0, 1)
 
 
 @given(st.integers(1, 10), st.floats(0.01, 10), RANDOM)
-def test_full_jitter_is_anything_up_to_the_doubled_base(attempt: int, base: float, random: float) -> None:
+def test_full_jitter_is_at_most_the_doubled_base(attempt: int, base: float, random: float) -> None:
     delay = full_jitter(attempt, base=base, random=lambda: random)
 
     assert 0 <= delay <= base * 2 ** (attempt - 1)
@@ -40,19 +40,21 @@ def test_full_jitter_is_anything_up_to_the_doubled_base(attempt: int, base: floa
     ("error", "attempt", "longest"),
     [(UNAVAILABLE, 1, 0.1), (UNAVAILABLE, 2, 0.2), (THROTTLED, 1, 0.5), (THROTTLED, 2, 1.0)],
 )
-def test_the_longest_delay_is_that_of_the_design(error: RetryableError, attempt: int, longest: float) -> None:
+def test_the_longest_delay_depends_on_error_and_attempt(
+    error: RetryableError, attempt: int, longest: float
+) -> None:
     assert delay_before_retry(error, attempt, random=lambda: 1.0) == pytest.approx(longest)
 
 
 @pytest.mark.parametrize(
     "error", [THROTTLED, UNAVAILABLE, ConnectionFailedError("cut", connection_lost=True)]
 )
-def test_after_the_last_attempt_there_is_no_retry(error: RetryableError) -> None:
+def test_the_last_attempt_is_not_retried(error: RetryableError) -> None:
     assert delay_before_retry(error, MAX_ATTEMPTS, random=lambda: 0.0) is None
 
 
 @given(st.floats(0, 600), RANDOM)
-def test_what_the_service_asks_for_is_waited_for_at_least(retry_after: float, random: float) -> None:
+def test_a_delay_is_at_least_the_retry_after_of_the_service(retry_after: float, random: float) -> None:
     error = ThrottledError("slow down", retry_after=retry_after)
 
     delay = delay_before_retry(error, 1, random=lambda: random)
@@ -68,7 +70,7 @@ def test_a_broken_connection_is_replaced_at_once_the_first_time() -> None:
     assert delay_before_retry(error, 2, random=lambda: 1.0) == pytest.approx(0.2)
 
 
-def test_a_try_takes_six_seconds_at_most_and_never_more_than_are_left() -> None:
+def test_an_attempt_takes_at_most_six_seconds_or_the_time_that_is_left() -> None:
     budget = TimeBudget(deadline=100.0)
 
     assert budget.attempt_timeout(50.0) == 6.0
@@ -77,7 +79,7 @@ def test_a_try_takes_six_seconds_at_most_and_never_more_than_are_left() -> None:
     assert budget.attempt_timeout(101.0) is None
 
 
-def test_retries_end_a_window_after_the_start_of_the_first_attempt_that_failed() -> None:
+def test_the_time_for_retries_starts_with_the_first_failed_attempt() -> None:
     budget = TimeBudget(deadline=100.0, retry_seconds=5.0)
 
     budget.note_failure(10.0)
@@ -87,7 +89,7 @@ def test_retries_end_a_window_after_the_start_of_the_first_attempt_that_failed()
     assert not budget.allows_retry_at(15.1)
 
 
-def test_without_a_window_retries_go_on_to_the_deadline() -> None:
+def test_retries_without_a_time_limit_continue_to_the_deadline() -> None:
     budget = TimeBudget(deadline=100.0)
 
     budget.note_failure(10.0)
@@ -97,9 +99,7 @@ def test_without_a_window_retries_go_on_to_the_deadline() -> None:
 
 
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 200))
-def test_no_retry_is_allowed_that_could_not_end_in_time(
-    deadline: float, failure: float, moment: float
-) -> None:
+def test_an_allowed_retry_can_end_before_the_deadline(deadline: float, failure: float, moment: float) -> None:
     budget = TimeBudget(deadline=deadline, retry_seconds=5.0)
     budget.note_failure(failure)
 
@@ -113,28 +113,26 @@ def test_no_retry_is_allowed_that_could_not_end_in_time(
     ("receive_count", "least", "most"),
     [(1, 1, 2), (2, 2, 4), (3, 4, 8), (5, 16, 32), (6, 30, 60), (7, 30, 60), (1000, 30, 60)],
 )
-def test_a_message_comes_back_after_a_backoff_of_which_half_is_jitter(
-    receive_count: int, least: int, most: int
-) -> None:
+def test_half_of_the_redelivery_backoff_is_jitter(receive_count: int, least: int, most: int) -> None:
     assert redelivery_delay(receive_count, random=lambda: 0.0) == least
     assert redelivery_delay(receive_count, random=lambda: 1.0) == most
 
 
 @given(st.integers(1, 10_000), RANDOM, st.floats(0, 1e6))
-def test_a_redelivery_is_never_later_than_a_minute(receive_count: int, random: float, asked: float) -> None:
+def test_a_redelivery_is_delayed_by_at_most_a_minute(receive_count: int, random: float, asked: float) -> None:
     delay = redelivery_delay(receive_count, random=lambda: random, retry_after=asked)
 
     assert min(asked, 60) <= delay <= 60
     assert delay >= 1
 
 
-def test_function_and_queue_count_with_the_same_backoff() -> None:
-    assert message_queues._FIRST_BACKOFF_SECONDS == MIN_REDELIVERY_DELAY  # noqa: SLF001  # stands twice on purpose
-    assert message_queues._LONGEST_BACKOFF_SECONDS == MAX_REDELIVERY_DELAY  # noqa: SLF001  # the same
+def test_the_function_and_the_queue_use_the_same_backoff() -> None:
+    assert message_queues.FIRST_BACKOFF_SECONDS == MIN_REDELIVERY_DELAY
+    assert message_queues.LONGEST_BACKOFF_SECONDS == MAX_REDELIVERY_DELAY
 
 
 @pytest.mark.parametrize("minutes", [1, 10, 60, 240])
-def test_the_queue_allows_all_the_receives_of_a_retry_window(minutes: int) -> None:
+def test_the_queue_allows_every_receive_within_the_retry_window(minutes: int) -> None:
     receives, elapsed = 1, 0
     while elapsed <= minutes * 60:
         elapsed += redelivery_delay(receives, random=lambda: 0.0)  # the shortest waits, the most receives
@@ -145,7 +143,7 @@ def test_the_queue_allows_all_the_receives_of_a_retry_window(minutes: int) -> No
     )
 
 
-def test_a_retry_is_held_back_within_the_time_for_retries_and_the_next_message_of_the_chat_longer() -> None:
+def test_the_rate_limiter_may_delay_a_new_message_longer_than_a_retry() -> None:
     budget = TimeBudget(deadline=100.0, retry_seconds=5.0)
     budget.note_failure(10.0)
 

@@ -18,7 +18,7 @@ ENVIRON = {
 }
 
 
-def test_the_defaults_are_those_of_the_specification() -> None:
+def test_the_defaults_follow_the_specification() -> None:
     settings = Settings.from_environ(ENVIRON)
 
     assert settings.content_limits == "specification"
@@ -26,7 +26,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
     assert settings.tracing
 
 
-def test_the_chat_may_live_in_another_region() -> None:
+def test_the_participant_service_can_be_in_another_region() -> None:
     settings = Settings.from_environ(ENVIRON | {"CONNECT_REGION": "us-west-2"})
 
     assert settings.participant_url == "https://participant.connect.us-west-2.amazonaws.com"
@@ -42,12 +42,12 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         Settings.from_environ(environ)
 
 
-def test_an_unknown_content_limit_is_refused_with_what_is_known() -> None:
+def test_the_error_of_an_unknown_content_limit_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="CONTENT_LIMITS must be one of specification, service"):
         Settings.from_environ(ENVIRON | {"CONTENT_LIMITS": "none"})
 
 
-def test_the_retry_window_is_ten_minutes_unless_set() -> None:
+def test_the_retry_window_is_ten_minutes_by_default() -> None:
     assert Settings.from_environ(ENVIRON).retry_window == timedelta(minutes=10)
     assert Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": "3"}).retry_window == timedelta(minutes=3)
 
@@ -90,7 +90,7 @@ def test_a_region_of_a_partition_with_amazon_connect_is_accepted(name: str, regi
         *("eu-central-١", "eu-central-1\n", " eu-central-1", "eu-central-100", "eu-central-0", "aws-global"),
     ],
 )
-def test_any_other_region_is_refused_without_its_value(name: str, value: str) -> None:
+def test_a_malformed_region_is_refused_and_its_value_is_not_quoted(name: str, value: str) -> None:
     with pytest.raises(ValueError) as refusal:
         Settings.from_environ(ENVIRON | {name: value})
 
@@ -103,7 +103,7 @@ def test_an_unsafe_endpoint_of_any_service_is_refused(variable: str) -> None:
         Settings.from_environ(ENVIRON | {f"AWS_ENDPOINT_URL_{variable}": "http://vpce-1.example"})
 
 
-def test_the_quota_is_the_service_s_own_unless_set() -> None:
+def test_the_default_quota_is_the_one_of_the_service() -> None:
     settings = Settings.from_environ(ENVIRON)
     raised = Settings.from_environ(ENVIRON | {"SEND_QUOTA_PER_SECOND": "50", "MAXIMUM_CONCURRENCY": "20"})
 
@@ -112,5 +112,5 @@ def test_the_quota_is_the_service_s_own_unless_set() -> None:
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", "1"])
-def test_tracing_is_off_where_powertools_says_so(value: str) -> None:
+def test_the_variable_of_powertools_disables_tracing(value: str) -> None:
     assert not Settings.from_environ(ENVIRON | {"POWERTOOLS_TRACE_DISABLED": value}).tracing

@@ -1,4 +1,4 @@
-"""A batch of the queue: which records come back, for any batch and anything that happens to its messages."""
+"""A batch of the queue: its batch item failures, for any batch and any outcome of its messages."""
 
 from __future__ import annotations
 
@@ -25,25 +25,20 @@ from message_sender.errors import (
     InternalError,
     ServiceUnavailableError,
 )
-from message_sender.event_sources.sqs import (
-    Record,
-    SqsSource,
-    process_batch,
-)
+from message_sender.event_sources.sqs import Record, SqsSource, process_batch
 from message_sender.observability import Telemetry
 from message_sender.publisher import Publisher
-from message_sender.queues import Queues
 from message_sender.request import ParsedRequest, parse_request
 from message_sender.result import Sent
 from message_sender.task_callback import TaskCallback
 from message_sender.worker_pool import ThreadPool
-from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue
+from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue, make_queues
 from tests.support.lambda_events import FakeLambdaContext, record, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from message_sender.request import SendMessageRequest
+    from message_sender.request import ContentLimits, SendMessageRequest
 
 Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "slow", "defect", "copy fails"]
 DONE: set[Fate] = {"sent", "refused", "invalid"}
@@ -52,21 +47,21 @@ FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defe
 
 @dataclass
 class FatefulParticipant:
-    """Does to each message what its text says."""
+    """Gives each message the fate that its text names."""
 
     clock: FakeClock
     transcript: list[str] = field(default_factory=list)
-    tried: list[str] = field(default_factory=list)
+    attempted: list[str] = field(default_factory=list)
 
-    def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:  # noqa: ARG002  # the protocol's
+    def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
         name, _, fate = message.content.reveal().partition(" ")
-        self.tried.append(name)
+        self.attempted.append(name)
         if fate in {"refused", "copy fails"}:
             raise AccessDeniedError("refused")
         if fate == "down":
             raise ServiceUnavailableError("down")
         if fate == "slow":
-            self.clock.elapsed += 4.0
+            self.clock.elapsed += min(4.0, timeout)
             raise ServiceUnavailableError("slow")
         if fate == "defect":
             raise KeyError(message.connection_token.reveal())
@@ -74,33 +69,28 @@ class FatefulParticipant:
         return Sent(message_id=name, absolute_time=None, processing_status=None)
 
 
+def refusing_queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer as a queue that refuses copies of the messages with this fate."""
+    if "copy fails" in parameters.get("MessageBody", ""):
+        raise AwsCallError("SendMessage", name="AccessDenied", http_status=403)
+    return accepting_queue(parameters)
+
+
 class Batch:
-    """The SQS source with everything around it in memory."""
+    """The SQS source, and fakes of the services that it calls."""
 
     def __init__(self, *, bus: FakeAwsApi | None = None) -> None:
         self.clock = FakeClock()
         self.participant = FatefulParticipant(self.clock)
         self.bus = bus or FakeAwsApi(accepting_bus)
-        self.queue = FakeAwsApi(self._queue)
+        self.queue = FakeAwsApi(refusing_queue)
         self.step_functions = FakeAwsApi(lambda _: {})
-
-    @staticmethod
-    def _queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if "copy fails" in parameters.get("MessageBody", ""):
-            raise AwsCallError("SendMessage", name="AccessDenied", http_status=403)
-        return accepting_queue(parameters)
 
     @contextmanager
     def source(self) -> Iterator[SqsSource]:
         clock = self.clock
         common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
-        queues = Queues(
-            sqs=self.queue.client(clock),
-            message_queue_url="messages",
-            dead_letter_queue_url="dead-letters",
-            rejected_queue_url="rejected",
-            unpublished_results_queue_url="unpublished",
-        )
+        queues = make_queues(self.queue, clock)
         logger = Logger(service="test", level=logging.CRITICAL)
         metrics = Metrics(namespace="test", service="test")
         yield SqsSource(
@@ -118,7 +108,7 @@ class Batch:
 
     def handle(self, records: list[dict[str, Any]]) -> set[str]:
         with self.source() as source:
-            answer = source.handle({"Records": records}, FakeLambdaContext())  # type: ignore[arg-type]  # a fake
+            answer = source.handle({"Records": records}, FakeLambdaContext())
         return {item["itemIdentifier"] for item in answer["batchItemFailures"]}
 
     @property
@@ -130,8 +120,8 @@ class Batch:
         }
 
     @property
-    def answered(self) -> list[str]:
-        """The tokens of the tasks that were answered, sorted."""
+    def completed(self) -> list[str]:
+        """The tokens of the completed tasks, sorted."""
         return sorted(parameters["taskToken"] for _, parameters in self.step_functions.calls)
 
 
@@ -158,7 +148,7 @@ def by_group(plan: list[tuple[str, Fate]]) -> dict[str, list[tuple[str, Fate]]]:
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10))
-def test_in_each_chat_the_first_record_that_is_not_done_and_all_later_ones_come_back(
+def test_in_each_chat_the_first_unfinished_record_and_all_later_ones_fail(
     plan: list[tuple[str, Fate]],
 ) -> None:
     batch = Batch()
@@ -171,18 +161,18 @@ def test_in_each_chat_the_first_record_that_is_not_done_and_all_later_ones_come_
         done.update(finished)
         sent = [number for number, fate in messages if fate == "sent" and number in finished]
         assert [number for number in batch.participant.transcript if plan[int(number)][0] == group] == sent
-        held_back = [number for number, _ in messages[len(finished) + 1 :]]
-        assert not set(held_back) & set(batch.participant.tried)
+        later = [number for number, _ in messages[len(finished) + 1 :]]
+        assert not set(later) & set(batch.participant.attempted)
     assert failed == {f"{number}" for number in range(len(plan))} - done
     assert batch.published == done
-    assert batch.answered == sorted(done)
+    assert batch.completed == sorted(done)
 
 
 @given(
     st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10),
     st.sets(st.integers(0, 9).map(str)),
 )
-def test_the_task_of_a_record_that_comes_back_is_not_answered(
+def test_the_task_of_a_failed_record_is_not_completed(
     plan: list[tuple[str, Fate]], unpublished: set[str]
 ) -> None:
     def bus(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,18 +181,18 @@ def test_the_task_of_a_record_that_comes_back_is_not_answered(
 
     def queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
         keeps_nothing = parameters["QueueUrl"] == "unpublished"
-        return {"Successful": []} if keeps_nothing else batch._queue(parameters)  # noqa: SLF001  # its own test
+        return {"Successful": []} if keeps_nothing else refusing_queue(parameters)
 
     batch = Batch(bus=FakeAwsApi(bus))
     batch.queue = FakeAwsApi(queue)
 
     failed = batch.handle(batch_of(plan))
 
-    assert batch.answered == sorted({f"{number}" for number in range(len(plan))} - failed)
+    assert batch.completed == sorted({f"{number}" for number in range(len(plan))} - failed)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(FATES)), min_size=1, max_size=10))
-def test_what_comes_back_of_a_chat_comes_back_together_and_nothing_else_is_delayed(
+def test_all_failed_records_of_a_chat_get_one_visibility_timeout(
     plan: list[tuple[str, Fate]],
 ) -> None:
     batch = Batch()
@@ -225,7 +215,7 @@ def test_what_comes_back_of_a_chat_comes_back_together_and_nothing_else_is_delay
 
 
 @pytest.mark.parametrize("fate", ["down", "defect", "copy fails"])
-def test_a_batch_whose_every_record_fails_still_answers(fate: Fate) -> None:
+def test_a_batch_in_which_every_record_fails_has_a_response(fate: Fate) -> None:
     batch = Batch()
 
     failed = batch.handle(batch_of([("A", fate), ("A", "sent"), ("B", fate)]))
@@ -233,7 +223,7 @@ def test_a_batch_whose_every_record_fails_still_answers(fate: Fate) -> None:
     assert failed == {"0", "1", "2"}
 
 
-def test_a_defect_after_the_sends_still_names_what_failed_and_loses_nothing() -> None:
+def test_the_response_names_all_records_after_a_defect_in_publishing() -> None:
     class BrokenBus(FakeAwsApi):
         def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
             raise ZeroDivisionError(operation, parameters)
@@ -246,7 +236,7 @@ def test_a_defect_after_the_sends_still_names_what_failed_and_loses_nothing() ->
     assert batch.participant.transcript == ["1"]
 
 
-def test_no_answer_to_a_task_is_begun_that_could_not_end_in_time() -> None:
+def test_a_task_is_not_completed_without_time_for_the_call() -> None:
     def slow_bus(parameters: Mapping[str, Any]) -> dict[str, Any]:
         batch.clock.elapsed += 24.6  # of 27.5 seconds
         return accepting_bus(parameters)
@@ -256,14 +246,14 @@ def test_no_answer_to_a_task_is_begun_that_could_not_end_in_time() -> None:
     failed = batch.handle(batch_of([("A", "sent")]))
 
     assert failed == set()
-    assert batch.answered == []
+    assert batch.completed == []
 
 
-def test_tasks_are_answered_side_by_side() -> None:
-    together = threading.Barrier(3, timeout=5)
+def test_tasks_are_completed_concurrently() -> None:
+    barrier = threading.Barrier(3, timeout=5)
 
     def answer(_: Mapping[str, Any]) -> dict[str, Any]:
-        together.wait()
+        barrier.wait()
         return {}
 
     batch = Batch()
@@ -272,8 +262,8 @@ def test_tasks_are_answered_side_by_side() -> None:
     failed = batch.handle(batch_of([("A", "sent"), ("A", "sent"), ("B", "refused")]))
 
     assert failed == set()
-    assert batch.answered == ["0", "1", "2"]
-    assert not together.broken
+    assert batch.completed == ["0", "1", "2"]
+    assert not barrier.broken
 
 
 def test_retries_of_a_chat_end_five_seconds_after_the_start_of_its_first_failed_attempt() -> None:
@@ -281,8 +271,8 @@ def test_retries_of_a_chat_end_five_seconds_after_the_start_of_its_first_failed_
 
     batch.handle(batch_of([("A", "slow")]))
 
-    # Attempts at 0 and 4 seconds, which end at 4 and 8; a third would start at 8, and the window ends at 5.
-    assert batch.participant.tried == ["0", "0"]
+    # Attempts start at 0 and 4 seconds and end at 4 and 8. The time for retries ends at 5, before a third.
+    assert batch.participant.attempted == ["0", "0"]
     assert batch.clock.elapsed == pytest.approx(8.0)
 
 
@@ -290,8 +280,8 @@ def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
     class OnceSlow(FatefulParticipant):
         def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
             name, _, fate = message.content.reveal().partition(" ")
-            if fate == "slow" and self.tried.count(name) > 0:
-                self.tried.append(name)
+            if fate == "slow" and self.attempted.count(name) > 0:
+                self.attempted.append(name)
                 self.transcript.append(name)
                 return Sent(message_id=name, absolute_time=None, processing_status=None)
             return super().send_message(message, timeout=timeout)
@@ -307,13 +297,13 @@ def test_the_messages_of_a_chat_share_its_time_for_retries() -> None:
     assert failures("slow", "slow", "sent") == {"1", "2"}
 
 
-def test_a_defect_of_the_parser_fails_its_own_record_and_the_ones_behind_it(
+def test_a_defect_of_the_parser_fails_its_record_and_the_later_ones_of_the_chat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def parse(body: str, **options: Any) -> ParsedRequest:  # noqa: ANN401  # handed on
+    def parse(body: str, *, client_token: str, content_limits: ContentLimits) -> ParsedRequest:
         if "defect" in body:
             raise KeyError(body)
-        return parse_request(body, **options)
+        return parse_request(body, client_token=client_token, content_limits=content_limits)
 
     monkeypatch.setattr("message_sender.event_sources.sqs.parse_request", parse)
     batch = Batch()
@@ -324,13 +314,13 @@ def test_a_defect_of_the_parser_fails_its_own_record_and_the_ones_behind_it(
     assert sorted(batch.participant.transcript) == ["0", "3"]
 
 
-def handled_record(raw: dict[str, Any]) -> Record:
-    """Return a record as a batch has it before its chat is handled."""
+def read_record(raw: dict[str, Any]) -> Record:
+    """Return a record as a batch reads it, before its chat is handled."""
     with Batch().source() as source:
         return source.read(raw)
 
 
-def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None:
+def test_a_stuck_chat_delays_no_other_chat_and_no_later_batch() -> None:
     release = threading.Event()
 
     def handle_chat(chat: Sequence[Record], handled: list[Record]) -> None:
@@ -341,7 +331,7 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
 
     def process(*records: dict[str, Any]) -> list[str]:
         answer = process_batch(
-            map(handled_record, records),
+            map(read_record, records),
             handle_chat,
             finish=finished.extend,
             timeout=0.2,
@@ -351,20 +341,20 @@ def test_a_chat_that_does_not_end_holds_up_no_other_and_no_later_batch() -> None
 
     finished: list[Record] = []
     stuck = [record("stuck", group=f"stuck-{number}", message_id=f"stuck-{number}") for number in range(10)]
-    behind = record("behind", group="stuck-0", message_id="behind")
+    after_stuck = record("after", group="stuck-0", message_id="after")
     free = [record("1", group="free", message_id="1"), record("2", group="free", message_id="2")]
     try:
-        failed = process(free[0], *stuck, behind, free[1])
+        failed = process(free[0], *stuck, after_stuck, free[1])
         later = process(*[record("3", group=f"{number}", message_id=f"{number}") for number in range(10)])
     finally:
         release.set()
 
-    assert sorted(failed) == sorted([*(item["messageId"] for item in stuck), "behind"])
+    assert sorted(failed) == sorted([*(item["messageId"] for item in stuck), "after"])
     assert later == []
     assert {type(item.error) for item in finished if item.error} == {DeadlineExceededError}
 
 
-def test_a_chat_that_goes_on_while_the_answer_is_made_changes_nothing_of_it() -> None:
+def test_an_overdue_chat_does_not_change_the_response() -> None:
     release, ended = threading.Event(), threading.Event()
 
     def handle_chat(chat: Sequence[Record], handled: list[Record]) -> None:
@@ -379,14 +369,12 @@ def test_a_chat_that_goes_on_while_the_answer_is_made_changes_nothing_of_it() ->
         errors.extend(type(item.error) for item in handled)
 
     errors: list[type[object]] = []
-    process_batch(
-        [handled_record(record("1"))], handle_chat, finish=finish, timeout=0.05, workers=ThreadPool()
-    )
+    process_batch([read_record(record("1"))], handle_chat, finish=finish, timeout=0.05, workers=ThreadPool())
 
     assert errors == [DeadlineExceededError]
 
 
-def test_nothing_is_begun_that_would_take_the_time_for_publishing() -> None:
+def test_copies_leave_time_for_publishing() -> None:
     class SlowQueue(FakeAwsApi):
         def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
             batch.clock.elapsed += 2.9

@@ -1,4 +1,4 @@
-"""The values of metrics, in the units that they say."""
+"""The units of metrics, and the form of log lines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from message_sender.delivery import Delivery
 from message_sender.observability import Telemetry, log_line
 from message_sender.request import parse_request
-from message_sender.result import Origin, Sent
-from tests.support.fakes import START
+from message_sender.result import Origin
+from tests.support.fakes import SENT, START
 from tests.support.lambda_events import request
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
     telemetry = Telemetry(logger=Logger(service="telemetry-test"), metrics=metrics, tracer=None)
     delivery = Delivery(
         parsed=parse_request(json.dumps(request()), client_token="t"),
-        outcome=Sent(message_id="m", absolute_time=None, processing_status=None),
+        outcome=SENT,
         completed_at=START + timedelta(seconds=1.5),
         attempts=1,
         send_seconds=0.25,
     )
     origin = Origin(event_source="sqs", source_id="s", accepted_at=START)
 
-    telemetry.on_outcome(delivery.result(delivery.outcome, origin), delivery)  # type: ignore[arg-type]  # it is sent
+    telemetry.on_outcome(delivery.result(SENT, origin), delivery)
     metrics.flush_metrics()
     metrics.clear_metrics()
 
@@ -51,7 +51,7 @@ def test_latencies_are_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @given(st.text(st.characters(codec=None), max_size=50))
-def test_any_text_in_a_log_line_is_kept_and_splits_no_line(text: str) -> None:
+def test_a_log_line_keeps_any_text_on_one_line(text: str) -> None:
     line = log_line({"client_token": text, "other": object})
 
     assert line.splitlines() == [line]

@@ -1,4 +1,4 @@
-"""Calls at the same time: each has a thread, whatever became of those before."""
+"""Concurrent calls: each gets an idle thread, even if earlier calls failed or are overdue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from message_sender.worker_pool import ThreadPool
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     pass
 
 
@@ -20,8 +20,8 @@ def fail(error: BaseException) -> None:
     raise error
 
 
-def meet(others: threading.Barrier) -> None:
-    others.wait(10)
+def wait_at(barrier: threading.Barrier) -> None:
+    barrier.wait(10)
 
 
 def wait_for(event: threading.Event) -> None:
@@ -29,47 +29,47 @@ def wait_for(event: threading.Event) -> None:
 
 
 def test_calls_run_at_the_same_time() -> None:
-    errors = ThreadPool()([partial(meet, threading.Barrier(10))] * 10, timeout=10)
+    errors = ThreadPool()([partial(wait_at, threading.Barrier(10))] * 10, timeout=10)
 
     assert errors == [None] * 10
 
 
-def test_each_call_has_its_own_error() -> None:
+def test_each_call_reports_its_own_error() -> None:
     first, last = ValueError("first"), SystemExit(1)
 
-    errors = ThreadPool()([partial(fail, first), nothing, partial(fail, last)], timeout=10)
+    errors = ThreadPool()([partial(fail, first), do_nothing, partial(fail, last)], timeout=10)
 
     assert errors == [first, None, last]
 
 
-def test_no_call_is_no_error() -> None:
+def test_no_calls_have_no_errors() -> None:
     assert ThreadPool()([], timeout=0) == []
 
 
-def test_threads_are_kept() -> None:
+def test_threads_are_reused() -> None:
     workers = ThreadPool()
-    seen: set[int] = set()
+    threads: set[int] = set()
 
-    def note(all_here: threading.Barrier) -> None:
-        seen.add(threading.get_ident())
-        all_here.wait(10)
+    def note(barrier: threading.Barrier) -> None:
+        threads.add(threading.get_ident())
+        barrier.wait(10)
 
     for _ in range(200):
         workers([partial(note, threading.Barrier(5))] * 5, timeout=10)
 
-    assert len(seen) == 5
+    assert len(threads) == 5
 
 
-def test_a_late_call_takes_no_place_and_its_thread_is_idle_again_when_it_ends() -> None:
+def test_an_overdue_call_blocks_no_other_and_its_thread_can_be_reused_when_it_ends() -> None:
     workers = ThreadPool()
     release, ended = threading.Event(), threading.Event()
 
-    def late() -> None:
+    def overdue() -> None:
         wait_for(release)
         ended.set()
 
-    first = workers([late] * 3, timeout=0.05)
-    second = workers([partial(meet, threading.Barrier(3))] * 3, timeout=10)
+    first = workers([overdue] * 3, timeout=0.05)
+    second = workers([partial(wait_at, threading.Barrier(3))] * 3, timeout=10)
     release.set()
 
     assert [type(error) for error in first] == [TimeoutError] * 3
@@ -78,7 +78,7 @@ def test_a_late_call_takes_no_place_and_its_thread_is_idle_again_when_it_ends() 
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0])
-def test_without_patience_what_is_not_done_is_late(timeout: float) -> None:
+def test_a_timeout_of_zero_or_less_reports_unfinished_calls_as_overdue(timeout: float) -> None:
     release = threading.Event()
 
     errors = ThreadPool()([partial(wait_for, release)], timeout=timeout)
@@ -87,17 +87,17 @@ def test_without_patience_what_is_not_done_is_late(timeout: float) -> None:
     assert [type(error) for error in errors] == [TimeoutError]
 
 
-def test_an_idle_thread_holds_nothing_of_what_it_did() -> None:
+def test_an_idle_thread_keeps_no_reference_to_its_last_call() -> None:
     class Message:
         def send(self) -> None:
             pass
 
     workers, message = ThreadPool(), Message()
-    is_there = weakref.ref(message)
+    reference = weakref.ref(message)
 
     workers([message.send], timeout=10)
     del message
-    workers([nothing], timeout=10)  # by now the thread is done with the first
+    workers([do_nothing], timeout=10)  # now the thread has dropped the first call
     gc.collect()
 
-    assert is_there() is None
+    assert reference() is None

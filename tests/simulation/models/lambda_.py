@@ -75,7 +75,7 @@ class Context(FakeLambdaContext):
         self._ends_at = time.monotonic() + FUNCTION_TIMEOUT
         self.aws_request_id = request_id
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools declares it static
         return int((self._ends_at - self._time.monotonic()) * 1000)
 
 
