@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.outputs import OutputsError, StackOutputs, read_outputs
 from infra.stage import stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
@@ -22,20 +23,19 @@ from ops.redrive import Done, RedriveRun
 from ops.report import Report, counted
 from ops.republish import RepublishRun
 from ops.settings import RedriveSettings, RepublishSettings, SettingsError
-from ops.smoke.deployment import DeploymentError, read_deployment
 from ops.smoke.session import SessionError, open_session
 from ops.stack.command import printable, stopped_by_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import boto3
 
 _NOT_ALL_DONE = 1
 _COULD_NOT_RUN = 2
 
 _OUTPUTS = {
-    DeadLetterQueue.DEAD_LETTER: "DeadLetterQueueUrl",
-    DeadLetterQueue.EVENTS: "EventsDeadLetterQueueUrl",
-    DeadLetterQueue.REJECTED: "RejectedQueueUrl",
+    DeadLetterQueue.DEAD_LETTER: "dead_letter_queue_url",
+    DeadLetterQueue.EVENTS: "events_dead_letter_queue_url",
+    DeadLetterQueue.REJECTED: "rejected_queue_url",
 }
 
 
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     except SystemExit:
         report.line("Stopped. What was done is done; the same command does the rest.")
         raise
-    except (SettingsError, SessionError, DeploymentError, AwsCallError, BotoCoreError) as error:
+    except (SettingsError, SessionError, OutputsError, AwsCallError, BotoCoreError) as error:
         sys.stderr.write(f"{printable(str(error), lines=True)}\n")
     except ClientError as error:
         # Of calls that hold no message: the others are dealt with where they are made
@@ -69,14 +69,14 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
     client, clock, random = session.client("sqs", config=CALLED_ONCE), SystemClock(), SystemRandom().random
     sqs, events = BotoApi(client), BotoApi(session.client("events", config=CALLED_ONCE))
     step_functions = BotoApi(session.client("stepfunctions", config=CALLED_ONCE))
-    queue_url, messages_url = outputs[_OUTPUTS[settings.queue]], outputs["MessageQueueUrl"]
+    queue_url, messages_url = getattr(outputs, _OUTPUTS[settings.queue]), outputs.message_queue_url
     waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
     queues = Queues(
         sqs=sqs,
         message_queue_url=messages_url,
-        dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
-        rejected_queue_url=outputs["RejectedQueueUrl"],
-        unpublished_results_queue_url=outputs["UnpublishedResultsQueueUrl"],
+        dead_letter_queue_url=outputs.dead_letter_queue_url,
+        rejected_queue_url=outputs.rejected_queue_url,
+        unpublished_results_queue_url=outputs.unpublished_results_queue_url,
         clock=clock,
         random=random,
     )
@@ -85,7 +85,7 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
         reader=QueueReader(sqs, queue_url, clock=clock, random=random),
         queues=queues,
         publisher=Publisher(
-            events=events, event_bus_name=outputs["EventBusName"], queues=queues, clock=clock, random=random
+            events=events, event_bus_name=outputs.event_bus_name, queues=queues, clock=clock, random=random
         ),
         tasks=TaskCallback(step_functions=step_functions, clock=clock, random=random),
         messages_queue_arn=_attribute(client, messages_url, "QueueArn"),
@@ -97,8 +97,8 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
     report.line(f"From  {queue_url}  (about {counted(waiting, 'letter')})")
     report.line(f"To    {messages_url}")
     if settings.rules.settle:
-        report.line(f"      outcomes to the bus {outputs['EventBusName']}, their letters to")
-        report.line(f"      {outputs['DeadLetterQueueUrl']} and {outputs['RejectedQueueUrl']}")
+        report.line(f"      outcomes to the bus {outputs.event_bus_name}, their letters to")
+        report.line(f"      {outputs.dead_letter_queue_url} and {outputs.rejected_queue_url}")
     if settings.dry_run:
         report.line("A dry run: nothing is changed. DRY_RUN=no does it.")
     totals = run.run()
@@ -109,9 +109,9 @@ def _redrive(settings: RedriveSettings, report: Report) -> int:
 def _republish(settings: RepublishSettings, report: Report) -> int:
     session = open_session()
     outputs = _outputs(session, settings.stage)
-    queue_url = outputs["UnpublishedResultsQueueUrl"]
-    event_bus_name = outputs["EventBusName"].rpartition(":event-bus/")[2]
-    _, partition, _, region, account, *_ = outputs["FunctionAliasArn"].split(":")
+    queue_url = outputs.unpublished_results_queue_url
+    event_bus_name = outputs.event_bus_name.rpartition(":event-bus/")[2]
+    _, partition, _, region, account, *_ = outputs.function_alias_arn.split(":")
     clock, random = SystemClock(), SystemRandom().random
     sqs = BotoApi(session.client("sqs", config=CALLED_ONCE))
     run = RepublishRun(
@@ -133,22 +133,12 @@ def _republish(settings: RepublishSettings, report: Report) -> int:
     return 0 if totals.is_complete and not totals.errors else _NOT_ALL_DONE
 
 
-def _outputs(session: Any, stage: str) -> Mapping[str, str]:  # noqa: ANN401  # boto3 has no types
-    name = stack_name(stage)
-    outputs = read_deployment(session.client("cloudformation"), name).outputs
-    needed = {
-        *_OUTPUTS.values(),
-        "MessageQueueUrl",
-        "UnpublishedResultsQueueUrl",
-        "EventBusName",
-        "FunctionAliasArn",
-    }
-    if missing := sorted(needed - outputs.keys()):
-        raise DeploymentError(
-            f"The stack {name} has no output {missing[0]}. Deploy it as it is here:\n"
-            f"    make deploy STAGE={stage}"
-        )
-    return outputs
+def _outputs(session: boto3.Session, stage: str) -> StackOutputs:
+    try:
+        return read_outputs(session.client("cloudformation"), stack_name(stage))
+    except OutputsError as error:
+        advice = f"Name another stage or Region, or deploy it:\n    make deploy STAGE={stage}"
+        raise OutputsError(error.stack_name, f"{error} {advice}") from None
 
 
 def _attribute(client: Any, queue_url: str, name: str) -> str:  # noqa: ANN401  # boto3 has no types

@@ -1,22 +1,21 @@
-"""Send a message by each event source of a deployed stack to Amazon Connect, and see what comes of it.
+"""Send a message by each event source of a deployed stack to Amazon Connect, and compare the outcomes.
 
 Variables, of `make smoke` or of the environment:
 
-    CONNECT_INSTANCE, CONTACT_FLOW   the Amazon Connect instance and the flow that a chat is started with
-    CONNECTION_TOKEN                 instead of these two: of a chat that is there already, and is not ended
-    CONNECT_REGION                   where the instance is, if not in the stack's Region
-    STAGE                            the stack is ConnectMessageSender-STAGE; dev unless given
-    SOURCES                          some of queue,event,direct,workflow,api,api-sync; all unless given
-    API_URL                          where the API is reached, if not at the stack's output ApiUrl
-    LONG=1                           repeats a ClientToken after 1 and 10 minutes, too
+    CONNECT_INSTANCE, CONTACT_FLOW   the Amazon Connect instance, and the flow to start a chat with
+    CONNECTION_TOKEN                 use this open chat instead of starting one
+    CONNECT_REGION                   the Region of the instance; by default the stack's
+    STAGE                            the stack is ConnectMessageSender-STAGE; dev by default
+    SOURCES                          some of queue,event,direct,workflow,api,api-sync; by default all
+    API_URL                          the address of the HTTP API; by default the stack's output ApiUrl
+    LONG=1                           also repeats a ClientToken after 1 and 10 minutes
 
-Credentials, Region and endpoints are those of any program that uses an AWS SDK. What they must permit is in
-docs/smoke-test.md.
+The test uses the credentials, Region and endpoints of your environment, as any AWS SDK does. See
+docs/smoke-test.md for the permissions that it needs.
 
-Data flows one way: `settings` and `deployment` say what is there; `run` opens a `chat`, sends through the
-`sources`, waits for the `results`, has the chat's service observed (`observations`) and ends the chat;
-`report` prints it.
+`run` opens a `chat`, sends with the producer, waits for the results, lets `observations` send messages
+without the stack, and ends the chat. `report` prints all of it.
 
-The exit code is 0 if every message was sent, and is in the transcript once; 1 if not; 2 if the test could not
-run.
+The exit code is 0 if every message was sent and is in the transcript once, 1 if not, and 2 if the test could
+not run.
 """

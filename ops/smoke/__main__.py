@@ -1,4 +1,4 @@
-"""`python -m smoke`, which `make smoke` runs."""
+"""`python -m ops.smoke`, which `make smoke` runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.outputs import OutputsError, read_outputs
+from infra.producer import NotOfferedError
 from ops.smoke.chat import ChatError
-from ops.smoke.deployment import DeploymentError, read_deployment
 from ops.smoke.report import Report
 from ops.smoke.run import run
 from ops.smoke.session import SessionError, open_session
@@ -21,29 +22,37 @@ _COULD_NOT_RUN = 2
 
 @stopped_by_signals()
 def main() -> int:
-    # A terminal that cannot show a check mark must not be the end of the test
+    # A terminal without a check mark must not end the test
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # standard output is a text stream
     report = Report(sys.stdout)
     try:
         settings = Settings.from_environ(os.environ)
+    except SettingsError as error:
+        return _explain(str(error))
+    try:
         session = open_session()
         with report.progress() as progress:
             progress(f"Reading the outputs of {settings.stack_name}")
-            deployment = read_deployment(session.client("cloudformation"), settings.stack_name)
-            outcome = run(settings, deployment, session, progress=progress, left_behind=report.left_behind)
+            outputs = read_outputs(session.client("cloudformation"), settings.stack_name)
+            outcome = run(settings, outputs, session, progress=progress, on_left_behind=report.left_behind)
     except SystemExit:
         report.stopped()
         raise
-    except (SettingsError, SessionError, DeploymentError, ChatError, BotoCoreError) as error:
-        sys.stderr.write(f"{printable(str(error), lines=True)}\n")
-        return _COULD_NOT_RUN
+    except (OutputsError, NotOfferedError) as error:
+        stage = settings.stack_name.partition("-")[2]
+        return _explain(f"{error} Name another stage or Region, or deploy it:\n    make deploy STAGE={stage}")
+    except (SessionError, ChatError, BotoCoreError) as error:
+        return _explain(str(error))
     except ClientError as error:
-        # Of calls that hold no token: the others are dealt with where they are made
-        problem = f"{error.operation_name}: {error.response['Error']['Message']}"
-        sys.stderr.write(f"{printable(problem)}\n")
-        return _COULD_NOT_RUN
+        # Only of calls that hold no token: the others are handled in `chat` and in the producer
+        return _explain(f"{error.operation_name}: {printable(error.response['Error']['Message'])}")
     report.run(outcome)
     return 0 if outcome.passed else _NOT_ALL_SENT
+
+
+def _explain(problem: str) -> int:
+    sys.stderr.write(f"{printable(problem, lines=True)}\n")
+    return _COULD_NOT_RUN
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from infra.producer import EventSource
 from infra.stage import stack_name
-from ops.smoke.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Settings:
     stack_name: str
     chat: NewChat | GivenChat
     connect_region: str | None
-    sources: tuple[Source, ...] | None
+    sources: tuple[EventSource, ...] | None
     """None: all that the stack offers."""
     api_url: str | None
     long: bool
@@ -89,11 +89,11 @@ def _chat(variables: Mapping[str, str]) -> NewChat | GivenChat:
     )
 
 
-def _sources(text: str) -> tuple[Source, ...]:
+def _sources(text: str) -> tuple[EventSource, ...]:
     names = [name.strip() for name in text.split(",")]
-    if unknown := [name for name in names if name not in set(Source)]:
+    if unknown := [name for name in names if name not in set(EventSource)]:
         raise SettingsError(
             f"SOURCES has {unknown[0]!r}, which is none of the event sources. All of them:\n"
-            f"    make smoke SOURCES={','.join(Source)}"
+            f"    make smoke SOURCES={','.join(EventSource)}"
         )
-    return tuple(Source(name) for name in dict.fromkeys(names))
+    return tuple(EventSource(name) for name in dict.fromkeys(names))

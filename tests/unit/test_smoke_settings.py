@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from infra.producer import EventSource
 from ops.smoke.settings import GivenChat, NewChat, Settings, SettingsError
-from ops.smoke.sources import Source
 
 NEW_CHAT = {"CONNECT_INSTANCE": "instance-1", "CONTACT_FLOW": "flow-1"}
 
@@ -39,7 +39,7 @@ def test_every_variable_counts() -> None:
         stack_name="ConnectMessageSender-prod",
         chat=GivenChat(connection_token="secret"),
         connect_region="eu-west-2",
-        sources=(Source.API_SYNC, Source.QUEUE),
+        sources=(EventSource.API_SYNC, EventSource.QUEUE),
         api_url="https://api.example.com",
         long=True,
     )
