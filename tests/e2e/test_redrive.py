@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from infra.producer import EventSource
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError, ConnectionFailedError
 from message_sender.publisher import Publisher
@@ -44,8 +45,8 @@ from tests.support.schemas import RESULT_SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infra.contract import MessageResult as PublishedResult
     from sandbox.local_stack import LocalStack
-    from sandbox.results import ResultEvent
     from tests.e2e.conftest import Conversation, RejectedCopies
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +112,9 @@ class Operator:
         """Put a message into the queue and receive it too often. Return its message id."""
         sqs, url = self.stack.sqs, self.outputs["MessageQueueUrl"]
         with self.function_does_not_receive():
-            message_id = self.stack.send_to_queue(body, group=group, deduplication_id=str(uuid.uuid4()))
+            message_id = self.stack.producer.send_text(
+                body, through=EventSource.QUEUE, message_group=group
+            ).source_id
             for _ in range(MOST_RECEIVES):
                 if not sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages"):
                     return message_id
@@ -136,7 +139,7 @@ class Operator:
             },
         )
 
-    def results_of(self, client_token: str) -> list[ResultEvent]:
+    def results_of(self, client_token: str) -> list[PublishedResult]:
         """Return what has been published of a message, after a moment for what is still to come."""
         for _ in range(2):
             self.stack.results.receive()
@@ -172,7 +175,7 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
     operator: Operator, alice: Conversation
 ) -> None:
     request = alice.request("I am here", ClientToken=str(uuid.uuid4()))
-    operator.stack.invoke(request)
+    operator.stack.producer.send_text(json.dumps(request), through=EventSource.DIRECT)
     message_id = str(uuid.uuid4())
     operator.give_up(request, message_id=message_id)
 
@@ -191,7 +194,7 @@ def test_a_letter_is_shown_once_though_an_earlier_try_was_accepted(
         assert operator.outputs["MessageQueueUrl"] in output.stdout
     assert "1 would be put back" in shown.stdout
     assert "1 put back" in done.stdout
-    result = operator.stack.results.wait_for_any(
+    result = operator.stack.results.wait_for(
         lambda event: event.client_token == request["ClientToken"] and event.event_source == "sqs", timeout=20
     )
     assert (result.outcome, result.source_id) == ("SENT", message_id)
@@ -240,7 +243,7 @@ def test_what_sqs_moved_and_is_not_tried_again_gets_its_outcome_once(
 
     operator.make("redrive", DRY_RUN="no")
 
-    assert operator.stack.results.wait_for_any(
+    assert operator.stack.results.wait_for(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
     )
     assert alice.texts == ["Too late"]
@@ -321,7 +324,7 @@ def test_a_rejected_message_is_sent_when_its_reason_is_gone(
 
     assert refused.returncode == 2
     assert "CODE=" in refused.stderr
-    sent = stack.results.wait_for_any(
+    sent = stack.results.wait_for(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
     )
     assert sent.source_id == message_id
@@ -355,8 +358,9 @@ def test_results_that_were_kept_reach_the_bus(operator: Operator) -> None:
     assert {output.returncode for output in (shown, done, again)} == {0}
     assert "2 would be published, 0 errors" in shown.stdout
     assert "No results" in again.stdout
+    published = {each.source_id: each.detail for each in operator.results_of("c-1")}
     for each in (result, other):
-        assert operator.stack.results.wait_for(each.origin.source_id).detail == each.detail()
+        assert published[each.origin.source_id] == each.detail()
 
 
 def test_a_signal_lets_go_of_the_letters(operator: Operator, alice: Conversation) -> None:
