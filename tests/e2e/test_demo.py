@@ -117,4 +117,4 @@ def test_errors_in_a_file_are_reported_by_line_and_field(demo: Program, tmp_path
     done = demo.run(str(path))
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (f"{path}:1: the line must contain ['chat', 'through', 'request'] properties\n")
+    assert done.stderr == f"{path}:1: the line must contain ['request'] properties\n"
