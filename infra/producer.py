@@ -30,7 +30,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
 
@@ -71,6 +71,8 @@ _SYNCHRONOUS_PATH: Final = "/messages/sync"
 # API Gateway answers within 29 seconds, and Lambda when the function has its outcome or its timeout
 _CONNECT_TIMEOUT: Final = 5.0
 _READ_TIMEOUT: Final = 65.0
+
+_CONFIG: Final = Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)
 
 _POLL_SECONDS: Final = 0.5
 
@@ -261,8 +263,7 @@ class Producer:
         self._content_limits: ContentLimits = content_limits
         self._clock = clock
         self._sleep = sleep
-        self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # threads may share clients, and not the session that makes them
         self._http = urllib3.PoolManager(
             retries=False, timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT)
         )
@@ -325,11 +326,11 @@ class Producer:
             NotSentError: The execution failed.
             StillRunningError: It did not end within the timeout.
         """
-        states: SFNClient = self._client("stepfunctions")
         deadline = self._clock() + timeout
         while True:
             execution = _call(
-                "DescribeExecution", lambda: states.describe_execution(executionArn=execution_arn)
+                "DescribeExecution",
+                lambda: self._step_functions.describe_execution(executionArn=execution_arn),
             )
             if execution["status"] == "SUCCEEDED":
                 result = MessageResult.from_detail(json.loads(execution["output"]))
@@ -345,13 +346,12 @@ class Producer:
             self._sleep(_POLL_SECONDS)
 
     def _send_to_queue(self, text: str, message_group: str) -> Answer:
-        sqs: SQSClient = self._client("sqs")
         # A repeat by boto3 has the same id, and SQS drops it. Another call of `send` has another, so that it
         # always leads to a result.
         deduplication_id = str(uuid.uuid4())
         sent = _call(
             "SendMessage",
-            lambda: sqs.send_message(
+            lambda: self._sqs.send_message(
                 QueueUrl=self._outputs.message_queue_url,
                 MessageGroupId=message_group,
                 MessageDeduplicationId=deduplication_id,
@@ -361,10 +361,9 @@ class Producer:
         return Answer(source_id=sent["MessageId"])
 
     def _put_event(self, text: str) -> Answer:
-        events: EventBridgeClient = self._client("events")
         put = _call(
             "PutEvents",
-            lambda: events.put_events(
+            lambda: self._events.put_events(
                 Entries=[
                     {
                         "EventBusName": self._outputs.event_bus_name,
@@ -381,9 +380,8 @@ class Producer:
         return Answer(source_id=entry["EventId"])
 
     def _invoke(self, text: str) -> Answer:
-        lambda_: LambdaClient = self._client("lambda")
         alias = self._outputs.function_alias_arn
-        answer = _call("Invoke", lambda: lambda_.invoke(FunctionName=alias, Payload=text))
+        answer = _call("Invoke", lambda: self._lambda.invoke(FunctionName=alias, Payload=text))
         payload = _call("Invoke", lambda: json.load(answer["Payload"]))
         if "FunctionError" not in answer:
             return _answered(payload)
@@ -394,11 +392,10 @@ class Producer:
         )
 
     def _start_execution(self, text: str) -> Answer:
-        states: SFNClient = self._client("stepfunctions")
         name = str(uuid.uuid4())  # by which a repeat starts no second execution
         started = _call(
             "StartExecution",
-            lambda: states.start_execution(
+            lambda: self._step_functions.start_execution(
                 stateMachineArn=self._outputs.state_machine_arn, name=name, input=text
             ),
         )
@@ -433,15 +430,25 @@ class Producer:
             raise NotSentError(code, reason=reason, client_token=client_token, status=response.status)
         raise NotAcceptedError(operation, code, status=response.status, reason=reason)
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401  # the caller says which client it is
-        with self._lock:  # a session is not for several threads at once, unlike its clients
-            if service not in self._clients:
-                self._clients[service] = self._session.client(
-                    cast("Any", service),
-                    endpoint_url=self._endpoint_url,
-                    config=Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT),
-                )
-            return self._clients[service]
+    @cached_property
+    def _sqs(self) -> SQSClient:
+        with self._lock:
+            return self._session.client("sqs", endpoint_url=self._endpoint_url, config=_CONFIG)
+
+    @cached_property
+    def _events(self) -> EventBridgeClient:
+        with self._lock:
+            return self._session.client("events", endpoint_url=self._endpoint_url, config=_CONFIG)
+
+    @cached_property
+    def _lambda(self) -> LambdaClient:
+        with self._lock:
+            return self._session.client("lambda", endpoint_url=self._endpoint_url, config=_CONFIG)
+
+    @cached_property
+    def _step_functions(self) -> SFNClient:
+        with self._lock:
+            return self._session.client("stepfunctions", endpoint_url=self._endpoint_url, config=_CONFIG)
 
 
 def check_request(

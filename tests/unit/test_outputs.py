@@ -26,8 +26,8 @@ REQUIRED = {
 
 
 def cloudformation(answer: dict[str, Any] | Exception) -> CloudFormationClient:
-    def describe_stacks(*, StackName: str) -> dict[str, Any]:  # noqa: N803  # the name is boto3's
-        assert StackName == "stack"
+    def describe_stacks(**parameters: str) -> dict[str, Any]:
+        assert parameters == {"StackName": "stack"}
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
+import sys
 import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 from botocore.credentials import Credentials
@@ -30,7 +33,8 @@ from infra.producer import (
 from message_sender import errors as function_errors
 from message_sender.event_sources import eventbridge
 from message_sender.request import parse_request
-from message_sender.result import RESULT_SOURCE as SOURCE_OF_THE_FUNCTION
+from message_sender.result import RESULT_SOURCE as RESULT_SOURCE_OF_THE_FUNCTION
+from message_sender.result import EventSource as SourceOfTheFunction
 from tests.support.fakes import FakeClock
 from tests.support.http_server import FakeServer, running_server
 
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
     import boto3
 
+INFRA = Path(__file__).parents[2] / "infra"
 TOKEN = "the-connection-token"
 TEXT = "The text of the message"
 OUTPUTS = StackOutputs(
@@ -151,13 +156,29 @@ def test_the_event_sources_lead_to_those_that_a_result_can_have() -> None:
     reported = {value for source in EventSource for value in source.reported_as}
 
     assert reported == set(RESULT_SCHEMA["properties"]["EventSource"]["enum"])
+    assert reported == set(get_args(SourceOfTheFunction))
 
 
 def test_the_names_on_the_bus_are_those_of_the_function() -> None:
     assert eventbridge.REQUEST_DETAIL_TYPE == REQUEST_DETAIL_TYPE
-    assert SOURCE_OF_THE_FUNCTION == RESULT_SOURCE
+    assert RESULT_SOURCE_OF_THE_FUNCTION == RESULT_SOURCE
     outcomes = RESULT_SCHEMA["properties"]["Outcome"]["enum"]
     assert list(RESULT_DETAIL_TYPES) == [f"Message {outcome.title()}" for outcome in outcomes]
+
+
+@pytest.mark.parametrize("module", ["contract", "outputs", "producer", "result_watcher"])
+def test_the_modules_of_the_library_need_only_each_other_and_published_packages(module: str) -> None:
+    tree = ast.parse(INFRA.joinpath(f"{module}.py").read_text())
+    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+
+    packages = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    ours = {name for name in imported if name.startswith("infra")}
+
+    assert {name for name in packages if not name.startswith("types_boto3_")} <= {
+        *("infra", "boto3", "botocore", "fastjsonschema", "urllib3"),
+    }
+    assert ours <= {"infra.contract", "infra.outputs"}
 
 
 BROKEN = [
