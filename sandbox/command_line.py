@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import fcntl
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops.stack.command import printable, stopped_by_signals
 from sandbox.emulator import PortTakenError
-from sandbox.local_stack import ForeignFolderError, NotPreparedError
+from sandbox.local_stack import ForeignFolderError, NotPreparedError, local_stack
 from sandbox.processes import ChildProcesses, ProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ops.stack.terminal import Terminal
+    from sandbox.local_stack import LocalStack
 
 COULD_NOT_RUN = 2
 
@@ -48,20 +49,34 @@ def stack_parser(program: str, description: str | None, *, folder: Path) -> argp
 
 
 def run_program(
-    run: Callable[[ChildProcesses], int], *, folder: Path, terminal: Terminal, command: str
+    run: Callable[[LocalStack, ChildProcesses], int],
+    arguments: argparse.Namespace,
+    *,
+    terminal: Terminal,
+    command: str,
 ) -> int:
-    """Run a program with its child processes, which never outlive it. Return its exit code.
+    """Run a program on a local stack, of which nothing is left when it ends. Return its exit code.
 
     Args:
-        folder: Locked while the program runs.
+        arguments: Of a `stack_parser`. The folder is locked while the program runs.
         command: The make command, for advice.
 
     Raises:
         SystemExit: A signal stopped the program.
     """
     try:
-        with folder_lock(folder), stopped_by_signals(), ChildProcesses() as children:
-            return run(children)
+        with (
+            folder_lock(arguments.folder),
+            stopped_by_signals(),
+            ChildProcesses() as children,
+            ExitStack() as parts,
+        ):
+            with terminal.starting() as ready:
+                stack = local_stack(
+                    children, folder=arguments.folder, emulator_port=arguments.emulator_port, report=ready
+                )
+                running = parts.enter_context(stack)
+            return run(running, children)
     except SystemExit:
         terminal.stopped()
         raise

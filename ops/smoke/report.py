@@ -66,7 +66,7 @@ class Report:
             self._terminal.print()
         self._terminal.print(
             Text(
-                "Behaviour of the Participant Service; it does not affect the outcome of this test",
+                "Behaviour of the Participant Service (does not affect the outcome)",
                 style="bold",
             )
         )

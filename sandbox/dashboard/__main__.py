@@ -12,9 +12,10 @@ from sandbox import dashboard
 from sandbox.command_line import run_program, stack_parser
 from sandbox.dashboard.picture import draw
 from sandbox.dashboard.traffic import run
-from sandbox.local_stack import FOLDER, ROOT, local_stack
+from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
+    from sandbox.local_stack import LocalStack
     from sandbox.processes import ChildProcesses
 
 PICTURE = ROOT / "docs/images/dashboard.svg"
@@ -37,10 +38,9 @@ def main() -> int:
     arguments = parser.parse_args()
     terminal = Terminal(sys.stdout)
 
-    def render(children: ChildProcesses) -> int:
-        with local_stack(children, folder=arguments.folder, emulator_port=arguments.emulator_port) as stack:
-            recording = run(stack, seconds=arguments.seconds, report=terminal.print)
-            shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
+    def render(stack: LocalStack, _: ChildProcesses) -> int:
+        recording = run(stack, seconds=arguments.seconds, report=terminal.print)
+        shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
         period = max(1, round(arguments.seconds / _POINTS))
         picture = draw(
             json.loads(shown["DashboardBody"]),
@@ -53,7 +53,7 @@ def main() -> int:
         terminal.print(f"The picture is in {arguments.output}")
         return 0
 
-    return run_program(render, folder=arguments.folder, terminal=terminal, command="make picture")
+    return run_program(render, arguments, terminal=terminal, command="make picture")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,10 @@ from sandbox.demo.message_file import MessageFileError, read_message_file
 from sandbox.demo.report import Report
 from sandbox.demo.run import send_all
 from sandbox.demo.verdict import judge
-from sandbox.local_stack import FOLDER, local_stack
+from sandbox.local_stack import FOLDER
 
 if TYPE_CHECKING:
+    from sandbox.local_stack import LocalStack
     from sandbox.processes import ChildProcesses
 
 _NOT_AS_EXPECTED = 1
@@ -39,26 +39,16 @@ def main() -> int:
         return COULD_NOT_RUN
     report.introduction(file, arguments.messages)
 
-    def run(children: ChildProcesses) -> int:
-        with ExitStack() as running:
-            with terminal.starting() as ready:
-                stack = running.enter_context(
-                    local_stack(
-                        children,
-                        folder=arguments.folder,
-                        emulator_port=arguments.emulator_port,
-                        report=ready,
-                    )
-                )
-            with report.sending(len(file.messages)) as progress:
-                run = send_all(stack, file, progress=progress)
+    def run(stack: LocalStack, _: ChildProcesses) -> int:
+        with report.sending(len(file.messages)) as progress:
+            run = send_all(stack, file, progress=progress)
         checks = judge(run)
         passed = all(check.passed for check in checks)
         report.run(run, checks)
         report.verdict(passed=passed, folder=arguments.folder)
         return 0 if passed else _NOT_AS_EXPECTED
 
-    return run_program(run, folder=arguments.folder, terminal=terminal, command="make demo")
+    return run_program(run, arguments, terminal=terminal, command="make demo")
 
 
 if __name__ == "__main__":

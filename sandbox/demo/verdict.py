@@ -10,26 +10,12 @@ from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError
 from sandbox.demo.message_file import TASK, Expectation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from infra.contract import MessageResult
     from sandbox.demo.message_file import Message
     from sandbox.demo.run import ChatRecord, Run, Sending
     from sandbox.participant_service.transcript import TranscriptItem
-
-HTTP_STATUS: Mapping[str, int] = {
-    "InvalidRequest": 400,
-    "ServiceValidation": 400,
-    "AccessDenied": 422,
-    "Expired": 422,
-    "ProcessingRejected": 422,
-    "UnexpectedResponse": 502,
-    "Throttled": 429,
-    "ServiceUnavailable": 502,
-    "ConnectionFailed": 502,
-    "DeadlineExceeded": 504,
-}
-"""The status of the synchronous API for each code."""
 
 # By queue or bus: a copy of a rejected message goes to the rejected queue
 _COPIED = {EventSource.QUEUE, EventSource.API, EventSource.EVENT, TASK}
@@ -99,9 +85,8 @@ def _agrees(sending: Sending, result: MessageResult, *, has_error_types: bool) -
             return sending.message.through in {EventSource.QUEUE, EventSource.EVENT, EventSource.API}
         case Answer(result=answered):
             return answered == result
-        case NotSentError(status=int(status)) as error:
-            given = (status, error.code, error.reason, error.client_token)
-            return given == (HTTP_STATUS[error.code], result.code, result.reason, result.client_token)
+        case NotSentError(client_token=str(client_token), code=code, reason=reason):
+            return (client_token, code, reason) == (result.client_token, result.code, result.reason)
         case NotSentError(code=code):
             return result.code is not None and (code == result.code or not has_error_types)
     return False
@@ -113,8 +98,8 @@ def _described(sending: Sending) -> str:
             return "nothing yet"
         case Answer(result=result):
             return result.outcome if result else ""
-        case NotSentError(status=status, code=code):
-            return code if status is None else f"{status} {code}"
+        case NotSentError(code=code):
+            return code
         case error:
             return str(error)
 

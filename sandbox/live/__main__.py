@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
@@ -17,7 +16,7 @@ from sandbox import live
 from sandbox.command_line import run_program, stack_parser
 from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
-from sandbox.local_stack import FOLDER, ROOT, local_stack
+from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
     from infra.contract import MessageResult
@@ -35,32 +34,23 @@ def main() -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
     terminal = Terminal(sys.stdout)
 
-    def run(children: ChildProcesses) -> int:
-        code = CodeWatch(_SOURCE)
-        with ExitStack() as running:
-            terminal.print()
-            with terminal.starting() as ready:
-                stack = running.enter_context(
-                    local_stack(
-                        children,
-                        folder=arguments.folder,
-                        emulator_port=arguments.emulator_port,
-                        report=ready,
-                    )
-                )
-            _introduce(stack, terminal)
-            while True:
-                try:
-                    for result in stack.results.receive():
-                        terminal.print_line(result_line(result))
-                    _update_code(code, stack, terminal)
-                except BotoCoreError:
-                    time.sleep(_LAST_BREATH_SECONDS)
-                    children.require_running()  # its error explains more
-                    raise
+    code = CodeWatch(_SOURCE)
 
+    def run(stack: LocalStack, children: ChildProcesses) -> int:
+        _introduce(stack, terminal)
+        while True:
+            try:
+                for result in stack.results.receive():
+                    terminal.print_line(result_line(result))
+                _update_code(code, stack, terminal)
+            except BotoCoreError:
+                time.sleep(_LAST_BREATH_SECONDS)
+                children.require_running()  # its error explains more
+                raise
+
+    terminal.print()
     try:
-        return run_program(run, folder=arguments.folder, terminal=terminal, command="make sandbox")
+        return run_program(run, arguments, terminal=terminal, command="make sandbox")
     except SystemExit as stop:
         if stop.code == _CTRL_C:  # the ordinary end
             return 0
@@ -97,7 +87,7 @@ def _introduce(stack: LocalStack, terminal: Terminal) -> None:
     }.items():
         terminal.print(Text.assemble(f"  {command_line:<16}  ", (effect, "dim")))
 
-    _heading(terminal, "Results, as they arrive. Changes in lambda_src/ are deployed. Ctrl-C ends")
+    _heading(terminal, "Results, as they arrive. Changes in lambda_src/ are deployed. Ctrl-C to stop")
 
 
 def _heading(terminal: Terminal, text: str) -> None:

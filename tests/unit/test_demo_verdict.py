@@ -9,10 +9,9 @@ import pytest
 
 from infra.contract import MessageResult
 from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
-from message_sender.event_sources.api_gateway import STATUS
 from sandbox.demo.message_file import TASK, Chat, Expectation, Message
 from sandbox.demo.run import ChatRecord, Run, Sending
-from sandbox.demo.verdict import HTTP_STATUS, judge
+from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
 
@@ -69,10 +68,8 @@ def rejected(line: Message, *, answer: Answer | ProducerError = ACCEPTED) -> Sen
     return Sending(message=line, answer=answer, result=result(TOO_LONG))
 
 
-def not_sent(
-    code: str, *, reason: str | None = None, client_token: str | None = None, status: int | None = None
-) -> NotSentError:
-    return NotSentError(code, reason=reason, client_token=client_token, status=status)
+def not_sent(code: str, *, reason: str | None = None, client_token: str | None = None) -> NotSentError:
+    return NotSentError(code, reason=reason, client_token=client_token)
 
 
 REFUSED = NotAcceptedError("POST /messages", "InvalidRequest", status=400, reason="The body is not valid")
@@ -134,10 +131,10 @@ def test_a_run_as_expected_has_no_problem() -> None:
         (
             Sending(
                 message=message(7, through=EventSource.API_SYNC),
-                answer=not_sent("Throttled", status=429),
+                answer=not_sent("Throttled"),
                 result=None,
             ),
-            "line 7: expected SENT, got no result, answered 429 Throttled",
+            "line 7: expected SENT, got no result, answered Throttled",
         ),
         (
             rejected(message(7, expected=Expectation("REJECTED", "Expired"))),
@@ -301,28 +298,19 @@ def test_an_answer_that_is_not_the_published_result_is_a_problem() -> None:
     ("error", "agrees"),
     [
         ({}, True),
-        ({"status": 422}, False),
         ({"code": "Expired"}, False),
         ({"reason": "Another"}, False),
         ({"client_token": "sms-2"}, False),
     ],
 )
-def test_an_error_of_the_api_has_the_status_and_the_fields_of_the_result(
-    error: dict[str, Any], agrees: bool
-) -> None:
-    fields = {"reason": "It breaks a rule", "client_token": "sms-1", "status": 400, **error}
+def test_an_error_of_the_api_has_the_fields_of_the_result(error: dict[str, Any], agrees: bool) -> None:
+    fields = {"reason": "It breaks a rule", "client_token": "sms-1", **error}
     answer = not_sent(fields.pop("code", "InvalidRequest"), **fields)
     line = message(1, through=EventSource.API_SYNC, expected=TOO_LONG)
 
     found = problems(rejected(line, answer=answer), transcript=())
 
     assert (found == []) is agrees
-
-
-def test_the_statuses_are_those_of_the_function() -> None:
-    assert {f"{code}Error": status for code, status in HTTP_STATUS.items()} == {
-        error.__name__: status for error, status in STATUS.items()
-    }
 
 
 @pytest.mark.parametrize("through", [EventSource.DIRECT, EventSource.WORKFLOW, TASK, EventSource.API_SYNC])
