@@ -28,7 +28,7 @@ import json
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from http import HTTPStatus
@@ -173,7 +173,7 @@ class StillRunningError(ProducerError):
     """The execution did not end in time. Its message may still be sent.
 
     Attributes:
-        execution_arn: What to wait for.
+        execution_arn: The execution to wait for.
     """
 
     def __init__(self, execution_arn: str, seconds: float) -> None:
@@ -186,11 +186,11 @@ class MessageRequest:
     """A chat message and the connection that it is sent over.
 
     Args:
-        connection_token: What CreateParticipantConnection returned as ConnectionToken.
+        connection_token: The ConnectionToken of CreateParticipantConnection, not the ParticipantToken.
         content: The message. For application/json: JSON text.
         client_token: The identity of the message: two requests under one ClientToken are one message.
             By default a UUID.
-        contact_id: What StartChatContact returned. The messages of one contact keep their order in the queue.
+        contact_id: The ContactId of StartChatContact. The queue keeps the messages of one contact in order.
             Required by QUEUE and API.
         expires_at: Do not send after this time, which must be aware of its offset.
         task_token: A Step Functions task that is completed when the outcome is final. For QUEUE, API, EVENT.
@@ -239,8 +239,8 @@ class Producer:
 
     Args:
         session: The credentials and Region to act with; by default those of the environment.
-        endpoint_url: Where AWS is, for an emulator or a private endpoint.
-        api_url: Where the HTTP API is, for a custom domain or a private endpoint.
+        endpoint_url: The endpoint of all AWS services, for an emulator.
+        api_url: The address of the HTTP API, for a custom domain or a private endpoint.
         content_limits: The stack's option of this name.
         clock, sleep: For waiting, in seconds.
     """
@@ -312,9 +312,9 @@ class Producer:
             case EventSource.WORKFLOW:
                 return self._start_execution(text)
             case EventSource.API:
-                return Answer(source_id=self._post(_QUEUE_PATH, text)["MessageId"])
+                return self._post(_QUEUE_PATH, text)
             case EventSource.API_SYNC:
-                return _answered(self._post(_SYNCHRONOUS_PATH, text))
+                return self._post(_SYNCHRONOUS_PATH, text)
 
     def wait_for_execution(self, execution_arn: str, *, timeout: float) -> Answer:
         """Wait for the end of an execution that `send` started, in seconds.
@@ -333,8 +333,8 @@ class Producer:
                 lambda: self._step_functions.describe_execution(executionArn=execution_arn),
             )
             if execution["status"] == "SUCCEEDED":
-                result = MessageResult.from_detail(json.loads(execution["output"]))
-                return Answer(source_id=execution_arn, result=result)
+                answer = _answered("DescribeExecution", json.loads(execution["output"]))
+                return replace(answer, source_id=execution_arn)
             if execution["status"] != "RUNNING":
                 raise NotSentError(
                     execution.get("error", execution["status"]).removesuffix("Error"),
@@ -384,7 +384,7 @@ class Producer:
         answer = _call("Invoke", lambda: self._lambda.invoke(FunctionName=alias, Payload=text))
         payload = _call("Invoke", lambda: json.load(answer["Payload"]))
         if "FunctionError" not in answer:
-            return _answered(payload)
+            return _answered("Invoke", payload)
         raise NotSentError(
             payload.get("errorType", "Unknown").removesuffix("Error"),
             reason=payload.get("errorMessage"),
@@ -401,7 +401,7 @@ class Producer:
         )
         return Answer(source_id=started["executionArn"])
 
-    def _post(self, path: str, text: str) -> Mapping[str, Any]:
+    def _post(self, path: str, text: str) -> Answer:
         operation = f"POST {path}"
 
         def post() -> urllib3.BaseHTTPResponse:
@@ -422,8 +422,10 @@ class Producer:
             document = None
         if not isinstance(document, dict):
             raise NotAcceptedError(operation, f"HTTP {response.status}", status=response.status)
-        if response.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-            return document
+        if response.status == HTTPStatus.ACCEPTED and "MessageId" in document:
+            return Answer(source_id=document["MessageId"])
+        if response.status == HTTPStatus.OK:
+            return _answered(operation, document)
         code, reason = document.get("Code", f"HTTP {response.status}"), document.get("Reason")
         # An error of the function names the ClientToken. The API itself never does.
         if (client_token := document.get("ClientToken")) is not None:
@@ -537,9 +539,14 @@ def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
     return f"{part} {rule}"
 
 
-def _answered(detail: Mapping[str, Any]) -> Answer:
-    result = MessageResult.from_detail(detail)
-    return Answer(source_id=result.source_id, result=result)
+def _answered(operation: str, detail: Mapping[str, Any]) -> Answer:
+    try:
+        result = MessageResult.from_detail(detail)
+    except (KeyError, TypeError):
+        failure = NotAcceptedError(operation, "NotAResult", status=HTTPStatus.OK)
+    else:
+        return Answer(source_id=result.source_id, result=result)
+    raise failure
 
 
 def _error_message(cause: str) -> str:

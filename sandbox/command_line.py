@@ -55,7 +55,7 @@ def run_program(
     terminal: Terminal,
     command: str,
 ) -> int:
-    """Run a program on a local stack, of which nothing is left when it ends. Return its exit code.
+    """Run a program on a local stack, and stop the stack when it ends. Return its exit code.
 
     Args:
         arguments: Of a `stack_parser`. The folder is locked while the program runs.

@@ -76,7 +76,7 @@ class LocalStack:
     """A running local stack.
 
     Attributes:
-        api_url: Where the emulator serves the HTTP API. The output has the address on AWS.
+        api_url: The emulator's address of the HTTP API. The output has the address on AWS.
         results: Every result since the stack was started.
         has_error_types: Whether a direct caller gets the function's errors under their own names.
     """

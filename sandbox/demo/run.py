@@ -173,7 +173,7 @@ def _is_next_of(message: Message, known: set[str]) -> Callable[[MessageResult], 
     """Recognize the result of a message whose error does not name the SourceId.
 
     It is the next result from its event source: no other message is on its way there. Only a task shares the
-    queue with others, and has a ClientToken to tell its result by.
+    queue with others, so its ClientToken identifies its result.
     """
     token = _client_token_of_task(message) if message.through == TASK else None
     reported_as = {"sqs"} if token else message.source.reported_as - {"sqs"}

@@ -391,6 +391,8 @@ def test_an_error_of_the_function_by_the_api_has_code_reason_and_client_token(
             "POST /messages: NotAuthorized: Not signed",
         ),
         (503, b"<html>", "POST /messages: HTTP 503"),
+        (202, b"{}", "POST /messages: HTTP 202"),
+        (200, b"{}", "POST /messages: NotAResult"),
         (500, b"{}", "POST /messages: HTTP 500"),
     ],
 )
@@ -414,6 +416,13 @@ def test_an_api_that_does_not_answer_may_have_accepted(
         make_producer(aws, clock, url=server.url).send(request(), through=EventSource.API)
 
     assert raised.value.status is None
+
+
+def test_an_answer_of_another_function_is_not_a_result(producer: Producer, aws: FakeAws) -> None:
+    aws.answers["invoke"] = invoked({"greeting": TOKEN})
+
+    with pytest.raises(NotAcceptedError, match=r"^Invoke: NotAResult$"):
+        producer.send(request(), through=EventSource.DIRECT)
 
 
 # Executions
