@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.contract import REQUEST_DETAIL_TYPE
+from infra.producer import EventSource
 from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
+    source: EventSource
     title: str
     text: str
 
@@ -56,6 +58,7 @@ def sending_commands(stack: LocalStack) -> list[Command]:
     }
     return [
         Command(
+            EventSource.QUEUE,
             "The queue",
             # Version 1 of the CLI ignores the endpoint in the environment for SQS
             'aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \\\n'
@@ -63,13 +66,15 @@ def sending_commands(stack: LocalStack) -> list[Command]:
             '    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \\\n'
             f"    --message-body {_quoted(_request('Hello by the queue', 'queue'))}",
         ),
-        Command("The event bus", f"aws events put-events --entries {_quoted([event])}"),
+        Command(EventSource.EVENT, "The event bus", f"aws events put-events --entries {_quoted([event])}"),
         Command(
+            EventSource.WORKFLOW,
             "The state machine",
             f"aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \\\n"
             f"    --input {_quoted(_request('Hello by the state machine', 'workflow'))}",
         ),
         Command(
+            EventSource.DIRECT,
             "The function",
             f"echo {_quoted(_request('Hello by the function', 'direct'))} |\n"
             f"    aws lambda invoke --function-name {outputs.function_alias_arn} \\\n"
@@ -77,8 +82,13 @@ def sending_commands(stack: LocalStack) -> list[Command]:
             # answer if the output goes to a file.
             "    --payload fileb:///dev/stdin /dev/stdout | cat",
         ),
-        Command("The HTTP API, to the queue", _post(stack, "/messages", _request("Hello by the API", "api"))),
         Command(
+            EventSource.API,
+            "The HTTP API, to the queue",
+            _post(stack, "/messages", _request("Hello by the API", "api")),
+        ),
+        Command(
+            EventSource.API_SYNC,
             "The HTTP API, which waits for the outcome",
             _post(stack, "/messages/sync", _request("Hello by the API, waiting", "api-sync")),
         ),

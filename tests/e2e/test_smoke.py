@@ -91,7 +91,7 @@ def observations(output: str) -> dict[str, str]:
     return dict(re.findall(r"^ (\S.*?) {2,}(\S.*)$", after, re.MULTILINE))
 
 
-def test_a_message_by_each_source_is_sent_and_shown_once(smoke: Smoke) -> None:
+def test_a_message_by_each_event_source_is_sent_and_shown_once(smoke: Smoke) -> None:
     done = smoke.run(SOURCES=",".join(EventSource))
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -146,7 +146,7 @@ def test_a_message_that_is_shown_twice_fails(smoke: Smoke) -> None:
     )
 
 
-def test_a_chat_that_is_there_is_written_to_and_left_open(smoke: Smoke, alice: Conversation) -> None:
+def test_a_given_chat_is_used_and_left_open(smoke: Smoke, alice: Conversation) -> None:
     done = smoke.run(
         CONNECTION_TOKEN=alice.chat.connection_token, CONNECT_INSTANCE="", CONTACT_FLOW="", SOURCES="queue"
     )
@@ -158,7 +158,7 @@ def test_a_chat_that_is_there_is_written_to_and_left_open(smoke: Smoke, alice: C
     assert smoke.last_chat.ended_at is None
 
 
-def test_messages_to_a_chat_that_has_ended_fail_with_their_reason(smoke: Smoke, alice: Conversation) -> None:
+def test_messages_to_an_ended_chat_fail_with_their_reason(smoke: Smoke, alice: Conversation) -> None:
     smoke.stack.participant.end_chat(alice.chat.contact_id)
 
     done = smoke.run(
