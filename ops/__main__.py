@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.outputs import OutputsError, read_outputs
+from infra.producer import NotOfferedError
 from infra.stage import stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
@@ -22,7 +24,6 @@ from ops.redrive import RedriveRun
 from ops.report import Report
 from ops.republish import RepublishRun
 from ops.smoke.chat import ChatError
-from ops.smoke.deployment import DeploymentError, read_deployment
 from ops.smoke.report import Report as SmokeReport
 from ops.smoke.run import run as run_smoke_test
 from ops.smoke.session import SessionError, open_session
@@ -36,17 +37,14 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
     from types_boto3_sqs.literals import QueueAttributeNameType
 
+    from infra.outputs import StackOutputs
     from ops.redrive_policy import RedriveFilter
     from ops.smoke.settings import Settings
 
 _NOT_ALL_DONE = 1
 _COULD_NOT_RUN = 2
 
-_OUTPUTS = {
-    DeadLetterQueue.DEAD_LETTER: "DeadLetterQueueUrl",
-    DeadLetterQueue.EVENTS: "EventsDeadLetterQueueUrl",
-    DeadLetterQueue.REJECTED: "RejectedQueueUrl",
-}
+_ADVICE = "Name another stage or Region, or deploy it:\n    make deploy STAGE="
 
 
 @stopped_by_signals()
@@ -60,7 +58,7 @@ def main(arguments: list[str]) -> int:
     except SystemExit:
         Report(sys.stdout).line("Stopped. You can run the same command again.")
         raise
-    except (SessionError, DeploymentError, ChatError, AwsCallError, BotoCoreError, ClientError) as error:
+    except (SessionError, OutputsError, ChatError, AwsCallError, BotoCoreError, ClientError) as error:
         # ClientError only from calls without a message or a token, so that its text quotes none
         sys.stderr.write(f"{printable(str(error), lines=not isinstance(error, ClientError))}\n")
         return _COULD_NOT_RUN
@@ -70,51 +68,51 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
     report, redrive_filter = Report(sys.stdout), cast("RedriveFilter", options.redrive_filter)
     clock = SystemClock()
     queue = DeadLetterQueue(options.queue)
-    queue_url, messages_url, dead_letter_url, rejected_url, unpublished_url, bus = _outputs(
-        session,
-        options.stage,
-        _OUTPUTS[queue],
-        *("MessageQueueUrl", "DeadLetterQueueUrl", "RejectedQueueUrl", "UnpublishedResultsQueueUrl"),
-        "EventBusName",
-    )
+    outputs = _outputs(session, stack_name(options.stage), options.stage)
+    queue_url = {
+        DeadLetterQueue.DEAD_LETTER: outputs.dead_letter_queue_url,
+        DeadLetterQueue.EVENTS: outputs.events_dead_letter_queue_url,
+        DeadLetterQueue.REJECTED: outputs.rejected_queue_url,
+    }[queue]
     client = session.client("sqs", config=NO_RETRIES)
     sqs = aws_client(session, "sqs")
     queues = Queues(
         sqs=sqs,
-        message_queue_url=messages_url,
-        dead_letter_queue_url=dead_letter_url,
-        rejected_queue_url=rejected_url,
-        unpublished_results_queue_url=unpublished_url,
+        message_queue_url=outputs.message_queue_url,
+        dead_letter_queue_url=outputs.dead_letter_queue_url,
+        rejected_queue_url=outputs.rejected_queue_url,
+        unpublished_results_queue_url=outputs.unpublished_results_queue_url,
     )
     waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
     run = RedriveRun(
         queue=queue,
         reader=QueueReader(sqs, queue_url, clock=clock),
         queues=queues,
-        publisher=Publisher(events=aws_client(session, "events"), event_bus_name=bus, queues=queues),
+        publisher=Publisher(
+            events=aws_client(session, "events"), event_bus_name=outputs.event_bus_name, queues=queues
+        ),
         tasks=TaskCallback(step_functions=aws_client(session, "stepfunctions")),
-        messages_queue_arn=_attribute(client, messages_url, "QueueArn"),
+        messages_queue_arn=_attribute(client, outputs.message_queue_url, "QueueArn"),
         redrive_filter=redrive_filter,
         dry_run=not options.apply,
         clock=clock,
         on_handled=report.dead_letter,
     )
     report.line(f"From     {queue_url} (messages: about {waiting})")
-    report.line(f"To       {messages_url}")
+    report.line(f"To       {outputs.message_queue_url}")
     if redrive_filter.finalize:
-        report.line(f"Results  {bus}")
-        report.line(f"Copies   {dead_letter_url}")
-        report.line(f"         {rejected_url}")
+        report.line(f"Results  {outputs.event_bus_name}")
+        report.line(f"Copies   {outputs.dead_letter_queue_url}")
+        report.line(f"         {outputs.rejected_queue_url}")
     return _run(run, report, waiting=waiting)
 
 
 def _republish(options: Namespace, session: boto3.Session) -> bool:
     report = Report(sys.stdout)
-    queue_url, bus, function_arn = _outputs(
-        session, options.stage, "UnpublishedResultsQueueUrl", "EventBusName", "FunctionAliasArn"
-    )
-    event_bus_name = bus.rpartition(":event-bus/")[2]
-    _, partition, _, region, account, *_ = function_arn.split(":")
+    outputs = _outputs(session, stack_name(options.stage), options.stage)
+    queue_url = outputs.unpublished_results_queue_url
+    event_bus_name = outputs.event_bus_name.rpartition(":event-bus/")[2]
+    _, partition, _, region, account, *_ = outputs.function_alias_arn.split(":")
     clock = SystemClock()
     run = RepublishRun(
         reader=QueueReader(aws_client(session, "sqs"), queue_url, clock=clock),
@@ -141,23 +139,22 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
     report, settings = SmokeReport(sys.stdout), cast("Settings", options.settings)
     with report.progress() as progress:
         progress(f"Reading the outputs of {settings.stack_name}")
-        deployment = read_deployment(session.client("cloudformation"), settings.stack_name)
-        outcome = run_smoke_test(
-            settings, deployment, session, progress=progress, left_behind=report.left_behind
-        )
+        outputs = _outputs(session, settings.stack_name, options.stage)
+        try:
+            outcome = run_smoke_test(
+                settings, outputs, session, progress=progress, on_left_behind=report.left_behind
+            )
+        except NotOfferedError as error:
+            raise OutputsError(settings.stack_name, f"{error} {_ADVICE}{options.stage}") from None
     report.run(outcome)
     return outcome.passed
 
 
-def _outputs(session: boto3.Session, stage: str, *names: str) -> list[str]:
-    name = stack_name(stage)
-    outputs = read_deployment(session.client("cloudformation"), name).outputs
-    if missing := [each for each in names if each not in outputs]:
-        raise DeploymentError(
-            f"The stack {name} has no output {missing[0]}. Deploy this version of it:\n"
-            f"    make deploy STAGE={stage}"
-        )
-    return [outputs[each] for each in names]
+def _outputs(session: boto3.Session, stack: str, stage: str) -> StackOutputs:
+    try:
+        return read_outputs(session.client("cloudformation"), stack)
+    except OutputsError as error:
+        raise OutputsError(error.stack_name, f"{error} {_ADVICE}{stage}") from None
 
 
 def _attribute(client: SQSClient, queue_url: str, name: QueueAttributeNameType) -> str:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from infra.producer import EventSource
 from infra.stage import stack_name
 from ops.dead_letters import DeadLetterQueue
 from ops.redrive_policy import RedriveFilter
 from ops.smoke.settings import GivenChat, NewChat, Settings
-from ops.smoke.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ def _add_redrive_options(parser: ArgumentParser) -> None:
 
 
 def _add_smoke_options(parser: ArgumentParser) -> None:
-    add, sources = parser.add_argument, [source.value for source in Source]
+    add, sources = parser.add_argument, [source.value for source in EventSource]
     add("--instance", metavar="ID", help="Amazon Connect instance of the new chat")
     add("--flow", metavar="ID", help="contact flow of the new chat")
     add("--connect-region", metavar="REGION", help="of the instance (default: the stack's)")
@@ -156,7 +156,7 @@ def _smoke_settings(options: Namespace, connection_token: str | None, parser: Ar
         if connection_token
         else NewChat(instance_id=options.instance, contact_flow_id=options.flow),
         connect_region=options.connect_region,
-        sources=tuple(map(Source, dict.fromkeys(options.source))) if options.source else None,
+        sources=tuple(map(EventSource, dict.fromkeys(options.source))) if options.source else None,
         api_url=options.api_url,
         long=options.long,
     )

@@ -1,8 +1,9 @@
-"""The stack on this computer: in an AWS emulator, with a participant service in the place of Amazon Connect.
+"""The stack on this computer: in an AWS emulator, with a participant service instead of Amazon Connect.
 
-Data flows one way: `demo` sends messages through a `local_stack`, `live` keeps one for others to send to, and
-`dashboard` draws what one measures.
-A local stack is an `emulator` without its `emulator_gaps`, the stack in it (`deployment`,
-`request_validators`), the function as Lambda would run it (`lambda_runtime`), the `participant_service`, and
-a consumer of the `results`. `processes` sees to it that nothing stays behind.
+`local_stack` starts everything: the `emulator` without its `emulator_gaps`, the stack with its
+`request_validators`, the function in Lambda's own runtime client (`lambda_runtime`), and the
+`participant_service`. `processes` ends all child processes.
+
+Three programs use it: `demo` sends the messages of a file, `live` keeps the stack running for you, and
+`dashboard` draws the deployed dashboard with the figures of a run. `command_line` is their common part.
 """

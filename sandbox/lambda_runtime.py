@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from sandbox.deployment import StackOutputs
+    from infra.outputs import StackOutputs
     from sandbox.emulator import Emulator
 
 CUSTOM_RUNTIME = "provided.al2023"

@@ -1,10 +1,10 @@
-"""The chat that is written to: StartChatContact, and the participant's own calls."""
+"""The chat of the test: StartChatContact, and the calls of its participant."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,13 +14,17 @@ from ops.stack.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from types_boto3_connect import ConnectClient
+    from types_boto3_connectparticipant import ConnectParticipantClient
+    from types_boto3_connectparticipant.type_defs import GetTranscriptResponseTypeDef
+
     from ops.smoke.settings import GivenChat
 
 _PAGE_SIZE = 100
 
 
 class ChatError(Exception):
-    """The chat cannot be used. The text says which call was refused, and holds no token."""
+    """The chat cannot be used. The text names the call that was refused, and holds no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,9 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An answer other than success, without the service's words, which may quote what was sent.
+    """An answer other than success, without the service's words, which may quote the message.
 
-    `status` is None where there was no answer.
+    `status` is None without an answer.
     """
 
     code: str
@@ -44,26 +48,26 @@ class Refused:
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
-    """A chat and a connection to it. Who has started it also has `participant_token` and `instance_id`."""
+    """A chat and a connection to it. If this test started it, it also has the last three fields."""
 
+    participant: ConnectParticipantClient = field(repr=False)
+    connect: ConnectClient = field(repr=False)
     contact_id: str
     connection_token: str = field(default="", repr=False)
     participant_token: str | None = field(default=None, repr=False)
     instance_id: str | None = None
     ended_by: str | None = None
-    """The call that has ended it."""
-    connect: Any = field(repr=False)
-    participant: Any = field(repr=False)
+    """The call that ended it."""
 
     def join(self) -> None:
-        """Connect the customer, who is then no longer waited for.
+        """Connect the customer. A chat whose customer does not join ends after some minutes.
 
         Raises:
             ChatError: CreateParticipantConnection was refused.
         """
         try:
             connection = self.participant.create_participant_connection(
-                ParticipantToken=self.participant_token,
+                ParticipantToken=self.participant_token or "",
                 Type=["CONNECTION_CREDENTIALS"],
                 ConnectParticipant=True,
             )
@@ -72,12 +76,10 @@ class Chat:
         self.connection_token = connection["ConnectionCredentials"]["ConnectionToken"]
 
     def send(self, text: str, *, client_token: str, token: str | None = None) -> Sent | Refused:
-        """Call SendMessage once, with nothing of the stack in between.
+        """Call SendMessage directly, without the stack.
 
         Args:
-            text: goes as text/plain.
-            client_token: the message's identity.
-            token: another than the connection's.
+            token: Sends with this instead of the connection token.
         """
         try:
             answer = self.participant.send_message(
@@ -97,16 +99,15 @@ class Chat:
             ChatError: GetTranscript was refused.
         """
         texts: list[str] = []
-        position: dict[str, str] = {}
+        next_token = ""
         while True:
-            page = _transcript_page(self.participant, self.connection_token, **position)
+            page = _transcript_page(self.participant, self.connection_token, next_token)
             texts += [item.get("Content", "") for item in page["Transcript"] if item["Type"] == "MESSAGE"]
-            if "NextToken" not in page:
+            if not (next_token := page.get("NextToken", "")):
                 return texts
-            position = {"NextToken": page["NextToken"]}
 
     def end(self) -> None:
-        """End the chat, if it was started here; leave it, if that is all that the credentials permit."""
+        """End the chat if this test started it. Without the permission to end it, leave it."""
         if self.instance_id is None or self.ended_by is not None:
             return
         with suppress(ClientError, BotoCoreError):
@@ -123,16 +124,22 @@ def open_chat(
     wanted: NewChat | GivenChat,
     *,
     run_id: str,
-    connect: Any,  # noqa: ANN401  # boto3 has no types
-    participant: Any,  # noqa: ANN401  # the same
+    connect: ConnectClient,
+    participant: ConnectParticipantClient,
 ) -> Iterator[Chat]:
-    """Start a chat and end it on leaving, or use the one that is there.
+    """Start a chat and end it when the block is left, or use the given one.
 
     Raises:
-        ChatError: It does not start, or the connection to it is refused.
+        ChatError: StartChatContact or the connection was refused.
     """
     if not isinstance(wanted, NewChat):
-        yield _given_chat(wanted, connect=connect, participant=participant)
+        page = _transcript_page(participant, wanted.connection_token)
+        yield Chat(
+            participant=participant,
+            connect=connect,
+            contact_id=page["InitialContactId"],
+            connection_token=wanted.connection_token,
+        )
         return
     chat = _start_chat(wanted, run_id=run_id, connect=connect, participant=participant)
     try:
@@ -142,17 +149,9 @@ def open_chat(
         chat.end()
 
 
-def _given_chat(wanted: GivenChat, *, connect: Any, participant: Any) -> Chat:  # noqa: ANN401  # boto3 has no types
-    page = _transcript_page(participant, wanted.connection_token)
-    return Chat(
-        contact_id=page["InitialContactId"],
-        connection_token=wanted.connection_token,
-        connect=connect,
-        participant=participant,
-    )
-
-
-def _start_chat(wanted: NewChat, *, run_id: str, connect: Any, participant: Any) -> Chat:  # noqa: ANN401  # boto3 has no types
+def _start_chat(
+    wanted: NewChat, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
+) -> Chat:
     try:
         started = connect.start_chat_contact(
             InstanceId=wanted.instance_id,
@@ -161,27 +160,30 @@ def _start_chat(wanted: NewChat, *, run_id: str, connect: Any, participant: Any)
             ClientToken=run_id,
         )
     except ClientError as error:
-        # This request holds no token
+        # This request holds no token, so the service's words are safe
         raise ChatError(
             f"StartChatContact: {_refused(error)}: {printable(error.response['Error']['Message'])}"
         ) from None
     return Chat(
+        participant=participant,
+        connect=connect,
         contact_id=started["ContactId"],
         participant_token=started["ParticipantToken"],
         instance_id=wanted.instance_id,
-        connect=connect,
-        participant=participant,
     )
 
 
-def _transcript_page(participant: Any, connection_token: str, **position: str) -> dict[str, Any]:  # noqa: ANN401  # boto3 has no types
+def _transcript_page(
+    participant: ConnectParticipantClient, connection_token: str, next_token: str = ""
+) -> GetTranscriptResponseTypeDef:
     try:
-        page: dict[str, Any] = participant.get_transcript(
-            ConnectionToken=connection_token, MaxResults=_PAGE_SIZE, **position
+        if not next_token:
+            return participant.get_transcript(ConnectionToken=connection_token, MaxResults=_PAGE_SIZE)
+        return participant.get_transcript(
+            ConnectionToken=connection_token, MaxResults=_PAGE_SIZE, NextToken=next_token
         )
     except (ClientError, BotoCoreError) as error:
         raise ChatError(f"GetTranscript: {_refused(error)}") from None
-    return page
 
 
 def _refused(error: ClientError | BotoCoreError) -> Refused:

@@ -1,6 +1,6 @@
-"""What the Participant Service itself does where its documentation says nothing, or more than one thing.
+"""Observe what the Participant Service does where its documentation is silent or contradicts itself.
 
-Nothing of the stack takes part, and nothing is judged.
+These messages do not go through the stack, and no answer fails the test.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """A message that the service was sent, and its answers: two where it was repeated."""
+class Experiment:
+    """A message to the service and its answers: two if it was repeated.
+
+    Attributes:
+        in_transcript: False if it was sent after the transcript had been read.
+    """
 
     what: str
     text: str
     answers: tuple[Sent | Refused, ...]
-    is_in_time: bool = True
-    """Whether it was made before the transcript was read."""
+    in_transcript: bool = True
 
     def observed(self, transcript: Sequence[str]) -> Observation:
         first, *repeats = self.answers
@@ -48,26 +51,30 @@ class Attempt:
                 seen.append("its repeat has the same Id")
             else:
                 seen.append("its repeat has another Id")
-        if self.is_in_time:
-            seen.append(_times(self.text, transcript))
+        if self.in_transcript:
+            times = transcript.count(self.text)
+            seen.append(
+                {0: "not in the transcript", 1: "in the transcript once"}.get(
+                    times, f"in the transcript {times} times"
+                )
+            )
         return Observation(self.what, ", ".join(seen))
 
 
-def attempts(
+def experiments(
     chat: Chat, *, run_id: str, delays: Sequence[int], progress: Callable[[str], None]
-) -> list[Attempt]:
-    """Try what can be tried while the chat is open.
+) -> list[Experiment]:
+    """Send the messages that need an open chat.
 
     Args:
-        chat: gets some messages of the text/plain type.
-        run_id: in each text and ClientToken.
-        delays: seconds from a message to its repeat, ascending.
-        progress: gets what is waited for.
+        run_id: A part of each text and ClientToken.
+        delays: Seconds from a message to its repeat, ascending.
+        progress: Gets a line about each wait.
     """
-    tried = _repeats(chat, run_id=run_id, delays=delays, progress=progress)
+    done = _repeats(chat, run_id=run_id, delays=delays, progress=progress)
     long_text = f"Smoke test {run_id}: long ".ljust(_LONG_TEXT, "x")
-    tried.append(
-        Attempt(
+    done.append(
+        Experiment(
             what=f"a text of {_LONG_TEXT} characters",
             text=long_text,
             answers=(chat.send(long_text, client_token=f"{run_id}-long"),),
@@ -76,39 +83,36 @@ def attempts(
     if chat.participant_token is not None:
         text = f"Smoke test {run_id}: by participant token"
         answer = chat.send(text, client_token=f"{run_id}-participant-token", token=chat.participant_token)
-        tried.append(
-            Attempt(what="a participant token instead of a connection token", text=text, answers=(answer,))
+        done.append(
+            Experiment(what="a participant token instead of a connection token", text=text, answers=(answer,))
         )
-    return tried
+    return done
 
 
-def attempt_after_the_end(chat: Chat, *, run_id: str) -> Attempt:
+def experiment_after_the_end(chat: Chat, *, run_id: str) -> Experiment:
     text = f"Smoke test {run_id}: after the end"
     answer = chat.send(text, client_token=f"{run_id}-after-the-end")
-    return Attempt(what=f"a message after {chat.ended_by}", text=text, answers=(answer,), is_in_time=False)
+    return Experiment(
+        what=f"a message after {chat.ended_by}", text=text, answers=(answer,), in_transcript=False
+    )
 
 
 def _repeats(
     chat: Chat, *, run_id: str, delays: Sequence[int], progress: Callable[[str], None]
-) -> list[Attempt]:
-    """Send one message for each delay, so that no repeat can prolong another's window."""
-    texts = [f"Smoke test {run_id}: repeated after {delay} s" for delay in delays]
-    begun = []
-    for delay, text in zip(delays, texts, strict=True):
-        begun.append((time.monotonic(), chat.send(text, client_token=f"{run_id}-repeat-{delay}")))
-    tried = []
-    for delay, text, (sent_at, first) in zip(delays, texts, begun, strict=True):
+) -> list[Experiment]:
+    """Send one message for each delay, so that no repeat can prolong another's idempotency window."""
+    firsts = []
+    for delay in delays:
+        text = f"Smoke test {run_id}: repeated after {delay} s"
+        firsts.append(
+            (delay, text, time.monotonic(), chat.send(text, client_token=f"{run_id}-repeat-{delay}"))
+        )
+    done = []
+    for delay, text, sent_at, first in firsts:
         progress(f"Repeating a ClientToken {delay} s after its first use")
         time.sleep(max(sent_at + delay - time.monotonic(), 0.0))
         repeat = chat.send(text, client_token=f"{run_id}-repeat-{delay}")
-        tried.append(
-            Attempt(what=f"the same ClientToken after {delay} s", text=text, answers=(first, repeat))
+        done.append(
+            Experiment(what=f"the same ClientToken after {delay} s", text=text, answers=(first, repeat))
         )
-    return tried
-
-
-def _times(text: str, transcript: Sequence[str]) -> str:
-    times = transcript.count(text)
-    return {0: "not in the transcript", 1: "in the transcript once"}.get(
-        times, f"in the transcript {times} times"
-    )
+    return done

@@ -1,4 +1,4 @@
-"""What the test prints: in colour on a terminal, else as plain text. Tokens never get here."""
+"""Print the smoke test: in colour on a terminal, else as plain text. No token gets here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Report:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Give a function that shows what is going on."""
+        """Yield a function that shows the current step."""
         with self._terminal.status("") as update:
 
             def show(text: str) -> None:
@@ -43,9 +43,9 @@ class Report:
 
     def left_behind(self, command: str) -> None:
         self._terminal.print(
-            Text("Something of this test is left in your account. Remove it with:", style="bold red")
+            Text("This test could not delete everything. Delete the rest with:", style="bold red")
         )
-        self._terminal.print(Text(f"    {command}"))
+        self._terminal.print_to_paste(f"    {command}")
 
     def run(self, run: Run) -> None:
         ended = f"ended by {run.chat_ended_by}" if run.chat_ended_by else "not ended by this test"
@@ -54,38 +54,47 @@ class Report:
         self._deliveries(run.deliveries, results_watched=run.not_watched is None)
         if run.not_watched is not None:
             self._terminal.print(
-                Text(printable(f"The results were not watched: {run.not_watched}. That takes {_RIGHTS}."))
+                Text(
+                    printable(
+                        f"The results were not watched: {run.not_watched}. To watch them, allow {_RIGHTS}."
+                    )
+                )
             )
             self._terminal.print()
         self._terminal.print(
-            Text("What the Participant Service does, as seen now; nothing here is judged", style="bold")
+            Text(
+                "Behaviour of the Participant Service (does not affect the outcome)",
+                style="bold",
+            )
         )
         self._observations(run.observations)
         if run.passed:
             self._terminal.print(
-                Text("Every message was sent, and is in the transcript once.", style="bold green")
+                Text("Every message was sent and is in the transcript once.", style="bold green")
             )
         else:
             self._terminal.print(
-                Text("Not every message was sent and is in the transcript once.", style="bold red")
+                Text(
+                    "Some messages were not sent, or are not in the transcript exactly once.",
+                    style="bold red",
+                )
             )
 
     def _deliveries(self, deliveries: Sequence[Delivery], *, results_watched: bool) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
         for heading in ("", "source", "answer", "result", "in the transcript"):
             table.add_column(heading, no_wrap=True)
-        table.add_column("what is wrong", ratio=1)
+        table.add_column("problem", ratio=1)
         for delivery in deliveries:
+            sending, result = delivery.sending, delivery.result
             mark = Text("✗", style="red") if delivery.problems else Text("✓", style="green")
-            result = (
-                delivery.result.outcome if delivery.result else "none" if results_watched else "not watched"
-            )
-            answer = delivery.answer.outcome or ("accepted" if delivery.answer.problem is None else "refused")
+            answer = sending.outcome or ("accepted" if sending.problem is None else "refused")
+            outcome = result.outcome if result else "none" if results_watched else "not watched"
             table.add_row(
                 mark,
-                delivery.source,
+                sending.source,
                 Text(printable(answer)),
-                Text(printable(result)),
+                Text(printable(outcome)),
                 "once" if delivery.times_shown == 1 else f"{delivery.times_shown} times",
                 Text(printable("; ".join(delivery.problems)), style="red"),
             )

@@ -1,61 +1,77 @@
-"""The order of events: open a chat, send by each source, wait, observe, read the transcript, end the chat."""
+"""Run the smoke test: open a chat, send by each event source, wait, observe, compare, end the chat."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
+from infra.producer import (
+    EventSource,
+    MessageRequest,
+    NotAcceptedError,
+    NotOfferedError,
+    Producer,
+    ProducerError,
+)
+from infra.result_watcher import NotWatchedError, ResultWatcher
 from ops.smoke.chat import open_chat
-from ops.smoke.observations import LONG_DELAYS, SHORT_DELAYS, attempt_after_the_end, attempts
-from ops.smoke.results import NotWatchedError, ResultWatch
-from ops.smoke.sources import Producer
+from ops.smoke.observations import LONG_DELAYS, SHORT_DELAYS, experiment_after_the_end, experiments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    import boto3
+
+    from infra.contract import MessageResult
+    from infra.outputs import StackOutputs
     from ops.smoke.chat import Chat
-    from ops.smoke.deployment import Deployment
     from ops.smoke.observations import Observation
-    from ops.smoke.results import Result
     from ops.smoke.settings import Settings
-    from ops.smoke.sources import Answer, Source
 
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 1.0
-# Between the last message and the look at the transcript that counts: a second copy may come late
+# Before the transcript is read for the last time: a second copy of a message may be late
 _SETTLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    source: Source
+    """A message that was sent.
+
+    Attributes:
+        outcome: The event source's own answer, if it waits for the outcome.
+        problem: Why the event source did not take the message, or why the message was not sent.
+    """
+
+    source: EventSource
     client_token: str
     text: str
-    answer: Answer
+    outcome: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What became of a message. `result` is None if none came, or none was waited for."""
+    """A message compared with its result and the transcript. `result` is None if none arrived."""
 
-    source: Source
-    answer: Answer
-    result: Result | None
+    sending: Sending
+    result: MessageResult | None
     times_shown: int
     problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
+    """Everything that the report shows. `not_watched` says why the results could not be watched."""
+
     contact_id: str
     chat_ended_by: str | None
     not_watched: str | None
-    """Why the results were not waited for."""
     deliveries: tuple[Delivery, ...]
     observations: tuple[Observation, ...]
 
@@ -66,28 +82,29 @@ class Run:
 
 def run(
     settings: Settings,
-    deployment: Deployment,
-    session: Any,  # noqa: ANN401  # boto3 has no types
+    outputs: StackOutputs,
+    session: boto3.Session,
     *,
     progress: Callable[[str], None],
-    left_behind: Callable[[str], None],
+    on_left_behind: Callable[[str], None],
 ) -> Run:
-    """Run the test. Whatever happens, the chat is ended and what was made is removed.
+    """Run the test. In any case, the chat is ended and the rule and the queue are deleted.
 
     Args:
-        settings: the variables.
-        deployment: the stack.
-        session: boto3's.
-        progress: gets what is going on.
-        left_behind: gets the command that removes what could not be removed.
+        progress: Gets a line about each step.
+        on_left_behind: Gets an AWS CLI command for everything that could not be deleted.
 
     Raises:
-        ChatError: There is no chat to send to, or its transcript cannot be read.
-        DeploymentError: The stack lacks something.
+        NotOfferedError: The stack lacks one of the wanted event sources.
+        ChatError: The chat cannot be opened, or its transcript cannot be read.
     """
-    sources = deployment.sources(settings.sources)
+    producer = Producer(outputs, session=session, api_url=settings.api_url)
+    sources = settings.sources or producer.offered
+    for source in sources:
+        if source not in producer.offered:
+            raise NotOfferedError(f"The stack {outputs.stack_name} does not offer the event source {source}.")
     run_id = uuid.uuid4().hex[:8]
-    # The service's answer to one call is what is observed
+    # The observations are about the answer to each single call
     once = Config(retries={"total_max_attempts": 1})
     with ExitStack() as cleanup:
         progress("Opening a chat")
@@ -102,42 +119,42 @@ def run(
             )
         )
         progress("Making a rule and a queue for the results")
-        watch = ResultWatch(
+        watcher = ResultWatcher(
             sqs=session.client("sqs"),
             events=session.client("events"),
-            name=f"{deployment.stack_name}-smoke-{run_id}",
-            bus=deployment.event_bus_name,
+            event_bus_name=outputs.event_bus_name,
+            name=f"{outputs.stack_name}-smoke-{run_id}",
             contact_id=chat.contact_id,
+            on_left_behind=on_left_behind,
         )
-        cleanup.callback(watch.remove, left_behind=left_behind)
-        not_watched = _open(watch)
+        cleanup.callback(watcher.close)
+        not_watched = _open(watcher)
 
         progress(f"Sending {len(sources)} messages")
-        producer = Producer(session, deployment.outputs, api_url=settings.api_url)
         sendings = [_send(producer, source, chat, run_id) for source in sources]
         progress("Waiting for the results")
-        expected = [sending for sending in sendings if sending.answer.problem is None]
-        results: Mapping[str, Result] = {}
+        accepted = [sending for sending in sendings if sending.problem is None]
+        results: Mapping[str, MessageResult] = {}
         if not_watched is None:
-            results = _await_results(watch, {sending.client_token for sending in expected})
-        _await_texts(
+            tokens = {sending.client_token for sending in accepted}
+            results = watcher.collect(tokens, timeout=_WAIT_SECONDS)
+        _wait_for_texts(
             chat,
             {
                 sending.text
-                for sending in expected
+                for sending in accepted
                 if (result := results.get(sending.client_token)) is None or result.outcome == "SENT"
             },
         )
 
-        tried = attempts(
-            chat, run_id=run_id, delays=LONG_DELAYS if settings.long else SHORT_DELAYS, progress=progress
-        )
+        delays = LONG_DELAYS if settings.long else SHORT_DELAYS
+        observed = experiments(chat, run_id=run_id, delays=delays, progress=progress)
         progress("Reading the transcript")
         time.sleep(_SETTLE_SECONDS)
         transcript = chat.transcript()
         chat.end()
         if chat.ended_by is not None:
-            tried.append(attempt_after_the_end(chat, run_id=run_id))
+            observed.append(experiment_after_the_end(chat, run_id=run_id))
     return Run(
         contact_id=chat.contact_id,
         chat_ended_by=chat.ended_by,
@@ -146,31 +163,26 @@ def run(
             judge(sending, results.get(sending.client_token), transcript, results_watched=not_watched is None)
             for sending in sendings
         ),
-        observations=tuple(attempt.observed(transcript) for attempt in tried),
+        observations=tuple(experiment.observed(transcript) for experiment in observed),
     )
 
 
 def judge(
-    sending: Sending, result: Result | None, transcript: Sequence[str], *, results_watched: bool
+    sending: Sending, result: MessageResult | None, transcript: Sequence[str], *, results_watched: bool
 ) -> Delivery:
-    """Say what is wrong with a message, if anything: it is to be sent, and shown once."""
+    """Find the problems of a message. It must be SENT, and in the transcript once."""
     times_shown = transcript.count(sending.text)
-    return Delivery(
-        source=sending.source,
-        answer=sending.answer,
-        result=result,
-        times_shown=times_shown,
-        problems=tuple(_problems(sending.answer, result, times_shown, results_watched=results_watched)),
-    )
+    problems = tuple(_problems(sending, result, times_shown, results_watched=results_watched))
+    return Delivery(sending=sending, result=result, times_shown=times_shown, problems=problems)
 
 
 def _problems(
-    answer: Answer, result: Result | None, times_shown: int, *, results_watched: bool
+    sending: Sending, result: MessageResult | None, times_shown: int, *, results_watched: bool
 ) -> Iterable[str]:
-    if answer.problem is not None:
-        yield answer.problem
-    elif answer.outcome not in {None, "SENT"}:
-        yield f"the answer is {answer.outcome}"
+    if sending.problem is not None:
+        yield sending.problem
+    elif sending.outcome not in {None, "SENT"}:
+        yield f"the answer is {sending.outcome}"
     elif results_watched and result is None:
         yield f"no result within {_WAIT_SECONDS:g} seconds"
     if result is not None and result.outcome != "SENT":
@@ -179,40 +191,36 @@ def _problems(
         yield f"{times_shown} times in the transcript" if times_shown else "not in the transcript"
 
 
-def _open(watch: ResultWatch) -> str | None:
-    """Return why the results cannot be watched, if so."""
+def _open(watcher: ResultWatcher) -> str | None:
+    """Return why the results cannot be watched, None if they can."""
     try:
-        watch.open()
+        watcher.open()
     except NotWatchedError as error:
         return str(error)
     return None
 
 
-def _send(producer: Producer, source: Source, chat: Chat, run_id: str) -> Sending:
-    client_token, text = f"{run_id}-{source}", f"Smoke test {run_id}: by {source}"
-    request = {
-        "ConnectionToken": chat.connection_token,
-        "ContactId": chat.contact_id,
-        "ContentType": "text/plain",
-        "Content": text,
-        "ClientToken": client_token,
-    }
-    return Sending(source=source, client_token=client_token, text=text, answer=producer.send(source, request))
+def _send(producer: Producer, source: EventSource, chat: Chat, run_id: str) -> Sending:
+    text = f"Smoke test {run_id}: by {source}"
+    sending = Sending(source=source, client_token=f"{run_id}-{source}", text=text)
+    request = MessageRequest(
+        connection_token=chat.connection_token,
+        contact_id=chat.contact_id,
+        content=text,
+        client_token=sending.client_token,
+    )
+    try:
+        answer = producer.send(request, through=source)
+        if source is EventSource.WORKFLOW:
+            # A producer may start an execution without the permission to describe it
+            with suppress(NotAcceptedError):
+                answer = producer.wait_for_execution(answer.source_id, timeout=_WAIT_SECONDS)
+    except ProducerError as error:
+        return replace(sending, problem=str(error))
+    return replace(sending, outcome=answer.result.outcome if answer.result else None)
 
 
-def _await_results(watch: ResultWatch, client_tokens: Collection[str]) -> Mapping[str, Result]:
-    """Wait for a result of each message; SENT stays, should two contradict each other."""
-    results: dict[str, Result] = {}
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while results.keys() < set(client_tokens) and time.monotonic() < deadline:
-        for result in watch.receive():
-            earlier = results.get(result.client_token)
-            if result.client_token in client_tokens and (earlier is None or earlier.outcome != "SENT"):
-                results[result.client_token] = result
-    return results
-
-
-def _await_texts(chat: Chat, texts: Collection[str]) -> None:
+def _wait_for_texts(chat: Chat, texts: Collection[str]) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
     while not set(texts).issubset(chat.transcript()) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

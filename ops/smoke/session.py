@@ -1,18 +1,16 @@
-"""The AWS session that every command on a deployed stack uses."""
+"""The AWS session of every command for a deployed stack."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import boto3
 
 
 class SessionError(Exception):
-    """There is nobody to act as. The text says what is missing, and the line that mends it."""
+    """Credentials or Region are missing. The text says which, and the command that sets it."""
 
 
-def open_session() -> Any:  # noqa: ANN401  # boto3 has no types
-    """Return a session of boto3 that has credentials and a Region.
+def open_session() -> boto3.Session:
+    """Return a session that has credentials and a Region.
 
     Raises:
         SessionError: One of them is missing.
@@ -26,6 +24,6 @@ def open_session() -> Any:  # noqa: ANN401  # boto3 has no types
     if not session.region_name:
         # boto3 does not read AWS_REGION
         raise SessionError(
-            "There is no AWS Region. Name that of the stack:\n    export AWS_DEFAULT_REGION=<region>"
+            "There is no AWS Region. Name the stack's:\n    export AWS_DEFAULT_REGION=<region>"
         )
     return session

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ops.smoke.sources import Source
+    from infra.producer import EventSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,6 @@ class Settings:
     stack_name: str
     chat: NewChat | GivenChat
     connect_region: str | None = None
-    sources: tuple[Source, ...] | None = None
+    sources: tuple[EventSource, ...] | None = None
     api_url: str | None = None
     long: bool = False

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ops.stack.signals import stopped_by_signals
+from ops.stack.terminal import Terminal
 from sandbox import dashboard
-from sandbox.command_line import (
-    COULD_NOT_RUN,
-    REASONS_NOT_TO_RUN,
-    add_stack_arguments,
-    explanation,
-    held,
-)
+from sandbox.command_line import run_program, stack_parser
 from sandbox.dashboard.picture import draw
 from sandbox.dashboard.traffic import run
-from sandbox.local_stack import FOLDER, ROOT, local_stack
-from sandbox.processes import ChildProcesses
+from sandbox.local_stack import FOLDER, ROOT
+
+if TYPE_CHECKING:
+    from sandbox.local_stack import LocalStack
+    from sandbox.processes import ChildProcesses
 
 PICTURE = ROOT / "docs/images/dashboard.svg"
 
@@ -35,47 +32,28 @@ _CAPTION = (
 
 
 def main() -> int:
-    arguments = _arguments()
-    try:
-        with held(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
-            _render(children, arguments)
-    except REASONS_NOT_TO_RUN as error:
-        sys.stderr.write(explanation(error, command="make picture"))
-        return COULD_NOT_RUN
-    return 0
-
-
-def _render(children: ChildProcesses, arguments: argparse.Namespace) -> None:
-    with local_stack(children, folder=arguments.folder, emulator_port=arguments.emulator_port) as stack:
-        recording = run(stack, seconds=arguments.seconds, report=_tell)
-        shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
-    period = max(1, round(arguments.seconds / _POINTS))
-    picture = draw(
-        json.loads(shown["DashboardBody"]),
-        recording,
-        period=period,
-        caption=_CAPTION.format(minutes=arguments.seconds / 60, period=period),
-    )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(picture, encoding="utf-8")
-    _tell(f"written: {arguments.output}")
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox.dashboard",
-        description=dashboard.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--seconds", type=float, default=300, help="of traffic")
+    parser = stack_parser("sandbox.dashboard", dashboard.__doc__, folder=FOLDER / "dashboard")
+    parser.add_argument("--seconds", type=float, default=300, help="how long messages are sent")
     parser.add_argument("--output", type=Path, default=PICTURE, help="the picture")
-    add_stack_arguments(parser, folder=FOLDER / "dashboard")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    terminal = Terminal(sys.stdout)
+
+    def render(stack: LocalStack, _: ChildProcesses) -> int:
+        recording = run(stack, seconds=arguments.seconds, report=terminal.print)
+        shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
+        period = max(1, round(arguments.seconds / _POINTS))
+        picture = draw(
+            json.loads(shown["DashboardBody"]),
+            recording,
+            period=period,
+            caption=_CAPTION.format(minutes=arguments.seconds / 60, period=period),
+        )
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(picture, encoding="utf-8")
+        terminal.print(f"The picture is in {arguments.output}")
+        return 0
+
+    return run_program(render, arguments, terminal=terminal, command="make picture")
 
 
 if __name__ == "__main__":

@@ -1,36 +1,43 @@
-"""A run that has something of everything, and a record of what was measured."""
+"""Sends some of every kind of message, and records what the local stack measures meanwhile."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sandbox.api_client import QUEUE_PATH, SYNCHRONOUS_PATH
+from infra.producer import EventSource, NotAcceptedError, NotSentError
 from sandbox.dashboard.recording import Recording, metric
 from sandbox.participant_service.faults import Latency, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from types_boto3_sqs.literals import QueueAttributeNameType
+
     from sandbox.local_stack import LocalStack, OpenChat
 
-# What Amazon Connect grants unless more is asked for
+# The quota of Amazon Connect, unless it was raised
 _QUOTA, _BURST = 10, 15
 
-# Milliseconds are no answer to be expected of a service that is not on the same machine
+# Of a service that is not on the same machine
 _LATENCY, _LONG_LATENCY, _LONG_SHARE = 0.06, 0.25, 0.08
 
 _CHATS = 12
 _SAMPLE_SECONDS = 1.0
 _MOST_RECEIVED = 10  # by one call of SQS
-_PATIENCE_SECONDS = 90.0
+_LAST_MESSAGE_SECONDS = 90.0
+
+_DEPTHS: dict[QueueAttributeNameType, str] = {
+    "ApproximateNumberOfMessages": "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +66,24 @@ PHASES = (
 
 
 def run(stack: LocalStack, *, seconds: float, report: Callable[[str], None] = lambda _: None) -> Recording:
-    """Send traffic for some seconds, wait until the queue is empty, and return what was measured."""
+    """Send messages for some seconds, wait until the queue is empty, and return the recording."""
     recording = Recording(own_namespace=stack.outputs.stack_name)
     stack.participant.set_throttle(_QUOTA, burst=_BURST)
     traffic = _Traffic(stack, recording)
     with _sampled(stack, recording, traffic):
         for phase in PHASES:
             report(phase.name)
-            _set_faults(stack, is_down=phase.is_down)
+            stack.participant.clear_faults()
+            if phase.is_down:
+                stack.participant.add_fault(Status(status=503), times=None)
+            else:
+                long = Latency(latency=_LONG_LATENCY)
+                stack.participant.add_fault(long, times=None, probability=_LONG_SHARE)
+                stack.participant.add_fault(Latency(latency=_LATENCY), times=None)
             traffic.send(seconds=phase.share * seconds, rate=phase.rate)
-        _wait_until_empty(stack)
+        deadline = time.monotonic() + _LAST_MESSAGE_SECONDS
+        while stack.queue_depths().messages and time.monotonic() < deadline:
+            time.sleep(_SAMPLE_SECONDS)
     stack.participant.clear_faults()
     stack.participant.throttle_off()
     _read_log(stack, recording)
@@ -76,23 +91,20 @@ def run(stack: LocalStack, *, seconds: float, report: Callable[[str], None] = la
     return recording
 
 
-def _set_faults(stack: LocalStack, *, is_down: bool) -> None:
-    stack.participant.clear_faults()
-    if is_down:
-        stack.participant.add_fault(Status(status=503), times=None)
-        return
-    stack.participant.add_fault(Latency(latency=_LONG_LATENCY), times=None, probability=_LONG_SHARE)
-    stack.participant.add_fault(Latency(latency=_LATENCY), times=None)
+_COMMON = (
+    *(EventSource.QUEUE, EventSource.API, EventSource.QUEUE),
+    *(EventSource.EVENT, EventSource.QUEUE, EventSource.DIRECT),
+)
 
 
 @dataclass(slots=True)
 class _Traffic:
-    """Producers on every way in. Most messages come by the queue, some are bad."""
+    """Producers by every event source. Most messages come by the queue, some are invalid."""
 
     stack: LocalStack
     recording: Recording
     queued_at: dict[str, float] = field(default_factory=dict)
-    _number: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _chats: list[OpenChat] = field(init=False)
     _ended: OpenChat = field(init=False)
     _plain: OpenChat = field(init=False)
@@ -104,36 +116,32 @@ class _Traffic:
 
     def send(self, *, seconds: float, rate: float) -> None:
         started = time.monotonic()
-        for place in itertools.count():
-            if place / rate >= seconds:
-                return
+        for place in range(math.ceil(seconds * rate)):
             time.sleep(max(0.0, started + place / rate - time.monotonic()))
-            self._send_one(next(self._number))
+            self._send_next(next(self._numbers))
 
-    def _send_one(self, number: int) -> None:
+    def _send_next(self, number: int) -> None:
         chat = self._chats[number % _CHATS]
-        ways = (self._queue, self._api, self._queue, self._event, self._queue, self._direct)
-        send = ways[number % len(ways)]
         match number % 40:
             case 8 | 28:
-                self._queue(self._ended, number)
+                self._send(number, EventSource.QUEUE, self._ended)
             case 14:
-                self._queue(chat, number, Colour="none of the fields")
+                self._send(number, EventSource.QUEUE, chat, Colour="not a field of the request")
             case 20:
-                self._queue(self._plain, number, ContentType="text/markdown")
+                self._send(number, EventSource.QUEUE, self._plain, ContentType="text/markdown")
             case 26:
-                self._event(chat, number, ExpiresAt="2020-01-01T00:00:00Z")
+                self._send(number, EventSource.EVENT, chat, ExpiresAt="2020-01-01T00:00:00Z")
             case 32:
-                self._execute(self._ended, number)
+                self._send(number, EventSource.WORKFLOW, self._ended)
             case 2 | 22:
-                self._execute(chat, number)
+                self._send(number, EventSource.WORKFLOW, chat)
             case 5 | 25:
-                self._api_sync(chat, number)
+                self._send(number, EventSource.API_SYNC, chat)
             case _:
-                send(chat, number)
+                self._send(number, _COMMON[number % len(_COMMON)], chat)
 
-    def _request(self, chat: OpenChat, number: int, fields: dict[str, str]) -> dict[str, str]:
-        return {
+    def _send(self, number: int, source: EventSource, chat: OpenChat, **fields: str) -> None:
+        request = {
             "ConnectionToken": chat.connection_token,
             "ContactId": chat.contact_id,
             "ContentType": "text/plain",
@@ -141,52 +149,40 @@ class _Traffic:
             "ClientToken": f"message-{number}",
             **fields,
         }
+        at, status = time.time(), None
+        try:
+            answer = self.stack.producer.send_text(
+                json.dumps(request), through=source, message_group=chat.contact_id
+            )
+        except (NotAcceptedError, NotSentError) as error:
+            status = error.status
+        else:
+            if source in {EventSource.QUEUE, EventSource.API}:
+                self.queued_at[answer.source_id] = at
+        if source in {EventSource.API, EventSource.API_SYNC}:
+            self._count_call_of_api(status)
 
-    def _queue(self, chat: OpenChat, number: int, **fields: str) -> None:
-        at = time.time()
-        message_id = self.stack.send_to_queue(
-            json.dumps(self._request(chat, number, fields)),
-            group=chat.contact_id,
-            deduplication_id=str(number),
-        )
-        self.queued_at[message_id] = at
-
-    def _api(self, chat: OpenChat, number: int) -> None:
-        at = time.time()
-        answer = self._post(QUEUE_PATH, self._request(chat, number, {}))
-        self.queued_at[answer["MessageId"]] = at
-
-    def _api_sync(self, chat: OpenChat, number: int) -> None:
-        self._post(SYNCHRONOUS_PATH, self._request(chat, number, {}))
-
-    def _post(self, path: str, request: dict[str, str]) -> Any:  # noqa: ANN401  # JSON
-        answer = self.stack.api.post(path, json.dumps(request))
+    def _count_call_of_api(self, error_status: int | None) -> None:
         name = self.stack.outputs.stack_name
-        of_the_api = partial(metric, "AWS/ApiGateway", ApiName=name, Stage="v1")
-        self.recording.seen |= {of_the_api("4XXError"), of_the_api("5XXError")}
-        self.recording.add(of_the_api("Count"), time.time())
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            self.recording.add(of_the_api(f"{answer.status // 100}XXError"), time.time())
-        return answer.payload
-
-    def _event(self, chat: OpenChat, number: int, **fields: str) -> None:
-        self.stack.put_event(json.dumps(self._request(chat, number, fields)))
-
-    def _direct(self, chat: OpenChat, number: int) -> None:
-        self.stack.invoke(self._request(chat, number, {}))
-
-    def _execute(self, chat: OpenChat, number: int) -> None:
-        self.stack.start_execution(self._request(chat, number, {}))
+        count, client_errors, server_errors = (
+            metric("AWS/ApiGateway", each, ApiName=name, Stage="v1")
+            for each in ("Count", "4XXError", "5XXError")
+        )
+        self.recording.seen |= {client_errors, server_errors}
+        self.recording.add(count, time.time())
+        if error_status is not None:
+            is_client_error = error_status < HTTPStatus.INTERNAL_SERVER_ERROR
+            self.recording.add(client_errors if is_client_error else server_errors, time.time())
 
 
 @contextmanager
 def _sampled(stack: LocalStack, recording: Recording, traffic: _Traffic) -> Iterator[None]:
-    """Look at the queues every second, as SQS does every minute."""
+    """Measure the queues every second, as SQS does every minute."""
     over = threading.Event()
 
     def sample_until_over() -> None:
         while not over.wait(_SAMPLE_SECONDS):
-            # All that are there, ten at most a call, or messages would look older than they became
+            # Until no result is left, or messages would look older than they were
             while len(stack.results.receive()) == _MOST_RECEIVED:
                 pass
             _sample_queues(stack, recording, traffic)
@@ -209,14 +205,11 @@ def _sample_queues(stack: LocalStack, recording: Recording, traffic: _Traffic) -
         outputs.unpublished_results_queue_url,
         outputs.events_dead_letter_queue_url,
     ):
-        for attribute, name in (
-            ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesVisible"),
-            ("ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesNotVisible"),
-        ):
-            answer = stack.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])
-            depth = float(answer["Attributes"][attribute])
-            recording.add(metric("AWS/SQS", name, QueueName=url.rpartition("/")[2]), now, depth)
-    ended = stack.results.source_ids
+        answer = stack.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*_DEPTHS])
+        for attribute, name in _DEPTHS.items():
+            of_the_queue = metric("AWS/SQS", name, QueueName=url.rpartition("/")[2])
+            recording.add(of_the_queue, now, float(answer["Attributes"][attribute]))
+    ended = {result.source_id for result in stack.results.received}
     waiting = [at for message_id, at in traffic.queued_at.copy().items() if message_id not in ended]
     age = metric(
         "AWS/SQS",
@@ -224,12 +217,6 @@ def _sample_queues(stack: LocalStack, recording: Recording, traffic: _Traffic) -
         QueueName=outputs.message_queue_url.rpartition("/")[2],
     )
     recording.add(age, now, now - min(waiting, default=now))
-
-
-def _wait_until_empty(stack: LocalStack) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while stack.queue_depths().messages and time.monotonic() < deadline:
-        time.sleep(_SAMPLE_SECONDS)
 
 
 def _read_log(stack: LocalStack, recording: Recording) -> None:
@@ -251,7 +238,7 @@ def _read_executions(stack: LocalStack, recording: Recording) -> None:
     of_the_machine = {
         status: metric("AWS/States", name, StateMachineArn=arn) for status, name in names.items()
     }
-    # AWS makes it of the log of the state machine
+    # On AWS a filter of the state machine's log makes this metric
     timed_out = metric(recording.own_namespace, "WorkflowTimeouts")
     recording.seen |= {timed_out, *of_the_machine.values()}
     pages = stack.step_functions.get_paginator("list_executions").paginate(stateMachineArn=arn)

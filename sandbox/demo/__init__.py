@@ -1,35 +1,34 @@
-"""Send the messages of a file through the local stack, show what became of them, and check it.
+"""Send the messages of a file through the local stack, show their outcomes, and check them.
 
 The file has one JSON object a line. A line with a `request` is a message:
 
-    {"chat": "alice",                          a name of your choice; each name is a chat of its own
-     "through": "queue",                       the way in, see below
-     "request": {"ContentType": "text/plain",  the message request; ConnectionToken is added, and the
+    {"chat": "alice",                          a name of your choice: each name is a chat
+     "through": "queue",                       the event source, see below
+     "request": {"ContentType": "text/plain",  the message request. The demo adds ConnectionToken, and the
                  "Content": "Hello"},          ContactId of the chat unless the line has one
      "expect": {"outcome": "SENT"},            the default; or {"outcome": "REJECTED", "code": ...}
-     "note": "says hello"}                     optional: what the line is there to show
+     "note": "says hello"}                     optional: what the line shows
 
     "queue"     the queue                                                     in order
     "api"       the HTTP API's POST /messages, which puts it on the queue     in order
     "event"     an event on the bus
     "direct"    an invocation of the function
-    "workflow"  an execution of the state machine, which invokes the function; without a ContactId
-    "task"      one with a ContactId, whose task waits for the queue          in order
+    "workflow"  an execution without a ContactId, which invokes the function
+    "task"      an execution with a ContactId, whose task waits for the queue in order
     "api-sync"  the HTTP API's POST /messages/sync, which invokes the function
 
-What the HTTP API itself refuses, by either route, has no outcome that is published: its line expects
+The first three only accept a message. The demo waits for the outcome of each other line before it sends the
+next. A request that the HTTP API refuses has no published outcome: its line expects
 {"outcome": "REFUSED", "code": "InvalidRequest"}.
 
-Lines are sent in the order of the file. For the outcome of the first three nobody waits; each of the others
-is waited for before the next line. Lines of one chat with the same ClientToken are one message, sent more
-than once.
+Lines of one chat with the same ClientToken are one message, sent more than once.
 
-A line without a `request` says something of a chat, the first two before its first message:
+A line without a `request` describes a chat. The first two come before its first message:
 
-    {"chat": "carol", "ended": true}                   the chat is over when its first message comes
-    {"chat": "dave", "content_types": ["text/plain"]}  what the chat accepts; all four types unless given
-    {"chat": "erin", "new_token": true}                from here on, messages have a new connection token
+    {"chat": "carol", "ended": true}                   the chat has ended before its first message
+    {"chat": "dave", "content_types": ["text/plain"]}  what the chat accepts; all four types by default
+    {"chat": "erin", "new_token": true}                messages after this line have a new connection token
 
-The exit code is 0 if everything was as the file expects and as the project promises, 1 if not, and 2 if the
+The exit code is 0 if everything is as the file expects and as the project promises, 1 if not, and 2 if the
 demo could not run.
 """

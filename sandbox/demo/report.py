@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""Prints the demo: outcomes, transcripts, totals and checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from sandbox.demo.run import ChatRecord, Run, Sending
     from sandbox.demo.verdict import Check
 
-_WIDTH_FOR_NOTES = 140
+_WIDTH_FOR_ALL_COLUMNS = 140
+_LEFT_OUT = {"event source", "message id", "time (UTC)"}  # on a narrower terminal
 
 
 class Report:
@@ -41,12 +42,13 @@ class Report:
         self._print()
         self._print(Text("connect-message-sender", style="bold"))
         messages, count = _count(file.messages, "message"), _count(file.chats, "chat")
-        self._print(Text(printable(f"{messages} for {count} ({chats}) from {path}")))
+        self._print(Text(printable(f"{messages} for {count} from {path}")))
+        self._print(Text(printable(f"Chats: {chats}")))
         self._print()
 
     @contextmanager
     def sending(self, total: int) -> Iterator[Callable[[int], None]]:
-        """Give a function that tells how many results have come."""
+        """Yield a function that shows the number of results so far."""
         with self._terminal.status(f"Sending {total} messages") as update:
             yield lambda count: update(f"Sending {total} messages: {count} results")
 
@@ -56,31 +58,27 @@ class Report:
         self._totals(run, checks)
 
     def _outcomes(self, sendings: Sequence[Sending]) -> None:
-        with_notes = self._terminal.width >= _WIDTH_FOR_NOTES
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("line", justify="right", style="dim")
-        # On a narrow terminal these two give way
-        narrowing = {"event source", "message id"}
-        for heading in ("through", "event source", "chat", "outcome", "code", "message id", "time (UTC)"):
-            table.add_column(heading, no_wrap=heading not in narrowing)
-        if with_notes:
-            table.add_column("what the line shows", ratio=1)
-        for sending in sendings:
-            row = _outcome_row(sending)
-            table.add_row(*row if with_notes else row[:-1])
+        left_out = set() if self._terminal.width >= _WIDTH_FOR_ALL_COLUMNS else _LEFT_OUT
+        rows = [_outcome_row(sending) for sending in sendings]
+        headings = [heading for heading in rows[0] if heading not in left_out]
+        for heading in headings:
+            table.add_column(heading, no_wrap=heading != "note")
+        for row in rows:
+            table.add_row(*(row[heading] for heading in headings))
         self._print()
         self._print(Text("Outcomes", style="bold"))
         self._print(table)
 
     def _transcripts(self, records: Sequence[ChatRecord]) -> None:
-        self._print(Text("Transcripts, as the participant service has them", style="bold"))
+        self._print(Text("Transcripts of the participant service", style="bold"))
         for record in records:
             self._print()
             self._print(
                 Text.assemble(
                     (printable(record.chat.name), "bold cyan"),
                     (printable(f"  contact {record.contact_id}"), "dim"),
-                    ("  ended before its first message" if record.chat.ended else "", "dim"),
+                    ("  ended at the start" if record.chat.ended else "", "dim"),
                     (f"  {record.connections} connection tokens" if record.connections > 1 else "", "dim"),
                 )
             )
@@ -89,11 +87,12 @@ class Report:
     def _totals(self, run: Run, checks: Sequence[Check]) -> None:
         outcomes = Counter(str(outcome_of(sending) or "no result") for sending in run.sendings)
         shown = sum(len(record.transcript) for record in run.chats)
-        counts = ", ".join(f"{count} {name}" for name, count in outcomes.most_common())
         self._print()
         self._print(Text("Totals", style="bold"))
         messages, transcripts = _count(run.sendings, "message"), _count(run.chats, "transcript")
-        self._print(Text(printable(f"  {messages}: {counts}; {shown} shown in {transcripts}")))
+        self._print(Text(f"  {messages}, {shown} shown in {transcripts}"))
+        for outcome, count in outcomes.most_common():
+            self._print(Text(printable(f"  {count:>4} {outcome}")))
         self._print()
         for check in checks:
             mark = ("✓ ", "green") if check.passed else ("✗ ", "red")
@@ -107,25 +106,25 @@ class Report:
             self._print(Text("Everything is as expected.", style="bold green"))
         else:
             self._print(Text("Not everything is as expected.", style="bold red"))
-            self._print(Text(f"What each part said is in {folder}/*.log"))
+            self._print(Text(f"The logs of all parts are in {folder}/*.log"))
 
 
 def _count(things: Sized, name: str) -> str:
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
-def _outcome_row(sending: Sending) -> list[Text]:
+def _outcome_row(sending: Sending) -> dict[str, Text]:
     message, result, outcome = sending.message, sending.result, outcome_of(sending)
     style = OUTCOME_STYLES[outcome.outcome] if outcome and as_expected(sending) else "bold red"
     note = message.note if as_expected(sending) else f"expected {message.expected}"
-    return [
-        Text(str(message.number)),
-        Text(message.route),
-        Text(printable("" if result is None else result.event_source)),
-        Text(printable(message.chat)),
-        Text(printable(outcome.outcome if outcome else "no result"), style=style),
-        Text(printable((outcome.code if outcome else None) or ""), style=style),
-        Text(printable((result.message_id if result else None) or ""), no_wrap=True, overflow="ellipsis"),
-        Text(time_of_day(result.completed_at) if result else ""),
-        Text(printable(note), style="dim" if as_expected(sending) else "bold red"),
-    ]
+    return {
+        "line": Text(f"{message.number:>4}", style="dim"),
+        "through": Text(message.through),
+        "event source": Text(printable(result.event_source if result else "")),
+        "chat": Text(printable(message.chat)),
+        "outcome": Text(printable(outcome.outcome if outcome else "no result"), style=style),
+        "code": Text(printable((outcome and outcome.code) or ""), style=style),
+        "message id": Text(printable((result and result.message_id) or "")),
+        "time (UTC)": Text(time_of_day(result.completed_at) if result else ""),
+        "note": Text(printable(note), style="dim" if as_expected(sending) else "bold red"),
+    }

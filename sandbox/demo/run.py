@@ -1,54 +1,46 @@
-"""Sends the messages of a file through the local stack and gathers what becomes of them."""
+"""Sends the messages of a file through the local stack, and collects their outcomes."""
 
 from __future__ import annotations
 
 import json
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sandbox.api_client import QUEUE_PATH, SYNCHRONOUS_PATH, HttpAnswer
-from sandbox.demo.message_file import Chat, Message, MessageFile, Route
+from infra.contract import MessageResult
+from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
+from sandbox.demo.message_file import TASK, Chat, Message, MessageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sandbox.local_stack import Answer, LocalStack, OpenChat, QueueDepths
+    from sandbox.local_stack import LocalStack, OpenChat, QueueDepths
     from sandbox.participant_service.transcript import TranscriptItem
-    from sandbox.results import ResultEvent, ResultEvents
 
-# Under which event source the result comes of what is waited for
-_EVENT_SOURCES = {Route.DIRECT: "direct", Route.WORKFLOW: "direct", Route.API_SYNC: "api_gateway"}
-
-_PATIENCE_SECONDS = 30.0  # for the next result
-_LOST_PATIENCE_SECONDS = 1.0  # once one has not come
-_QUEUE_TIMEOUT = 10.0  # a result is out a moment before its message is deleted from the queue
+_RESULT_SECONDS = 30.0
+_LATE_SECONDS = 1.0  # for each further result, once one has not arrived
+_EXECUTION_SECONDS = 60.0
+_QUEUE_SECONDS = 10.0  # a result is published a moment before its message is deleted from the queue
 _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A message and what became of it.
-
-    Attributes:
-        result: None if none came.
-        answer: what a caller got who waited for the outcome, and anyone from the API; None if nothing.
-    """
+    """A message, the producer's answer or error, and the published result, None if none arrived."""
 
     message: Message
-    result: ResultEvent | None
-    answer: Answer | HttpAnswer | None
+    answer: Answer | ProducerError
+    result: MessageResult | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRecord:
+    """A chat, the number of its connection tokens, and its messages in the participant service."""
+
     chat: Chat
     contact_id: str
     connections: int
-    """How many connection tokens it has had."""
     transcript: Sequence[TranscriptItem]
-    """Its messages, as the participant service has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,153 +55,141 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
     """Send every message and wait for the results.
 
     Args:
-        progress: gets the number of results that have come.
+        progress: Gets the number of results that have arrived.
     """
-    producers = {
-        chat.name: _Producer(stack, stack.open_chat(ended=chat.ended, content_types=chat.content_types))
+    senders = {
+        chat.name: _Sender(stack, stack.open_chat(ended=chat.ended, content_types=chat.content_types))
         for chat in file.chats
     }
-    wait = _Wait(stack.results)
-    sent: list[_Sent] = []
+    results = _Results(stack, progress)
+    sent = []
     for message in file.messages:
-        sent.append(producers[message.chat].send(message, wait))
-        progress(len(stack.results.source_ids))
-    source_ids = {each.source_id for each in sent if each.source_id is not None}
-    while missing := frozenset(source_ids - stack.results.source_ids):
-        if wait(partial(_is_one_of, missing)) is None:
-            break
-        progress(len(stack.results.source_ids))
+        known = results.source_ids
+        answer = senders[message.chat].send(message)
+        source_id = results.source_id_of(message, answer, known=known)
+        sent.append((message, answer, source_id))
+    sendings = [
+        Sending(message=message, answer=answer, result=results.get(source_id))
+        for message, answer, source_id in sent
+    ]
     return Run(
-        sendings=[
-            Sending(message=each.message, result=_result_of(each, stack.results), answer=each.answer)
-            for each in sent
-        ],
+        sendings=sendings,
         chats=[
             ChatRecord(
                 chat=chat,
-                contact_id=producers[chat.name].contact_id,
-                connections=producers[chat.name].connections,
-                transcript=stack.participant.messages(producers[chat.name].contact_id),
+                contact_id=senders[chat.name].chat.contact_id,
+                connections=senders[chat.name].connections,
+                transcript=stack.participant.messages(senders[chat.name].chat.contact_id),
             )
             for chat in file.chats
         ],
-        queues=_settled_queues(stack),
+        queues=_queue_depths_at_rest(stack),
         has_error_types=stack.has_error_types,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A message and the id under which its result is published, None if it is not known."""
-
-    message: Message
-    source_id: str | None
-    answer: Answer | HttpAnswer | None = None
-
-
-class _Producer:
-    """Sends the messages of one chat."""
+class _Sender:
+    """Sends the messages of one chat, as they are in the file."""
 
     def __init__(self, stack: LocalStack, chat: OpenChat) -> None:
         self._stack = stack
-        self._chat = chat
+        self.chat = chat
         self.connections = 1
 
-    @property
-    def contact_id(self) -> str:
-        return self._chat.contact_id
-
-    def send(self, message: Message, wait: _Wait) -> _Sent:  # noqa: PLR0911  # a table: one way in for each route
+    def send(self, message: Message) -> Answer | ProducerError:
         while self.connections < message.connection:
-            self._chat = self._stack.renew_connection(self._chat)
+            self.chat = self._stack.renew_connection(self.chat)
             self.connections += 1
-        request = {
-            "ContactId": self._chat.contact_id,
+        request: dict[str, Any] = {
+            "ContactId": self.chat.contact_id,
             **message.request,
-            "ConnectionToken": self._chat.connection_token,
+            "ConnectionToken": self.chat.connection_token,
         }
-        match message.route:
-            case Route.QUEUE:
-                return _Sent(message, self._queue(message, request))
-            case Route.API:
-                answer = self._stack.api.post(QUEUE_PATH, json.dumps(request))
-                return _Sent(message, answer.payload.get("MessageId"), answer)
-            case Route.EVENT:
-                return _Sent(message, self._stack.put_event(json.dumps(request)))
-            case Route.DIRECT:
-                return self._wait_for_answer(message, partial(self._stack.invoke, request), wait)
-            case Route.WORKFLOW:
-                without_contact = {name: value for name, value in request.items() if name != "ContactId"}
-                return self._wait_for_answer(message, partial(self._execute, without_contact), wait)
-            case Route.TASK:
-                return self._wait_for_task(message, request, wait)
-            case Route.API_SYNC:
-                post = partial(self._stack.api.post, SYNCHRONOUS_PATH, json.dumps(request))
-                return self._wait_for_answer(message, post, wait)
-
-    def _queue(self, message: Message, request: Mapping[str, Any]) -> str:
-        return self._stack.send_to_queue(
-            json.dumps(request), group=self.contact_id, deduplication_id=f"line-{message.number}"
-        )
-
-    def _execute(self, request: Mapping[str, Any]) -> Answer | None:
+        if message.through == TASK:
+            request.setdefault("ClientToken", _client_token_of_task(message))
+        elif message.source is EventSource.WORKFLOW:
+            del request["ContactId"]
+        producer = self._stack.producer
         try:
-            return self._stack.wait_for_execution(self._stack.start_execution(request))
-        except TimeoutError:
-            return None
-
-    def _wait_for_task(self, message: Message, request: Mapping[str, Any], wait: _Wait) -> _Sent:
-        # The message id is the state machine's. Others may be under way in the queue: the ClientToken tells.
-        request = {"ClientToken": f"line-{message.number}", **request}
-        known = self._stack.results.source_ids
-        answer = self._execute(request)
-        result = wait(
-            lambda event: (
-                event.client_token == request["ClientToken"]
-                and event.event_source == "sqs"
-                and event.source_id not in known
+            answer = producer.send_text(
+                json.dumps(request), through=message.source, message_group=self.chat.contact_id
             )
-        )
-        return _Sent(message, None if result is None else result.source_id, answer)
-
-    def _wait_for_answer(
-        self, message: Message, call: Callable[[], Answer | HttpAnswer | None], wait: _Wait
-    ) -> _Sent:
-        # The answer of an error does not tell the id. No other message is under way from this source: it is
-        # the next.
-        source, known = _EVENT_SOURCES[message.route], self._stack.results.source_ids
-        answer = call()
-        if isinstance(answer, HttpAnswer) and answer.is_refusal:
-            return _Sent(message, None, answer)
-        result = wait(lambda event: event.event_source == source and event.source_id not in known)
-        return _Sent(message, None if result is None else result.source_id, answer)
+            if message.source is EventSource.WORKFLOW:
+                answer = producer.wait_for_execution(answer.source_id, timeout=_EXECUTION_SECONDS)
+        except ProducerError as error:
+            return error
+        return answer
 
 
-def _result_of(sent: _Sent, results: ResultEvents) -> ResultEvent | None:
-    return next((event for event in results.received if event.source_id == sent.source_id), None)
+class _Results:
+    """Finds the result of each message. After a result that did not arrive, it waits less for the others."""
 
+    def __init__(self, stack: LocalStack, progress: Callable[[int], None]) -> None:
+        self._watcher = stack.results
+        self._progress = progress
+        self._timeout = _RESULT_SECONDS
 
-class _Wait:
-    """Waits for results: once one has not come, there is little hope for the others."""
+    @property
+    def source_ids(self) -> set[str]:
+        return {result.source_id for result in self._watcher.received}
 
-    def __init__(self, results: ResultEvents) -> None:
-        self._results = results
-        self._timeout = _PATIENCE_SECONDS
+    def source_id_of(
+        self, message: Message, answer: Answer | ProducerError, *, known: set[str]
+    ) -> str | None:
+        """Return the SourceId of the result, None if there will be none. Wait for it if the caller waited.
 
-    def __call__(self, is_wanted: Callable[[ResultEvent], bool]) -> ResultEvent | None:
-        try:
-            return self._results.wait_for_any(is_wanted, timeout=self._timeout)
-        except TimeoutError:
-            self._timeout = _LOST_PATIENCE_SECONDS
+        Args:
+            known: The SourceIds of the results that had arrived before the message was sent.
+        """
+        match answer:
+            case Answer(result=None, source_id=source_id):
+                return source_id
+            case NotAcceptedError():
+                return None
+            case Answer(result=MessageResult(source_id=source_id)):
+                result = self.get(source_id)
+            case NotSentError(source_id=str(source_id)) if message.source is EventSource.DIRECT:
+                result = self.get(source_id)
+            case _:
+                result = self._wait_for(_is_next_of(message, known))
+        return result.source_id if result else None
+
+    def get(self, source_id: str | None) -> MessageResult | None:
+        if source_id is None:
             return None
+        return self._wait_for(lambda result: result.source_id == source_id)
+
+    def _wait_for(self, is_wanted: Callable[[MessageResult], bool]) -> MessageResult | None:
+        try:
+            return self._watcher.wait_for(is_wanted, timeout=self._timeout)
+        except TimeoutError:
+            self._timeout = _LATE_SECONDS
+            return None
+        finally:
+            self._progress(len(self.source_ids))
 
 
-def _is_one_of(source_ids: frozenset[str], event: ResultEvent) -> bool:
-    return event.source_id in source_ids
+def _is_next_of(message: Message, known: set[str]) -> Callable[[MessageResult], bool]:
+    """Recognize the result of a message whose error does not name the SourceId.
+
+    It is the next result from its event source: no other message is on its way there. Only a task shares the
+    queue with others, so its ClientToken identifies its result.
+    """
+    token = _client_token_of_task(message) if message.through == TASK else None
+    reported_as = {"sqs"} if token else message.source.reported_as - {"sqs"}
+    return lambda result: (
+        result.source_id not in known
+        and result.event_source in reported_as
+        and token in {None, result.client_token}
+    )
 
 
-def _settled_queues(stack: LocalStack) -> QueueDepths:
-    deadline = time.monotonic() + _QUEUE_TIMEOUT
+def _client_token_of_task(message: Message) -> str:
+    return str(message.request.get("ClientToken", f"line-{message.number}"))
+
+
+def _queue_depths_at_rest(stack: LocalStack) -> QueueDepths:
+    deadline = time.monotonic() + _QUEUE_SECONDS
     while (depths := stack.queue_depths()).messages and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return depths

@@ -1,5 +1,6 @@
-"""The local stack, kept running: send to it from another terminal, and see the results as they come.
+"""Keep the local stack running: send to it from another terminal, and see the results as they arrive.
 
-`python -m sandbox.live`, which `make sandbox` runs, prints what another terminal needs (`commands`), then
-each result; and puts changed code in place (`code`). `sandbox.live.chats` is for that other terminal.
+`python -m sandbox.live`, which `make sandbox` runs, prints the lines to paste into another terminal
+(`commands`) and each result, and deploys changed code (`code`). `sandbox.live.chats` is for the other
+terminal.
 """

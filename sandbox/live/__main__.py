@@ -1,73 +1,43 @@
-"""`python -m sandbox.live`, which `make sandbox` runs when everything is installed."""
+"""`python -m sandbox.live`, which `make sandbox` runs."""
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
 from ops.stack.printable import printable
-from ops.stack.signals import stopped_by_signals
 from ops.stack.terminal import Terminal
 from sandbox import live
-from sandbox.command_line import (
-    COULD_NOT_RUN,
-    REASONS_NOT_TO_RUN,
-    add_stack_arguments,
-    explanation,
-    held,
-)
-from sandbox.display import OUTCOME_STYLES, STOPPED, starting, time_of_day
+from sandbox.command_line import run_program, stack_parser
+from sandbox.display import OUTCOME_STYLES, time_of_day
 from sandbox.live.code import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
-from sandbox.local_stack import FOLDER, ROOT, local_stack
-from sandbox.processes import ChildProcesses
+from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from infra.contract import MessageResult
     from sandbox.local_stack import LocalStack
-    from sandbox.results import ResultEvent
+    from sandbox.processes import ChildProcesses
 
 _SOURCE = ROOT / "lambda_src/message_sender"
 _CTRL_C = 128 + signal.SIGINT
-_LAST_BREATH_SECONDS = 0.5  # from the end of the emulator's connections to its own
+_LAST_BREATH_SECONDS = 0.5  # from the end of the emulator's connections to the end of its process
 
 
 def main() -> int:
-    arguments = _arguments()
-    # A terminal that cannot show a check mark must not be the end of the sandbox
+    arguments = stack_parser("sandbox.live", live.__doc__, folder=FOLDER / "live").parse_args()
+    # A terminal without a check mark must not end the sandbox
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
     terminal = Terminal(sys.stdout)
-    try:
-        with held(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
-            _run(children, terminal, folder=arguments.folder, emulator_port=arguments.emulator_port)
-    except SystemExit as stop:
-        terminal.print(STOPPED)
-        if stop.code == _CTRL_C:  # as it is meant to end
-            return 0
-        raise
-    except REASONS_NOT_TO_RUN as error:
-        sys.stderr.write(explanation(error, command="make sandbox"))
-    return COULD_NOT_RUN
 
-
-def _run(
-    children: ChildProcesses, terminal: Terminal, *, folder: Path, emulator_port: int | None
-) -> NoReturn:
     code = CodeWatch(_SOURCE)
-    with ExitStack() as running:
-        terminal.print()
-        with starting(terminal) as ready:
-            stack = running.enter_context(
-                local_stack(children, folder=folder, emulator_port=emulator_port, report=ready)
-            )
+
+    def run(stack: LocalStack, children: ChildProcesses) -> int:
         _introduce(stack, terminal)
         while True:
             try:
@@ -76,8 +46,16 @@ def _run(
                 _update_code(code, stack, terminal)
             except BotoCoreError:
                 time.sleep(_LAST_BREATH_SECONDS)
-                children.require_running()  # says better what has happened
+                children.require_running()  # its error explains more
                 raise
+
+    terminal.print()
+    try:
+        return run_program(run, arguments, terminal=terminal, command="make sandbox")
+    except SystemExit as stop:
+        if stop.code == _CTRL_C:  # the ordinary end
+            return 0
+        raise
 
 
 def _introduce(stack: LocalStack, terminal: Terminal) -> None:
@@ -90,62 +68,50 @@ def _introduce(stack: LocalStack, terminal: Terminal) -> None:
         "Event bus": stack.outputs.event_bus_name,
         "State machine": stack.outputs.state_machine_arn,
         "Function": stack.outputs.function_alias_arn,
-        "HTTP API": stack.api.url,
+        "HTTP API": stack.api_url,
     }.items():
         terminal.print_to_paste(f"  {name:<20}  {value}")
 
-    _heading(terminal, "In another terminal, first: where AWS is, and an open chat with its connection token")
+    _heading(terminal, "Paste this into another terminal first: the endpoints, and an open chat")
     terminal.print_to_paste(f"{aws_environment(stack)}\n\n{chat_environment(chat)}")
 
     _heading(terminal, "Then send to the chat, as often as you like")
-    for sending in sending_commands(stack):
-        terminal.print(Text(f"{sending.title}:", style="dim"))
-        terminal.print_to_paste(f"{sending.text}\n")
+    for command in sending_commands(stack):
+        terminal.print(Text(f"{command.title}:", style="dim"))
+        terminal.print_to_paste(f"{command.text}\n")
 
-    _heading(terminal, "And in the folder of the project")
-    for command, what in {
-        "make transcript": "shows the chat: that of $CONTACT_ID, or CHAT=...",
+    _heading(terminal, "In the folder of the project")
+    for command_line, effect in {
+        "make transcript": "shows the chat $CONTACT_ID, or CHAT=...",
         "make end-chat": "ends it",
-        "make chat": "opens another chat, and prints the line that makes it the one written to",
+        "make chat": "opens another chat, and prints its line to paste",
     }.items():
-        terminal.print(Text.assemble(f"  {command:<20}  ", (what, "dim")))
+        terminal.print(Text.assemble(f"  {command_line:<16}  ", (effect, "dim")))
 
-    _heading(
-        terminal, "Results, as they come. Changes in lambda_src/ are put in place. Ctrl-C stops everything"
-    )
+    _heading(terminal, "Results, as they arrive. Changes in lambda_src/ are deployed. Ctrl-C to stop")
 
 
 def _heading(terminal: Terminal, text: str) -> None:
     terminal.print(Text(f"\n{text}\n", style="bold"))
 
 
-def result_line(result: ResultEvent) -> Text:
-    what = f"message {result.message_id or '–'}" if result.code is None else f"{result.code}: {result.reason}"
+def result_line(result: MessageResult) -> Text:
+    end = f"message {result.message_id or '–'}" if result.code is None else f"{result.code}: {result.reason}"
     return Text.assemble(
         (f"{time_of_day(result.completed_at)}  ", "dim"),
         (f"{result.outcome:<8}  ", OUTCOME_STYLES[result.outcome]),
         printable(f"{result.event_source:<11}  "),
         (printable(f"contact {result.contact_id or '–'}  "), "dim"),
-        printable(what),
+        printable(end),
     )
 
 
 def _update_code(code: CodeWatch, stack: LocalStack, terminal: Terminal) -> None:
     try:
         if code.update(stack.emulator, stack.outputs):
-            terminal.print(Text("The function has the changed code", style="dim"))
+            terminal.print(Text("The changed code is deployed", style="dim"))
     except SyntaxError as error:
-        terminal.print(Text(f"The function stays as it was: {error}", style="red"))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox.live",
-        description=live.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_stack_arguments(parser, folder=FOLDER / "live")
-    return parser.parse_args()
+        terminal.print(Text(f"The changed code is not deployed: {error}", style="red"))
 
 
 if __name__ == "__main__":

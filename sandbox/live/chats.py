@@ -17,53 +17,40 @@ from sandbox.local_stack import FOLDER, open_chat, participant_url_file
 from sandbox.participant_service.control import ControlCallError, ParticipantControl
 
 
-class _NoSandboxError(Exception):
-    pass
-
-
-class _NoChatError(Exception):
-    pass
-
-
 def main() -> int:
     arguments = _arguments()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
-    try:
-        with ParticipantControl(_participant_url(arguments.folder)) as participant:
-            _run(arguments.action, arguments.chat, participant, Terminal(sys.stdout))
-    except (_NoSandboxError, HTTPError):
-        sys.stderr.write("No sandbox is running. Start one in another terminal: make sandbox\n")
-        return COULD_NOT_RUN
-    except _NoChatError:
-        sys.stderr.write(
-            "Which chat? Paste the sandbox's lines that begin with export, or add CHAT=contact-id\n"
+    if arguments.action != "open" and not arguments.chat:
+        return _explain(
+            "Name a chat: paste the sandbox's lines that begin with export, or add CHAT=contact-id"
         )
-        return COULD_NOT_RUN
+    try:
+        url = participant_url_file(arguments.folder).read_text(encoding="utf-8").strip()
+        with ParticipantControl(url) as participant:
+            _run(arguments.action, arguments.chat, participant, Terminal(sys.stdout))
+    except (FileNotFoundError, HTTPError):
+        return _explain("No sandbox is running. Start one in another terminal: make sandbox")
     except ControlCallError as error:
-        sys.stderr.write(f"{printable(str(error))}\n")
-        return COULD_NOT_RUN
+        return _explain(printable(str(error)))
     return 0
 
 
 def _run(action: str, contact_id: str, participant: ParticipantControl, terminal: Terminal) -> None:
-    if action == "open":
-        # The line alone on standard output: eval "$(make -s chat)"
-        sys.stderr.write("The commands of the sandbox send to a new chat once this line is pasted:\n\n")
-        terminal.print_to_paste(chat_environment(open_chat(participant)))
-    elif not contact_id:
-        raise _NoChatError
-    elif action == "end":
-        participant.end_chat(contact_id)
-        terminal.print("Ended.")
-    else:
-        terminal.print(transcript_table(participant.transcript(contact_id)))
+    match action:
+        case "open":
+            # Standard output has only the line to paste, for eval "$(make -s chat)"
+            sys.stderr.write("Paste this line, and the sandbox's commands send to the new chat:\n\n")
+            terminal.print_to_paste(chat_environment(open_chat(participant)))
+        case "end":
+            participant.end_chat(contact_id)
+            terminal.print("Ended.")
+        case _:
+            terminal.print(transcript_table(participant.transcript(contact_id)))
 
 
-def _participant_url(folder: Path) -> str:
-    try:
-        return participant_url_file(folder).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise _NoSandboxError from None
+def _explain(problem: str) -> int:
+    sys.stderr.write(f"{problem}\n")
+    return COULD_NOT_RUN
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Puts the function's code in place again when it changes: the package itself, not its dependencies."""
+"""Deploys the function's code again when it changes: the package itself, not its dependencies."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from sandbox.deployment import StackOutputs
+    from infra.outputs import StackOutputs
     from sandbox.emulator import Emulator
 
 
 class CodeWatch:
-    """Compares a Python package with what it was when it was last put in place: at first, now."""
+    """Compares a Python package with the state that was deployed last: at first, the present one."""
 
     def __init__(self, source: Path) -> None:
         self._source = source
         self._known = self._state()
 
-    def update(self, emulator: Emulator, stack: StackOutputs) -> bool:
-        """Put the code in place if it has changed, and say whether it was.
+    def update(self, emulator: Emulator, outputs: StackOutputs) -> bool:
+        """Deploy the code if it has changed. Return whether it was deployed.
 
         Raises:
-            SyntaxError: A changed module is not Python. The function stays as it was.
+            SyntaxError: A module is not valid Python. Nothing was deployed.
         """
         try:
             state = self._state()
@@ -35,8 +35,8 @@ class CodeWatch:
             for path in state:
                 if path.suffix == ".py":
                     compile(path.read_bytes(), path, "exec", dont_inherit=True)
-            update_code(emulator, stack, self._source)
-        except FileNotFoundError:  # an editor is still at it: the next look will find a change
+            update_code(emulator, outputs, self._source)
+        except FileNotFoundError:  # an editor is just replacing a file: the next call finds the change
             self._known = {}
             return False
         return True

@@ -1,7 +1,7 @@
-"""Commands for another terminal, as they are to be pasted into any POSIX shell.
+"""Commands to paste into any POSIX shell in another terminal.
 
-One line sets where AWS is and which chat is written to; the others refer to it, so that another chat takes
-nothing but its own line. A ClientToken is made of the time: a command that is repeated is another message.
+One line sets the endpoints, and one sets the chat. The other commands refer to them, so that switching to
+another chat takes one line. A ClientToken contains the time, so a repeated command is another message.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sandbox.api_client import QUEUE_PATH, SYNCHRONOUS_PATH
+from infra.contract import REQUEST_DETAIL_TYPE
+from infra.producer import EventSource
 from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
-from sandbox.local_stack import REQUEST_DETAIL_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
+    source: EventSource
     title: str
     text: str
 
 
 def aws_environment(stack: LocalStack) -> str:
-    """Write the line that turns the AWS CLI to the local stack."""
+    """Return the line that points the AWS CLI to the local stack."""
     return _export(
         {
             "AWS_ENDPOINT_URL": stack.emulator.url,
@@ -42,46 +43,54 @@ def aws_environment(stack: LocalStack) -> str:
 
 
 def chat_environment(chat: OpenChat) -> str:
-    """Write the line that makes a chat the one that is written to."""
+    """Return the line that selects a chat."""
     return _export({"CONTACT_ID": chat.contact_id, "CONNECTION_TOKEN": chat.connection_token})
 
 
 def sending_commands(stack: LocalStack) -> list[Command]:
-    """Write a command for each way in."""
+    """Return a command for each event source."""
     outputs = stack.outputs
     event = {
         "EventBusName": outputs.event_bus_name,
         "Source": "my-backend",
         "DetailType": REQUEST_DETAIL_TYPE,
-        "Detail": json.dumps(_request("Hello by the bus", "event")),
+        "Detail": json.dumps(_request("Hello by the event bus", "event")),
     }
     return [
         Command(
+            EventSource.QUEUE,
             "The queue",
-            # Version 1 of the CLI has an endpoint of its own for SQS, whatever the environment says
+            # Version 1 of the CLI ignores the endpoint in the environment for SQS
             'aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \\\n'
             f"    --queue-url {outputs.message_queue_url} \\\n"
             '    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \\\n'
             f"    --message-body {_quoted(_request('Hello by the queue', 'queue'))}",
         ),
-        Command("The event bus", f"aws events put-events --entries {_quoted([event])}"),
+        Command(EventSource.EVENT, "The event bus", f"aws events put-events --entries {_quoted([event])}"),
         Command(
+            EventSource.WORKFLOW,
             "The state machine",
             f"aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \\\n"
             f"    --input {_quoted(_request('Hello by the state machine', 'workflow'))}",
         ),
         Command(
+            EventSource.DIRECT,
             "The function",
             f"echo {_quoted(_request('Hello by the function', 'direct'))} |\n"
             f"    aws lambda invoke --function-name {outputs.function_alias_arn} \\\n"
-            # As bytes, which both versions of the CLI take as they are. Without the pipe the answer would be
-            # written over if the output goes to a file.
+            # Both versions of the CLI take bytes unchanged. Without the pipe the CLI would overwrite the
+            # answer if the output goes to a file.
             "    --payload fileb:///dev/stdin /dev/stdout | cat",
         ),
-        Command("The HTTP API, to the queue", _post(stack, QUEUE_PATH, _request("Hello by the API", "api"))),
         Command(
+            EventSource.API,
+            "The HTTP API, to the queue",
+            _post(stack, "/messages", _request("Hello by the API", "api")),
+        ),
+        Command(
+            EventSource.API_SYNC,
             "The HTTP API, which waits for the outcome",
-            _post(stack, SYNCHRONOUS_PATH, _request("Hello by the API, waiting", "api-sync")),
+            _post(stack, "/messages/sync", _request("Hello by the API, waiting", "api-sync")),
         ),
     ]
 
@@ -91,11 +100,11 @@ def _post(stack: LocalStack, path: str, request: Mapping[str, str]) -> str:
         f"curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \\\n"
         f"    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \\\n"
         f"    --data {_quoted(request)} \\\n"
-        f"    --write-out ' %{{http_code}}\\n' {stack.api.url}{path}"
+        f"    --write-out ' %{{http_code}}\\n' {stack.api_url}{path}"
     )
 
 
-# Stand in a JSON text for what the shell is to put there, none of which JSON or a shell would have to quote
+# Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
 _VARIABLES = {
     "<token>": "'$CONNECTION_TOKEN'",
     "<contact>": "'$CONTACT_ID'",
@@ -113,7 +122,7 @@ def _request(content: str, name: str) -> dict[str, str]:
     }
 
 
-def _quoted(document: Any) -> str:  # noqa: ANN401  # JSON
+def _quoted(document: object) -> str:
     text = f"'{json.dumps(document)}'"
     for placeholder, variable in _VARIABLES.items():
         text = text.replace(placeholder, variable)

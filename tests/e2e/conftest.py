@@ -1,18 +1,17 @@
-"""The stack as it is deployed, in the emulator: brought up once, on free ports, in a folder of its own."""
+"""The deployed stack in the emulator: started once, on free ports, in a temporary folder."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.api_client import QUEUE_PATH, SYNCHRONOUS_PATH
+from infra.producer import EventSource, NotSentError
 from sandbox.local_stack import local_stack
 from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.processes import ChildProcesses
@@ -21,22 +20,24 @@ from tests.e2e.listeners import ListenerWatch
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from sandbox.api_client import HttpAnswer
-    from sandbox.local_stack import Answer, LocalStack, OpenChat
+    from types_boto3_sqs.type_defs import MessageTypeDef
+
+    from infra.contract import MessageResult
+    from infra.producer import Answer
+    from sandbox.local_stack import LocalStack, OpenChat
     from sandbox.participant_service.transcript import TranscriptItem
-    from sandbox.results import ResultEvent
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A chat, and its producer's ways of sending to it."""
+    """A chat, and its producer, who sends any request without a check."""
 
     stack: LocalStack
     chat: OpenChat
 
-    def request(self, content: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON
+    def request(self, content: str, **fields: object) -> dict[str, Any]:
         """Return a request, changed by `fields`. A field of `...` is left out."""
         valid = {
             "ConnectionToken": self.chat.connection_token,
@@ -46,36 +47,40 @@ class Conversation:
         }
         return {name: value for name, value in (valid | fields).items() if value is not ...}
 
-    def queue(self, content: str, **fields: Any) -> str:  # noqa: ANN401  # JSON
-        """Send through the queue; return the message id."""
-        return self.stack.send_to_queue(
-            json.dumps(self.request(content, **fields)),
-            group=self.chat.contact_id,
-            deduplication_id=str(uuid.uuid4()),
-        )
+    def send(self, through: EventSource, content: str, **fields: object) -> Answer:
+        text = json.dumps(self.request(content, **fields))
+        return self.stack.producer.send_text(text, through=through, message_group=self.chat.contact_id)
 
-    def invoke(self, content: str, **fields: Any) -> Answer:  # noqa: ANN401  # JSON
-        return self.stack.invoke(self.request(content, **fields))
+    def sent(self, through: EventSource, content: str, **fields: object) -> dict[str, Any]:
+        """Send, and return the result that the event source answers."""
+        result = self.send(through, content, **fields).result
+        assert result is not None
+        return dict(result.detail)
 
-    def post(self, content: str, **fields: Any) -> HttpAnswer:  # noqa: ANN401  # JSON
-        """Send through the HTTP API and the queue."""
-        return self.stack.api.post(QUEUE_PATH, json.dumps(self.request(content, **fields)))
+    def refused(self, through: EventSource, content: str, **fields: object) -> NotSentError:
+        """Send, and return the error that the event source answers."""
+        with pytest.raises(NotSentError) as raised:
+            self.send(through, content, **fields)
+        return raised.value
 
-    def post_and_wait(self, content: str, **fields: Any) -> HttpAnswer:  # noqa: ANN401  # JSON
-        """Send through the HTTP API and the function."""
-        return self.stack.api.post(SYNCHRONOUS_PATH, json.dumps(self.request(content, **fields)))
+    def queue(self, content: str, **fields: object) -> str:
+        """Send through the queue. Return the message id."""
+        return self.send(EventSource.QUEUE, content, **fields).source_id
 
-    def event(self, content: str, **fields: Any) -> str:  # noqa: ANN401  # JSON
-        """Send through the event bus; return the event's id."""
-        return self.stack.put_event(json.dumps(self.request(content, **fields)))
+    def post(self, content: str, **fields: object) -> str:
+        """Send through the HTTP API to the queue. Return the message id."""
+        return self.send(EventSource.API, content, **fields).source_id
 
-    def execute(self, content: str, **fields: Any) -> tuple[str, Answer]:  # noqa: ANN401  # JSON
-        """Send through the state machine; return the execution's ARN, and what it ended with."""
-        execution = self.stack.start_execution(self.request(content, **fields))
-        return execution, self.stack.wait_for_execution(execution)
+    def event(self, content: str, **fields: object) -> str:
+        """Send through the event bus. Return the event's id."""
+        return self.send(EventSource.EVENT, content, **fields).source_id
 
-    def result_of(self, source_id: str) -> ResultEvent:
-        return self.stack.results.wait_for(source_id)
+    def start(self, content: str, **fields: object) -> str:
+        """Start an execution. Return its ARN."""
+        return self.send(EventSource.WORKFLOW, content, **fields).source_id
+
+    def result_of(self, source_id: str) -> MessageResult:
+        return self.stack.results.wait_for(lambda result: result.source_id == source_id)
 
     @property
     def messages(self) -> list[TranscriptItem]:
@@ -95,21 +100,22 @@ class Conversations:
 
 
 class RejectedCopies:
-    """What the rejected queue has held so far."""
+    """The copies that have been in the rejected queue so far."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._sqs = stack.sqs
         self._queue_url = stack.outputs.rejected_queue_url
-        self._copies: dict[str, dict[str, Any]] = {}
+        self._copies: dict[str, MessageTypeDef] = {}
 
-    def copy_of(self, source_id: str) -> dict[str, Any]:
-        """Return the copy of a message that has been rejected, as ReceiveMessage answers it."""
-        answer: dict[str, Any] = {"Messages": [{}]}
-        while source_id not in self._copies and answer.get("Messages"):
+    def copy_of(self, source_id: str) -> MessageTypeDef:
+        """Return the copy of a rejected message, as ReceiveMessage answers it."""
+        while source_id not in self._copies:
             answer = self._sqs.receive_message(
                 QueueUrl=self._queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
             )
-            for copy in answer.get("Messages", []):
+            if not answer.get("Messages"):
+                break
+            for copy in answer["Messages"]:
                 self._copies[copy["MessageAttributes"]["SourceId"]["StringValue"]] = copy
         return self._copies[source_id]
 
@@ -128,7 +134,7 @@ def children() -> Iterator[ChildProcesses]:
 
 @pytest.fixture(scope="session")
 def listeners(children: ChildProcesses) -> Iterator[ListenerWatch]:
-    """Watch what the stack's processes listen on, from before the first is started."""
+    """Watch the addresses that the stack's processes listen on, from before the first is started."""
     if sys.platform != "linux":
         pytest.skip("reads /proc")
     with ListenerWatch(lambda: children.process_groups) as watch:
@@ -139,7 +145,7 @@ def listeners(children: ChildProcesses) -> Iterator[ListenerWatch]:
 def stack(children: ChildProcesses, folder: Path, request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     if sys.platform == "linux":
         request.getfixturevalue("listeners")
-    # As it is in the working tree, also when pytest is run without make
+    # So that the working tree is deployed, also when pytest is run without make
     subprocess.run(["make", "prepare"], cwd=ROOT, check=True)
     with local_stack(children, folder=folder) as stack:
         yield stack

@@ -1,4 +1,4 @@
-"""What processes listen on, read from Linux's /proc."""
+"""The addresses that processes listen on, read from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LISTEN = "0A"
-_SECONDS_BETWEEN_LOOKS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class ListenerWatch:
-    """Looks again and again, in a thread, for addresses that some process groups listen on."""
+    """Polls in a thread for the addresses that some process groups listen on."""
 
     def __init__(self, process_groups: Callable[[], Collection[int]]) -> None:
         self._process_groups = process_groups
@@ -44,7 +44,7 @@ class ListenerWatch:
         return {address for address in self.seen if not ipaddress.ip_address(address).is_loopback}
 
     def _watch(self) -> None:
-        while not self._end.wait(_SECONDS_BETWEEN_LOOKS):
+        while not self._end.wait(_POLL_SECONDS):
             self.seen |= listening_addresses(self._process_groups())
 
 
@@ -79,12 +79,12 @@ def _socket_inodes(pid: int) -> list[str]:
             if target.startswith("socket:["):
                 inodes.append(target.removeprefix("socket:[").removesuffix("]"))
     except FileNotFoundError:
-        pass  # it has ended, or closed the socket, in the meantime
+        pass  # the process has ended, or has closed the socket
     return inodes
 
 
 def _address(hexadecimal: str) -> str:
-    """Read an address as the kernel writes it: 32 bits at a time, in the machine's byte order."""
+    """Read an address of /proc/net: 32 bits at a time, in the machine's byte order."""
     words = [bytes.fromhex(hexadecimal[start : start + 8]) for start in range(0, len(hexadecimal), 8)]
     packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
     return str(ipaddress.ip_address(packed))

@@ -1,4 +1,4 @@
-"""A program of the sandbox as its user has it, in folders of its own."""
+"""A program of the sandbox as its user runs it, in temporary folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Program:
-    """A module that is run in a folder, a home and a temporary folder of its own."""
+    """A module that runs with a new folder, home and temporary folder."""
 
     def __init__(self, module: str, folder: Path) -> None:
         self.module = module
@@ -36,9 +36,9 @@ class Program:
 
     @property
     def left_behind(self) -> list[str]:
-        """Every process with the program's folder in its command or environment, as all that it starts have.
+        """Every process with the program's folder in its command or environment. Its children have both.
 
-        None where there is no /proc to read.
+        Empty on systems without /proc.
         """
         if sys.platform != "linux":
             return []

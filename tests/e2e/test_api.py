@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from sandbox.api_client import QUEUE_PATH, SYNCHRONOUS_PATH
+from infra.producer import EventSource, NotAcceptedError
+from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.local_stack import LocalStack
     from tests.e2e.conftest import Conversation, Conversations, RejectedCopies
 
@@ -31,66 +38,69 @@ HOSTILE = [
 ]
 
 
-def test_what_means_something_to_urls_forms_or_templates_arrives_as_it_is(
+PATHS = pytest.mark.parametrize("path", ["/messages", "/messages/sync"])
+
+
+def test_texts_with_a_meaning_to_urls_forms_or_templates_arrive_unchanged(
     alice: Conversation, stack: LocalStack
 ) -> None:
     answers = [
-        stack.api.post(QUEUE_PATH, json.dumps(alice.request(content), ensure_ascii=ensure_ascii))
+        stack.producer.send_text(
+            json.dumps(alice.request(content), ensure_ascii=ensure_ascii), through=EventSource.API
+        )
         for content in HOSTILE
         for ensure_ascii in (True, False)
     ]
 
-    assert {answer.status for answer in answers} == {202}
     for answer in answers:
-        assert alice.result_of(answer.payload["MessageId"]).outcome == "SENT"
+        assert alice.result_of(answer.source_id).outcome == "SENT"
     assert alice.texts == [content for content in HOSTILE for _ in range(2)]
 
 
-def test_the_queue_gets_the_body_that_was_sent(
+def test_the_queue_gets_the_posted_body_unchanged(
     alice: Conversation, stack: LocalStack, rejected: RejectedCopies
 ) -> None:
     request = alice.request("{\u00e9", ContentType="application/json", ClientToken="c-1")
     body = f" {json.dumps(request, indent=3, separators=(' ,', ' : '))}\n"
 
-    answer = stack.api.post(QUEUE_PATH, body)
+    message_id = stack.producer.send_text(body, through=EventSource.API).source_id
 
-    assert alice.result_of(answer.payload["MessageId"]).code == "InvalidRequest"
-    assert rejected.copy_of(answer.payload["MessageId"])["Body"] == body
+    assert alice.result_of(message_id).code == "InvalidRequest"
+    assert rejected.copy_of(message_id)["Body"] == body
 
 
-def test_it_is_accepted_under_the_queues_message_id_for_its_contact(alice: Conversation) -> None:
-    answer = alice.post("Where is my order?")
+def test_a_message_is_accepted_under_the_message_id_of_the_queue_for_its_contact(
+    alice: Conversation, stack: LocalStack
+) -> None:
+    answer = post(stack, "/messages", alice.request("Where is my order?"))
 
     assert answer.status == 202
-    assert answer.payload.keys() == {"MessageId", "ContactId"}
-    assert answer.payload["ContactId"] == alice.chat.contact_id
-    event = alice.result_of(answer.payload["MessageId"])
-    assert (event.outcome, event.event_source) == ("SENT", "sqs")
+    assert answer.json().keys() == {"MessageId", "ContactId"}
+    assert answer.json()["ContactId"] == alice.chat.contact_id
+    result = alice.result_of(answer.json()["MessageId"])
+    assert (result.outcome, result.event_source) == ("SENT", "sqs")
 
 
 def test_equal_posts_are_two_messages(alice: Conversation) -> None:
-    ids = [alice.post("ok").payload["MessageId"] for _ in range(2)]
+    ids = [alice.post("ok") for _ in range(2)]
 
     assert len({alice.result_of(each).message_id for each in ids}) == 2
     assert alice.texts == ["ok", "ok"]
 
 
-def test_its_messages_are_in_order_with_those_that_are_put_on_the_queue(alice: Conversation) -> None:
-    ids = [
-        alice.queue(str(number)) if number % 2 else alice.post(str(number)).payload["MessageId"]
-        for number in range(12)
-    ]
+def test_posted_and_queued_messages_keep_one_order(alice: Conversation) -> None:
+    ids = [alice.queue(str(number)) if number % 2 else alice.post(str(number)) for number in range(12)]
 
     for each in ids:
         alice.result_of(each)
     assert alice.texts == [str(number) for number in range(12)]
 
 
-@pytest.mark.parametrize("path", [QUEUE_PATH, SYNCHRONOUS_PATH])
+@PATHS
 @pytest.mark.parametrize(
     "fields",
     [
-        {"ContactId": None, "ClientToken": None},
+        {"ContactId": ..., "ClientToken": ...},
         {"ContactId": "a&MessageGroupId=mallory"},
         {"ContentType": "text/html"},
         {"Content": ""},
@@ -98,40 +108,44 @@ def test_its_messages_are_in_order_with_those_that_are_put_on_the_queue(alice: C
         {"Unknown": "field"},
     ],
 )
-def test_what_the_model_does_not_allow_is_refused_at_once(
+def test_a_body_that_the_model_does_not_allow_is_refused_at_once(
     alice: Conversation, stack: LocalStack, path: str, fields: dict[str, Any]
 ) -> None:
-    request = {"ClientToken": "c-1", **alice.request("Hello"), **fields}
-    body = {name: value for name, value in request.items() if value is not None}
-
-    answer = stack.api.post(path, json.dumps(body))
+    answer = post(stack, path, alice.request("Hello", **{"ClientToken": "c-1", **fields}))
 
     assert answer.status == 400
-    assert answer.payload.keys() == {"Code", "Reason", "ClientToken"}
-    assert (answer.payload["Code"], answer.payload["ClientToken"]) == ("InvalidRequest", None)
+    assert answer.json().keys() == {"Code", "Reason", "ClientToken"}
+    assert (answer.json()["Code"], answer.json()["ClientToken"]) == ("InvalidRequest", None)
     assert alice.texts == []
 
 
-@pytest.mark.parametrize("path", [QUEUE_PATH, SYNCHRONOUS_PATH])
-def test_who_does_not_sign_is_not_let_in(alice: Conversation, stack: LocalStack, path: str) -> None:
-    answer = stack.api.post(path, json.dumps(alice.request("Hello", ClientToken="c-1")), signed=False)
+def test_the_producer_names_the_code_of_a_refusal(alice: Conversation) -> None:
+    with pytest.raises(NotAcceptedError) as raised:
+        alice.post("")
 
-    assert (answer.status, answer.payload["Code"]) == (403, "NotAuthorized")
+    assert (raised.value.code, raised.value.status) == ("InvalidRequest", 400)
+
+
+@PATHS
+def test_an_unsigned_request_is_refused(alice: Conversation, stack: LocalStack, path: str) -> None:
+    answer = post(stack, path, alice.request("Hello", ClientToken="c-1"), signed=False)
+
+    assert (answer.status, answer.json()["Code"]) == (403, "NotAuthorized")
 
 
 def test_another_content_type_is_refused(alice: Conversation, stack: LocalStack) -> None:
-    answer = stack.api.post(QUEUE_PATH, json.dumps(alice.request("Hello")), content_type="text/plain")
+    answer = post(stack, "/messages", alice.request("Hello"), content_type="text/plain")
 
-    assert (answer.status, answer.payload["Code"]) == (415, "InvalidRequest")
+    assert (answer.status, answer.json()["Code"]) == (415, "InvalidRequest")
 
 
-def test_who_waits_is_answered_the_published_result(alice: Conversation) -> None:
-    answer = alice.post_and_wait("Friday, please", ClientToken="appointment-1")
+def test_a_synchronous_call_answers_the_published_result(alice: Conversation) -> None:
+    detail = alice.sent(EventSource.API_SYNC, "Friday, please", ClientToken="appointment-1")
 
-    jsonschema.validate(answer.payload, RESULT_SCHEMA)
-    assert (answer.status, answer.payload["Outcome"]) == (200, "SENT")
-    assert alice.result_of(answer.payload["SourceId"]).detail == answer.payload
-    assert [message.id for message in alice.messages] == [answer.payload["Message"]["Id"]]
+    jsonschema.validate(detail, RESULT_SCHEMA)
+    assert detail["Outcome"] == "SENT"
+    assert alice.result_of(detail["SourceId"]).detail == detail
+    assert [message.id for message in alice.messages] == [detail["Message"]["Id"]]
 
 
 @pytest.mark.parametrize(
@@ -143,14 +157,32 @@ def test_who_waits_is_answered_the_published_result(alice: Conversation) -> None
         (True, "Friday", {}, 422, "AccessDenied"),
     ],
 )
-def test_who_waits_is_answered_why_a_message_cannot_be_sent(
+def test_a_synchronous_call_answers_why_a_message_cannot_be_sent(
     conversations: Conversations, ended: bool, content: str, fields: dict[str, Any], status: int, code: str
 ) -> None:
     chat = conversations.open(ended=ended, content_types=["text/plain"])
 
-    answer = chat.post_and_wait(content, ClientToken="a-1", **fields)
+    error = chat.refused(EventSource.API_SYNC, content, ClientToken="a-1", **fields)
 
-    assert answer.status == status
-    assert answer.payload.keys() == {"Code", "Reason", "ClientToken"}
-    assert (answer.payload["Code"], answer.payload["ClientToken"]) == (code, "a-1")
+    assert (error.status, error.code, error.client_token) == (status, code, "a-1")
+    assert error.reason
     assert chat.texts == []
+
+
+def post(
+    stack: LocalStack,
+    path: str,
+    request: Mapping[str, Any],
+    *,
+    content_type: str = "application/json",
+    signed: bool = True,
+) -> urllib3.BaseHTTPResponse:
+    """Post as no producer does, and return the whole answer."""
+    signing = AWSRequest(
+        "POST", stack.api_url + path, {"Content-Type": content_type}, json.dumps(request).encode()
+    )
+    if signed:
+        SigV4Auth(Credentials(ACCOUNT, SECRET_ACCESS_KEY), "execute-api", REGION).add_auth(signing)
+    return urllib3.request(
+        "POST", stack.api_url + path, body=signing.data, headers=dict(signing.headers), retries=False
+    )

@@ -1,4 +1,4 @@
-"""The benchmark at its smallest: it runs everything, and no figure is held against anything."""
+"""The smallest run of the benchmark: everything runs, and no figure is judged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.e2e
 
-EVERYBODY = {
+CONTENDERS = {
     "ours",
     "(a) boto3 loop",
     "(b) boto3 + Powertools",
@@ -40,13 +40,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_everybody_is_measured(folder: Path) -> None:
+def test_every_contender_is_measured(folder: Path) -> None:
     results = json.loads((folder / "results.json").read_text())
 
     for transport in ("http", "tls"):
-        assert set(results["warm"][transport]["cpu"]) >= EVERYBODY
+        assert set(results["warm"][transport]["cpu"]) >= CONTENDERS
         assert set(results["cold"][transport]["wall"]) >= {"ours", "(a) boto3 loop", "(b) boto3 + Powertools"}
-    assert all(set(batches) == EVERYBODY for batches in results["batches"].values())
+    assert all(set(batches) == CONTENDERS for batches in results["batches"].values())
     assert all(cpu > 0 for samples in results["warm"]["http"]["cpu"].values() for cpu in samples)
     assert results["long_run"][-1]["messages"] == 200
 
@@ -64,7 +64,7 @@ def test_the_page_shows_every_plot(folder: Path) -> None:
     assert shown == {path.name for path in folder.glob("*.svg")}
 
 
-def test_a_benchmark_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_stopped_benchmark_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--output", str(tmp_path / "output")]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True

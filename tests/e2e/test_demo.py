@@ -1,4 +1,4 @@
-"""`make demo` as its user has it: what it prints, how it ends, and what it leaves behind."""
+"""`make demo` as its user runs it: its output, its exit code, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def demo(tmp_path: Path) -> Program:
 
 @pytest.fixture
 def unexpected(tmp_path: Path) -> Path:
-    """Return a file of one message, which expects what will not be."""
+    """Return a file of one message with an expectation that is wrong."""
     line = {
         "chat": "alice",
         "through": "queue",
@@ -55,7 +55,7 @@ def test_a_file_that_expects_something_else_fails(demo: Program, unexpected: Pat
     done = demo.run(str(unexpected))
 
     assert done.returncode == 1
-    assert "line 1: SENT, where REJECTED InvalidRequest was expected" in done.stdout
+    assert "line 1: expected REJECTED InvalidRequest, got SENT" in done.stdout
     assert "Not everything is as expected." in done.stdout
     assert demo.left_behind == []
 
@@ -79,7 +79,7 @@ def test_a_signal_at_any_moment_leaves_no_process_behind(
     assert demo.left_behind == []
 
 
-def test_a_port_that_is_taken_is_told_with_the_line_that_mends_it(demo: Program) -> None:
+def test_a_taken_port_is_reported_with_the_command_that_fixes_it(demo: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = demo.run("--emulator-port", str(port))
@@ -90,7 +90,7 @@ def test_a_port_that_is_taken_is_told_with_the_line_that_mends_it(demo: Program)
     assert demo.left_behind == []
 
 
-def test_a_second_demo_in_the_same_folder_is_told_so(demo: Program) -> None:
+def test_a_second_demo_in_the_same_folder_is_refused(demo: Program) -> None:
     with demo.folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = demo.run()
@@ -99,7 +99,7 @@ def test_a_second_demo_in_the_same_folder_is_told_so(demo: Program) -> None:
     assert f"{demo.folder} is in use by another run" in done.stderr
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(demo: Program) -> None:
+def test_a_folder_with_other_files_is_left_alone(demo: Program) -> None:
     demo.folder.mkdir()
     (demo.folder / "thesis.txt").touch()
 
@@ -110,11 +110,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(demo: Program) -> None
     assert (demo.folder / "thesis.txt").exists()
 
 
-def test_a_file_that_cannot_be_used_is_told_by_line_and_field(demo: Program, tmp_path: Path) -> None:
+def test_errors_in_a_file_are_reported_by_line_and_field(demo: Program, tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"chat": "alice", "through": "pigeon"}\n', encoding="utf-8")
 
     done = demo.run(str(path))
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{path}:1: request is missing\n"
+    assert done.stderr == f"{path}:1: the line must contain ['request'] properties\n"

@@ -1,12 +1,14 @@
-"""Direct invocations of the deployed function, as by Step Functions."""
+"""Direct invocations of the deployed function."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 
+from infra.producer import EventSource
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -16,42 +18,45 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 
-def test_the_answer_is_the_published_result(alice: Conversation) -> None:
-    answer = alice.invoke("Friday, please", ClientToken="appointment-1")
+def test_an_invocation_answers_the_published_result(alice: Conversation) -> None:
+    detail = alice.sent(EventSource.DIRECT, "Friday, please", ClientToken="appointment-1")
 
-    jsonschema.validate(answer.payload, RESULT_SCHEMA)
-    assert answer.payload["Outcome"] == "SENT"
-    assert alice.result_of(answer.payload["SourceId"]).detail == answer.payload
-    assert [message.id for message in alice.messages] == [answer.payload["Message"]["Id"]]
+    jsonschema.validate(detail, RESULT_SCHEMA)
+    assert detail["Outcome"] == "SENT"
+    assert alice.result_of(detail["SourceId"]).detail == detail
+    assert [message.id for message in alice.messages] == [detail["Message"]["Id"]]
 
 
-def test_a_call_that_is_repeated_sends_one_message(alice: Conversation) -> None:
-    answers = [alice.invoke("Friday, please", ClientToken="appointment-1") for _ in range(2)]
+def test_a_repeated_call_sends_one_message(alice: Conversation) -> None:
+    details = [
+        alice.sent(EventSource.DIRECT, "Friday, please", ClientToken="appointment-1") for _ in range(2)
+    ]
 
-    assert len({answer.payload["SourceId"] for answer in answers}) == 2
-    assert len({answer.payload["Message"]["Id"] for answer in answers}) == 1
+    assert len({detail["SourceId"] for detail in details}) == 2
+    assert len({detail["Message"]["Id"] for detail in details}) == 1
     assert alice.texts == ["Friday, please"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "error_type"),
+    ("fields", "code"),
     [
-        ({}, "InvalidRequestError"),
-        ({"ClientToken": "a-1", "ContentType": "text/html"}, "InvalidRequestError"),
-        ({"ClientToken": "a-1", "ExpiresAt": "2026-01-31T12:00:00Z"}, "ExpiredError"),
+        ({}, "InvalidRequest"),
+        ({"ClientToken": "a-1", "ContentType": "text/html"}, "InvalidRequest"),
+        ({"ClientToken": "a-1", "ExpiresAt": "2026-01-31T12:00:00Z"}, "Expired"),
     ],
 )
-def test_an_error_has_its_own_name(
-    alice: Conversation, stack: LocalStack, fields: dict[str, Any], error_type: str
+def test_an_error_has_the_name_of_its_code(
+    alice: Conversation, stack: LocalStack, fields: dict[str, Any], code: str
 ) -> None:
     if not stack.has_error_types:
         pytest.skip("the emulator's own worker loses the type of errors")
 
-    answer = alice.invoke("Friday, please", **fields)
+    error = alice.refused(EventSource.DIRECT, "Friday, please", **fields)
 
-    assert answer.error_type == error_type
-    event = alice.result_of(answer.payload["requestId"])
-    assert (event.outcome, f"{event.code}Error") == ("REJECTED", error_type)
+    assert error.code == code
+    assert error.source_id
+    result = alice.result_of(error.source_id)
+    assert (result.outcome, result.code, result.reason) == ("REJECTED", code, error.reason)
     assert alice.texts == []
 
 
@@ -60,11 +65,13 @@ def test_an_ended_chat_is_an_access_denied_error(conversations: Conversations, s
         pytest.skip("the emulator's own worker loses the type of errors")
     ended = conversations.open(ended=True)
 
-    assert ended.invoke("One more thing", ClientToken="a-1").error_type == "AccessDeniedError"
+    assert ended.refused(EventSource.DIRECT, "One more thing", ClientToken="a-1").code == "AccessDenied"
 
 
-def test_an_event_of_no_known_source_is_an_error_that_lists_what_is_accepted(stack: LocalStack) -> None:
-    answer = stack.invoke({"detail-type": "Something else"})
+def test_an_unknown_event_is_an_error_that_lists_the_event_sources(stack: LocalStack) -> None:
+    answer = stack.lambda_.invoke(
+        FunctionName=stack.outputs.function_alias_arn, Payload=json.dumps({"detail-type": "Something else"})
+    )
 
-    assert answer.error_type
-    assert "It accepts" in answer.payload["errorMessage"]
+    assert "FunctionError" in answer
+    assert "It accepts" in json.load(answer["Payload"])["errorMessage"]

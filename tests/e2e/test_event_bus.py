@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from infra.contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
+from infra.producer import EventSource
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 
-def test_an_event_reaches_its_chat_and_its_result_the_same_bus(alice: Conversation) -> None:
+def test_an_event_reaches_its_chat_and_its_result_reaches_the_bus(alice: Conversation) -> None:
     event_id = alice.event("Your parcel is on its way", Metadata={"order": "4711"})
 
     result = alice.result_of(event_id)
@@ -48,37 +50,44 @@ def test_an_event_that_cannot_be_sent_is_rejected_and_copied(
     assert json.loads(copy["Body"]) == ended.request("One more thing", ClientToken="c-1")
 
 
-def test_nothing_but_a_request_is_one(alice: Conversation, stack: LocalStack) -> None:
-    forged = json.dumps(alice.request("A result is no request"))
+def test_an_event_under_the_source_of_results_is_not_a_request(
+    alice: Conversation, stack: LocalStack
+) -> None:
+    entry = {
+        "EventBusName": stack.outputs.event_bus_name,
+        "Source": RESULT_SOURCE,
+        "DetailType": REQUEST_DETAIL_TYPE,
+        "Detail": json.dumps(alice.request("A result is not a request")),
+    }
 
-    ignored = stack.put_event(forged, source="connect-message-sender")
+    put = stack.emulator.client("events").put_events(Entries=[entry])
     alice.result_of(alice.event("This is one"))
 
     assert alice.texts == ["This is one"]
-    assert ignored not in stack.results.source_ids
+    assert put["Entries"][0]["EventId"] not in {result.source_id for result in stack.results.received}
 
 
-def test_a_result_leads_to_no_other(alice: Conversation, stack: LocalStack) -> None:
+def test_a_result_does_not_lead_to_another(alice: Conversation, stack: LocalStack) -> None:
     client_token = str(uuid.uuid4())
 
     alice.result_of(alice.event("Hello", ClientToken=client_token))
-    alice.result_of(alice.event("A later one, by which the first has had its time"))
+    alice.result_of(alice.event("A later one, so that the first has had enough time"))
 
-    results = [event for event in stack.results.received if event.client_token == client_token]
+    results = [result for result in stack.results.received if result.client_token == client_token]
     assert len(results) == 1
     assert stack.queue_depths().events_dead_letter == 0
 
 
-def test_one_client_token_is_one_message_whichever_ways_it_comes(alice: Conversation) -> None:
-    client_token = "sms-1"
+def test_one_client_token_is_one_message_by_all_event_sources(alice: Conversation, stack: LocalStack) -> None:
+    message_ids = set()
 
-    queued = alice.result_of(alice.queue("I am here", ClientToken=client_token)).message_id
-    posted = alice.result_of(alice.post("I am here", ClientToken=client_token).payload["MessageId"])
-    on_the_bus = alice.result_of(alice.event("I am here", ClientToken=client_token)).message_id
-    awaited = alice.post_and_wait("I am here", ClientToken=client_token).payload["Message"]["Id"]
-    invoked = alice.invoke("I am here", ClientToken=client_token).payload["Message"]["Id"]
-    _, executed = alice.execute("I am here", ClientToken=client_token)
+    for source in EventSource:
+        answer = alice.send(source, "I am here", ClientToken="sms-1")
+        if source is EventSource.WORKFLOW:
+            answer = stack.producer.wait_for_execution(answer.source_id, timeout=60)
+        result = answer.result or alice.result_of(answer.source_id)
+        assert result.event_source in source.reported_as
+        message_ids.add(result.message_id)
 
-    ids = {queued, posted.message_id, on_the_bus, awaited, invoked, executed.payload["Message"]["Id"]}
-    assert len(ids) == 1
+    assert len(message_ids) == 1
     assert alice.texts == ["I am here"]

@@ -1,4 +1,4 @@
-"""What holds of the local stack as a whole."""
+"""The local stack as a whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.api_client import QUEUE_PATH
+from infra.producer import EventSource, NotAcceptedError, NotSentError
 from sandbox.lambda_runtime import CUSTOM_RUNTIME
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 
 def log_lines(stack: LocalStack, folder: Path) -> Iterator[str]:
-    """Return all that any part has said: the function to CloudWatch Logs, the others to their outputs."""
+    """Return the lines of every log: the function's in CloudWatch Logs, and the output of the other parts."""
     logs = stack.emulator.client("logs")
     for group in logs.describe_log_groups()["logGroups"]:
         name = group["logGroupName"]
@@ -66,26 +66,39 @@ def test_no_token_and_no_message_text_is_in_any_log_or_result(
         alice.queue(secret, ContentType="application/json"),
         alice.queue(f"{secret} {'x' * 1025}"),
         ended.queue(secret),
-        stack.send_to_queue(f"not JSON: {secret}", group="nobody", deduplication_id=secret),
+        stack.producer.send_text(
+            f"not JSON: {secret}", through=EventSource.QUEUE, message_group="nobody"
+        ).source_id,
         alice.event(secret),
         ended.event(secret),
-        alice.post(secret).payload["MessageId"],
-        ended.post(secret).payload["MessageId"],
+        alice.post(secret),
+        ended.post(secret),
     ]
+    errors = []
     for chat in (alice, ended):
-        chat.invoke(secret, ClientToken=str(uuid.uuid4()))
-        chat.post_and_wait(secret, ClientToken=str(uuid.uuid4()))
-        chat.post_and_wait(secret, Unknown=chat.chat.connection_token)
-        chat.execute(secret)
-        chat.execute(secret, ContactId=...)
-    alice.invoke(secret)
-    stack.invoke({"Records": [secret]})
-    stack.api.post(QUEUE_PATH, f"not JSON: {secret}")
+        for source, fields in (
+            (EventSource.DIRECT, {"ClientToken": str(uuid.uuid4())}),
+            (EventSource.DIRECT, {}),
+            (EventSource.API_SYNC, {"ClientToken": str(uuid.uuid4())}),
+            (EventSource.API_SYNC, {"Unknown": chat.chat.connection_token}),
+            (EventSource.WORKFLOW, {}),
+            (EventSource.WORKFLOW, {"ContactId": ...}),
+        ):
+            try:
+                started = chat.send(source, secret, **fields)
+                if source is EventSource.WORKFLOW:
+                    stack.producer.wait_for_execution(started.source_id, timeout=60)
+            except (NotSentError, NotAcceptedError) as error:
+                errors.append(f"{error!r} {error}")
+    for source in (EventSource.DIRECT, EventSource.API):
+        with pytest.raises((NotSentError, NotAcceptedError)) as raised:
+            stack.producer.send_text(json.dumps({"Records": [secret]}), through=source)
+        errors.append(str(raised.value))
     for source_id in sources:
         alice.result_of(source_id)
 
     results = [json.dumps(event.detail) for event in stack.results.received]
-    said = [*log_lines(stack, folder), *results]
-    assert any(sources[0] in line for line in said), "the logs are not there to be looked at"
+    said = [*log_lines(stack, folder), *results, *errors]
+    assert any(sources[0] in line for line in said), "the logs cannot be read"
     for hidden in (secret, task_token, alice.chat.connection_token, ended.chat.connection_token):
         assert [line for line in said if hidden in line] == []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from infra.producer import EventSource
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -19,17 +20,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 
-def test_a_message_reaches_the_chat_and_its_result_the_bus(alice: Conversation) -> None:
+def test_a_message_reaches_the_chat_and_its_result_reaches_the_bus(alice: Conversation) -> None:
     message_id = alice.queue("Where is my order?", Metadata={"order": "4711"})
 
-    event = alice.result_of(message_id)
+    result = alice.result_of(message_id)
     (shown,) = alice.messages
     assert shown.content == "Where is my order?"
-    jsonschema.validate(event.detail, RESULT_SCHEMA)
-    assert (event.detail_type, event.outcome, event.event_source) == ("Message Sent", "SENT", "sqs")
-    assert event.message_id == shown.id
-    assert event.detail["ContactId"] == alice.chat.contact_id
-    assert event.detail["Metadata"] == {"order": "4711"}
+    jsonschema.validate(result.detail, RESULT_SCHEMA)
+    assert (result.outcome, result.event_source) == ("SENT", "sqs")
+    assert result.message_id == shown.id
+    assert result.detail["ContactId"] == alice.chat.contact_id
+    assert result.detail["Metadata"] == {"order": "4711"}
 
 
 def test_every_chat_shows_its_messages_in_order(conversations: Conversations) -> None:
@@ -65,13 +66,15 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
     too_long = alice.queue("x" * 1025, ClientToken=client_token)
     next_one = alice.queue("In short: hello")
 
-    event = alice.result_of(too_long)
-    assert (event.detail_type, event.code) == ("Message Rejected", "InvalidRequest")
-    assert event.client_token == client_token
+    result = alice.result_of(too_long)
+    assert (result.outcome, result.code) == ("REJECTED", "InvalidRequest")
+    assert result.client_token == client_token
     copy = rejected.copy_of(too_long)
     attributes = {name: value["StringValue"] for name, value in copy["MessageAttributes"].items()}
     accepted_at = datetime.fromisoformat(attributes.pop("AcceptedAt"))
-    assert accepted_at.isoformat(timespec="milliseconds") == event.detail["AcceptedAt"].replace("Z", "+00:00")
+    assert accepted_at.isoformat(timespec="milliseconds") == result.detail["AcceptedAt"].replace(
+        "Z", "+00:00"
+    )
     assert attributes == {
         "Code": "InvalidRequest",
         "ClientToken": client_token,
@@ -90,33 +93,33 @@ def test_a_copy_has_the_client_token_that_the_message_lacked(
 ) -> None:
     message_id = alice.queue("")
 
-    event = alice.result_of(message_id)
-    assert event.client_token
-    assert json.loads(rejected.copy_of(message_id)["Body"])["ClientToken"] == event.client_token
+    result = alice.result_of(message_id)
+    assert result.client_token
+    assert json.loads(rejected.copy_of(message_id)["Body"])["ClientToken"] == result.client_token
 
 
 def test_a_message_for_a_chat_that_has_ended_is_rejected(conversations: Conversations) -> None:
     ended = conversations.open(ended=True)
 
-    event = ended.result_of(ended.queue("One more thing"))
+    result = ended.result_of(ended.queue("One more thing"))
 
-    assert (event.outcome, event.code) == ("REJECTED", "AccessDenied")
+    assert (result.outcome, result.code) == ("REJECTED", "AccessDenied")
 
 
 def test_a_content_type_that_is_not_enabled_for_the_chat_is_rejected(conversations: Conversations) -> None:
     plain = conversations.open(content_types=["text/plain"])
 
-    event = plain.result_of(plain.queue("**Hello**", ContentType="text/markdown"))
+    result = plain.result_of(plain.queue("**Hello**", ContentType="text/markdown"))
 
-    assert (event.outcome, event.code) == ("REJECTED", "ServiceValidation")
+    assert (result.outcome, result.code) == ("REJECTED", "ServiceValidation")
 
 
-def test_what_is_not_json_is_rejected_and_copied_as_it_is(
+def test_a_text_that_is_not_json_is_rejected_and_copied_unchanged(
     alice: Conversation, stack: LocalStack, rejected: RejectedCopies
 ) -> None:
-    message_id = stack.send_to_queue("not JSON", group="nobody", deduplication_id=str(uuid.uuid4()))
+    sent = stack.producer.send_text("not JSON", through=EventSource.QUEUE, message_group="nobody")
 
-    event = alice.result_of(message_id)
+    result = alice.result_of(sent.source_id)
 
-    assert (event.outcome, event.code) == ("REJECTED", "InvalidRequest")
-    assert rejected.copy_of(message_id)["Body"] == "not JSON"
+    assert (result.outcome, result.code) == ("REJECTED", "InvalidRequest")
+    assert rejected.copy_of(sent.source_id)["Body"] == "not JSON"

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from infra.producer import EventSource
 from message_sender.aws.client import AwsClient
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError, ConnectionFailedError
@@ -44,8 +45,8 @@ from tests.support.schemas import RESULT_SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infra.contract import MessageResult as PublishedResult
     from sandbox.local_stack import LocalStack
-    from sandbox.results import ResultEvent
     from tests.e2e.conftest import Conversation, RejectedCopies
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,9 @@ class Operator:
         """Put a message into the queue and receive it too often. Return its message id."""
         sqs, url = self.stack.sqs, self.outputs["MessageQueueUrl"]
         with self.function_does_not_receive():
-            message_id = self.stack.send_to_queue(body, group=group, deduplication_id=str(uuid.uuid4()))
+            message_id = self.stack.producer.send_text(
+                body, through=EventSource.QUEUE, message_group=group
+            ).source_id
             for _ in range(MOST_RECEIVES):
                 if not sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages"):
                     return message_id
@@ -134,7 +137,7 @@ class Operator:
             },
         )
 
-    def results_of(self, client_token: str) -> list[ResultEvent]:
+    def results_of(self, client_token: str) -> list[PublishedResult]:
         """Return the published results of a message, after a moment for late ones."""
         for _ in range(2):
             self.stack.results.receive()
@@ -170,7 +173,7 @@ def test_dead_letter_is_shown_once_although_an_earlier_attempt_was_accepted(
     operator: Operator, alice: Conversation
 ) -> None:
     request = alice.request("I am here", ClientToken=str(uuid.uuid4()))
-    operator.stack.invoke(request)
+    operator.stack.producer.send_text(json.dumps(request), through=EventSource.DIRECT)
     message_id = str(uuid.uuid4())
     operator.copy_to_dead_letters(request, message_id=message_id)
 
@@ -189,7 +192,7 @@ def test_dead_letter_is_shown_once_although_an_earlier_attempt_was_accepted(
         assert operator.outputs["MessageQueueUrl"] in output.stdout
     assert "1 to redrive" in shown.stdout
     assert "1 redriven" in done.stdout
-    result = operator.stack.results.wait_for_any(
+    result = operator.stack.results.wait_for(
         lambda event: event.client_token == request["ClientToken"] and event.event_source == "sqs", timeout=20
     )
     assert (result.outcome, result.source_id) == ("SENT", message_id)
@@ -236,7 +239,7 @@ def test_message_that_sqs_moved_is_finalized_once(operator: Operator, alice: Con
 
     operator.run("redrive", "--apply")
 
-    assert operator.stack.results.wait_for_any(
+    assert operator.stack.results.wait_for(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
     )
     assert alice.texts == ["Too late"]
@@ -319,7 +322,7 @@ def test_rejected_message_is_sent_after_its_cause_is_fixed(
 
     assert refused.returncode == 2
     assert "with --code" in refused.stderr
-    sent = stack.results.wait_for_any(
+    sent = stack.results.wait_for(
         lambda event: event.client_token == client_token and event.outcome == "SENT", timeout=20
     )
     assert sent.source_id == message_id
@@ -352,8 +355,9 @@ def test_kept_results_reach_the_bus(operator: Operator) -> None:
     assert {output.returncode for output in (shown, done, again)} == {0}
     assert "\n2 to publish\n" in shown.stdout
     assert "The queue is empty." in again.stdout
+    published = {each.source_id: each.detail for each in operator.results_of("c-1")}
     for each in (result, other):
-        assert operator.stack.results.wait_for(each.origin.source_id).detail == each.detail()
+        assert published[each.origin.source_id] == each.detail()
 
 
 def test_signal_releases_the_messages(operator: Operator, alice: Conversation) -> None:

@@ -1,8 +1,7 @@
-"""What cannot be sent at once, with a real queue in between."""
+"""Messages that cannot be sent at once, with the emulator's queue in between."""
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 UNAVAILABLE = Status(status=503)
-TRIES_OF_AN_INVOCATION = 3
+ATTEMPTS_PER_INVOCATION = 3
 
 
-def test_a_message_comes_back_after_its_backoff_and_its_chat_stays_in_order(
+def test_a_message_is_redelivered_after_its_backoff_and_its_chat_stays_in_order(
     alice: Conversation, stack: LocalStack
 ) -> None:
-    stack.participant.add_fault(UNAVAILABLE, contact_id=alice.chat.contact_id, times=TRIES_OF_AN_INVOCATION)
+    stack.participant.add_fault(UNAVAILABLE, contact_id=alice.chat.contact_id, times=ATTEMPTS_PER_INVOCATION)
 
     sources = [alice.queue(text) for text in ("one", "two", "three")]
     results = [alice.result_of(source) for source in sources]
@@ -33,23 +32,13 @@ def test_a_message_comes_back_after_its_backoff_and_its_chat_stays_in_order(
     assert results[0].detail["ReceiveCount"] == 2
 
 
-def test_a_message_of_an_event_that_cannot_be_sent_is_handed_over_to_the_queue(
+def test_an_event_that_cannot_be_sent_now_is_enqueued_for_retry(
     alice: Conversation, stack: LocalStack
 ) -> None:
     client_token = str(uuid.uuid4())
-    stack.participant.add_fault(UNAVAILABLE, client_token=client_token, times=TRIES_OF_AN_INVOCATION)
+    stack.participant.add_fault(UNAVAILABLE, client_token=client_token, times=ATTEMPTS_PER_INVOCATION)
 
-    answer = stack.emulator.client("events").put_events(
-        Entries=[
-            {
-                "EventBusName": stack.outputs.event_bus_name,
-                "Source": "my.backend",
-                "DetailType": "SendMessage Requested",
-                "Detail": json.dumps(alice.request("by event", ClientToken=client_token)),
-            }
-        ]
-    )
-    result = alice.result_of(answer["Entries"][0]["EventId"])
+    result = alice.result_of(alice.event("by event", ClientToken=client_token))
 
     assert alice.texts == ["by event"]
     assert (result.outcome, result.event_source, result.client_token) == ("SENT", "eventbridge", client_token)

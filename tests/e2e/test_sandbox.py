@@ -1,4 +1,4 @@
-"""`make sandbox` as its user has it: what it prints, that what it prints works, and how it ends."""
+"""`make sandbox` as its user runs it: its output, the commands that it prints, and its end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.producer import EventSource
 from sandbox.live.code import CodeWatch
 from tests.e2e.programs import ROOT, Program
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("stack")]
 
-# Stands for the AWS CLI, which is no dependency: it notes what it was called with
+# Replaces the AWS CLI, which is not a dependency: it writes down its arguments
 AWS = """#!{python}
 import json, os, sys
 stdin = sys.stdin.read() if "fileb:///dev/stdin" in sys.argv else ""
@@ -38,7 +39,7 @@ with open(os.environ["CALLS"], "a") as calls:
 
 
 class Sandbox:
-    """A running sandbox, what it has printed, and another terminal."""
+    """A running sandbox, its output, and another terminal."""
 
     def __init__(self, program: Program, process: subprocess.Popen[str]) -> None:
         self.program = program
@@ -46,7 +47,7 @@ class Sandbox:
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name="sandbox-output")
         self._reader.start()
-        self.introduction = "\n".join(self._lines_until("Results, as they come"))
+        self.introduction = "\n".join(self._lines_until("Results, as they arrive"))
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -61,7 +62,7 @@ class Sandbox:
             yield line
 
     def line_with(self, text: str) -> str:
-        """Wait for the next line that has this text."""
+        """Wait for the next line with this text."""
         return list(self._lines_until(text))[-1]
 
     @property
@@ -69,12 +70,12 @@ class Sandbox:
         return [line for line in self.introduction.splitlines() if line.startswith("export ")]
 
     def commands(self, tool: str) -> list[str]:
-        """Return those of the printed commands that use a tool."""
+        """Return the printed commands that use a tool."""
         blocks = re.findall(r"^(?:aws|curl|echo) .*(?:\n    .*)*", self.introduction, re.MULTILINE)
         return [block for block in blocks if re.search(rf"^ *{tool} ", block, re.MULTILINE)]
 
     def paste(self, command: str, **environ: str) -> str:
-        """Run a command as it would run in a terminal where the exports have been pasted."""
+        """Run a command as in a terminal where the exports have been pasted."""
         done = subprocess.run(
             ["/bin/sh", "-ec", "\n".join([*self.exports, command])],
             env={**os.environ, **environ},
@@ -183,7 +184,7 @@ def test_another_terminal_opens_a_chat_ends_it_and_reads_its_transcript(sandbox:
     assert "chat.ended" in sandbox.chats("transcript", contact_id).stdout
 
 
-def test_a_chat_that_is_not_there_is_told(sandbox: Sandbox) -> None:
+def test_an_unknown_chat_is_reported(sandbox: Sandbox) -> None:
     done = sandbox.chats("transcript", "nobody")
 
     assert (done.returncode, done.stderr) == (2, "404: No such chat\n")
@@ -203,7 +204,7 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     assert [command for command in commands if command] == ["open", f"end -- {chat}", f"transcript -- {chat}"]
 
 
-# The last that is done with this sandbox
+# The last test of this sandbox
 def test_ctrl_c_stops_it_and_leaves_nothing_behind(sandbox: Sandbox) -> None:
     status = sandbox.stop(signal.SIGINT)
 
@@ -215,7 +216,7 @@ def test_ctrl_c_stops_it_and_leaves_nothing_behind(sandbox: Sandbox) -> None:
     assert list(sandbox.program.home.iterdir()) == []
 
 
-def test_without_a_sandbox_the_other_terminal_is_told_how_to_start_one(tmp_path: Path) -> None:
+def test_without_a_sandbox_the_other_terminal_says_how_to_start_one(tmp_path: Path) -> None:
     program = Program("sandbox.live.chats", tmp_path)
 
     done = program.run("open")
@@ -224,7 +225,7 @@ def test_without_a_sandbox_the_other_terminal_is_told_how_to_start_one(tmp_path:
     assert done.stderr == "No sandbox is running. Start one in another terminal: make sandbox\n"
 
 
-def test_changed_code_is_put_in_place_and_broken_code_is_not(
+def test_changed_code_is_deployed_and_invalid_code_is_not(
     stack: LocalStack, alice: Conversation, tmp_path: Path
 ) -> None:
     source = tmp_path / "message_sender"
@@ -234,7 +235,7 @@ def test_changed_code_is_put_in_place_and_broken_code_is_not(
     watch = CodeWatch(source)
 
     def reason() -> str:
-        return str(alice.post_and_wait("x" * 1025, ClientToken="c-1").payload["Reason"])
+        return str(alice.refused(EventSource.API_SYNC, "x" * 1025, ClientToken="c-1").reason)
 
     assert not watch.update(stack.emulator, stack.outputs)
     assert "longer than" in reason()

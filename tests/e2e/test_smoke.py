@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.producer import EventSource
 from sandbox.participant_service.faults import AcceptedThenStatus
 from tests.support.coverage import measured_environ
 
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 STACK = "ConnectMessageSender-dev"
 NEW_CHAT = ("--instance", "instance-1", "--flow", "flow-1")
-SOURCES = ("queue", "event", "direct", "workflow", "api", "api-sync")
 
 pytestmark = pytest.mark.e2e
 
 
 @dataclass(frozen=True)
 class Smoke:
-    """The smoke test, as its user has it, and what it leaves in the account."""
+    """The smoke test as its user runs it, and the resources that it leaves in the account."""
 
     stack: LocalStack
     environ: dict[str, str] = field(repr=False)
@@ -88,32 +88,24 @@ def smoke(stack: LocalStack, folder: Path, tmp_path: Path) -> Iterator[Smoke]:
         "AWS_ENDPOINT_URL_CONNECT": participant_url,
         "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url,
     }
-    yield Smoke(stack, environ, api_url(stack))
+    yield Smoke(stack, environ, stack.api_url)
     stack.participant.clear_faults()
     stack.participant.set_idempotency_window(None)
 
 
-def api_url(stack: LocalStack) -> str:
-    """Return where the emulator serves the API: the output's host is that of AWS."""
-    (description,) = stack.emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
-    api_id, _, _ = outputs["ApiUrl"].removeprefix("https://").partition(".")
-    return f"{stack.emulator.url}/_aws/execute-api/{api_id}/v1"
-
-
 def rows(output: str) -> dict[str, str]:
-    """Return what is said of each source: its mark, and the rest of its line."""
+    """Return the row of each event source: its mark, and its cells."""
     found = re.findall(r"^ ([✓✗]) +(\S+) +(.*)$", output, re.MULTILINE)
     return {source: f"{mark} {re.sub(r' {2,}', ' | ', text)}" for mark, source, text in found}
 
 
 def observations(output: str) -> dict[str, str]:
-    _, _, after = output.partition("nothing here is judged")
+    _, _, after = output.partition("Behaviour of the Participant Service")
     return dict(re.findall(r"^ (\S.*?) {2,}(\S.*)$", after, re.MULTILINE))
 
 
-def test_a_message_by_each_source_is_sent_and_shown_once(smoke: Smoke) -> None:
-    done = smoke.run(sources=SOURCES)
+def test_a_message_by_each_event_source_is_sent_and_shown_once(smoke: Smoke) -> None:
+    done = smoke.run(sources=tuple(EventSource))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert rows(done.stdout) == {
@@ -145,7 +137,7 @@ def test_stack_of_another_stage_is_named(smoke: Smoke) -> None:
 
 
 def test_a_message_that_is_shown_twice_fails(smoke: Smoke) -> None:
-    # Accepted, said not to be, and sent again under the same ClientToken, which the service has forgotten
+    # Accepted, answered with an error, and sent again under a ClientToken that the service has forgotten
     smoke.stack.participant.set_idempotency_window(0)
     smoke.stack.participant.add_fault(AcceptedThenStatus())
 
@@ -158,7 +150,7 @@ def test_a_message_that_is_shown_twice_fails(smoke: Smoke) -> None:
     )
 
 
-def test_a_chat_that_is_there_is_written_to_and_left_open(smoke: Smoke, alice: Conversation) -> None:
+def test_a_given_chat_is_used_and_left_open(smoke: Smoke, alice: Conversation) -> None:
     done = smoke.run(chat=(), sources=("queue",), CONNECTION_TOKEN=alice.chat.connection_token)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -168,7 +160,7 @@ def test_a_chat_that_is_there_is_written_to_and_left_open(smoke: Smoke, alice: C
     assert smoke.last_chat.ended_at is None
 
 
-def test_messages_to_a_chat_that_has_ended_fail_with_their_reason(smoke: Smoke, alice: Conversation) -> None:
+def test_messages_to_an_ended_chat_fail_with_their_reason(smoke: Smoke, alice: Conversation) -> None:
     smoke.stack.participant.end_chat(alice.chat.contact_id)
 
     done = smoke.run(chat=(), sources=("queue",), CONNECTION_TOKEN=alice.chat.connection_token)
@@ -178,7 +170,7 @@ def test_messages_to_a_chat_that_has_ended_fail_with_their_reason(smoke: Smoke, 
     assert alice.chat.connection_token not in done.stdout + done.stderr
 
 
-def test_a_token_that_is_refused_is_told(smoke: Smoke, alice: Conversation) -> None:
+def test_a_refused_token_is_reported(smoke: Smoke, alice: Conversation) -> None:
     smoke.stack.participant.expire_connection_token(alice.chat.connection_token)
 
     done = smoke.run(chat=(), CONNECTION_TOKEN=alice.chat.connection_token)
@@ -187,7 +179,7 @@ def test_a_token_that_is_refused_is_told(smoke: Smoke, alice: Conversation) -> N
     assert done.stderr == "GetTranscript: 403 AccessDeniedException\n"
 
 
-def test_where_the_results_cannot_be_watched_the_transcript_tells(smoke: Smoke) -> None:
+def test_the_transcript_decides_if_the_results_cannot_be_watched(smoke: Smoke) -> None:
     done = smoke.run(AWS_ENDPOINT_URL_SQS="http://127.0.0.1:1", AWS_MAX_ATTEMPTS="1")
 
     assert (done.returncode, done.stderr) == (0, "")

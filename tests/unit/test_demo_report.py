@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""The output of the demo."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from infra.contract import MessageResult
+from infra.producer import Answer, EventSource
 from ops.stack.terminal import Terminal
-from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile, Route
+from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile
 from sandbox.demo.report import Report
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
-from sandbox.results import ResultEvent
 
 MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
 
@@ -25,13 +26,12 @@ def run() -> Run:
     message = Message(
         number=3,
         chat="alice",
-        route=Route.QUEUE,
+        through=EventSource.QUEUE,
         request={"ContentType": "text/plain", "Content": "[bold]Hello\x1b[31m"},
         expected=Expectation("SENT"),
         note="says hello",
     )
-    result = ResultEvent(
-        detail_type="Message Sent",
+    result = MessageResult(
         outcome="SENT",
         event_source="sqs",
         source_id="m-1",
@@ -54,7 +54,7 @@ def run() -> Run:
         content="[bold]Hello\x1b[31m",
     )
     return Run(
-        sendings=[Sending(message=message, result=result, answer=None)],
+        sendings=[Sending(message=message, answer=Answer(source_id="m-1"), result=result)],
         chats=[
             ChatRecord(chat=Chat(name="alice"), contact_id="c-1", connections=2, transcript=[item]),
             ChatRecord(chat=Chat(name="carol", ended=True), contact_id="c-2", connections=1, transcript=[]),
@@ -70,43 +70,46 @@ def printed(run: Run) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_a_line_has_route_event_source_chat_outcome_code_message_id_and_time(run: Run) -> None:
+def test_a_row_has_event_sources_chat_outcome_code_message_id_time_and_note(run: Run) -> None:
     (row,) = [line.split() for line in printed(run) if "says hello" in line]
 
     assert row == ["3", "queue", "sqs", "alice", "SENT", MESSAGE_ID, "10:11:12.345", "says", "hello"]
 
 
-def test_a_transcript_shows_the_text_as_it_is_but_for_what_would_steer_the_terminal(run: Run) -> None:
+def test_a_transcript_escapes_only_the_characters_that_steer_the_terminal(run: Run) -> None:
     assert r"  10:11:12.300  text/plain  [bold]Hello\x1b[31m" in printed(run)
 
 
-def test_a_chat_says_when_it_had_more_than_one_connection_token(run: Run) -> None:
+def test_a_chat_with_more_than_one_connection_token_says_so(run: Run) -> None:
     lines = printed(run)
 
     assert "alice  contact c-1  2 connection tokens" in lines
-    assert "carol  contact c-2  ended before its first message" in lines
+    assert "carol  contact c-2  ended at the start" in lines
 
 
 def test_totals_count_outcomes_and_transcripts(run: Run) -> None:
-    assert "  1 message: 1 SENT; 1 shown in 2 transcripts" in printed(run)
+    lines = printed(run)
+
+    totals = lines.index("  1 message, 1 shown in 2 transcripts")
+    assert lines[totals + 1] == "     1 SENT"
 
 
-def test_it_is_plain_text_where_there_is_no_terminal(run: Run) -> None:
+def test_the_output_is_plain_text_without_a_terminal(run: Run) -> None:
     lines = printed(run)
 
     assert "\x1b" not in "".join(lines)
     assert all(line == line.rstrip() for line in lines)
 
 
-def test_an_outcome_that_was_not_expected_says_what_was(run: Run) -> None:
+def test_an_unexpected_outcome_is_shown_with_the_expected_one(run: Run) -> None:
     (sending,) = run.sendings
-    unexpected = Sending(message=sending.message, result=None, answer=None)
+    unexpected = replace(sending, result=None)
 
     lines = printed(Run(sendings=[unexpected], chats=[], queues=run.queues, has_error_types=True))
 
     assert any("no result" in line and "expected SENT" in line for line in lines)
     assert "✗ Every message had the outcome that the file expects" in lines
-    assert "    line 3: no result, where SENT was expected" in lines
+    assert "    line 3: expected SENT, got no result, answered nothing yet" in lines
 
 
 def test_ids_and_reasons_are_escaped_wherever_they_are_shown(run: Run) -> None:
@@ -140,4 +143,16 @@ def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:
 
     Report(Terminal(stream)).introduction(file, Path("examples/messages.jsonl"))
 
-    assert "1 message for 2 chats (alice, carol) from examples/messages.jsonl" in stream.getvalue()
+    lines = stream.getvalue().splitlines()
+    assert "1 message for 2 chats from examples/messages.jsonl" in lines
+    assert "Chats: alice, carol" in lines
+
+
+def test_a_row_fits_into_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.stack.terminal._PLAIN_WIDTH", 80)
+
+    lines = printed(run)
+
+    (row,) = [line.split() for line in lines if "says hello" in line]
+    assert row == ["3", "queue", "alice", "SENT", "says", "hello"]
+    assert max(map(len, lines)) <= 80

@@ -1,4 +1,4 @@
-"""What the demo accepts as a run that went well."""
+"""How the demo judges a run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from message_sender.event_sources.api_gateway import STATUS
-from sandbox.api_client import HttpAnswer
-from sandbox.demo.message_file import Chat, Expectation, Message, Route
+from infra.contract import MessageResult
+from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
+from sandbox.demo.message_file import TASK, Chat, Expectation, Message
 from sandbox.demo.run import ChatRecord, Run, Sending
-from sandbox.demo.verdict import HTTP_STATUS, judge
-from sandbox.local_stack import Answer, QueueDepths
+from sandbox.demo.verdict import judge
+from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
-from sandbox.results import ResultEvent
 
 SENT = Expectation("SENT")
 TOO_LONG = Expectation("REJECTED", "InvalidRequest")
@@ -25,14 +24,13 @@ def holding(**depths: int) -> QueueDepths:
     return replace(EMPTY, **depths)
 
 
-ACCEPTED = HttpAnswer(status=202, payload={"MessageId": "m-1", "ContactId": "c-1"})
-ANSWERED = Answer(payload={"Outcome": "SENT"}, error_type=None)
+ACCEPTED = Answer(source_id="m-1")
 
 
 def message(
     number: int,
     *,
-    route: Route = Route.QUEUE,
+    through: str = EventSource.QUEUE,
     expected: Expectation = SENT,
     content: str = "Hello",
     client_token: str | None = None,
@@ -40,15 +38,14 @@ def message(
     request = {"ContentType": "text/plain", "Content": content}
     if client_token is not None:
         request["ClientToken"] = client_token
-    return Message(number=number, chat="alice", route=route, request=request, expected=expected)
+    return Message(number=number, chat="alice", through=through, request=request, expected=expected)
 
 
-def result(outcome: Expectation, *, message_id: str | None = None) -> ResultEvent:
-    return ResultEvent(
-        detail_type="",
+def result(outcome: Expectation, *, message_id: str | None = None) -> MessageResult:
+    return MessageResult(
         outcome=outcome.outcome,
         event_source="sqs",
-        source_id="",
+        source_id="m-1",
         client_token="sms-1",
         contact_id="c-1",
         code=outcome.code,
@@ -59,12 +56,23 @@ def result(outcome: Expectation, *, message_id: str | None = None) -> ResultEven
     )
 
 
-def sent(line: Message, message_id: str, *, answer: Answer | HttpAnswer | None = None) -> Sending:
-    return Sending(message=line, result=result(SENT, message_id=message_id), answer=answer)
+def answered(message_id: str) -> Answer:
+    return Answer(source_id="m-1", result=result(SENT, message_id=message_id))
 
 
-def rejected(line: Message, *, answer: Answer | HttpAnswer | None = None) -> Sending:
-    return Sending(message=line, result=result(TOO_LONG), answer=answer)
+def sent(line: Message, message_id: str, *, answer: Answer | ProducerError = ACCEPTED) -> Sending:
+    return Sending(message=line, answer=answer, result=result(SENT, message_id=message_id))
+
+
+def rejected(line: Message, *, answer: Answer | ProducerError = ACCEPTED) -> Sending:
+    return Sending(message=line, answer=answer, result=result(TOO_LONG))
+
+
+def not_sent(code: str, *, reason: str | None = None, client_token: str | None = None) -> NotSentError:
+    return NotSentError(code, reason=reason, client_token=client_token)
+
+
+REFUSED = NotAcceptedError("POST /messages", "InvalidRequest", status=400, reason="The body is not valid")
 
 
 def shown(message_id: str, content: str = "Hello") -> TranscriptItem:
@@ -107,34 +115,30 @@ def test_a_run_as_expected_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("sending", "problem"),
     [
-        (rejected(message(7)), "line 7: REJECTED InvalidRequest (It breaks a rule), where SENT was expected"),
+        (rejected(message(7)), "line 7: expected SENT, got REJECTED InvalidRequest (It breaks a rule)"),
         (
-            Sending(message=message(7, expected=TOO_LONG), result=None, answer=None),
-            "line 7: no result, where REJECTED InvalidRequest was expected",
+            Sending(message=message(7, expected=TOO_LONG), answer=ACCEPTED, result=None),
+            "line 7: expected REJECTED InvalidRequest, got no result, answered nothing yet",
         ),
         (
-            Sending(message=message(7), result=None, answer=Answer(payload={}, error_type="TypeError")),
-            "line 7: no result but TypeError, where SENT was expected",
+            Sending(message=message(7), answer=not_sent("TypeError"), result=None),
+            "line 7: expected SENT, got no result, answered TypeError",
         ),
         (
-            Sending(
-                message=message(7, route=Route.API),
-                result=None,
-                answer=HttpAnswer(status=400, payload={"Code": "InvalidRequest", "ClientToken": None}),
-            ),
-            "line 7: REFUSED InvalidRequest, where SENT was expected",
+            Sending(message=message(7, through=EventSource.API), answer=REFUSED, result=None),
+            "line 7: expected SENT, got REFUSED InvalidRequest",
         ),
         (
             Sending(
-                message=message(7, route=Route.API_SYNC),
+                message=message(7, through=EventSource.API_SYNC),
+                answer=not_sent("Throttled"),
                 result=None,
-                answer=HttpAnswer(status=429, payload={"Code": "Throttled", "ClientToken": "sms-1"}),
             ),
-            "line 7: no result but 429 Throttled, where SENT was expected",
+            "line 7: expected SENT, got no result, answered Throttled",
         ),
         (
             rejected(message(7, expected=Expectation("REJECTED", "Expired"))),
-            "line 7: REJECTED InvalidRequest (It breaks a rule), where REJECTED Expired was expected",
+            "line 7: expected REJECTED Expired, got REJECTED InvalidRequest (It breaks a rule)",
         ),
     ],
 )
@@ -144,13 +148,11 @@ def test_another_outcome_is_a_problem(sending: Sending, problem: str) -> None:
 
 @pytest.mark.parametrize(
     ("first", "answer"),
-    [(Route.QUEUE, None), (Route.API, ACCEPTED), (Route.TASK, ANSWERED)],
+    [(EventSource.QUEUE, ACCEPTED), (EventSource.API, ACCEPTED), (TASK, answered("a"))],
 )
-def test_the_queues_messages_out_of_order_are_a_problem(
-    first: Route, answer: Answer | HttpAnswer | None
-) -> None:
+def test_messages_of_the_queue_out_of_order_are_a_problem(first: str, answer: Answer) -> None:
     found = problems(
-        sent(message(1, route=first), "a", answer=answer),
+        sent(message(1, through=first), "a", answer=answer),
         sent(message(2), "b"),
         transcript=(shown("b"), shown("a")),
     )
@@ -159,18 +161,16 @@ def test_the_queues_messages_out_of_order_are_a_problem(
 
 
 @pytest.mark.parametrize(
-    ("route", "answer"),
+    ("through", "answer"),
     [
-        (Route.DIRECT, Answer(payload={"Outcome": "SENT"}, error_type=None)),
-        (Route.EVENT, None),
-        (Route.API_SYNC, HttpAnswer(status=200, payload={"Outcome": "SENT"})),
+        (EventSource.DIRECT, answered("a")),
+        (EventSource.EVENT, ACCEPTED),
+        (EventSource.API_SYNC, answered("a")),
     ],
 )
-def test_messages_that_do_not_come_by_the_queue_have_no_order(
-    route: Route, answer: Answer | HttpAnswer | None
-) -> None:
+def test_messages_by_other_event_sources_have_no_order(through: EventSource, answer: Answer) -> None:
     found = problems(
-        sent(message(1, route=route), "a", answer=answer),
+        sent(message(1, through=through), "a", answer=answer),
         sent(message(2), "b"),
         transcript=(shown("b"), shown("a")),
     )
@@ -178,11 +178,11 @@ def test_messages_that_do_not_come_by_the_queue_have_no_order(
     assert found == []
 
 
-def test_a_message_that_came_in_another_way_as_well_has_no_order() -> None:
+def test_a_message_that_was_also_sent_as_an_event_has_no_order() -> None:
     found = problems(
         sent(message(1), "a"),
         sent(message(2, client_token="sms-1"), "b"),
-        sent(message(3, client_token="sms-1", route=Route.EVENT), "b"),
+        sent(message(3, client_token="sms-1", through=EventSource.EVENT), "b"),
         transcript=(shown("b"), shown("a")),
     )
 
@@ -190,20 +190,18 @@ def test_a_message_that_came_in_another_way_as_well_has_no_order() -> None:
 
 
 def test_an_api_request_for_another_contact_is_in_another_group() -> None:
-    elsewhere = message(1, route=Route.API)
+    elsewhere = message(1, through=EventSource.API)
     elsewhere = replace(elsewhere, request={**elsewhere.request, "ContactId": "c-2"})
 
-    found = problems(
-        sent(elsewhere, "a", answer=ACCEPTED), sent(message(2), "b"), transcript=(shown("b"), shown("a"))
-    )
+    found = problems(sent(elsewhere, "a"), sent(message(2), "b"), transcript=(shown("b"), shown("a")))
 
     assert found == []
 
 
-def test_a_message_that_is_there_twice_is_a_problem() -> None:
+def test_a_message_that_appears_twice_is_a_problem() -> None:
     found = problems(sent(message(1), "a"), transcript=(shown("a"), shown("a")))
 
-    assert found == ["chat alice: a is there 2 times"]
+    assert found == ["chat alice: a appears 2 times"]
 
 
 def test_one_client_token_sent_as_two_messages_is_a_problem() -> None:
@@ -226,113 +224,103 @@ def test_a_sent_message_that_is_not_shown_is_a_problem() -> None:
     assert problems(sent(message(1), "a"), transcript=()) == ["line 1: sent, but not in chat alice"]
 
 
-def test_another_text_than_the_one_sent_is_a_problem() -> None:
+def test_a_changed_text_is_a_problem() -> None:
     found = problems(sent(message(1), "a"), transcript=(shown("a", "Good bye"),))
 
     assert found == ["line 1: not the same text in chat alice"]
 
 
-def test_a_message_out_of_nowhere_is_a_problem() -> None:
-    assert problems(transcript=(shown("z"),)) == ["chat alice: z comes from no line of the file"]
+def test_a_message_from_no_line_is_a_problem() -> None:
+    assert problems(transcript=(shown("z"),)) == ["chat alice: z is not from a line of the file"]
 
 
 @pytest.mark.parametrize(
     ("queues", "problem"),
     [
-        (holding(messages=1), "message queue: holds 1, not 0"),
-        (holding(dead_letter=1), "dead-letter queue: holds 1, not 0"),
-        (holding(rejected=1), "rejected queue: holds 1, not 0"),
-        (holding(events_dead_letter=1), "events dead-letter queue: holds 1, not 0"),
+        (holding(messages=1), "message queue: has 1 messages, not 0"),
+        (holding(dead_letter=1), "dead-letter queue: has 1 messages, not 0"),
+        (holding(rejected=1), "rejected queue: has 1 messages, not 0"),
+        (holding(events_dead_letter=1), "events dead-letter queue: has 1 messages, not 0"),
     ],
 )
-def test_a_queue_that_holds_what_it_should_not_is_a_problem(queues: QueueDepths, problem: str) -> None:
+def test_an_unexpected_message_in_a_queue_is_a_problem(queues: QueueDepths, problem: str) -> None:
     assert problems(transcript=(), queues=queues) == [problem]
 
 
 @pytest.mark.parametrize(
-    ("route", "answer"),
+    ("through", "answer"),
     [
-        (Route.QUEUE, None),
-        (Route.API, ACCEPTED),
-        (Route.EVENT, None),
-        (Route.TASK, Answer(payload={}, error_type="InvalidRequestError")),
+        (EventSource.QUEUE, ACCEPTED),
+        (EventSource.API, ACCEPTED),
+        (EventSource.EVENT, ACCEPTED),
+        (TASK, not_sent("InvalidRequest")),
     ],
 )
-def test_a_message_that_was_rejected_by_way_of_queue_or_bus_has_a_copy(
-    route: Route, answer: Answer | HttpAnswer | None
+def test_a_message_that_was_rejected_by_queue_or_bus_has_a_copy(
+    through: str, answer: Answer | ProducerError
 ) -> None:
-    line = message(1, route=route, expected=TOO_LONG)
+    line = message(1, through=through, expected=TOO_LONG)
 
     assert problems(rejected(line, answer=answer), transcript=(), queues=holding(rejected=1)) == []
 
 
-@pytest.mark.parametrize("route", [Route.DIRECT, Route.WORKFLOW])
+@pytest.mark.parametrize("through", [EventSource.DIRECT, EventSource.WORKFLOW])
 @pytest.mark.parametrize(
     ("answer", "has_error_types", "agrees"),
     [
-        ({"error_type": "InvalidRequestError"}, True, True),
-        ({"error_type": "ExpiredError"}, True, False),
-        ({"error_type": "Runtime.HandlerError"}, True, False),
-        ({"error_type": "Runtime.HandlerError"}, False, True),
-        ({"error_type": None}, False, False),
+        (not_sent("InvalidRequest"), True, True),
+        (not_sent("Expired"), True, False),
+        (not_sent("Runtime.Handler"), True, False),
+        (not_sent("Runtime.Handler"), False, True),
+        (answered("a"), False, False),
     ],
 )
-def test_an_error_is_answered_under_the_name_of_its_code(
-    route: Route, answer: dict[str, Any], has_error_types: bool, agrees: bool
+def test_an_error_has_the_code_of_the_result(
+    through: EventSource, answer: Answer | ProducerError, has_error_types: bool, agrees: bool
 ) -> None:
-    line = message(1, route=route, expected=TOO_LONG)
+    line = message(1, through=through, expected=TOO_LONG)
 
-    found = problems(
-        rejected(line, answer=Answer(payload={}, **answer)), transcript=(), has_error_types=has_error_types
-    )
+    found = problems(rejected(line, answer=answer), transcript=(), has_error_types=has_error_types)
 
     assert (found == []) is agrees
 
 
 def test_an_answer_that_is_not_the_published_result_is_a_problem() -> None:
-    answer = Answer(payload={"Outcome": "SENT", "Version": "2"}, error_type=None)
+    other = replace(result(SENT, message_id="a"), detail={"Outcome": "SENT", "Version": "2"})
+    sending = sent(message(1, through=EventSource.DIRECT), "a", answer=Answer(source_id="m-1", result=other))
 
-    found = problems(sent(message(1, route=Route.DIRECT), "a", answer=answer), transcript=(shown("a"),))
+    found = problems(sending, transcript=(shown("a"),))
 
     assert found == ["line 1: answered SENT, published SENT"]
 
 
 @pytest.mark.parametrize(
-    ("status", "payload", "agrees"),
+    ("error", "agrees"),
     [
-        (400, {}, True),
-        (422, {}, False),
-        (400, {"Code": "Expired"}, False),
-        (400, {"Reason": "Another"}, False),
-        (400, {"ClientToken": None}, False),
+        ({}, True),
+        ({"code": "Expired"}, False),
+        ({"reason": "Another"}, False),
+        ({"client_token": "sms-2"}, False),
     ],
 )
-def test_an_error_of_the_api_has_the_status_and_the_words_of_the_result(
-    status: int, payload: dict[str, Any], agrees: bool
-) -> None:
-    error = {"Code": "InvalidRequest", "Reason": "It breaks a rule", "ClientToken": "sms-1", **payload}
-    line = message(1, route=Route.API_SYNC, expected=TOO_LONG)
+def test_an_error_of_the_api_has_the_fields_of_the_result(error: dict[str, Any], agrees: bool) -> None:
+    fields = {"reason": "It breaks a rule", "client_token": "sms-1", **error}
+    answer = not_sent(fields.pop("code", "InvalidRequest"), **fields)
+    line = message(1, through=EventSource.API_SYNC, expected=TOO_LONG)
 
-    found = problems(rejected(line, answer=HttpAnswer(status=status, payload=error)), transcript=())
+    found = problems(rejected(line, answer=answer), transcript=())
 
     assert (found == []) is agrees
 
 
-def test_the_statuses_are_those_of_the_function() -> None:
-    assert {f"{code}Error": status for code, status in HTTP_STATUS.items()} == {
-        error.__name__: status for error, status in STATUS.items()
-    }
+@pytest.mark.parametrize("through", [EventSource.DIRECT, EventSource.WORKFLOW, TASK, EventSource.API_SYNC])
+def test_a_caller_who_waited_without_an_outcome_is_a_problem(through: str) -> None:
+    found = problems(sent(message(1, through=through), "a"), transcript=(shown("a"),))
+
+    assert found == ["line 1: answered nothing yet, published SENT"]
 
 
-@pytest.mark.parametrize("route", [Route.DIRECT, Route.WORKFLOW, Route.TASK, Route.API, Route.API_SYNC])
-def test_a_caller_without_an_answer_is_a_problem(route: Route) -> None:
-    found = problems(sent(message(1, route=route), "a"), transcript=(shown("a"),))
+def test_a_refusal_of_the_api_can_be_expected() -> None:
+    line = message(1, through=EventSource.API, expected=Expectation("REFUSED", "InvalidRequest"))
 
-    assert found == ["line 1: answered nothing, published SENT"]
-
-
-def test_what_the_api_refuses_may_be_expected() -> None:
-    line = message(1, route=Route.API, expected=Expectation("REFUSED", "InvalidRequest"))
-    answer = HttpAnswer(status=400, payload={"Code": "InvalidRequest", "ClientToken": None})
-
-    assert problems(Sending(message=line, result=None, answer=answer), transcript=()) == []
+    assert problems(Sending(message=line, answer=REFUSED, result=None), transcript=()) == []

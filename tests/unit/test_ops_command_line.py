@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
+from infra.outputs import OutputsError
+from infra.producer import EventSource
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
 from ops.command_line import parse
 from ops.redrive_policy import RedriveFilter
 from ops.smoke.chat import ChatError
-from ops.smoke.deployment import DeploymentError
 from ops.smoke.session import SessionError
 from ops.smoke.settings import GivenChat, NewChat, Settings
-from ops.smoke.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ def test_every_flag_of_smoke_counts() -> None:
         stack_name="ConnectMessageSender-prod",
         chat=GivenChat(connection_token="secret"),
         connect_region="eu-west-2",
-        sources=(Source.API_SYNC, Source.QUEUE),
+        sources=(EventSource.API_SYNC, EventSource.QUEUE),
         api_url="https://api.example.com",
         long=True,
     )
@@ -247,7 +247,7 @@ def test_error_text_of_a_service_is_escaped(
     [
         (SessionError("There are no AWS credentials:\n    aws configure"), None),
         (
-            DeploymentError("There is no stack.\n    make deploy\x1b"),
+            OutputsError("stack", "There is no stack.\n    make deploy\x1b"),
             "There is no stack.\n    make deploy\\x1b",
         ),
         (ChatError("GetTranscript: 403 AccessDeniedException"), None),

@@ -1,31 +1,48 @@
-"""The output of the smoke test."""
+"""The output of the smoke test: nothing that a service answers can steer the terminal."""
 
 from __future__ import annotations
 
 import io
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.contract import MessageResult
+from infra.producer import EventSource
 from ops.smoke.chat import ChatError, open_chat
 from ops.smoke.observations import Observation
 from ops.smoke.report import Report
-from ops.smoke.results import Result
-from ops.smoke.run import Delivery, Run
+from ops.smoke.run import Delivery, Run, Sending
 from ops.smoke.settings import NewChat
-from ops.smoke.sources import Answer, Source
+
+if TYPE_CHECKING:
+    from types_boto3_connect import ConnectClient
+    from types_boto3_connectparticipant import ConnectParticipantClient
 
 HOSTILE = "[red]\x1b[2J\x9b\u202e\u2028\r\n"
 SHOWN = r"[red]\x1b[2J\x9b\u202e\u2028\r\n"
 
 
-def test_what_a_service_answers_is_escaped_and_no_markup() -> None:
+def test_answers_of_a_service_are_escaped_and_are_not_markup() -> None:
     stream = io.StringIO()
     delivery = Delivery(
-        source=Source.API_SYNC,
-        answer=Answer(outcome=f"answer{HOSTILE}"),
-        result=Result(client_token="t", outcome=f"outcome{HOSTILE}", code=None, reason=None),
+        sending=Sending(
+            source=EventSource.API_SYNC, client_token="t", text="Hello", outcome=f"answer{HOSTILE}"
+        ),
+        result=MessageResult(
+            outcome=f"outcome{HOSTILE}",
+            event_source="api_gateway",
+            source_id="i-1",
+            client_token="t",
+            contact_id="c-1",
+            code=None,
+            reason=None,
+            message_id=None,
+            completed_at="2026-01-31T12:00:00.000Z",
+            detail={},
+        ),
         times_shown=1,
         problems=(f"FAILED {HOSTILE}", "another"),
     )
@@ -46,20 +63,21 @@ def test_what_a_service_answers_is_escaped_and_no_markup() -> None:
 
 
 def test_the_words_of_a_refusal_are_escaped() -> None:
-    class Connect:
-        def start_chat_contact(self, **_: object) -> None:
-            error: Any = {
-                "Error": {"Code": HOSTILE, "Message": HOSTILE},
-                "ResponseMetadata": {"HTTPStatusCode": 400},
-            }
-            raise ClientError(error, "StartChatContact")
+    def start_chat_contact(**_: object) -> None:
+        error: Any = {
+            "Error": {"Code": HOSTILE, "Message": HOSTILE},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        }
+        raise ClientError(error, "StartChatContact")
 
-    wanted = NewChat(instance_id="i", contact_flow_id="f")
+    opening = open_chat(
+        NewChat(instance_id="i", contact_flow_id="f"),
+        run_id="r",
+        connect=cast("ConnectClient", SimpleNamespace(start_chat_contact=start_chat_contact)),
+        participant=cast("ConnectParticipantClient", None),
+    )
 
-    with (
-        pytest.raises(ChatError) as raised,
-        open_chat(wanted, run_id="r", connect=Connect(), participant=None),
-    ):
+    with pytest.raises(ChatError) as raised, opening:
         pass
 
     assert str(raised.value) == f"StartChatContact: 400 {SHOWN}: {SHOWN}"

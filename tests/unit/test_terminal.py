@@ -7,13 +7,13 @@ import io
 import pytest
 from rich.text import Text
 
+from infra.contract import MessageResult
 from ops.stack.terminal import Terminal
 from sandbox.command_line import explanation
 from sandbox.display import transcript_table
 from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
 from sandbox.processes import ProcessError
-from sandbox.results import ResultEvent
 
 
 def item(content_type: str, content: str | None) -> TranscriptItem:
@@ -70,8 +70,7 @@ SHOWN = r"\x1b[2J\x9b\u202e\u2028\r\n"
 @pytest.mark.parametrize("is_sent", [True, False])
 def test_result_line_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
     stream = io.StringIO()
-    result = ResultEvent(
-        detail_type="Message Sent",
+    result = MessageResult(
         outcome="SENT" if is_sent else "REJECTED",
         event_source="sqs",
         source_id="s-1",

@@ -1,0 +1,77 @@
+"""The outputs of a deployed stack: the addresses that producers and consumers need."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from types_boto3_cloudformation import CloudFormationClient
+
+
+class OutputsError(Exception):
+    """The stack does not exist, or is not a stack of this project.
+
+    Attributes:
+        stack_name: The name that was asked for.
+    """
+
+    def __init__(self, stack_name: str, problem: str) -> None:
+        super().__init__(problem)
+        self.stack_name = stack_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOutputs:
+    """The outputs of one stack. `api_url` and `state_machine_arn` are empty if the stack does without."""
+
+    stack_name: str
+    message_queue_url: str
+    dead_letter_queue_url: str
+    rejected_queue_url: str
+    unpublished_results_queue_url: str
+    events_dead_letter_queue_url: str
+    event_bus_name: str
+    function_name: str
+    function_alias_arn: str
+    api_url: str = ""
+    state_machine_arn: str = ""
+
+    @classmethod
+    def from_mapping(cls, stack_name: str, outputs: Mapping[str, str]) -> Self:
+        """Read outputs under the names that CloudFormation gives them, such as `MessageQueueUrl`.
+
+        Raises:
+            OutputsError: One is missing.
+        """
+        values = {"stack_name": stack_name}
+        for field in fields(cls):
+            output = field.name.title().replace("_", "")
+            if output in outputs:
+                values[field.name] = outputs[output]
+            elif field.default is MISSING and field.name not in values:
+                raise OutputsError(stack_name, f"The stack {stack_name} has no output {output}.")
+        return cls(**values)
+
+
+def read_outputs(cloudformation: CloudFormationClient, stack_name: str) -> StackOutputs:
+    """Read the outputs of a deployed stack. This takes the permission `cloudformation:DescribeStacks`.
+
+    Raises:
+        OutputsError: The stack does not exist, or lacks an output.
+        ClientError: CloudFormation refused the call for another reason.
+    """
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    except ClientError as error:
+        # CloudFormation answers this for a stack that does not exist
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        problem = f"There is no stack {stack_name} in {cloudformation.meta.region_name}."
+        raise OutputsError(stack_name, problem) from None
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    return StackOutputs.from_mapping(stack_name, outputs)
