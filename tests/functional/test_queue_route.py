@@ -210,7 +210,7 @@ def test_a_message_that_cannot_be_sent_now_fails_with_the_later_ones_of_its_chat
 
 
 def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(function: Function) -> None:
-    """A second attempt would delay the other chats of the batch again. Takes one read timeout."""
+    """Takes one read timeout. A second attempt would keep the other chats of the batch waiting again."""
     hanging, free = function.start_chat(), function.start_chat()
     batch = [
         record(hanging.request(ClientToken="hanging"), group="hanging"),

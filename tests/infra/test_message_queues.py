@@ -177,7 +177,7 @@ def test_receive_count_grows_with_the_window_up_to_what_sqs_accepts() -> None:
 def test_the_function_keeps_the_time_for_sending_that_the_receive_count_assumes() -> None:
     clock = FakeClock()
 
-    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=TIMEOUT.to_seconds()), clock)
+    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=TIMEOUT.to_seconds()), clock)  # type: ignore[arg-type]  # a fake
 
     assert deadlines.send - clock.monotonic() >= SENDING_SECONDS
 

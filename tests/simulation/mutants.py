@@ -113,7 +113,7 @@ def _deadline_ignored() -> Iterator[None]:
     of_invocation = Deadlines.of_invocation
 
     def far(_: object, clock: Any) -> Deadlines:  # noqa: ANN401  # handed on
-        return of_invocation(FakeLambdaContext(seconds_left=600), clock)
+        return of_invocation(FakeLambdaContext(seconds_left=600), clock)  # type: ignore[arg-type]  # a fake
 
     with patch.object(Deadlines, "of_invocation", far):
         yield

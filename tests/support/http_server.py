@@ -70,6 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Listener
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wbufsize = -1  # an answer is one packet
 
     def do_POST(self) -> None:
         fake = self.server.fake
@@ -103,6 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for byte in body:
                 self.wfile.write(bytes([byte]))
+                self.wfile.flush()
                 if fake.stopped.wait(fake.trickle):
                     return
         except OSError:

@@ -84,18 +84,6 @@ def record(
     }
 
 
-def attribute_values(message: Mapping[str, Any]) -> dict[str, str]:
-    """Return the message attributes of a `SendMessage` call."""
-    return {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-
-
-def received(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record in which the function receives the message of a `SendMessage` call."""
-    return record(
-        message["MessageBody"], group=message["MessageGroupId"], attributes=attribute_values(message)
-    )
-
-
 def bus_event(
     detail: dict[str, Any], *, event_id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
 ) -> dict[str, Any]:
@@ -134,3 +122,15 @@ def api_request(body: str | dict[str, Any] | None, *, base64: bool = False) -> d
         "body": json.dumps(body) if isinstance(body, dict) else body,
         "isBase64Encoded": base64,
     }
+
+
+def attribute_values(message: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message attributes of a `SendMessage` call."""
+    return {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+
+
+def received(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record in which the function receives the message of a `SendMessage` call."""
+    return record(
+        message["MessageBody"], group=message["MessageGroupId"], attributes=attribute_values(message)
+    )
