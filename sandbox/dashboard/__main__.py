@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from ops.stack.command import stopped_by_signals
@@ -21,61 +22,48 @@ from sandbox.dashboard.traffic import run
 from sandbox.local_stack import FOLDER, ROOT, local_stack
 from sandbox.processes import ChildProcesses
 
-PICTURE = ROOT / "docs/images/dashboard.svg"
-
+_PICTURE = ROOT / "docs/images/dashboard.svg"
 _POINTS = 30
 _CAPTION = (
-    "The dashboard of the stage dev, with the figures of a local run of {minutes:g} minutes. In the place of "
-    "Amazon Connect is the local participant service, which answers in 60 to 250 ms and grants 10 calls a "
+    "The dashboard of the stage dev, with the data of a local run of {minutes:g} minutes. The local "
+    "participant service takes the place of Amazon Connect. It answers in 60 to 250 ms and allows 10 calls a "
     "second with a burst of 15. The run: calm; a burst above the quota; calm; an outage (503); calm. A point "
-    "stands for {period} seconds, sums are scaled to a minute. The function's metrics are the lines that it "
-    "printed. Those of queues, invocations, API and state machine are derived from what can be seen locally; "
-    "“AWS only” marks what cannot."
+    "is the data of {period} seconds, sums are per minute. The function's metrics are the lines of its log. "
+    "The data of queues, invocations, API and state machine come from local observation. “AWS only” marks "
+    "metrics without local data."
 )
+_print = partial(print, flush=True)
 
 
 def main() -> int:
-    arguments = _arguments()
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.dashboard",
+        description=dashboard.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, default=300, help="duration of the traffic")
+    parser.add_argument("--output", type=Path, default=_PICTURE, help="the picture's file")
+    add_stack_arguments(parser, folder=FOLDER / "dashboard")
+    arguments = parser.parse_args()
     try:
         with held(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
-            _render(children, arguments)
+            _draw_run(children, arguments)
     except REASONS_NOT_TO_RUN as error:
         sys.stderr.write(explanation(error, command="make picture"))
         return COULD_NOT_RUN
     return 0
 
 
-def _render(children: ChildProcesses, arguments: argparse.Namespace) -> None:
+def _draw_run(children: ChildProcesses, arguments: argparse.Namespace) -> None:
     with local_stack(children, folder=arguments.folder, emulator_port=arguments.emulator_port) as stack:
-        recording = run(stack, seconds=arguments.seconds, report=_tell)
+        recording = run(stack, seconds=arguments.seconds, report=_print)
         shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
     period = max(1, round(arguments.seconds / _POINTS))
-    picture = draw(
-        json.loads(shown["DashboardBody"]),
-        recording,
-        period=period,
-        caption=_CAPTION.format(minutes=arguments.seconds / 60, period=period),
-    )
+    caption = _CAPTION.format(minutes=arguments.seconds / 60, period=period)
+    picture = draw(json.loads(shown["DashboardBody"]), recording, period=period, caption=caption)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(picture, encoding="utf-8")
-    _tell(f"written: {arguments.output}")
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox.dashboard",
-        description=dashboard.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--seconds", type=float, default=300, help="of traffic")
-    parser.add_argument("--output", type=Path, default=PICTURE, help="the picture")
-    add_stack_arguments(parser, folder=FOLDER / "dashboard")
-    return parser.parse_args()
+    _print(f"The picture is in {arguments.output}")
 
 
 if __name__ == "__main__":
