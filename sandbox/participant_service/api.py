@@ -181,16 +181,19 @@ class ParticipantApi:
         if not _CONNECTION_TYPES_OF_A_CHAT.issuperset(types):
             raise ValidationError("Type must be WEBSOCKET or CONNECTION_CREDENTIALS in a chat")
         connection = self.service.create_connection(participant_token)
-        credentials = {"ConnectionToken": connection.connection_token, "Expiry": connection.expiry}
-        websocket = {
-            # No server listens at this URL: clients read the transcript
-            "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
-            "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
+        document: dict[str, Any] = {
+            "ConnectionCredentials": {
+                "ConnectionToken": connection.connection_token,
+                "Expiry": connection.expiry,
+            }
         }
-        return {
-            "ConnectionCredentials": credentials,
-            **({"Websocket": websocket} if "WEBSOCKET" in types else {}),
-        }
+        if "WEBSOCKET" in types:
+            document["Websocket"] = {
+                # No server listens at this URL: clients read the transcript
+                "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
+                "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
+            }
+        return document
 
     def _disconnect_participant(self, connection_token: str, _: Members) -> object:
         self.service.disconnect_participant(connection_token)
@@ -305,20 +308,9 @@ def _transcript_query(members: Members) -> TranscriptQuery:
 
 
 def _transcript_item(item: TranscriptItem) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "Id": item.id,
-        "Type": item.type,
-        "AbsoluteTime": item.absolute_time,
-        "ContentType": item.content_type,
-        "ParticipantId": item.participant_id,
-        "ParticipantRole": item.participant_role,
-        "DisplayName": item.display_name,
-    }
-    if item.content is not None:
-        document["Content"] = item.content
-    if item.processing_status is not None:
-        document["MessageMetadata"] = {
-            "MessageId": item.id,
-            "MessageProcessingStatus": item.processing_status,
-        }
-    return document
+    values = asdict(item)
+    del values["client_token"]
+    status = values.pop("processing_status")
+    metadata = {"MessageId": item.id, "MessageProcessingStatus": status}
+    members = {name.title().replace("_", ""): value for name, value in values.items() if value is not None}
+    return members | ({"MessageMetadata": metadata} if status else {})

@@ -29,7 +29,6 @@ class Fault:
     latency: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
 class Latency(Fault):
     """The request succeeds, with a delay."""
 
@@ -59,14 +58,12 @@ class Status(Fault):
         _check_status(self.status)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ResetBeforeAcceptance(Fault):
     """The message is not accepted. The connection is reset."""
 
     kind = "reset_before_acceptance"
 
 
-@dataclass(frozen=True, kw_only=True)
 class AcceptedThenCut(Fault):
     """The message is accepted. The connection is closed without an answer."""
 
@@ -84,7 +81,6 @@ class AcceptedThenStatus(Fault):
         _check_status(self.status)
 
 
-@dataclass(frozen=True, kw_only=True)
 class BodyCutShort(Fault):
     """The message is accepted. The connection is closed in the middle of the answer's body."""
 
