@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import urllib3
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sandbox.participant_service.faults import Fault
+
+    Json: TypeAlias = Any
 
 
 class ControlCallError(Exception):
@@ -78,7 +80,7 @@ class ParticipantControl:
             "POST",
             OPERATION_PATHS["CreateParticipantConnection"],
             {"Type": ["CONNECTION_CREDENTIALS"], "ConnectParticipant": True},
-            headers={"X-Amz-Bearer": participant_token},
+            {"X-Amz-Bearer": participant_token},
         )
         credentials = document["ConnectionCredentials"]
         return Connection(connection_token=credentials["ConnectionToken"], expiry=credentials["Expiry"])
@@ -168,12 +170,10 @@ class ParticipantControl:
         """Delete all chats, faults and counts, and restore the defaults."""
         self._call("POST", "/reset")
 
-    def _call(self, method: str, path: str, members: dict[str, Any] | None = None) -> Any:  # noqa: ANN401  # JSON
+    def _call(self, method: str, path: str, members: dict[str, Any] | None = None) -> Json:
         return self._request(method, PREFIX + path, members or {})
 
-    def _request(
-        self, method: str, path: str, members: dict[str, Any], *, headers: dict[str, str] | None = None
-    ) -> Any:  # noqa: ANN401  # JSON
+    def _request(self, method: str, path: str, members: Json, headers: dict[str, str] | None = None) -> Json:
         response = self._http.request(method, self.url + path, json=members, headers=headers)
         answer = response.json()
         if response.status != HTTPStatus.OK:
