@@ -45,6 +45,7 @@ _STYLE: Any = {
     "lines.markersize": 5,
     "svg.fonttype": "none",
     "svg.hashsalt": "dashboard",
+    "text.parse_math": False,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "xtick.color": "#687078",
@@ -121,10 +122,10 @@ class _Panel:
     def graph(self, properties: Mapping[str, Any], recording: Recording, period: float) -> None:
         found = lines(recording, properties, period=period)
         first, last = recording.whole_periods(period)
-        columns = 2 if max(len(line.label) for line in found) > _LONG_LABEL else 3
+        columns = 2 if max((len(line.label) for line in found), default=0) > _LONG_LABEL else 3
         legend_height = math.ceil(len(found) / columns) * 0.17
         axes = self._figure.add_axes(self._box(0.45, 0.42, 0.2, 0.38 + legend_height))
-        axes.set_title(properties["title"], x=-0.3 / self._width)
+        axes.set_title(properties.get("title", ""), x=-0.3 / self._width)
         for line in found:
             # NaN leaves a gap for each period without a value. A value between two gaps is a dot.
             values = [line.values.get(number, math.nan) for number in range(first, last + 1)]
