@@ -122,11 +122,12 @@ class _Panel:
     def graph(self, properties: Mapping[str, Any], recording: Recording, period: float) -> None:
         found = lines(recording, properties, period=period)
         first, last = recording.whole_periods(period)
-        columns = 2 if max((len(line.label) for line in found), default=0) > _LONG_LABEL else 3
+        labels = [line.label if line.is_known else f"{line.label} (AWS only)" for line in found]
+        columns = 2 if max(map(len, labels), default=0) > _LONG_LABEL else 3
         legend_height = math.ceil(len(found) / columns) * 0.17
         axes = self._figure.add_axes(self._box(0.45, 0.42, 0.2, 0.38 + legend_height))
         axes.set_title(properties.get("title", ""), x=-0.3 / self._width)
-        for line in found:
+        for line, label in zip(found, labels, strict=True):
             # NaN leaves a gap for each period without a value. A value between two gaps is a dot.
             values = [line.values.get(number, math.nan) for number in range(first, last + 1)]
             dots = [
@@ -135,7 +136,6 @@ class _Panel:
                 if all(map(math.isnan, [*values[max(index - 1, 0) : index], *values[index + 1 : index + 2]]))
             ]
             minutes = [index * period / 60 for index in range(len(values))]
-            label = line.label if line.is_known else f"{line.label} (AWS only)"
             axes.plot(minutes, values, color=line.color, label=label, marker=".", markevery=dots)
         for annotation in properties.get("annotations", {}).get("horizontal", []):
             value, label = annotation["value"], annotation["label"]

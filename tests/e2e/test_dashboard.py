@@ -20,7 +20,7 @@ def test_picture_shows_the_run_and_no_process_is_left(tmp_path: Path) -> None:
     program = Program("sandbox.dashboard", tmp_path)
     output = tmp_path / "picture.svg"
 
-    done = program.run("--seconds", "25", "--output", str(output))
+    done = program.run("--seconds", "10", "--output", str(output))
 
     assert (done.returncode, done.stderr) == (0, "")
     picture = ET.parse(output).getroot()  # noqa: S314  # the picture was just drawn
