@@ -1,10 +1,11 @@
-"""The AWS emulator, MiniStack, on loopback only, and what it takes to talk to it."""
+"""The AWS emulator, MiniStack, on loopback, and clients for it."""
 
 from __future__ import annotations
 
 import os
 import socket
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-SECRET_ACCESS_KEY = "local"  # noqa: S105  # the emulator takes any
+SECRET_ACCESS_KEY = "local"  # noqa: S105  # the emulator accepts any
 
 _LAUNCHER = Path(__file__).with_name("emulator_gaps.py")
 _START_TIMEOUT = 30.0
-_HTTP_OK = 200
 
 
 class PortTakenError(Exception):
@@ -41,12 +41,12 @@ class Emulator:
         return f"http://127.0.0.1:{self.port}"
 
     def environ(self, *, home: Path) -> dict[str, str]:
-        """Build the environment in which any AWS tool talks to the emulator, and to nothing else.
+        """Return an environment in which an AWS tool uses the emulator, and only the emulator.
 
-        Built anew rather than from this process's own, which may hold real credentials, a profile or a proxy.
+        It has only PATH from this process's environment, which may hold credentials, a profile or a proxy.
 
         Args:
-            home: for what the tool writes into its home and temporary folders. Created if it is not there.
+            home: the tool's home folder, also for temporary files. Created if it does not exist.
         """
         temporary = home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class Emulator:
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
             "TMPDIR": str(temporary),
-            "AWS_ACCESS_KEY_ID": ACCOUNT,  # the emulator takes the account from here
+            "AWS_ACCESS_KEY_ID": ACCOUNT,  # the emulator reads the account from here
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -63,14 +63,14 @@ class Emulator:
             "AWS_ENDPOINT_URL_S3": self.url,
         }
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  # boto3 makes its clients at run time
-        return boto3.client(
+    def client(self, service: str) -> Any:  # noqa: ANN401  # callers annotate the type
+        return boto3.client(  # type: ignore[call-overload]  # one overload per service
             service,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key=SECRET_ACCESS_KEY,
-            # A call is made once: a repeated Invoke would be another message
+            # One attempt: a repeated Invoke would be another message
             config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
         )
 
@@ -83,21 +83,21 @@ def start_emulator(
     port: int | None = None,
     function_environ: Mapping[str, str],
 ) -> Emulator:
-    """Start the emulator with nothing in it; it keeps its state in memory.
+    """Start an empty emulator. It keeps its state in memory.
 
     Args:
-        python: of the virtual environment that MiniStack is installed in.
-        folder: for all that the emulator writes.
+        python: of the virtual environment with MiniStack.
+        folder: for the emulator's files.
         port: None takes a free one.
-        function_environ: what every function finds in its environment: MiniStack passes its own on.
+        function_environ: is in every function's environment, since MiniStack passes its own environment on.
 
     Raises:
-        PortTakenError: The port is not free.
-        ProcessError: The emulator does not start.
+        PortTakenError: the port is taken.
+        ProcessError: the emulator does not start.
     """
-    emulator = Emulator(_free_port(port))
+    emulator = Emulator(_free_port(port or 0))
     child = children.start(
-        # Isolated: neither this folder's modules nor PYTHONPATH are the emulator's
+        # Isolated: the emulator imports neither this folder's modules nor those of PYTHONPATH
         [str(python), "-I", str(_LAUNCHER)],
         output=folder / "emulator.log",
         folder=folder,
@@ -106,11 +106,11 @@ def start_emulator(
             **function_environ,
             "GATEWAY_PORT": str(emulator.port),
             "MINISTACK_REGION": REGION,
-            # It listens on every interface unless told otherwise, and offers more than HTTP
+            # By default it listens on every interface, and for more protocols than HTTP
             "BIND_HOST": "127.0.0.1",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            # It looks for containers of its own to remove where there is a Docker daemon
+            # With a Docker daemon, it would remove the containers of earlier runs
             "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
         },
     )
@@ -118,15 +118,15 @@ def start_emulator(
     return emulator
 
 
-def _free_port(wanted: int | None) -> int:
+def _free_port(wanted: int) -> int:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what is just closing is free
+        # Also free: the port of a connection that is still closing
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted or 0))
+            probe.bind(("127.0.0.1", wanted))
         except OSError:
-            raise PortTakenError(wanted or 0) from None
-        port: int = probe.getsockname()[1]
-        return port
+            raise PortTakenError(wanted) from None
+        return int(probe.getsockname()[1])
 
 
 def _is_ready(emulator: Emulator) -> bool:
@@ -134,4 +134,4 @@ def _is_ready(emulator: Emulator) -> bool:
         response = urllib3.request("GET", f"{emulator.url}/_ministack/ready", retries=False, timeout=2.0)
     except urllib3.exceptions.HTTPError:
         return False
-    return response.status == _HTTP_OK
+    return response.status == HTTPStatus.OK

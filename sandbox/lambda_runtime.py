@@ -1,7 +1,7 @@
-"""Runs the deployed function in `awslambdaric`, the runtime client that AWS Lambda itself uses for Python.
+"""Runs the deployed function in `awslambdaric`, the Python runtime client of AWS Lambda.
 
-The emulator has a worker of its own for Python functions, which loses the type of an error. But it starts a
-custom runtime's `bootstrap` as Lambda would, and serves it the Lambda Runtime API.
+The emulator's own worker for Python functions loses the type of an error. But the emulator can run the
+`bootstrap` of a custom runtime, as Lambda does, and serves it the Lambda Runtime API.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import shlex
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import urllib3
 
@@ -17,45 +17,42 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from types_boto3_lambda import LambdaClient
+    from types_boto3_lambda.literals import RuntimeType
+    from types_boto3_lambda.type_defs import FunctionConfigurationTypeDef
+
     from infra.outputs import StackOutputs
     from sandbox.emulator import Emulator
 
-CUSTOM_RUNTIME = "provided.al2023"
+CUSTOM_RUNTIME: RuntimeType = "provided.al2023"
 _ALIAS = "live"
 
 
 def has_awslambdaric(python: Path) -> bool:
-    """Tell whether the runtime's virtual environment has it: there are wheels for Linux only."""
+    """Return whether a virtual environment has awslambdaric, which has wheels for Linux only."""
     return any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric"))
 
 
 def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> None:
-    """Give the function a bootstrap that runs awslambdaric, and move the alias to that version of it.
+    """Add a bootstrap that runs awslambdaric to the function, and move the alias to the new version.
 
     Args:
-        python: of a virtual environment with what the Lambda runtime brings, so that the function finds its
-            own package, that, and nothing else.
+        python: of a virtual environment with the packages of the Lambda runtime. The function can import its
+            own package, these, and nothing else.
     """
-    lambda_ = emulator.client("lambda")
-    function = lambda_.get_function(FunctionName=stack.function_name)
-    bootstrap = _bootstrap(function["Configuration"], python)
-    package = with_files(_package(function), {"bootstrap": bootstrap.encode()})
-    lambda_.update_function_code(FunctionName=stack.function_name, ZipFile=package)
-    lambda_.update_function_configuration(FunctionName=stack.function_name, Runtime=CUSTOM_RUNTIME)
-    _move_alias(lambda_, stack)
+    lambda_: LambdaClient = emulator.client("lambda")
+    configuration = lambda_.get_function(FunctionName=stack.function_name)["Configuration"]
+    files = {"bootstrap": _bootstrap(configuration, python).encode()}
+    _update_package(lambda_, stack, files, runtime=CUSTOM_RUNTIME)
 
 
 def update_code(emulator: Emulator, stack: StackOutputs, source: Path) -> None:
-    """Put the modules of a Python package in the place of those that are deployed, and move the alias.
+    """Replace the deployed modules of a Python package, and move the alias to the new version.
 
-    The function's dependencies stay as they were deployed.
+    The function's dependencies do not change.
     """
-    lambda_ = emulator.client("lambda")
-    function = lambda_.get_function(FunctionName=stack.function_name)
     files = {str(path.relative_to(source.parent)): path.read_bytes() for path in source_files(source)}
-    package = with_files(_package(function), files, instead_of=f"{source.name}/")
-    lambda_.update_function_code(FunctionName=stack.function_name, ZipFile=package)
-    _move_alias(lambda_, stack)
+    _update_package(emulator.client("lambda"), stack, files, instead_of=f"{source.name}/")
 
 
 def source_files(source: Path) -> list[Path]:
@@ -67,13 +64,8 @@ def source_files(source: Path) -> list[Path]:
     ]
 
 
-def _package(function: Mapping[str, Any]) -> bytes:
-    data: bytes = urllib3.request("GET", function["Code"]["Location"], timeout=10.0).data
-    return data
-
-
 def with_files(package: bytes, files: Mapping[str, bytes], *, instead_of: str | None = None) -> bytes:
-    """Write a package anew with some files added, and without those whose names begin with `instead_of`."""
+    """Add files to a package, and remove those whose names start with `instead_of`."""
     content = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(package)) as old,
@@ -87,13 +79,26 @@ def with_files(package: bytes, files: Mapping[str, bytes], *, instead_of: str | 
     return content.getvalue()
 
 
-def _move_alias(lambda_: Any, stack: StackOutputs) -> None:  # noqa: ANN401  # boto3 makes its clients at run time
-    version = lambda_.publish_version(FunctionName=stack.function_name)["Version"]
-    lambda_.update_alias(FunctionName=stack.function_name, Name=_ALIAS, FunctionVersion=version)
+def _update_package(
+    lambda_: LambdaClient,
+    stack: StackOutputs,
+    files: Mapping[str, bytes],
+    *,
+    instead_of: str | None = None,
+    runtime: RuntimeType | None = None,
+) -> None:
+    name = stack.function_name
+    location = lambda_.get_function(FunctionName=name)["Code"]["Location"]
+    package = urllib3.request("GET", location, timeout=10.0).data
+    lambda_.update_function_code(FunctionName=name, ZipFile=with_files(package, files, instead_of=instead_of))
+    if runtime is not None:
+        lambda_.update_function_configuration(FunctionName=name, Runtime=runtime)
+    version = lambda_.publish_version(FunctionName=name)["Version"]
+    lambda_.update_alias(FunctionName=name, Name=_ALIAS, FunctionVersion=version)
 
 
-def _bootstrap(configuration: dict[str, Any], python: Path) -> str:
-    """Write the script that stands for the runtime: it sets what Lambda sets and the emulator does not."""
+def _bootstrap(configuration: FunctionConfigurationTypeDef, python: Path) -> str:
+    """Write the script that starts the runtime. It sets what Lambda sets and the emulator does not."""
     logging = configuration.get("LoggingConfig", {})
     environ = {
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration['Runtime']}",
@@ -102,5 +107,5 @@ def _bootstrap(configuration: dict[str, Any], python: Path) -> str:
         "AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel", ""),
     }
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in environ.items() if value)
-    # The emulator starts it in the folder of the function's package, and -m looks for modules there first
+    # The emulator starts it in the folder of the function's package, where -m looks for modules first
     return f'#!/bin/sh\nexport {exports}\nexec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"\n'

@@ -1,7 +1,7 @@
-"""`python process_guard.py COMMAND...`: run a command that ends with the holder of the other end of stdin.
+"""`python process_guard.py COMMAND...`: run a command that ends with its parent.
 
-When that end is closed, on purpose or because its process is gone (even by SIGKILL), the process group is
-killed, of which this is to be the leader. Standard library only: it is started by its path.
+The guard leads a process group, and its stdin is a pipe from the parent. When the pipe closes, even because
+the parent got SIGKILL, the guard kills the group. Standard library only: it is started by its path.
 """
 
 import os
@@ -12,15 +12,15 @@ import threading
 
 
 def main() -> int:
-    # It goes to the whole group, and the command decides when to end. SIG_IGN would be inherited.
+    # The whole group gets SIGTERM, and the command decides when it ends. A child would inherit SIG_IGN.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-    threading.Thread(target=_kill_at_the_end_of_stdin, daemon=True).start()
+    threading.Thread(target=_kill_group_when_stdin_closes, daemon=True).start()
     status = command.wait()
     return status if status >= 0 else 128 - status
 
 
-def _kill_at_the_end_of_stdin() -> None:
+def _kill_group_when_stdin_closes() -> None:
     os.read(sys.stdin.fileno(), 1)
     os.killpg(0, signal.SIGKILL)
 

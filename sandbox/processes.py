@@ -1,8 +1,8 @@
-"""Child processes that never outlive the one that started them. Standard library only.
+"""Child processes that never outlive their parent. Standard library only.
 
-Each child leads a process group of its own. So Ctrl-C in the terminal reaches the parent alone, which stops
-its children in order; and what a child has started itself (the emulator: the function's runtime) goes too.
-Should the parent not come to that, because it is killed, the child's `lifeline` ends the group.
+Each child leads its own process group. Ctrl-C in the terminal therefore reaches only the parent, which stops
+its children in order. Stopping a child stops its whole group, for instance the emulator's function runtimes.
+If the parent is killed, the child's `process_guard` kills the group.
 """
 
 from __future__ import annotations
@@ -18,55 +18,50 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
-_LIFELINE = Path(__file__).with_name("process_guard.py")
+_PROCESS_GUARD = Path(__file__).with_name("process_guard.py")
 _POLL_SECONDS = 0.05
-_GRACE_SECONDS = 3.0
+_LAST_LINES = 20
 
 
 class ProcessError(Exception):
-    """A child process failed, or took too long. The message ends with the last that it printed."""
+    """A child process failed, or took too long. The message ends with its last output."""
 
 
 class ChildProcesses:
-    """Starts child processes, and stops those still there on leaving, last one first."""
+    """Starts child processes, and stops them when the `with` block ends, last one first.
 
-    def __init__(self) -> None:
+    Args:
+        grace_seconds: between the signals SIGTERM and SIGKILL.
+    """
+
+    def __init__(self, *, grace_seconds: float = 3.0) -> None:
+        self._grace_seconds = grace_seconds
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in reversed(self._children):
-            child.stop()
+            child.stop(grace_seconds=self._grace_seconds)
 
     @property
     def process_groups(self) -> list[int]:
         return [child.process.pid for child in self._children]
 
     def require_running(self) -> None:
-        """Check that every child is still there.
-
-        Raises:
-            ProcessError: One has ended.
-        """
+        """Raise a ProcessError if a child has ended."""
         for child in self._children:
             child.require_running()
 
     def start(
         self, command: Sequence[str], *, output: Path, environ: Mapping[str, str] | None = None, folder: Path
     ) -> Child:
-        """Start a command in `folder`, with everything that it prints appended to `output`."""
+        """Start a command in `folder`, and append its output to the file `output`."""
         with output.open("ab") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_LIFELINE), *command],
+                [sys.executable, "-I", "-S", str(_PROCESS_GUARD), *command],
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -87,16 +82,19 @@ class ChildProcesses:
         folder: Path,
         timeout: float,
     ) -> None:
-        """Run a command to its end.
+        """Run a command until it ends.
 
         Raises:
-            ProcessError: It failed, or was not done within the timeout, in seconds.
+            ProcessError: it failed, or took longer than `timeout` seconds.
         """
         child = self.start(command, output=output, environ=environ, folder=folder)
         try:
-            child.wait(timeout)
+            if status := child.process.wait(timeout):
+                raise child.error(f"ended with status {status}")
+        except subprocess.TimeoutExpired:
+            raise child.error(f"was not done after {timeout:g} seconds") from None
         finally:
-            child.stop()
+            child.stop(grace_seconds=self._grace_seconds)
             self._children.remove(child)
 
 
@@ -106,57 +104,39 @@ class Child:
         self._command = command
         self._output = output
 
-    def wait(self, timeout: float) -> None:
-        """Wait until it has succeeded.
-
-        Raises:
-            ProcessError: It failed, or was not done within the timeout, in seconds.
-        """
-        try:
-            status = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise self._error(f"was not done after {timeout:g} seconds") from None
-        if status:
-            raise self._error(f"ended with status {status}")
-
     def wait_until(self, is_ready: Callable[[], bool], *, timeout: float) -> None:
-        """Wait until it is ready for use.
+        """Wait until the child is ready for use.
 
         Raises:
-            ProcessError: It ended before, or was not ready within the timeout, in seconds.
+            ProcessError: it ended, or was not ready after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while not is_ready():
             self.require_running()
             if time.monotonic() > deadline:
-                raise self._error(f"was not ready after {timeout:g} seconds")
+                raise self.error(f"was not ready after {timeout:g} seconds")
             time.sleep(_POLL_SECONDS)
 
     def require_running(self) -> None:
-        """Check that it is still there.
-
-        Raises:
-            ProcessError: It has ended.
-        """
+        """Raise a ProcessError if the child has ended."""
         if (status := self.process.poll()) is not None:
-            raise self._error(f"ended with status {status}")
+            raise self.error(f"ended with status {status}")
 
-    def stop(self) -> None:
-        """End the whole process group: politely, and after some seconds for good."""
+    def stop(self, *, grace_seconds: float) -> None:
+        """Stop the process group: SIGTERM, then SIGKILL."""
         self._signal_group(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_GRACE_SECONDS)
+            self.process.wait(grace_seconds)
         self._signal_group(signal.SIGKILL)
-        # Closes the lifeline's end too
-        self.process.communicate()
+        self.process.communicate()  # also closes the pipe to the process guard
+
+    def error(self, problem: str) -> ProcessError:
+        last_lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+        return ProcessError(
+            "\n".join([f"{' '.join(self._command)} {problem}.", f"The end of {self._output}:", *last_lines])
+        )
 
     def _signal_group(self, number: signal.Signals) -> None:
-        # macOS answers PermissionError for a group of which only a zombie is left
+        # macOS raises PermissionError if only a zombie is left in the group
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
-
-    def _error(self, what: str) -> ProcessError:
-        last_lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-        return ProcessError(
-            "\n".join([f"{' '.join(self._command)} {what}.", f"The end of {self._output}:", *last_lines])
-        )

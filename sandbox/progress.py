@@ -1,6 +1,6 @@
-"""`python -m sandbox.progress LABEL COMMAND...`: run a slow, silent command and show that it is alive.
+"""`python -m sandbox.progress LABEL COMMAND...`: run a slow command, and print a dot every three seconds.
 
-What it prints is shown only if it fails. `make` installs with it, so it needs the standard library only.
+The command's output is shown only if it fails. Standard library only: `make` runs this before it installs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
-from sandbox.processes import Child, ChildProcesses
+from sandbox.processes import ChildProcesses
 
-_MAX_SECONDS = 1800
+_TIMEOUT_SECONDS = 1800
 _SECONDS_PER_DOT = 3
 
 
@@ -25,7 +25,7 @@ def main() -> int:
         output = Path(folder, "output")
         _write(f"  {label} ")
         started = time.monotonic()
-        status = _wait(children.start(command, output=output, folder=Path()))
+        status = _wait(children.start(command, output=output, folder=Path()).process)
         if status == 0:
             _write(f" done ({time.monotonic() - started:.0f} s)\n")
         else:
@@ -34,13 +34,13 @@ def main() -> int:
         return status
 
 
-def _wait(child: Child) -> int:
-    for _ in range(_MAX_SECONDS // _SECONDS_PER_DOT):
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    for _ in range(_TIMEOUT_SECONDS // _SECONDS_PER_DOT):
         try:
-            return child.process.wait(_SECONDS_PER_DOT)
+            return process.wait(_SECONDS_PER_DOT)
         except subprocess.TimeoutExpired:
             _write(".")
-    _write(f" not done after {_MAX_SECONDS // 60} minutes")
+    _write(f" not done after {_TIMEOUT_SECONDS // 60} minutes")
     return 1
 
 

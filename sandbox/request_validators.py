@@ -1,7 +1,6 @@
-"""Makes the API refuse what its models do not allow, as it does on AWS.
+"""Adds the request validators of the template to the deployed API.
 
-The emulator's CloudFormation neither creates a request validator nor gives it to a method. Its API Gateway
-can do both, so what the deployed template says of them is done once more, by calls that AWS has too.
+The emulator's CloudFormation ignores them, but its API Gateway supports them through the API calls of AWS.
 """
 
 from __future__ import annotations
@@ -12,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.emulator import Emulator
+    from types_boto3_cloudformation import CloudFormationClient
 
-_VALIDATOR = "AWS::ApiGateway::RequestValidator"
-_METHOD = "AWS::ApiGateway::Method"
+    from sandbox.emulator import Emulator
 
 
 def wire_request_validators(emulator: Emulator, *, stack_name: str) -> None:
     """Create the stack's request validators, and give each method the one that the template names."""
-    cloudformation, api_gateway = emulator.client("cloudformation"), emulator.client("apigateway")
+    cloudformation: CloudFormationClient = emulator.client("cloudformation")
+    api_gateway = emulator.client("apigateway")
     deployed = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
     ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in deployed}
-    resources = _template(cloudformation, stack_name)["Resources"]
+    body: Any = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
+    template = json.loads(body) if isinstance(body, str) else body  # boto3 parses a template in JSON
 
-    for logical_id, properties in _of_type(_VALIDATOR, resources):
+    for logical_id, properties in _of_type("RequestValidator", template):
         created = api_gateway.create_request_validator(
             restApiId=ids[properties["RestApiId"]["Ref"]],
             name=logical_id,
@@ -34,7 +34,7 @@ def wire_request_validators(emulator: Emulator, *, stack_name: str) -> None:
         )
         ids[logical_id] = created["id"]
 
-    for _, properties in _of_type(_METHOD, resources):
+    for _, properties in _of_type("Method", template):
         if validator := properties.get("RequestValidatorId"):
             patch = {"op": "replace", "path": "/requestValidatorId", "value": ids[validator["Ref"]]}
             api_gateway.update_method(
@@ -45,11 +45,10 @@ def wire_request_validators(emulator: Emulator, *, stack_name: str) -> None:
             )
 
 
-def _template(cloudformation: Any, stack_name: str) -> Mapping[str, Any]:  # noqa: ANN401  # a boto3 client
-    body = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
-    template: Mapping[str, Any] = json.loads(body) if isinstance(body, str) else body  # boto3 parses JSON
-    return template
-
-
-def _of_type(type_: str, resources: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(name, each["Properties"]) for name, each in resources.items() if each["Type"] == type_]
+def _of_type(name: str, template: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    resources: Mapping[str, Any] = template["Resources"]
+    return [
+        (logical_id, resource["Properties"])
+        for logical_id, resource in resources.items()
+        if resource["Type"] == f"AWS::ApiGateway::{name}"
+    ]

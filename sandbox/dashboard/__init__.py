@@ -1,10 +1,10 @@
-"""Render the stack's dashboard with what a run of the local stack measured.
+"""Draw the stack's dashboard with the data of a local run.
 
-`python -m sandbox.dashboard` deploys the stack, sends traffic through every way in for some minutes, a burst
-beyond the quota and an outage of the participant service included, and draws the deployed dashboard with it.
+`python -m sandbox.dashboard` deploys the stack and sends traffic through every event source for some minutes,
+with a burst above the quota and an outage of the participant service. Then it draws the deployed dashboard.
 
-Measured as on AWS: every metric of the function, which are lines of its log. Derived from what can be seen
-locally: the queues' depths and the age of the oldest message (queue and results), the function's invocations
-(its log), the API's requests (as its client saw them), executions of the state machine. Everything else only
-AWS can know, and the picture says so.
+Measured as on AWS: every metric of the function, since these are lines of its log. Derived from local
+observation: queue depths and the age of the oldest message (queues and results), the function's invocations
+(its log), API requests (the client's view), and executions of the state machine. The picture marks the
+metrics that only AWS has.
 """

@@ -18,23 +18,22 @@ if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
     from sandbox.processes import ChildProcesses
 
-PICTURE = ROOT / "docs/images/dashboard.svg"
-
+_PICTURE = ROOT / "docs/images/dashboard.svg"
 _POINTS = 30
 _CAPTION = (
-    "The dashboard of the stage dev, with the figures of a local run of {minutes:g} minutes. In the place of "
-    "Amazon Connect is the local participant service, which answers in 60 to 250 ms and grants 10 calls a "
-    "second with a burst of 15. The run: calm; a burst above the quota; calm; an outage (503); calm. A point "
-    "stands for {period} seconds, sums are scaled to a minute. The function's metrics are the lines that it "
-    "printed. Those of queues, invocations, API and state machine are derived from what can be seen locally; "
-    "“AWS only” marks what cannot."
+    "The dashboard of the stage dev, with the data of a local run of {minutes:g} minutes. The local "
+    "participant service takes the place of Amazon Connect. It answers in 60 to 250 ms and allows 10 calls a "
+    "second with a burst of 15. The run: ordinary load, a burst above the quota, ordinary load, an outage "
+    "(503), ordinary load. A point is the data of {period} seconds, sums are per minute. The function's "
+    "metrics are the lines of its log. The data of queues, invocations, API and state machine come from local "
+    "observation. “AWS only” marks metrics without local data."
 )
 
 
 def main() -> int:
     parser = stack_parser("sandbox.dashboard", dashboard.__doc__, folder=FOLDER / "dashboard")
-    parser.add_argument("--seconds", type=float, default=300, help="how long messages are sent")
-    parser.add_argument("--output", type=Path, default=PICTURE, help="the picture")
+    parser.add_argument("--seconds", type=float, default=300, help="duration of the workload")
+    parser.add_argument("--output", type=Path, default=_PICTURE, help="the file of the picture")
     arguments = parser.parse_args()
     terminal = Terminal(sys.stdout)
 

@@ -1,235 +1,157 @@
-"""Draws a dashboard, as CloudWatch lays it out, as an SVG."""
+"""Draws a dashboard as an SVG, in the layout of CloudWatch."""
 
 from __future__ import annotations
 
+import io
 import math
-import re
-from dataclasses import dataclass
+import textwrap
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MultipleLocator
 
 from sandbox.dashboard.recording import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from sandbox.dashboard.recording import Line, Recording
+    from sandbox.dashboard.recording import Recording
 
-_COLUMN, _ROW, _GAP = 60, 44, 10
-_MARGIN = 16
-_COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22")
-_STYLE = """\
-text { font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; font-size: 12px; fill: #16191f }
-.panel { fill: #ffffff; stroke: #d5dbdb }
-.title { font-size: 13.5px; font-weight: 600 }
-.name { font-size: 20px; font-weight: 600 }
-.axis { font-size: 10.5px; fill: #687078 }
-.grid { stroke: #eaeded }
-.unknown { fill: #879196; font-style: italic }
-.caption { font-size: 12.5px; fill: #545b64 }
-.chip { fill: #f2f3f3; stroke: #d5dbdb }
-.line { fill: none; stroke-width: 1.8; stroke-linejoin: round }"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    x: float
-    y: float
-    width: float
-    height: float
+# Lengths are in inches
+_COLUMNS, _COLUMN, _ROW, _GAP = 24, 0.64, 0.48, 0.1
+_CAPTION = 0.75
+_CHARACTERS_PER_COLUMN = 9.6
+_LONG_LABEL = 24
+_GREY = "#879196"
+_STYLE: Any = {
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "font.family": "sans-serif",
+    "font.size": 8.5,
+    "grid.color": "#eaeded",
+    "legend.columnspacing": 1.2,
+    "legend.frameon": False,
+    "legend.handlelength": 0.8,
+    "legend.labelspacing": 0.25,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "dashboard",
+    "text.parse_math": False,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.color": "#687078",
+    "ytick.color": "#687078",
+}
 
 
 def draw(dashboard: Mapping[str, Any], recording: Recording, *, period: float, caption: str) -> str:
-    """Draw all widgets of a dashboard's body, filled with a recording.
+    """Draw all widgets of a dashboard's body with the data of a recording.
+
+    A widget or a line without recorded data is drawn without data.
 
     Args:
-        period: Seconds that a data point stands for.
-        caption: Below the picture: where its figures come from.
+        period: seconds per data point.
+        caption: the source of the figures, below the picture.
     """
     widgets = dashboard["widgets"]
-    width = 24 * _COLUMN + 2 * _MARGIN
-    bottom = max(widget["y"] + widget["height"] for widget in widgets) * _ROW + _MARGIN
-    wrapped = _wrapped(caption, 24 * _COLUMN / 6.7)
-    height = bottom + 18 * len(wrapped) + _MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
-        f"<title>{escape(caption)}</title>",
-        f"<style>{_STYLE}</style>",
-        f'<rect width="{width}" height="{height}" fill="#f2f3f3"/>',
-    ]
-    for widget in widgets:
-        box = _Box(
-            _MARGIN + widget["x"] * _COLUMN + _GAP / 2,
-            _MARGIN + widget["y"] * _ROW + _GAP / 2 - _MARGIN / 2,
-            widget["width"] * _COLUMN - _GAP,
-            widget["height"] * _ROW - _GAP,
+    bottom = max(widget["y"] + widget["height"] for widget in widgets) * _ROW
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_COLUMNS * _COLUMN + _GAP, bottom + _CAPTION), facecolor="#f2f3f3")
+        for widget in widgets:
+            panel = _Panel(
+                figure,
+                widget["x"] * _COLUMN + _GAP,
+                widget["y"] * _ROW + _GAP,
+                widget["width"] * _COLUMN - _GAP,
+                widget["height"] * _ROW - _GAP,
+            )
+            panel.fill()
+            properties = widget["properties"]
+            match widget["type"]:
+                case "metric":
+                    panel.graph(properties, recording, period)
+                case "alarm":
+                    names = [arn.rpartition(":")[2].split("-", 2)[2] for arn in properties["alarms"]]
+                    panel.text(f"{properties['title']} (evaluated by CloudWatch only)", " · ".join(names))
+                case _:
+                    title, _, text = properties.get("markdown", "").removeprefix("# ").partition("\n")
+                    panel.text(title, text.replace("**", ""))
+        _Panel(figure, 0, bottom + _GAP, _COLUMNS * _COLUMN, _CAPTION).text("", caption)
+        output = io.StringIO()
+        figure.savefig(output, format="svg", metadata={"Date": None, "Creator": None, "Title": caption})
+    return output.getvalue()
+
+
+class _Panel:
+    """A rectangle of the picture. Points are inches from its upper left corner."""
+
+    def __init__(self, figure: Figure, x: float, y: float, width: float, height: float) -> None:
+        self._figure = figure
+        self._x, self._y, self._width, self._height = x, y, width, height
+
+    def _at(self, x: float, y: float) -> tuple[float, float]:
+        """Convert a point of the panel to a fraction of the picture, measured from below."""
+        width, height = self._figure.get_size_inches()
+        return (self._x + x) / width, 1 - (self._y + y) / height
+
+    def _box(self, left: float, top: float, right: float, bottom: float) -> tuple[float, float, float, float]:
+        """Return left, bottom, width and height of the area within these margins."""
+        x0, y0 = self._at(left, self._height - bottom)
+        x1, y1 = self._at(self._width - right, top)
+        return x0, y0, x1 - x0, y1 - y0
+
+    def fill(self) -> None:
+        x, y, width, height = self._box(0, 0, 0, 0)
+        panel = Rectangle((x, y), width, height, zorder=-1, facecolor="white", edgecolor="#d5dbdb")
+        self._figure.add_artist(panel)
+
+    def text(self, title: str, text: str) -> None:
+        wrapped = textwrap.fill(text, round(self._width / _COLUMN * _CHARACTERS_PER_COLUMN))
+        self._figure.text(*self._at(0.14, 0.12), title, size=11, weight="bold", va="top")
+        self._figure.text(*self._at(0.14, 0.42 if title else 0.05), wrapped, va="top", linespacing=1.5)
+
+    def graph(self, properties: Mapping[str, Any], recording: Recording, period: float) -> None:
+        found = lines(recording, properties, period=period)
+        first, last = recording.whole_periods(period)
+        labels = [line.label if line.is_known else f"{line.label} (AWS only)" for line in found]
+        columns = 2 if max(map(len, labels), default=0) > _LONG_LABEL else 3
+        legend_height = math.ceil(len(found) / columns) * 0.17
+        axes = self._figure.add_axes(self._box(0.45, 0.42, 0.2, 0.38 + legend_height))
+        axes.set_title(properties.get("title", ""), x=-0.3 / self._width)
+        for line, label in zip(found, labels, strict=True):
+            # NaN leaves a gap for each period without a value. A value between two gaps is a dot.
+            values = [line.values.get(number, math.nan) for number in range(first, last + 1)]
+            dots = [
+                index
+                for index in range(len(values))
+                if all(map(math.isnan, [*values[max(index - 1, 0) : index], *values[index + 1 : index + 2]]))
+            ]
+            minutes = [index * period / 60 for index in range(len(values))]
+            axes.plot(minutes, values, color=line.color, label=label, marker=".", markevery=dots)
+        for annotation in properties.get("annotations", {}).get("horizontal", []):
+            value, label = annotation["value"], annotation["label"]
+            axes.axhline(value, color=annotation["color"], linestyle="--", linewidth=1.2)
+            axes.text(1, value, label, transform=axes.get_yaxis_transform(), ha="right", va="bottom")
+        if not any(number in line.values for line in found for number in range(first, last + 1)):
+            axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=_GREY, style="italic")
+        axes.set_ylim(bottom=0, top=None if axes.dataLim.y1 > 0 else 1)
+        axes.xaxis.set_major_locator(MultipleLocator(1))
+        axes.xaxis.set_major_formatter("{x:g} min")
+        legend = self._figure.legend(
+            *axes.get_legend_handles_labels(),
+            loc="lower left",
+            bbox_to_anchor=self._at(0.05, self._height),
+            ncols=columns,
         )
-        parts.append(_rectangle(box, "panel"))
-        parts += _DRAWN[widget["type"]](widget["properties"], box, recording, period)
-    for number, text in enumerate(wrapped):
-        parts.append(_text(_MARGIN + _GAP / 2, bottom + 18 * (number + 1) - 6, text, "caption"))
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _text_widget(
-    properties: Mapping[str, Any], box: _Box, _recording: Recording, _period: float
-) -> Iterator[str]:
-    name, _, text = properties["markdown"].removeprefix("# ").partition("\n")
-    yield _text(box.x + 14, box.y + 27, name, "name")
-    for number, line in enumerate(_wrapped(text, box.width / 6.4)):
-        spans = re.sub(r"\*\*(.+?)\*\*", r'<tspan font-weight="600">\1</tspan>', escape(line))
-        yield f'<text x="{box.x + 14:g}" y="{box.y + 50 + 19 * number:g}">{spans}</text>'
-
-
-def _alarm_widget(
-    properties: Mapping[str, Any], box: _Box, _recording: Recording, _period: float
-) -> Iterator[str]:
-    yield _text(box.x + 14, box.y + 22, properties["title"])
-    yield _text(box.x + 70, box.y + 22, "evaluated by CloudWatch only: no state here", "unknown")
-    names = [arn.rpartition(":")[2].split("-", 2)[2] for arn in properties["alarms"]]
-    in_a_row = math.ceil(len(names) / 3)
-    width = (box.width - 28) / in_a_row
-    for number, name in enumerate(names):
-        x, y = box.x + 14 + number % in_a_row * width, box.y + 34 + number // in_a_row * 28
-        yield _rectangle(_Box(x, y, width - 8, 22), "chip")
-        yield _text(x + 10, y + 15.5, name, "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Plot:
-    """The area of a graph's lines: periods from `first` to `last` across, values up to `top`."""
-
-    box: _Box
-    first: int
-    last: int
-    top: float
-    period: float
-
-    def x(self, number: float) -> float:
-        return self.box.x + (number - self.first) / max(1, self.last - self.first) * self.box.width
-
-    def y(self, value: float) -> float:
-        return self.box.y + self.box.height * (1 - value / self.top)
-
-
-def _graph_widget(
-    properties: Mapping[str, Any], box: _Box, recording: Recording, period: float
-) -> Iterator[str]:
-    first, last = recording.whole_periods(period)
-    found = [line.within(first, last) for line in lines(recording, properties, period=period)]
-    horizontal = properties.get("annotations", {}).get("horizontal", [])
-    legend = list(_legend(found, box.width - 28))
-    values = [value for line in found for value in line.values.values()]
-    plot = _Plot(
-        box=_Box(box.x + 46, box.y + 38, box.width - 62, box.height - 38 - 26 - 17 * len(legend)),
-        first=first,
-        last=last,
-        top=_round_up(max([1.0, *values, *(line["value"] for line in horizontal)])),
-        period=period,
-    )
-    yield _text(box.x + 14, box.y + 23, properties["title"], "title")
-    yield from _axes(plot)
-    for annotation in horizontal:
-        yield from _annotation(annotation, plot)
-    for number, line in enumerate(found):
-        yield from _drawn_line(line, _color(line, number), plot)
-    if not values:
-        middle = plot.box.x + plot.box.width / 2
-        yield _text(middle, plot.box.y + plot.box.height / 2 + 4, "none", "unknown", anchor="middle")
-    for row, items in enumerate(legend):
-        height = box.y + box.height - 12 - 17 * (len(legend) - 1 - row)
-        for number, offset in items:
-            line, left = found[number], box.x + 14 + offset
-            color = _color(line, number)
-            yield f'<rect x="{left:g}" y="{height - 8:g}" width="9" height="9" fill="{color}"/>'
-            yield _text(left + 14, height, _legend_text(line), "" if line.is_seen else "unknown")
-
-
-def _axes(plot: _Plot) -> Iterator[str]:
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        height = plot.y(plot.top * share)
-        yield f'<path class="grid" d="M{plot.box.x:g} {height:.1f}h{plot.box.width:g}"/>'
-        if share in {0, 0.5, 1}:
-            yield _text(plot.box.x - 6, height + 4, f"{plot.top * share:g}", "axis", anchor="end")
-    bottom = plot.box.y + plot.box.height + 15
-    for minute in range(int((plot.last - plot.first) * plot.period // 60) + 1):
-        yield _text(
-            plot.x(plot.first + minute * 60 / plot.period), bottom, f"{minute} min", "axis", anchor="middle"
-        )
-
-
-def _annotation(annotation: Mapping[str, Any], plot: _Plot) -> Iterator[str]:
-    height = plot.y(annotation["value"])
-    yield (
-        f'<path d="M{plot.box.x:g} {height:.1f}h{plot.box.width:g}" stroke="{annotation["color"]}" '
-        'stroke-dasharray="5 4" stroke-width="1.4"/>'
-    )
-    yield _text(plot.box.x + plot.box.width, height - 4, annotation["label"], "axis", anchor="end")
-
-
-def _drawn_line(line: Line, color: str, plot: _Plot) -> Iterator[str]:
-    """Join the points of periods that follow one another; show one that is alone as a dot."""
-    runs: list[list[tuple[int, float]]] = []
-    for at, value in line.values.items():
-        if runs and runs[-1][-1][0] == at - 1:
-            runs[-1].append((at, value))
-        else:
-            runs.append([(at, value)])
-    for points in runs:
-        if len(points) == 1:
-            [(at, value)] = points
-            yield f'<circle cx="{plot.x(at):.1f}" cy="{plot.y(value):.1f}" r="2.2" fill="{color}"/>'
-        else:
-            path = "L".join(f"{plot.x(at):.1f} {plot.y(value):.1f}" for at, value in points)
-            yield f'<path class="line" stroke="{color}" d="M{path}"/>'
-
-
-def _legend(found: Sequence[Line], width: float) -> Iterator[list[tuple[int, float]]]:
-    """Yield rows of the lines' numbers, each with its offset."""
-    row: list[tuple[int, float]] = []
-    offset = 0.0
-    for number, line in enumerate(found):
-        needed = 32 + 6.6 * len(_legend_text(line))
-        if row and offset + needed > width:
-            yield row
-            row, offset = [], 0.0
-        row.append((number, offset))
-        offset += needed
-    yield row
-
-
-def _legend_text(line: Line) -> str:
-    return line.label if line.is_seen else f"{line.label} (AWS only)"
-
-
-def _color(line: Line, number: int) -> str:
-    return line.color or _COLORS[number % len(_COLORS)]
-
-
-def _text(x: float, y: float, text: str, kind: str = "title", *, anchor: str = "start") -> str:
-    at = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    kind = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:g}" y="{y:g}"{kind}{at}>{escape(text)}</text>'
-
-
-def _rectangle(box: _Box, kind: str) -> str:
-    size = f'width="{box.width:g}" height="{box.height:g}"'
-    return f'<rect class="{kind}" x="{box.x:g}" y="{box.y:g}" {size} rx="4"/>'
-
-
-def _wrapped(text: str, width: float) -> list[str]:
-    rows = [""]
-    for word in text.split():
-        if len(rows[-1].replace("**", "")) + len(word) > width:
-            rows.append("")
-        rows[-1] = f"{rows[-1]} {word}".strip()
-    return rows
-
-
-def _round_up(value: float) -> float:
-    """Return the next of 1, 2, 4, 5, 6, 8 and their multiples of ten."""
-    magnitude = 10.0 ** math.floor(math.log10(value))
-    return next(step * magnitude for step in (1, 2, 4, 5, 6, 8, 10) if step * magnitude >= value)
-
-
-_DRAWN = {"text": _text_widget, "alarm": _alarm_widget, "metric": _graph_widget}
+        for line, text in zip(found, legend.get_texts(), strict=True):
+            if not line.is_known:
+                text.set(color=_GREY, style="italic")

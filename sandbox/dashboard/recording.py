@@ -1,20 +1,27 @@
-"""What a run measured: data points under the names and dimensions that CloudWatch would have them."""
+"""The measurements of a run: data points under the names and dimensions of CloudWatch."""
 
 from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-_NEAREST_RANK = "p"
+    from collections.abc import Callable, Mapping, Sequence
 
 Metric: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, name, dimensions."""
+
+_STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "Sum": sum,
+    "Average": statistics.fmean,
+    "Maximum": max,
+    "Minimum": min,
+    "SampleCount": len,
+}
 
 
 def metric(namespace: str, name: str, **dimensions: str) -> Metric:
@@ -26,9 +33,9 @@ class Recording:
     """Data points by metric, each with its time in seconds since the epoch.
 
     Attributes:
-        seen: Metrics that would be here if there had been anything to count. Others only AWS knows.
-        own_namespace: All of its metrics can be seen, but for those without dimensions, which AWS makes of
-            its own log lines.
+        seen: metrics that the run can measure, even if they have no data points.
+        own_namespace: all of its metrics can be measured, except those without dimensions. AWS makes these
+            from its own log lines.
     """
 
     own_namespace: str
@@ -40,7 +47,7 @@ class Recording:
         self._points[of].append((at, value))
 
     def add_log_line(self, line: str) -> None:
-        """Add the metrics of a line of the log, if it is one in the embedded metric format."""
+        """Add the metrics of a log line in the embedded metric format. Ignore any other line."""
         if '"_aws"' not in line:
             return
         emf = json.loads(line)
@@ -49,10 +56,12 @@ class Recording:
             for names in directive["Dimensions"]:
                 dimensions = {name: emf[name] for name in names}
                 for each in directive["Metrics"]:
-                    for value in _values(emf[each["Name"]]):
+                    values = emf[each["Name"]]
+                    for value in values if isinstance(values, list) else [values]:
                         self.add(metric(directive["Namespace"], each["Name"], **dimensions), at, value)
 
-    def is_seen(self, of: Metric) -> bool:
+    def is_known(self, of: Metric) -> bool:
+        """Return whether the run can measure a metric."""
         namespace, _, dimensions = of
         return of in self.seen or (namespace == self.own_namespace and bool(dimensions))
 
@@ -64,68 +73,55 @@ class Recording:
         return {number: _statistic(name, values) for number, values in sorted(periods.items())}
 
     def whole_periods(self, period: float) -> tuple[int, int]:
-        """Return the numbers of the first and the last period that lie wholly within the recording."""
-        times = [at for points in self._points.values() for at, _ in points]
+        """Return the numbers of the first and the last period that the recording covers completely."""
+        times = [at for points in self._points.values() for at, _ in points] or [0.0]
         return int(min(times) // period) + 1, int(max(times) // period) - 1
 
 
-def _values(value: Any) -> Iterable[float]:  # noqa: ANN401  # a number, or a list of them
-    return value if isinstance(value, list) else [value]
-
-
 def _statistic(name: str, values: Sequence[float]) -> float:
-    if name.startswith(_NEAREST_RANK):
-        rank = math.ceil(float(name.removeprefix(_NEAREST_RANK)) / 100 * len(values))
+    if name.startswith("p"):  # the nearest rank, as in p95
+        rank = math.ceil(float(name.removeprefix("p")) / 100 * len(values))
         return sorted(values)[max(rank, 1) - 1]
-    return {
-        "Sum": sum(values),
-        "Average": sum(values) / len(values),
-        "Maximum": max(values),
-        "Minimum": min(values),
-        "SampleCount": float(len(values)),
-    }[name]
+    return float(_STATISTICS[name](values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of a graph: values by the number of their period.
-
-    Attributes:
-        is_seen: False if only AWS knows it.
-    """
+    """A line of a graph: values by the number of their period. `is_known` is False if only AWS has data."""
 
     label: str
     color: str | None
     values: Mapping[int, float]
-    is_seen: bool
-
-    def within(self, first: int, last: int) -> Line:
-        """Return the line from one period to another."""
-        return replace(self, values={at: value for at, value in self.values.items() if first <= at <= last})
+    is_known: bool
 
 
 def lines(recording: Recording, graph: Mapping[str, Any], *, period: float) -> list[Line]:
-    """Return the visible lines of a graph widget. Sums are scaled to a minute, as the dashboard has them.
+    """Return the visible lines of a graph widget, with sums per minute, as on the dashboard.
 
-    Raises:
-        ValueError: An expression is none of `id / PERIOD(id)`, which is all that the dashboard has.
+    The only supported expression is `id / PERIOD(id)`. The line of any other has no values.
     """
     entries = [_entry(each) for each in graph["metrics"]]
-    by_id = {options["id"]: (of, options) for of, options in entries if of is not None and "id" in options}
+    by_id = {options["id"]: (of, options["stat"]) for of, options in entries if "id" in options}
     found: list[Line] = []
-    for of, options in entries:
+    for entry, options in entries:
         if options.get("visible") is False:
             continue
+        of, stat, scale = entry, options.get("stat"), 60 / period
         if of is None:
-            name = _id_of_rate(options["expression"])
-            source, its_options = by_id[name]
-            sums = recording.statistic(source, its_options["stat"], period=period)
-            values, is_seen = {at: value / period for at, value in sums.items()}, recording.is_seen(source)
-        else:
-            scale = 60 / period if options["stat"] == "Sum" else 1
-            measured = recording.statistic(of, options["stat"], period=period)
-            values, is_seen = {at: value * scale for at, value in measured.items()}, recording.is_seen(of)
-        found.append(Line(label=options["label"], color=options.get("color"), values=values, is_seen=is_seen))
+            source, _, divisor = options["expression"].partition(" / ")
+            if divisor == f"PERIOD({source})":
+                (of, stat), scale = by_id.get(source, (None, None)), 1 / period
+        elif stat != "Sum":
+            scale = 1
+        measured = {} if of is None else recording.statistic(of, str(stat), period=period)
+        found.append(
+            Line(
+                label=options["label"],
+                color=options.get("color"),
+                values={number: value * scale for number, value in measured.items()},
+                is_known=of is not None and recording.is_known(of),
+            )
+        )
     return found
 
 
@@ -138,10 +134,3 @@ def _entry(each: Sequence[Any]) -> tuple[Metric | None, Mapping[str, Any]]:
     namespace, name, *dimensions = names
     pairs = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
     return metric(namespace, name, **pairs), {"label": name, "stat": "Average", **options}
-
-
-def _id_of_rate(expression: str) -> str:
-    name = expression.partition(" / ")[0]
-    if expression != f"{name} / PERIOD({name})":
-        raise ValueError(f"cannot draw {expression!r}")
-    return name

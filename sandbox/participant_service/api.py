@@ -1,4 +1,4 @@
-"""The service as its clients see it, without a socket: a request's bytes in, an answer or a cut out.
+"""The service without a socket: takes the bytes of a request, and returns an answer or a cut.
 
 Paths, headers and members are those of botocore's `connectparticipant` model of 2018-09-07.
 """
@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ from sandbox.participant_service.faults import (
     AcceptedThenStatus,
     BadBody,
     BodyCutShort,
-    Fault,
     FaultPlan,
     Processing,
     ResetBeforeAcceptance,
@@ -48,20 +47,15 @@ from sandbox.participant_service.transcript import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sandbox.participant_service.chats import SentMessage
-
 OPERATION_PATHS: Mapping[str, str] = {
     "CreateParticipantConnection": "/participant/connection",
     "DisconnectParticipant": "/participant/disconnect",
     "GetTranscript": "/participant/transcript",
     "SendMessage": "/participant/message",
 }
-"""The participant's operations that are here, all of them POST; those of `connect` are in `connect_calls`.
+"""The supported operations of a participant, all of them POST. Others get an UnknownOperationException."""
 
-Others get an UnknownOperationException.
-"""
-
-# The exceptions that the model has for a status.
+# The exceptions that the model has for a status
 _ERROR_TYPES: Mapping[int, str] = {
     400: "ValidationException",
     402: "ServiceQuotaExceededException",
@@ -71,13 +65,13 @@ _ERROR_TYPES: Mapping[int, str] = {
     429: "ThrottlingException",
     500: "InternalServerException",
 }
-# WEBRTC_CONNECTION is for calls.
+# WEBRTC_CONNECTION is for calls
 _CONNECTION_TYPES_OF_A_CHAT = frozenset({"WEBSOCKET", "CONNECTION_CREDENTIALS"})
 _WEBSOCKET_URL_LIFETIME = 100.0
 
 
 class Ending(Enum):
-    """What becomes of the connection."""
+    """How the connection ends."""
 
     KEPT_OPEN = "the whole answer is sent"
     BODY_CUT_SHORT = "closed after half of the body"
@@ -87,7 +81,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes over the wire. `latency` is in seconds."""
+    """An HTTP response. `latency` is in seconds."""
 
     status: int = 200
     headers: Mapping[str, str]
@@ -98,11 +92,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorStyle:
-    """Two things in which real errors were seen to differ.
+    """Two differences between errors of the real service.
 
     Args:
-        lower_case_message: the body spells `message`, not `Message`.
-        type_suffix: what follows the name in `x-amzn-errortype`, for instance `:http://internal.amazon.com/x/`.
+        lower_case_message: the body has `message`, not `Message`.
+        type_suffix: follows the name in `x-amzn-errortype`, for instance `:http://internal.amazon.com/x/`.
     """
 
     lower_case_message: bool = False
@@ -111,7 +105,7 @@ class ErrorStyle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCounts:
-    """HTTP requests seen, whatever came of them; `by_client_token` counts those of SendMessage."""
+    """HTTP requests, failed ones included. `by_client_token` counts those of SendMessage."""
 
     by_operation: Mapping[str, int]
     by_client_token: Mapping[str, int]
@@ -125,7 +119,7 @@ class ParticipantApi:
         self._lock = threading.Lock()
         self._by_operation: Counter[str] = Counter()
         self._by_client_token: Counter[str] = Counter()
-        self._operations = {
+        self._operations: Mapping[str, Callable[[str, Members], object]] = {
             "CreateParticipantConnection": self._create_participant_connection,
             "DisconnectParticipant": self._disconnect_participant,
             "GetTranscript": self._get_transcript,
@@ -140,18 +134,27 @@ class ParticipantApi:
         """Answer one request.
 
         Args:
-            operation: its name, one of `OPERATION_PATHS`.
+            operation: one of `OPERATION_PATHS`.
             bearer: the header `X-Amz-Bearer`.
             body: a JSON object.
         """
         with self._lock:
             self._by_operation[operation] += 1
-        try:
+
+        def answer() -> object:
             if not bearer:
                 raise AccessDeniedError
             return self._operations[operation](bearer, Members.parse(body))
+
+        return self.answer(answer)
+
+    def answer(self, call: Callable[[], object]) -> Answer:
+        """Answer with the document that a call returns, or with the ServiceError that it raises."""
+        try:
+            document = call()
         except ServiceError as error:
             return self.error(error)
+        return document if isinstance(document, Answer) else _json_answer(document)
 
     def error(self, error: ServiceError) -> Answer:
         return self._error(error.status, error.code, str(error))
@@ -163,7 +166,7 @@ class ParticipantApi:
             )
 
     def reset(self) -> None:
-        """Forget all chats, faults and counts, and take the defaults again."""
+        """Delete all chats, faults and counts, and restore the defaults."""
         with self._lock:
             self._by_operation.clear()
             self._by_client_token.clear()
@@ -172,7 +175,7 @@ class ParticipantApi:
         self.throttle.off()
         self.error_style = ErrorStyle()
 
-    def _create_participant_connection(self, participant_token: str, members: Members) -> Answer:
+    def _create_participant_connection(self, participant_token: str, members: Members) -> object:
         types = members.strings("Type") or []
         members.optional("ConnectParticipant", bool)
         if not _CONNECTION_TYPES_OF_A_CHAT.issuperset(types):
@@ -186,29 +189,27 @@ class ParticipantApi:
         }
         if "WEBSOCKET" in types:
             document["Websocket"] = {
-                # Nothing listens there: who wants the messages reads the transcript.
+                # No server listens at this URL: clients read the transcript
                 "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
                 "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
             }
-        return json_answer(document)
+        return document
 
-    def _disconnect_participant(self, connection_token: str, _: Members) -> Answer:
+    def _disconnect_participant(self, connection_token: str, _: Members) -> object:
         self.service.disconnect_participant(connection_token)
-        return json_answer({})
+        return {}
 
-    def _get_transcript(self, connection_token: str, members: Members) -> Answer:
+    def _get_transcript(self, connection_token: str, members: Members) -> object:
         page = self.service.get_transcript(
             connection_token, _transcript_query(members), contact_id=members.optional("ContactId", str)
         )
-        document = {
+        return {
             "InitialContactId": page.contact_id,
             "Transcript": [_transcript_item(item) for item in page.items],
+            **({} if page.next_token is None else {"NextToken": page.next_token}),
         }
-        if page.next_token is not None:
-            document["NextToken"] = page.next_token
-        return json_answer(document)
 
-    def _send_message(self, connection_token: str, members: Members) -> Answer:
+    def _send_message(self, connection_token: str, members: Members) -> object:
         client_token = members.optional("ClientToken", str)
         if client_token:
             with self._lock:
@@ -222,7 +223,7 @@ class ParticipantApi:
             case Status():
                 answer = self._status(fault)
             case ResetBeforeAcceptance():
-                answer = replace(json_answer({}), ending=Ending.RESET)
+                answer = Answer(headers={}, ending=Ending.RESET)
             case _:
                 sent = self.service.send_message(
                     connection_token,
@@ -231,43 +232,40 @@ class ParticipantApi:
                     client_token=client_token,
                     processing_status=fault.status if isinstance(fault, Processing) else None,
                 )
-                answer = self._after_acceptance(fault, sent)
-        return replace(answer, latency=fault.latency) if fault else answer
-
-    def _after_acceptance(self, fault: Fault | None, sent: SentMessage) -> Answer:
-        document: dict[str, Any] = {"Id": sent.id, "AbsoluteTime": sent.absolute_time}
-        if sent.processing_status is not None:
-            document["MessageMetadata"] = {"MessageProcessingStatus": sent.processing_status}
-        answer = json_answer(document)
+                status = sent.processing_status
+                answer = _json_answer(
+                    {
+                        "Id": sent.id,
+                        "AbsoluteTime": sent.absolute_time,
+                        **({"MessageMetadata": {"MessageProcessingStatus": status}} if status else {}),
+                    }
+                )
         match fault:
             case AcceptedThenCut():
-                return replace(answer, ending=Ending.CLOSED)
+                answer = replace(answer, ending=Ending.CLOSED)
             case BodyCutShort():
-                return replace(answer, ending=Ending.BODY_CUT_SHORT)
+                answer = replace(answer, ending=Ending.BODY_CUT_SHORT)
             case BadBody():
-                return replace(answer, body=fault.body.encode())
+                answer = replace(answer, body=fault.body.encode())
             case AcceptedThenStatus():
-                return self._error(fault.status, _ERROR_TYPES.get(fault.status), _phrase(fault.status))
-            case _:
-                return answer
+                answer = self._error(fault.status, _ERROR_TYPES.get(fault.status), _phrase(fault.status))
+        return replace(answer, latency=fault.latency) if fault else answer
 
     def _status(self, fault: Status) -> Answer:
         error_type = fault.error_type or _ERROR_TYPES.get(fault.status)
         answer = self._error(fault.status, error_type, _phrase(fault.status))
-        headers = dict(answer.headers)
-        if fault.retry_after_ms is not None:
-            headers["x-amz-retry-after"] = str(fault.retry_after_ms)
-        if fault.retry_after is not None:
-            headers["retry-after"] = str(fault.retry_after)
-        if fault.location is not None:
-            headers["location"] = fault.location
-        return replace(answer, headers=headers)
+        more = {
+            "x-amz-retry-after": fault.retry_after_ms,
+            "retry-after": fault.retry_after,
+            "location": fault.location,
+        }
+        present = {name: str(value) for name, value in more.items() if value is not None}
+        return replace(answer, headers={**answer.headers, **present})
 
     def _error(self, status: int, error_type: str | None, message: str) -> Answer:
-        """Answer an error; one without a type is as from a load balancer, which knows none."""
+        """Answer with an error. One without a type looks like the error of a load balancer."""
         style = self.error_style
-        message_key = "message" if style.lower_case_message else "Message"
-        answer = json_answer({message_key: message}, status=status)
+        answer = _json_answer({"message" if style.lower_case_message else "Message": message}, status=status)
         if error_type is None:
             return answer
         return replace(
@@ -275,11 +273,12 @@ class ParticipantApi:
         )
 
 
-def json_answer(document: object, *, status: int = 200) -> Answer:
+def _json_answer(document: object, *, status: int = 200) -> Answer:
+    """Write a document, in which dataclasses are objects."""
     return Answer(
         status=status,
         headers={"content-type": "application/json", "x-amzn-requestid": str(uuid.uuid4())},
-        body=json.dumps(document).encode(),
+        body=json.dumps(document, default=asdict).encode(),
     )
 
 
@@ -291,38 +290,27 @@ def _phrase(status: int) -> str:
 
 
 def _transcript_query(members: Members) -> TranscriptQuery:
-    position = None
-    if (start := members.members("StartPosition")) is not None:
-        position = StartPosition(
+    start = members.nested("StartPosition")
+    return TranscriptQuery(
+        # The model allows 0 without a meaning: here it counts as absent
+        max_results=members.optional("MaxResults", int) or DEFAULT_PAGE_SIZE,
+        next_token=members.optional("NextToken", str),
+        scan_direction=members.optional("ScanDirection", ScanDirection),
+        sort_order=members.optional("SortOrder", SortOrder) or SortOrder.DESCENDING,
+        start_position=None
+        if start is None
+        else StartPosition(
             id=start.optional("Id", str),
             absolute_time=start.optional("AbsoluteTime", str),
             most_recent=start.optional("MostRecent", int),
-        )
-    return TranscriptQuery(
-        # The model allows 0 and does not say what it means: here it is as good as none.
-        max_results=members.optional("MaxResults", int) or DEFAULT_PAGE_SIZE,
-        next_token=members.optional("NextToken", str),
-        scan_direction=members.enum("ScanDirection", ScanDirection),
-        sort_order=members.enum("SortOrder", SortOrder) or SortOrder.DESCENDING,
-        start_position=position,
+        ),
     )
 
 
 def _transcript_item(item: TranscriptItem) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "Id": item.id,
-        "Type": item.type,
-        "AbsoluteTime": item.absolute_time,
-        "ContentType": item.content_type,
-        "ParticipantId": item.participant_id,
-        "ParticipantRole": item.participant_role,
-        "DisplayName": item.display_name,
-    }
-    if item.content is not None:
-        document["Content"] = item.content
-    if item.processing_status is not None:
-        document["MessageMetadata"] = {
-            "MessageId": item.id,
-            "MessageProcessingStatus": item.processing_status,
-        }
-    return document
+    values = asdict(item)
+    del values["client_token"]
+    status = values.pop("processing_status")
+    metadata = {"MessageId": item.id, "MessageProcessingStatus": status}
+    members = {name.title().replace("_", ""): value for name, value in values.items() if value is not None}
+    return members | ({"MessageMetadata": metadata} if status else {})

@@ -1,4 +1,4 @@
-"""The ASGI application: routes and rendering. What is answered is decided in `api`."""
+"""The ASGI application: routes and rendering. `api` decides the answers."""
 
 from __future__ import annotations
 
@@ -13,103 +13,76 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending, json_answer
-from sandbox.participant_service.connect_calls import ConnectCalls
-from sandbox.participant_service.control_calls import PREFIX, ControlCalls
-from sandbox.participant_service.errors import ServiceError, UnknownOperationError
+from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending
+from sandbox.participant_service.connect_calls import connect_call, start_chat_contact, stop_contact
+from sandbox.participant_service.control_calls import PREFIX, control_calls
+from sandbox.participant_service.errors import UnknownOperationError
 from sandbox.participant_service.members import Members
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from sandbox.participant_service.api import ParticipantApi
-    from sandbox.participant_service.connect_calls import ConnectCall
-    from sandbox.participant_service.control_calls import ControlCall
-
-    Endpoint = Callable[[Request], Awaitable[Response]]
+    from sandbox.participant_service.control_calls import Call
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def participant_app(api: ParticipantApi) -> Starlette:
-    """Wire the API into an application; `server` runs it, on connections that can be cut."""
-    operations = [
-        Route(path, _operation(api, operation), methods=["POST"])
-        for operation, path in OPERATION_PATHS.items()
-    ]
-    connect = [
-        Route(path, _connect_call(api, call), methods=[method])
-        for (method, path), call in ConnectCalls(api.service).routes.items()
-    ]
-    control = [
-        Route(PREFIX + path, _control_call(api, call), methods=[method])
-        for (method, path), call in ControlCalls(api).routes.items()
-    ]
+    """Build the application. `server` runs it on connections that it can cut."""
+
+    def operation(name: str, path: str) -> Route:
+        async def endpoint(request: Request) -> Response:
+            bearer = request.headers.get("x-amz-bearer")
+            return AnswerResponse(api.call(name, bearer=bearer, body=await request.body()))
+
+        return Route(path, endpoint, methods=["POST"])
+
+    def route(method: str, path: str, call: Call) -> Route:
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            return AnswerResponse(api.answer(lambda: call(Members.parse(body, request.path_params))))
+
+        return Route(path, endpoint, methods=[method])
 
     async def unknown_operation(_request: Request, _error: Exception) -> Response:
-        here = ", ".join(OPERATION_PATHS)
-        return AnswerResponse(api.error(UnknownOperationError(f"This local service has {here}")))
+        error = UnknownOperationError(f"This local service has {', '.join(OPERATION_PATHS)}")
+        return AnswerResponse(api.error(error))
 
-    async def nobody_to_answer(_request: Request, _error: Exception) -> Response:
+    async def client_disconnected(_request: Request, _error: Exception) -> Response:
         return Response()
 
     return Starlette(
-        routes=[*operations, *connect, *control],
+        routes=[
+            *(operation(name, path) for name, path in OPERATION_PATHS.items()),
+            route("PUT", "/contact/chat", connect_call(start_chat_contact, api.service)),
+            route("POST", "/contact/stop", connect_call(stop_contact, api.service)),
+            *(route(method, PREFIX + path, call) for (method, path), call in control_calls(api).items()),
+        ],
         exception_handlers={
             404: unknown_operation,
             405: unknown_operation,
-            ClientDisconnect: nobody_to_answer,
+            ClientDisconnect: client_disconnected,
         },
     )
 
 
-def _operation(api: ParticipantApi, operation: str) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        bearer = request.headers.get("x-amz-bearer")
-        return AnswerResponse(api.call(operation, bearer=bearer, body=await request.body()))
-
-    return endpoint
-
-
-def _connect_call(api: ParticipantApi, call: ConnectCall) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return _document(api, call, await request.body())
-
-    return endpoint
-
-
-def _control_call(api: ParticipantApi, call: ControlCall) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return _document(api, lambda members: call(members, request.path_params), await request.body())
-
-    return endpoint
-
-
-def _document(api: ParticipantApi, call: ConnectCall, body: bytes) -> Response:
-    try:
-        document = call(Members.parse(body))
-    except ServiceError as error:
-        return AnswerResponse(api.error(error))
-    return AnswerResponse(json_answer(document))
-
-
 class AnswerResponse(Response):
-    """Sends an answer, or as much of it as its ending allows."""
+    """Sends an answer, or the part of it that its ending allows."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body, status_code=answer.status, headers=answer.headers)
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._answer.latency and await _connection_lost(receive, within=self._answer.latency):
+        if self._answer.latency and await _connection_lost(receive, seconds=self._answer.latency):
             return
         transport: asyncio.Transport = scope["state"]["transport"]
         match self._answer.ending:
             case Ending.KEPT_OPEN:
                 await super().__call__(scope, receive, send)
+                return
             case Ending.BODY_CUT_SHORT:
                 half = self.body[: len(self.body) // 2]
                 await send(
@@ -123,15 +96,14 @@ class AnswerResponse(Response):
                 connection: socket.socket = transport.get_extra_info("socket")
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                 transport.abort()
-        if self._answer.ending is not Ending.KEPT_OPEN:
-            # Once uvicorn has seen the connection go, it does not miss the rest of the answer.
-            await _connection_lost(receive)
+        # After the disconnect, uvicorn does not report the incomplete answer as an error
+        await _connection_lost(receive)
 
 
-async def _connection_lost(receive: Receive, *, within: float | None = None) -> bool:
-    """Wait until the connection is gone, or for so many seconds, and say whether it is."""
+async def _connection_lost(receive: Receive, *, seconds: float | None = None) -> bool:
+    """Wait until the connection is lost, at most for some seconds, and return whether it is."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(seconds):
             while (await receive())["type"] != "http.disconnect":
                 pass
             return True

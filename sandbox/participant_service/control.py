@@ -1,10 +1,10 @@
-"""A client for the control calls, and for the one step of a participant that every chat begins with."""
+"""A client of the control calls, and of CreateParticipantConnection, with which every chat begins."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Self
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import urllib3
 
@@ -27,11 +27,10 @@ from sandbox.participant_service.transcript import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from types import TracebackType
 
     from sandbox.participant_service.faults import Fault
 
-HTTP_OK = 200
+    Json: TypeAlias = Any
 
 
 class ControlCallError(Exception):
@@ -43,11 +42,7 @@ class ControlCallError(Exception):
 
 
 class ParticipantControl:
-    """A client of a participant service that runs in another process. To be closed, or used in a `with`.
-
-    Args:
-        url: as the service printed it.
-    """
+    """A client of a participant service in another process. Close it, or use it in a `with` statement."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -56,12 +51,7 @@ class ParticipantControl:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -76,21 +66,16 @@ class ParticipantControl:
         display_name: str = "Customer",
     ) -> Chat:
         """Start a chat; see `ParticipantService.start_chat`."""
-        return Chat(
-            **self._control(
-                "POST",
-                "/chats",
-                {
-                    "content_types": list(content_types),
-                    "duration": duration,
-                    "token_lifetime": token_lifetime,
-                    "display_name": display_name,
-                },
-            )
-        )
+        members = {
+            "content_types": list(content_types),
+            "duration": duration,
+            "token_lifetime": token_lifetime,
+            "display_name": display_name,
+        }
+        return Chat(**self._call("POST", "/chats", members))
 
     def connect(self, participant_token: str) -> Connection:
-        """Connect the participant as an application does, with CreateParticipantConnection."""
+        """Connect the participant, as an application does."""
         document = self._request(
             "POST",
             OPERATION_PATHS["CreateParticipantConnection"],
@@ -101,18 +86,37 @@ class ParticipantControl:
         return Connection(connection_token=credentials["ConnectionToken"], expiry=credentials["Expiry"])
 
     def end_chat(self, contact_id: str) -> None:
-        self._control("POST", f"/chats/{contact_id}/end")
+        self._call("POST", f"/chats/{contact_id}/end")
 
     def expire_connection_token(self, connection_token: str) -> None:
-        self._control("POST", "/connections/expire", {"connection_token": connection_token})
+        self._call("POST", "/connections/expire", {"connection_token": connection_token})
 
     def chats(self) -> list[ChatState]:
-        return [_chat_state(document) for document in self._control("GET", "/chats")["chats"]]
+        return [
+            ChatState(
+                **document
+                | {
+                    "connections": tuple(ConnectionState(**each) for each in document["connections"]),
+                    "content_types": tuple(document["content_types"]),
+                }
+            )
+            for document in self._call("GET", "/chats")
+        ]
 
     def transcript(self, contact_id: str) -> list[TranscriptItem]:
-        """Return the chat's messages and events in the order of their acceptance."""
-        documents = self._control("GET", f"/chats/{contact_id}/transcript")["items"]
-        return [_transcript_item(document) for document in documents]
+        """Return the chat's messages and events in the order of acceptance."""
+        return [
+            TranscriptItem(
+                **document
+                | {
+                    "type": ItemType(document["type"]),
+                    "participant_role": ParticipantRole(document["participant_role"]),
+                    "processing_status": (status := document["processing_status"])
+                    and ProcessingStatus(status),
+                }
+            )
+            for document in self._call("GET", f"/chats/{contact_id}/transcript")
+        ]
 
     def messages(self, contact_id: str) -> list[TranscriptItem]:
         """Return the chat's transcript without its events."""
@@ -129,81 +133,49 @@ class ParticipantControl:
         seed: int = 0,
     ) -> None:
         """Plan a fault; see `FaultPlan.add`."""
-        self._control(
-            "POST",
-            "/faults",
-            {
-                **asdict(fault),
-                "kind": fault.kind,
-                "contact_id": contact_id,
-                "client_token": client_token,
-                "times": times,
-                "forever": times is None,
-                "probability": probability,
-                "seed": seed,
-            },
-        )
+        members = {
+            "kind": fault.kind,
+            "contact_id": contact_id,
+            "client_token": client_token,
+            "times": times,
+            "forever": times is None,
+            "probability": probability,
+            "seed": seed,
+        }
+        self._call("POST", "/faults", asdict(fault) | members)
 
     def clear_faults(self) -> None:
-        self._control("DELETE", "/faults")
+        self._call("DELETE", "/faults")
 
     def set_throttle(self, requests_per_second: float, *, burst: int) -> None:
         """Throttle SendMessage; see `Throttle.set`."""
-        self._control("PUT", "/throttle", {"requests_per_second": requests_per_second, "burst": burst})
+        self._call("PUT", "/throttle", {"requests_per_second": requests_per_second, "burst": burst})
 
     def throttle_off(self) -> None:
-        self._control("DELETE", "/throttle")
+        self._call("DELETE", "/throttle")
 
     def set_idempotency_window(self, seconds: float | None) -> None:
-        """Set how long a repeated ClientToken is recognized; None is as long as the chat exists."""
-        self._control("PUT", "/idempotency-window", {"seconds": seconds})
+        """Set how long a repeated ClientToken is recognized; see `ParticipantService`."""
+        self._call("PUT", "/idempotency-window", {"seconds": seconds})
 
     def set_error_style(self, *, lower_case_message: bool = False, type_suffix: str = "") -> None:
         """Set how errors are written; see `ErrorStyle`."""
-        self._control(
-            "PUT",
-            "/error-style",
-            {"lower_case_message": lower_case_message, "type_suffix": type_suffix},
-        )
+        members = {"lower_case_message": lower_case_message, "type_suffix": type_suffix}
+        self._call("PUT", "/error-style", members)
 
     def request_counts(self) -> RequestCounts:
-        return RequestCounts(**self._control("GET", "/requests"))
+        return RequestCounts(**self._call("GET", "/requests"))
 
     def reset(self) -> None:
-        """Forget all chats, faults and counts, and take the defaults again."""
-        self._control("POST", "/reset")
+        """Delete all chats, faults and counts, and restore the defaults."""
+        self._call("POST", "/reset")
 
-    def _control(self, method: str, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
-        return self._request(method, PREFIX + path, document, {})
+    def _call(self, method: str, path: str, members: dict[str, Any] | None = None) -> Json:
+        return self._request(method, PREFIX + path, members or {})
 
-    def _request(
-        self, method: str, path: str, document: dict[str, Any] | None, headers: dict[str, str]
-    ) -> dict[str, Any]:
-        response = self._http.request(
-            method,
-            self.url + path,
-            body=None if document is None else json.dumps(document),
-            headers={"Content-Type": "application/json", **headers},
-        )
-        answer: dict[str, Any] = response.json()
-        if response.status != HTTP_OK:
+    def _request(self, method: str, path: str, members: Json, headers: dict[str, str] | None = None) -> Json:
+        response = self._http.request(method, self.url + path, json=members, headers=headers)
+        answer = response.json()
+        if response.status != HTTPStatus.OK:
             raise ControlCallError(response.status, answer.get("Message") or answer.get("message") or "")
         return answer
-
-
-def _chat_state(document: dict[str, Any]) -> ChatState:
-    connections = tuple(ConnectionState(**connection) for connection in document["connections"])
-    content_types = tuple(document["content_types"])
-    return ChatState(**{**document, "connections": connections, "content_types": content_types})
-
-
-def _transcript_item(document: dict[str, Any]) -> TranscriptItem:
-    status = document["processing_status"]
-    return TranscriptItem(
-        **{
-            **document,
-            "type": ItemType(document["type"]),
-            "participant_role": ParticipantRole(document["participant_role"]),
-            "processing_status": None if status is None else ProcessingStatus(status),
-        }
-    )

@@ -1,30 +1,31 @@
-"""The errors of the service, by the names in its model.
+"""The errors of the service, under the names in its model.
 
 ServiceError
-├── AccessDeniedError       403  one answer for many causes, as the service gives it
-├── InvalidParameterError   400  from the `connect` service, which has no ValidationException
-├── InvalidRequestError     400  from the `connect` service: what this local one does not serve
-├── ResourceNotFoundError   404  only from the `connect` service and control calls
+├── AccessDeniedError       403  one answer for many causes, as in the real service
+├── InvalidParameterError   400  the `connect` service's name for invalid input
+├── InvalidRequestError     400  a member of the `connect` service that is not supported here
+├── ResourceNotFoundError   404  only the `connect` service and control calls
 ├── ThrottlingError         429
-├── UnknownOperationError   404  the model has it, this service does not
+├── UnknownOperationError   404  in the model, but not supported here
 └── ValidationError         400
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """An answer other than success. Its text goes to the caller and never holds a token or a message."""
+    """An answer other than success. Its text goes to the caller and never contains a token or a message."""
 
     code: ClassVar[str]
-    status: ClassVar[int]
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
 
 class AccessDeniedError(ServiceError):
     code = "AccessDeniedException"
-    status = 403
+    status = HTTPStatus.FORBIDDEN
 
     def __init__(self) -> None:
         super().__init__("Access denied")
@@ -32,22 +33,20 @@ class AccessDeniedError(ServiceError):
 
 class InvalidParameterError(ServiceError):
     code = "InvalidParameterException"
-    status = 400
 
 
 class InvalidRequestError(ServiceError):
     code = "InvalidRequestException"
-    status = 400
 
 
 class ResourceNotFoundError(ServiceError):
     code = "ResourceNotFoundException"
-    status = 404
+    status = HTTPStatus.NOT_FOUND
 
 
 class ThrottlingError(ServiceError):
     code = "ThrottlingException"
-    status = 429
+    status = HTTPStatus.TOO_MANY_REQUESTS
 
     def __init__(self) -> None:
         super().__init__("Rate exceeded")
@@ -55,9 +54,8 @@ class ThrottlingError(ServiceError):
 
 class UnknownOperationError(ServiceError):
     code = "UnknownOperationException"
-    status = 404
+    status = HTTPStatus.NOT_FOUND
 
 
 class ValidationError(ServiceError):
     code = "ValidationException"
-    status = 400

@@ -1,4 +1,4 @@
-"""Trouble on demand: what shall happen to which SendMessage requests."""
+"""Planned faults: which SendMessage requests go wrong, and how."""
 
 from __future__ import annotations
 
@@ -11,44 +11,43 @@ from typing import TYPE_CHECKING, ClassVar
 from sandbox.participant_service.errors import ValidationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.participant_service.transcript import ProcessingStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to one request.
-
-    `kind` is its name in a control call.
+    """What happens to one request. `kind` is its name in a control call.
 
     Args:
-        latency: seconds to wait before the answer, or before the cut. By then the message is accepted, if the
-            fault lets it be: a client that gives up earlier has sent it.
+        latency: seconds until the answer or the cut. The message is accepted (if the fault accepts it)
+            before this delay, even for a client that stops waiting.
     """
 
     kind: ClassVar[str]
     latency: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Latency(Fault):
-    """A good answer, late."""
+    """The request succeeds, with a delay."""
 
-    kind: ClassVar[str] = "latency"
+    kind = "latency"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Status(Fault):
-    """Nothing is accepted, the answer has this status.
+    """The message is not accepted. The answer has this status.
 
     Args:
-        status: 300 to 599, but for 304, which has no body.
-        error_type: the exception's name, where the one that the model has for the status is not meant.
+        status: 300 to 599 except 304, which has no body.
+        error_type: the exception's name. None takes the one that the model has for the status.
         retry_after_ms: for the header `x-amz-retry-after`.
         retry_after: seconds, for the header `Retry-After`.
         location: for a redirect.
     """
 
-    kind: ClassVar[str] = "status"
+    kind = "status"
     status: int
     error_type: str | None = None
     retry_after_ms: int | None = None
@@ -59,52 +58,52 @@ class Status(Fault):
         _check_status(self.status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ResetBeforeAcceptance(Fault):
-    """Nothing is accepted, the connection is reset."""
+    """The message is not accepted. The connection is reset."""
 
-    kind: ClassVar[str] = "reset_before_acceptance"
+    kind = "reset_before_acceptance"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedThenCut(Fault):
-    """The message is accepted, the connection is closed without an answer."""
+    """The message is accepted. The connection is closed without an answer."""
 
-    kind: ClassVar[str] = "accepted_then_cut"
+    kind = "accepted_then_cut"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AcceptedThenStatus(Fault):
-    """The message is accepted, the answer says otherwise."""
+    """The message is accepted. The answer is an error with this status."""
 
-    kind: ClassVar[str] = "accepted_then_status"
+    kind = "accepted_then_status"
     status: int = 500
 
     def __post_init__(self) -> None:
         _check_status(self.status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BodyCutShort(Fault):
-    """The message is accepted, the connection is closed in the middle of the answer's body."""
+    """The message is accepted. The connection is closed in the middle of the answer's body."""
 
-    kind: ClassVar[str] = "body_cut_short"
+    kind = "body_cut_short"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BadBody(Fault):
-    """The message is accepted, the answer is a 200 with this body, by default no JSON."""
+    """The message is accepted. The answer is a 200 with this body, which by default is not valid JSON."""
 
-    kind: ClassVar[str] = "bad_body"
+    kind = "bad_body"
     body: str = '{"Id": "'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Processing(Fault):
-    """The answer is a 200 with this processing status; REJECTED and FAILED reach no transcript."""
+    """The answer is a 200 with this processing status. REJECTED and FAILED reach no transcript."""
 
-    kind: ClassVar[str] = "processing_status"
+    kind = "processing_status"
     status: ProcessingStatus
+
+
+FAULTS: Mapping[str, type[Fault]] = {fault.kind: fault for fault in Fault.__subclasses__()}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,14 +115,14 @@ class _PlannedFault:
     probability: float
     random: random.Random = field(repr=False)
 
-    def strikes(self, contact_id: str | None, client_token: str | None) -> bool:
+    def applies_to(self, contact_id: str | None, client_token: str | None) -> bool:
         if self.contact_id not in {None, contact_id} or self.client_token not in {None, client_token}:
             return False
         return self.probability >= 1.0 or self.random.random() < self.probability
 
 
 class FaultPlan:
-    """The faults to come, in the order in which they were added. May be used from any thread."""
+    """Faults for future requests, in the order in which they were added. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -142,11 +141,10 @@ class FaultPlan:
         """Plan a fault.
 
         Args:
-            fault: what happens.
-            contact_id: only to requests of this chat.
-            client_token: only to requests with this ClientToken.
-            times: how often it strikes; None is for ever.
-            probability: of striking a request that matches, drawn from a generator of its own.
+            contact_id: applies only to requests of this chat.
+            client_token: applies only to requests with this ClientToken.
+            times: how often it applies; None means until it is cleared.
+            probability: of applying to a request that matches. Each fault has its own random generator.
             seed: of that generator.
         """
         if times is not None and times < 1:
@@ -163,10 +161,10 @@ class FaultPlan:
             self._planned.append(planned)
 
     def take(self, *, contact_id: str | None, client_token: str | None) -> Fault | None:
-        """Return the fault for a request, at most one, and count it as used, whatever comes of it."""
+        """Return the first fault that applies to a request, and count it as used."""
         with self._lock:
             for planned in self._planned:
-                if planned.strikes(contact_id, client_token):
+                if planned.applies_to(contact_id, client_token):
                     if planned.times_left is not None:
                         planned.times_left -= 1
                         if planned.times_left == 0:

@@ -1,15 +1,17 @@
-"""Reading a JSON object member by member. An error names the member, never its value."""
+"""Reads a JSON object member by member. An error names the member, never its value."""
 
 from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sandbox.participant_service.errors import ValidationError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 T = TypeVar("T")
-EnumT = TypeVar("EnumT", bound=StrEnum)
 
 
 class Members:
@@ -19,23 +21,30 @@ class Members:
         self._document = document
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
-        """Read a request body; an empty one is an object without members."""
+    def parse(cls, body: bytes, more: Mapping[str, Any] | None = None) -> Self:
+        """Read a request body, and add `more` to it. An empty body is an object without members."""
         try:
             document = json.loads(body or b"{}")
         except ValueError:
             raise ValidationError("The request body is not JSON") from None
         if not isinstance(document, dict):
             raise ValidationError("The request body is not a JSON object")
-        return cls(document)
+        return cls(document | dict(more or {}))
+
+    def has(self, name: str) -> bool:
+        return self._document.get(name) is not None
 
     def optional(self, name: str, kind: type[T]) -> T | None:
-        """Read a member of this type; an integer will do for a float."""
+        """Read a member of this type. A float may be written as an integer, an enum as its value."""
         value = self._document.get(name)
         if value is None:
             return None
         if kind is float and type(value) is int:
             value = float(value)
+        elif issubclass(kind, StrEnum) and isinstance(value, str):
+            if value not in list(kind):
+                raise ValidationError(f"{name} must be one of {', '.join(kind)}")
+            value = kind(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValidationError(f"{name} has the wrong type")
         return value
@@ -46,28 +55,15 @@ class Members:
             raise ValidationError(f"{name} is missing")
         return value
 
-    def get(self, name: str, default: T) -> T:
-        """Read a member of the default's type."""
-        value = self.optional(name, type(default))
-        return default if value is None else value
+    def present(self, **kinds: type) -> dict[str, Any]:
+        """Read the members that are present, for use as keyword arguments."""
+        return {name: self.required(name, kind) for name, kind in kinds.items() if self.has(name)}
 
-    def enum(self, name: str, kind: type[EnumT]) -> EnumT | None:
-        return None if self._document.get(name) is None else self.required_enum(name, kind)
-
-    def required_enum(self, name: str, kind: type[EnumT]) -> EnumT:
-        try:
-            return kind(self.required(name, str))
-        except ValueError:
-            raise ValidationError(f"{name} must be one of {', '.join(kind)}") from None
-
-    def has(self, name: str) -> bool:
-        return self._document.get(name) is not None
-
-    def text(self, name: str, *, longest: int) -> str:
-        """Read a required string of 1 to `longest` characters."""
+    def text(self, name: str, *, max_length: int) -> str:
+        """Read a required string of 1 to `max_length` characters."""
         value = self.required(name, str)
-        if not 1 <= len(value) <= longest:
-            raise ValidationError(f"{name} must have 1 to {longest} characters")
+        if not 1 <= len(value) <= max_length:
+            raise ValidationError(f"{name} must have 1 to {max_length} characters")
         return value
 
     def strings(self, name: str) -> list[str] | None:
@@ -76,9 +72,8 @@ class Members:
             raise ValidationError(f"{name} has the wrong type")
         return values
 
-    def members(self, name: str) -> Members | None:
-        document = self.optional(name, dict)
-        return None if document is None else Members(document)
+    def nested(self, name: str) -> Members | None:
+        return self.required_nested(name) if self.has(name) else None
 
-    def required_members(self, name: str) -> Members:
+    def required_nested(self, name: str) -> Members:
         return Members(self.required(name, dict))

@@ -1,4 +1,4 @@
-"""Runs the service on uvicorn: on loopback, in a thread of this process, on connections that can be cut."""
+"""Runs the service on uvicorn, on loopback, in a thread, on connections that it can cut."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _START_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunningParticipantService:
-    """A service that listens at `url`, and a way into it that tests in the same process can use."""
+    """A service that listens at `url`, and its inside for tests in the same process."""
 
     url: str
     api: ParticipantApi
@@ -51,19 +51,23 @@ class RunningParticipantService:
 def running_participant_service(
     *, host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time
 ) -> Iterator[RunningParticipantService]:
-    """Serve until the block is left; then neither thread nor socket is left.
+    """Serve until the block ends, then close every thread and socket.
 
     Args:
         host: a loopback address.
         port: 0 takes a free one.
-        clock: seconds since the epoch, for all that the service decides; a fault's latency is real time.
+        clock: seconds since the epoch, for every decision. A fault's latency is real time.
 
     Raises:
         ValueError: the host is not a loopback address.
         OSError: the port is taken.
     """
+    address = ipaddress.ip_address(host)
+    if not address.is_loopback:
+        raise ValueError(f"{host} is not a loopback address")
+    is_ipv4 = isinstance(address, ipaddress.IPv4Address)
+    listener = socket.create_server((host, port), family=socket.AF_INET if is_ipv4 else socket.AF_INET6)
     api = ParticipantApi(clock=clock)
-    listener = _listen(host, port)
     server = _Server(
         uvicorn.Config(
             participant_app(api),
@@ -72,7 +76,7 @@ def running_participant_service(
             ws="none",
             lifespan="off",
             interface="asgi3",
-            # As long as a load balancer would: the function keeps its connections.
+            # As long as a load balancer: the function reuses its connections
             timeout_keep_alive=60,
             access_log=False,
             log_config=None,
@@ -86,29 +90,21 @@ def running_participant_service(
     if not server.ready.wait(_START_TIMEOUT):
         raise RuntimeError("The participant service did not start")
     try:
-        authority = f"[{host}]" if ":" in host else host
+        authority = host if is_ipv4 else f"[{host}]"
         yield RunningParticipantService(f"http://{authority}:{listener.getsockname()[1]}", api)
     finally:
         server.stop()
         thread.join()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    address = ipaddress.ip_address(host)
-    if not address.is_loopback:
-        raise ValueError(f"{host} is not a loopback address")
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # the version's name
-    return socket.create_server((host, port), family=family)
-
-
 class _CuttableConnection(H11Protocol):
-    """Hands its transport to the application, in the `state` of the ASGI scope; sends without delay.
+    """Puts its transport into the `state` of the ASGI scope, and sends without delay.
 
-    asyncio sets TCP_NODELAY only where the listening socket was made with an explicit protocol number, and
-    uvicorn writes head and body apart: each answer would wait 40 ms for an acknowledgement.
+    asyncio sets TCP_NODELAY only if the listening socket has an explicit protocol number. Without it each
+    answer waits 40 ms for an acknowledgement, since uvicorn writes head and body separately.
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         connection: socket.socket = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -116,7 +112,7 @@ class _CuttableConnection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Stops at once: uvicorn's own way looks every 0.1 s whether to stop, and lets open answers finish."""
+    """Stops at once. uvicorn itself polls every 0.1 s, and waits for open answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -129,7 +125,7 @@ class _Server(uvicorn.Server):
         await self._stopping.wait()
 
     def stop(self) -> None:
-        """Ask for the end, from any thread, once the server is ready."""
+        """Stop a server that is ready. May be called from any thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -139,7 +135,7 @@ class _Server(uvicorn.Server):
             listener.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        # A latency ends when its connection does.
+        # A delayed answer ends when its connection does
         await asyncio.gather(*self.server_state.tasks)
         for server in self.servers:
             await server.wait_closed()

@@ -1,4 +1,4 @@
-"""The service's limit on requests per second, a token bucket."""
+"""The service's limit on requests per second: a token bucket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Throttle:
-    """Lets every request pass until a rate is set. May be used from any thread."""
+    """Allows every request until a rate is set. Every method may be called from any thread."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -21,19 +21,17 @@ class Throttle:
         self._filled_at = 0.0
 
     def set(self, requests_per_second: float, *, burst: int) -> None:
-        """Start with a full bucket. The service's own figures for SendMessage are 10 a second and 15."""
+        """Start with a full bucket. The real limits of SendMessage are 10 requests a second, burst 15."""
         with self._lock:
-            self._rate = requests_per_second
-            self._burst = burst
-            self._tokens = float(burst)
-            self._filled_at = self._clock()
+            self._rate, self._burst = requests_per_second, burst
+            self._tokens, self._filled_at = float(burst), self._clock()
 
     def off(self) -> None:
         with self._lock:
             self._rate = None
 
     def allows(self) -> bool:
-        """Take a token for one request, if there is one."""
+        """Take a token for one request. Return False if there is none."""
         with self._lock:
             if self._rate is None:
                 return True

@@ -1,4 +1,4 @@
-"""A chat's transcript, and which part of it GetTranscript answers."""
+"""A chat's transcript, and the pages of it that GetTranscript returns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sandbox.participant_service.errors import ValidationError
@@ -30,7 +31,7 @@ class ParticipantRole(StrEnum):
 
 
 class ProcessingStatus(StrEnum):
-    """What message processing made of a message; the service says nothing of one that went through."""
+    """The result of message processing. The service omits it for a message that passed."""
 
     PROCESSING = "PROCESSING"
     FAILED = "FAILED"
@@ -49,7 +50,7 @@ class SortOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptItem:
-    """A message or an event. `client_token` is never answered to an SDK, only to tests and control calls."""
+    """A message or an event. Only tests and control calls see the `client_token`, never an SDK."""
 
     id: str
     type: ItemType
@@ -65,7 +66,7 @@ class TranscriptItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPosition:
-    """Where to start, inclusive. The first of the three that is given counts."""
+    """The first item of the page. The first member that is not None counts."""
 
     id: str | None = None
     absolute_time: str | None = None
@@ -89,20 +90,18 @@ class TranscriptPage:
 
 
 def iso_time(seconds: float) -> str:
-    """Write seconds since the epoch as the service does, for instance `2019-11-08T02:41:28.172Z`."""
-    return _iso(datetime.fromtimestamp(seconds, UTC))
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    """Format seconds since the epoch as the service does, for instance `2019-11-08T02:41:28.172Z`."""
+    return (
+        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    )
 
 
 def transcript_page(
     contact_id: str, items: Sequence[TranscriptItem], query: TranscriptQuery
 ) -> TranscriptPage:
-    """Scan from the start position in the scan direction, then sort what was found.
+    """Scan from the start position in the scan direction, then sort the items of the page.
 
-    Items are only ever appended, so a page token, which holds an index, stays good while messages come in.
+    A page token holds an index. It stays valid while messages arrive, since items are only appended.
     """
     if not 1 <= query.max_results <= MAX_PAGE_SIZE:
         raise ValidationError(f"MaxResults must be at most {MAX_PAGE_SIZE}, and not negative")
@@ -145,26 +144,22 @@ def _start_index(
                     return index
             raise ValidationError("StartPosition.Id is not in this transcript")
         case StartPosition(absolute_time=str(text)):
-            moment = _canonical_time(text)
+            moment, time = _canonical_time(text), attrgetter("absolute_time")
             if forward:
-                return bisect_left(items, moment, key=_time_of)
-            return bisect_right(items, moment, key=_time_of) - 1
+                return bisect_left(items, moment, key=time)
+            return bisect_right(items, moment, key=time) - 1
         case StartPosition(most_recent=int(count)):
             return max(len(items) - max(count, 1), 0)
         case _:
             return 0 if forward else len(items) - 1
 
 
-def _time_of(item: TranscriptItem) -> str:
-    return item.absolute_time
-
-
 def _canonical_time(text: str) -> str:
-    """Write any ISO 8601 time with offset as the items have theirs, so that the two compare as text."""
+    """Write an ISO 8601 time with offset in the format of the items, so that the two compare as text."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
-            return _iso(moment.astimezone(UTC))
+            return iso_time(moment.timestamp())
     except (ValueError, OverflowError):
         pass
     raise ValidationError("StartPosition.AbsoluteTime is not an ISO 8601 time with offset")
@@ -178,7 +173,7 @@ def _read_page_token(token: str, contact_id: str) -> tuple[ScanDirection, int]:
     try:
         owner, direction, index = base64.urlsafe_b64decode(token).decode().split("/")
         if owner != contact_id:
-            raise ValidationError("NextToken is not of this transcript")
+            raise ValidationError("NextToken belongs to another transcript")
         return ScanDirection(direction), int(index)
     except (binascii.Error, ValueError):
-        raise ValidationError("NextToken is not one that this service gave") from None
+        raise ValidationError("NextToken is not valid") from None

@@ -1,4 +1,4 @@
-"""A local participant service for clients that are programs of their own, and an environment for these."""
+"""A local participant service, and the environment of a client in another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> None:
-    """See to it that the clients are there, also when pytest is run without make."""
+    """Install the clients, in case pytest runs without make."""
     clients = [".sandbox/venv-awscli/.installed", "node_modules/.installed"]
     subprocess.run(["make", *clients], cwd=ROOT, check=True)
 
@@ -35,13 +35,13 @@ def running() -> Iterator[RunningParticipantService]:
 
 @pytest.fixture
 def environ(running: RunningParticipantService, tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a program: it finds the local service, and nothing of its user."""
+    """Return an environment with the local service's address and without the user's settings."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
-        # Participants' calls are not signed, but the JavaScript SDK asks for credentials all the same
+        # Participants' calls are not signed, but the JavaScript SDK requires credentials
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -1,14 +1,14 @@
-// A participant of a chat, as the AWS SDK for JavaScript has it.
+// A participant of a chat that uses the AWS SDK for JavaScript.
 //
-// Reads {"participantToken", "calls": [[command, input], ...]} from standard input. Connects, makes one call after
-// the other over that connection (unless an input has a ConnectionToken), and writes what came of each, the
-// connecting first, as one JSON array: {"output"} or {"error": {"name", "isModelled", "status", "attempts"}}.
+// Reads {"participantToken", "calls": [[command, input], ...]} from standard input. Connects, then makes the calls
+// one by one over that connection, unless an input has its own ConnectionToken. Writes a JSON array with the result
+// of connecting and of each call: {"output"} or {"error": {"name", "isModelled", "status", "attempts"}}.
 
 import { text } from "node:stream/consumers";
 import * as sdk from "@aws-sdk/client-connectparticipant";
 
 const { participantToken, calls } = JSON.parse(await text(process.stdin));
-// Endpoint and Region come from the environment, as for any program that uses the SDK
+// Endpoint and Region come from the environment
 const client = new sdk.ConnectParticipantClient();
 
 async function call(command, input) {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.participant_service.server import RunningParticipantService
 
 ROOT = Path(__file__).parents[2]
-# Of version 1, which is on PyPI; version 2 has 254
+# The exit status of version 1, which is on PyPI. Version 2 has 254.
 SERVICE_ERROR = 255
 
 
@@ -48,7 +48,7 @@ def aws(environ: dict[str, str]) -> Cli:
 
 @pytest.fixture
 def connection_token(aws: Cli) -> str:
-    """Start a chat and connect to it, all by the CLI."""
+    """Start a chat and connect to it with the CLI."""
     chat = aws(
         *("connect", "start-chat-contact", "--instance-id", "instance-1", "--contact-flow-id", "flow-1"),
         *("--participant-details", "DisplayName=Alice"),
@@ -68,7 +68,7 @@ def sending(connection_token: str, content: str, *more: str) -> list[str]:
     ]
 
 
-def test_a_message_is_sent_once_and_read(aws: Cli, connection_token: str) -> None:
+def test_repeated_message_is_sent_once_and_read(aws: Cli, connection_token: str) -> None:
     message = sending(connection_token, "Grüße 👋", "--client-token", "greeting-1")
 
     first, repeat = aws(*message), aws(*message)
@@ -79,7 +79,7 @@ def test_a_message_is_sent_once_and_read(aws: Cli, connection_token: str) -> Non
     assert [(item["Id"], item["Content"]) for item in items] == [(first["Id"], "Grüße 👋")]
 
 
-def test_who_has_left_is_refused(aws: Cli, connection_token: str) -> None:
+def test_disconnected_participant_is_refused(aws: Cli, connection_token: str) -> None:
     aws("connectparticipant", "disconnect-participant", "--connection-token", connection_token)
 
     done = aws.run(*sending(connection_token, "One more thing"))
@@ -89,14 +89,14 @@ def test_who_has_left_is_refused(aws: Cli, connection_token: str) -> None:
     assert connection_token not in done.stderr
 
 
-def test_a_content_type_that_is_not_enabled_is_refused(aws: Cli, connection_token: str) -> None:
+def test_content_type_that_is_not_enabled_is_refused(aws: Cli, connection_token: str) -> None:
     done = aws.run(*sending(connection_token, "**Hello**", "--content-type", "text/markdown"))
 
     assert done.returncode == SERVICE_ERROR
     assert "(ValidationException) when calling the SendMessage operation" in done.stderr
 
 
-def test_a_throttled_message_is_retried_by_the_cli_under_one_client_token(
+def test_cli_retries_a_throttled_message_with_the_same_client_token(
     running: RunningParticipantService, aws: Cli, connection_token: str
 ) -> None:
     running.faults.add(Status(status=429), times=2)

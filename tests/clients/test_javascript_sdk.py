@@ -26,7 +26,7 @@ class Participant:
     environ: dict[str, str]
 
     def call(self, *calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
-        """Connect and make some calls; return what came of each, the connecting first."""
+        """Connect, make the calls, and return the result of each, that of connecting first."""
         done = subprocess.run(
             ["node", str(PROGRAM)],
             input=json.dumps({"participantToken": self.chat.participant_token, "calls": calls}),
@@ -50,7 +50,7 @@ def participant(running: RunningParticipantService, environ: dict[str, str]) -> 
     return Participant(running.service.start_chat(), environ)
 
 
-def test_a_participant_connects_sends_reads_and_leaves(participant: Participant) -> None:
+def test_participant_connects_sends_reads_and_leaves(participant: Participant) -> None:
     content = '{"text": "**Grüße** 👋"}'
 
     connected, *sent, transcript, left, late = participant.call(
@@ -71,7 +71,7 @@ def test_a_participant_connects_sends_reads_and_leaves(participant: Participant)
     assert late["error"]["name"] == "AccessDeniedException"
 
 
-def test_a_repeat_under_one_client_token_appears_once(
+def test_repeat_with_the_same_client_token_appears_once(
     running: RunningParticipantService, participant: Participant
 ) -> None:
     _, first, repeat = participant.call(*[message("Hello", ClientToken="greeting-1")] * 2)
@@ -87,7 +87,7 @@ def test_a_repeat_under_one_client_token_appears_once(
         ({"ContentType": "text/html"}, "ValidationException", 400),
     ],
 )
-def test_an_error_is_the_exception_of_the_model(
+def test_error_is_the_exception_of_the_model(
     participant: Participant, members: dict[str, str], name: str, status: int
 ) -> None:
     _, answer = participant.call(message("Hello", **members))
@@ -95,7 +95,7 @@ def test_an_error_is_the_exception_of_the_model(
     assert answer == {"error": {"name": name, "isModelled": True, "status": status, "attempts": 1}}
 
 
-def test_a_throttled_message_is_retried_by_the_sdk_under_one_client_token(
+def test_sdk_retries_a_throttled_message_with_the_same_client_token(
     running: RunningParticipantService, participant: Participant
 ) -> None:
     running.faults.add(Status(status=429), times=2)
@@ -105,11 +105,11 @@ def test_a_throttled_message_is_retried_by_the_sdk_under_one_client_token(
     assert answer["attempts"] == 3
     (sent,) = running.service.messages(participant.chat.contact_id)
     assert sent.id == answer["output"]["Id"]
-    # The SDK has made a ClientToken, and has kept it
+    # The SDK generated one ClientToken for all attempts
     assert running.api.request_counts().by_client_token == {sent.client_token: 3}
 
 
-def test_a_throttle_that_lasts_is_the_exception_of_the_model(
+def test_lasting_throttle_is_the_exception_of_the_model(
     running: RunningParticipantService, participant: Participant
 ) -> None:
     running.faults.add(Status(status=429), times=None)

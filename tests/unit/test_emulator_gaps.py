@@ -1,79 +1,80 @@
-"""What the emulator lacks is added to the version that is known, or not at all."""
+"""The additions to the emulator fit the pinned version, or raise an error."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import emulator_gaps
-from sandbox.emulator_gaps import UnknownEmulatorError, fill_gaps, let_metric_math_pass
+from sandbox.emulator_gaps import UnknownEmulatorError, accept_metric_math, add_context_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REQUIREMENTS = Path(__file__).parents[2] / "sandbox/requirements-emulator.txt"
 
 
-def render(template: str, body_str: str, params_map: dict[str, str], context: Any = None) -> str:  # noqa: ANN401, ARG001  # as the emulator has it
+def render(template: str, body_str: str, params_map: dict[str, str], context: object = None) -> str:
+    del body_str, params_map, context
     return template
 
 
 def set_variable(inner: str, st: dict[str, Any]) -> None: ...
 
 
-def test_the_version_is_the_one_that_is_installed() -> None:
+def test_version_is_the_pinned_one() -> None:
     pinned = re.search(r"^ministack==(\S+)", REQUIREMENTS.read_text(), re.MULTILINE)
 
     assert pinned
     assert pinned[1] == emulator_gaps.VERSION
 
 
-def test_a_function_that_is_gone_is_an_error() -> None:
-    emulator = SimpleNamespace(_render_request_template_v1=render)
-
+def test_missing_function_is_an_error() -> None:
     with pytest.raises(UnknownEmulatorError, match="has no _vtl_set"):
-        fill_gaps(emulator)
+        add_context_variables({"_render_request_template_v1": render})
 
 
-def test_a_function_with_other_parameters_is_an_error() -> None:
-    emulator = SimpleNamespace(_render_request_template_v1=lambda template: template, _vtl_set=set_variable)
+def test_function_with_other_parameters_is_an_error() -> None:
+    functions = {"_render_request_template_v1": lambda template: template, "_vtl_set": set_variable}
 
     with pytest.raises(UnknownEmulatorError, match="has no _render_request_template_v1"):
-        fill_gaps(emulator)
+        add_context_variables(functions)
 
 
-def test_an_addition_that_has_no_effect_is_an_error() -> None:
-    emulator = SimpleNamespace(_render_request_template_v1=render, _vtl_set=set_variable)
-
+def test_addition_without_effect_is_an_error() -> None:
     with pytest.raises(UnknownEmulatorError, match="renders mapping templates in another way"):
-        fill_gaps(emulator)
+        add_context_variables({"_render_request_template_v1": render, "_vtl_set": set_variable})
 
 
-def cloudformation(put: Any) -> SimpleNamespace:  # noqa: ANN401  # a function, of the right parameters or not
-    return SimpleNamespace(
-        _cw_metric_alarm_put=put, get_region=lambda: "us-east-1", get_account_id=lambda: "000000000000"
-    )
+def cloudformation(put: Callable[..., Any]) -> dict[str, Any]:
+    return {
+        "_cw_metric_alarm_put": put,
+        "get_region": lambda: "us-east-1",
+        "get_account_id": lambda: "000000000000",
+    }
 
 
-def test_an_alarm_on_metric_math_has_a_name_and_an_arn() -> None:
+def test_alarm_on_metric_math_gets_a_name_and_an_arn() -> None:
     emulator = cloudformation(lambda name, props: (name, props))
-    let_metric_math_pass(emulator)
+    accept_metric_math(emulator)
 
-    created = vars(emulator)["_cw_metric_alarm_put"]("Late", {"Metrics": [{"Expression": "a / b"}]})
+    created = emulator["_cw_metric_alarm_put"]("Late", {"Metrics": [{"Expression": "a / b"}]})
 
     assert created == ("Late", {"Arn": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:Late"})
 
 
-def test_any_other_alarm_is_the_emulators_own_matter() -> None:
+def test_other_alarm_is_created_by_the_emulator() -> None:
     emulator = cloudformation(lambda name, props: (name, props))
-    let_metric_math_pass(emulator)
+    accept_metric_math(emulator)
 
-    created = vars(emulator)["_cw_metric_alarm_put"]("Late", {"MetricName": "Age"})
+    created = emulator["_cw_metric_alarm_put"]("Late", {"MetricName": "Age"})
 
     assert created == ("Late", {"MetricName": "Age"})
 
 
-def test_an_alarm_function_with_other_parameters_is_an_error() -> None:
+def test_alarm_function_with_other_parameters_is_an_error() -> None:
     with pytest.raises(UnknownEmulatorError, match="has no _cw_metric_alarm_put"):
-        let_metric_math_pass(cloudformation(lambda alarm: alarm))
+        accept_metric_math(cloudformation(lambda alarm: alarm))

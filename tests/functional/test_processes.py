@@ -1,4 +1,4 @@
-"""Child processes never outlive the one that started them, whatever happens."""
+"""Child processes never outlive their parent, and `sandbox.progress` shows that one is running."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ ROOT = Path(__file__).parents[2]
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+        # A zombie has ended, and only waits until init reaps it
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except ProcessLookupError:
         return False
-    return True
+    except FileNotFoundError:  # it has just been reaped, or there is no /proc
+        return not Path("/proc/self").exists()
 
 
 def wait_for_pid(path: Path) -> int:
-    """Return the process id that a script writes to a file, when it has."""
+    """Wait until a script has written its process id to a file."""
     deadline = time.monotonic() + 10
     while not (path.exists() and path.read_text().endswith("\n")):
         assert time.monotonic() < deadline, f"{path} was not written"
@@ -34,14 +37,13 @@ def wait_for_pid(path: Path) -> int:
 
 
 def wait_until_gone(pid: int) -> None:
-    """Wait until an orphan, which init reaps in its own time, is gone."""
     deadline = time.monotonic() + 10
     while is_running(pid):
         assert time.monotonic() < deadline, f"{pid} is still running"
         time.sleep(0.01)
 
 
-def test_what_a_child_has_started_is_stopped_with_it(tmp_path: Path) -> None:
+def test_stop_also_stops_the_grandchildren(tmp_path: Path) -> None:
     with ChildProcesses() as children:
         child = children.start(
             ["sh", "-c", "sleep 60 & echo $! > grandchild; wait"], output=tmp_path / "out", folder=tmp_path
@@ -52,7 +54,7 @@ def test_what_a_child_has_started_is_stopped_with_it(tmp_path: Path) -> None:
     wait_until_gone(grandchild)
 
 
-def test_children_are_stopped_when_something_fails(tmp_path: Path) -> None:
+def test_children_are_stopped_after_an_exception(tmp_path: Path) -> None:
     pids = []
 
     def start_and_fail() -> None:
@@ -66,8 +68,8 @@ def test_children_are_stopped_when_something_fails(tmp_path: Path) -> None:
     assert not any(map(is_running, pids))
 
 
-def test_a_child_that_does_not_stop_when_asked_is_killed(tmp_path: Path) -> None:
-    with ChildProcesses() as children:
+def test_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    with ChildProcesses(grace_seconds=0.2) as children:
         child = children.start(
             ["sh", "-c", "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done"],
             output=tmp_path / "out",
@@ -78,7 +80,7 @@ def test_a_child_that_does_not_stop_when_asked_is_killed(tmp_path: Path) -> None
     assert child.process.returncode == -signal.SIGKILL
 
 
-def test_a_command_that_fails_is_told_with_what_it_printed(tmp_path: Path) -> None:
+def test_failed_command_is_reported_with_its_output(tmp_path: Path) -> None:
     with ChildProcesses() as children, pytest.raises(ProcessError) as raised:
         children.run(
             ["sh", "-c", "echo out; echo err >&2; exit 3"],
@@ -91,7 +93,7 @@ def test_a_command_that_fails_is_told_with_what_it_printed(tmp_path: Path) -> No
     assert str(raised.value).endswith("out\nerr")
 
 
-def test_a_command_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+def test_command_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     with ChildProcesses() as children:
         with pytest.raises(ProcessError, match=r"was not done after 0\.1 seconds"):
             children.run(["sleep", "60"], output=tmp_path / "out", folder=tmp_path, timeout=0.1)
@@ -99,21 +101,21 @@ def test_a_command_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         assert children.process_groups == []
 
 
-def test_a_child_that_ends_before_it_is_ready_is_an_error(tmp_path: Path) -> None:
+def test_child_that_ends_before_it_is_ready_is_an_error(tmp_path: Path) -> None:
     with ChildProcesses() as children:
         child = children.start(["false"], output=tmp_path / "out", folder=tmp_path)
         with pytest.raises(ProcessError, match="ended with status 1"):
             child.wait_until(lambda: False, timeout=10)
 
 
-def test_a_child_that_is_never_ready_is_an_error(tmp_path: Path) -> None:
+def test_child_that_is_never_ready_is_an_error(tmp_path: Path) -> None:
     with ChildProcesses() as children:
         child = children.start(["sleep", "60"], output=tmp_path / "out", folder=tmp_path)
         with pytest.raises(ProcessError, match=r"was not ready after 0\.1 seconds"):
             child.wait_until(lambda: False, timeout=0.1)
 
 
-def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_killed_parent_takes_its_grandchildren_with_it(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path; from sandbox.processes import ChildProcesses; import os, time\n"
         "here = Path(os.environ['HERE'])\n"
@@ -131,11 +133,9 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
     wait_until_gone(grandchild)
 
 
-class TestStep:
-    """What shows that an installation is alive."""
-
+class TestProgress:
     @staticmethod
-    def step(*command: str) -> subprocess.Popen[str]:
+    def start(*command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox.progress", "Installing", *command],
             cwd=ROOT,
@@ -143,24 +143,24 @@ class TestStep:
             text=True,
         )
 
-    def test_what_a_command_prints_is_hidden_when_it_succeeds(self) -> None:
-        with self.step("echo", "chatter") as step:
-            printed, _ = step.communicate(timeout=10)
+    def test_output_of_a_successful_command_is_hidden(self) -> None:
+        with self.start("echo", "chatter") as progress:
+            printed, _ = progress.communicate(timeout=10)
 
-        assert (step.returncode, printed) == (0, "  Installing  done (0 s)\n")
+        assert (progress.returncode, printed) == (0, "  Installing  done (0 s)\n")
 
-    def test_what_a_command_prints_is_shown_when_it_fails(self) -> None:
-        with self.step("sh", "-c", r"printf 'sorry\033[2J\n'; exit 3") as step:
-            printed, _ = step.communicate(timeout=10)
+    def test_output_of_a_failed_command_is_shown(self) -> None:
+        with self.start("sh", "-c", r"printf 'sorry\033[2J\n'; exit 3") as progress:
+            printed, _ = progress.communicate(timeout=10)
 
-        assert (step.returncode, printed) == (3, "  Installing  failed:\nsorry\\x1b[2J\n\n")
+        assert (progress.returncode, printed) == (3, "  Installing  failed:\nsorry\\x1b[2J\n\n")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_a_signal_stops_the_command(self, tmp_path: Path, number: signal.Signals) -> None:
-        with self.step("sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; wait") as step:
+    def test_signal_stops_the_command(self, tmp_path: Path, number: signal.Signals) -> None:
+        with self.start("sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; wait") as progress:
             pid = wait_for_pid(tmp_path / "pid")
-            step.send_signal(number)
-            step.communicate(timeout=10)
+            progress.send_signal(number)
+            progress.communicate(timeout=10)
 
-        assert step.returncode == 128 + number
+        assert progress.returncode == 128 + number
         wait_until_gone(pid)
