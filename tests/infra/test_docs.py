@@ -4,9 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from aws_cdk.assertions import Template
-
-from tests.infra.template import PRODUCER_POLICY, properties
+from tests.infra.template import PRODUCER_POLICY, Template, properties
 
 DOCS = Path(__file__).parents[2] / "docs"
 OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
@@ -15,7 +13,7 @@ SECURITY = (DOCS / "security.md").read_text(encoding="utf-8")
 
 def alarms(template: Template) -> dict[str, Any]:
     """Return the alarms by their names without the stack's."""
-    found = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]
+    found = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
     return {alarm["AlarmName"].removeprefix("ConnectMessageSender-prod-"): alarm for alarm in found}
 
 
@@ -49,7 +47,7 @@ def test_every_output_that_a_command_asks_for_is_there(prod: Template) -> None:
     asked = {*re.findall(r"\$\(out (\w+)\)", OPERATIONS), *(f"{queue}QueueUrl" for queue in queues.split())}
 
     assert "EventsDeadLetterQueueUrl" in asked
-    assert asked <= prod.find_outputs("*").keys()
+    assert asked <= prod.outputs.keys()
 
 
 def test_what_outlives_the_stack_is_listed(prod: Template) -> None:
@@ -57,7 +55,7 @@ def test_what_outlives_the_stack_is_listed(prod: Template) -> None:
 
     retained = [
         resource["Type"]
-        for resource in prod.to_json()["Resources"].values()
+        for resource in prod.resources.values()
         if resource.get("DeletionPolicy") == "RetainExceptOnCreate"
         and resource["Type"] != "AWS::Lambda::Version"  # goes with its function
     ]
@@ -69,9 +67,7 @@ def test_every_queue_is_among_the_places_where_tokens_and_texts_rest(prod: Templ
     places = re.findall(r"^\| queue `(\w+)` \|", SECURITY, re.MULTILINE)
 
     # A logical id is the names of the constructs, and a hash
-    queues = [
-        logical_id[:-8].removeprefix("MessageQueues") for logical_id in prod.find_resources("AWS::SQS::Queue")
-    ]
+    queues = [logical_id[:-8].removeprefix("MessageQueues") for logical_id in prod.of_type("AWS::SQS::Queue")]
     assert sorted(places) == sorted(queues)
 
 

@@ -1,5 +1,4 @@
 import pytest
-from aws_cdk.assertions import Template
 
 from infra.event_routing import RESULT_SOURCE
 from message_sender import result
@@ -10,7 +9,7 @@ from tests.infra.template import (
     EVENTS_DEAD_LETTER,
     FUNCTION,
     REQUESTS,
-    Synthesize,
+    Template,
     arn,
     properties,
     ref,
@@ -54,10 +53,8 @@ def test_source_of_results_is_the_functions() -> None:
     assert RESULT_SOURCE == result.RESULT_SOURCE
 
 
-def test_rule_invokes_the_alias_until_the_retry_window_is_over(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30)
-
-    assert properties(template, REQUESTS)["Targets"] == [
+def test_rule_invokes_the_alias_until_the_retry_window_is_over(changed: Template) -> None:
+    assert properties(changed, REQUESTS)["Targets"] == [
         {
             "Id": "Target0",
             "Arn": ref(ALIAS),
@@ -70,7 +67,7 @@ def test_rule_invokes_the_alias_until_the_retry_window_is_over(synthesize: Synth
 def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> None:
     permissions = [
         permission["Properties"]
-        for permission in template.find_resources("AWS::Lambda::Permission").values()
+        for permission in template.of_type("AWS::Lambda::Permission").values()
         if permission["Properties"]["Principal"] == "events.amazonaws.com"
     ]
 
@@ -84,14 +81,12 @@ def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> N
     ]
 
 
-def test_event_that_the_function_fails_on_ends_among_the_dead_events(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30)
-
-    [invocation] = template.find_resources("AWS::Lambda::EventInvokeConfig").values()
+def test_event_that_the_function_fails_on_ends_among_the_dead_events(changed: Template) -> None:
+    [invocation] = changed.of_type("AWS::Lambda::EventInvokeConfig").values()
 
     assert invocation["Properties"] == {
         "FunctionName": ref(FUNCTION),
-        "Qualifier": properties(template, ALIAS)["Name"],
+        "Qualifier": properties(changed, ALIAS)["Name"],
         "MaximumEventAgeInSeconds": 30 * 60,
         "MaximumRetryAttempts": 2,
         "DestinationConfig": {"OnFailure": {"Destination": arn(EVENTS_DEAD_LETTER)}},
@@ -100,6 +95,6 @@ def test_event_that_the_function_fails_on_ends_among_the_dead_events(synthesize:
 
 def test_invocation_is_configured_when_the_alias_is_there(template: Template) -> None:
     # The name of the alias is no reference to it
-    [invocation] = template.find_resources("AWS::Lambda::EventInvokeConfig").values()
+    [invocation] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
 
     assert ALIAS in invocation["DependsOn"]

@@ -2,13 +2,13 @@ import itertools
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 
 from infra.message_queues import SENDING_SECONDS, max_receive_count
 from infra.sender_function import TIMEOUT
 from message_sender.deadlines import Deadlines
 from tests.infra.template import (
     BUS,
+    CHANGED,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
     FUNCTION,
@@ -17,7 +17,7 @@ from tests.infra.template import (
     REJECTED,
     REQUESTS,
     UNPUBLISHED_RESULTS,
-    Synthesize,
+    Template,
     arn,
     properties,
     queue_policy,
@@ -31,7 +31,7 @@ DAY = 24 * 60 * 60
 
 
 def test_every_queue_is_known_to_these_tests(template: Template) -> None:
-    assert template.find_resources("AWS::SQS::Queue").keys() == set(ALL_QUEUES)
+    assert template.of_type("AWS::SQS::Queue").keys() == set(ALL_QUEUES)
 
 
 def test_messages_queue_is_fifo_with_high_throughput(template: Template) -> None:
@@ -52,13 +52,13 @@ def test_message_is_hidden_for_six_timeouts_of_the_function(template: Template) 
     assert properties(template, MESSAGES)["VisibilityTimeout"] == 6 * timeout
 
 
-def test_message_that_never_gets_done_ends_in_the_dead_letter_queue(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30, maximum_concurrency=60, send_quota_per_second=20)
-
-    assert properties(template, MESSAGES)["RedrivePolicy"] == {
+def test_message_that_never_gets_done_ends_in_the_dead_letter_queue(changed: Template) -> None:
+    assert properties(changed, MESSAGES)["RedrivePolicy"] == {
         "deadLetterTargetArn": arn(DEAD_LETTER),
         "maxReceiveCount": max_receive_count(
-            retry_window_minutes=30, maximum_concurrency=60, send_quota_per_second=20
+            retry_window_minutes=CHANGED["retry_window_minutes"],
+            maximum_concurrency=CHANGED["maximum_concurrency"],
+            send_quota_per_second=CHANGED["send_quota_per_second"],
         ),
     }
 
@@ -89,10 +89,8 @@ def test_only_the_messages_queue_is_named_and_differs_by_stage(dev: Template, pr
     ]
 
 
-def test_messages_are_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
-    template = synthesize("dev", message_retention_days=3, dead_letter_retention_days=13)
-
-    kept = {queue: properties(template, queue)["MessageRetentionPeriod"] for queue in ALL_QUEUES}
+def test_messages_are_kept_for_the_days_of_the_stage(changed: Template) -> None:
+    kept = {queue: properties(changed, queue)["MessageRetentionPeriod"] for queue in ALL_QUEUES}
 
     assert kept == {
         MESSAGES: 3 * DAY,

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -14,6 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from message_sender.application import create_handler
+from message_sender.clock import SystemClock
 from message_sender.errors import UnsupportedEventError
 from sandbox.participant_service.faults import Processing, ResetBeforeAcceptance, Status
 from sandbox.participant_service.server import running_participant_service
@@ -25,6 +27,7 @@ from tests.infra.template import (
     BUS,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
+    EVERYTHING,
     FUNCTION,
     LOGS,
     MESSAGES,
@@ -33,7 +36,7 @@ from tests.infra.template import (
     STATE_MACHINE,
     UNPUBLISHED_RESULTS,
     WORKFLOW_LOGS,
-    Synthesize,
+    Template,
     arn,
     properties,
     ref,
@@ -43,14 +46,13 @@ from tests.support.lambda_events import api_request, bus_event, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
-    from aws_cdk.assertions import Template
 
 DOCS = Path(__file__).parents[2] / "docs"
 PICTURE = DOCS / "images/dashboard.svg"
 QUOTA = DOCS / "benchmarks/quota.md"
 NAMESPACE = "ConnectMessageSender-dev"
-TOPIC = "arn:aws:sns:eu-central-1:111122223333:pager"
 
 # What nobody has to do anything about
 NOT_ALARMED = {"Errors", "MessagesSent", "MessagesRetried", "4XXError"}
@@ -82,7 +84,7 @@ OF_AWS: Mapping[str, tuple[set[str], set[str]]] = {
 
 def alarms(template: Template) -> dict[str, Any]:
     """Return the alarms by their names, without the stack's."""
-    found = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]
+    found = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
     return {alarm["AlarmName"].partition("-")[2].partition("-")[2]: alarm for alarm in found}
 
 
@@ -96,7 +98,7 @@ def metrics_of(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def dashboard(template: Template) -> dict[str, Any]:
     """Return the dashboard's body, `{Ref}` standing for what a reference yields."""
-    [resource] = template.find_resources("AWS::CloudWatch::Dashboard").values()
+    [resource] = template.of_type("AWS::CloudWatch::Dashboard").values()
     [_, parts] = resource["Properties"]["DashboardBody"]["Fn::Join"]
     body: dict[str, Any] = json.loads(
         "".join(part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts)
@@ -134,6 +136,22 @@ def simulated(title: str) -> list[dict[str, Any]]:
 # What is looked at is there
 
 
+class NoWaitClock(SystemClock):
+    """The machine's clock, which a sleep puts forward instead of waiting."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._slept)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+
+
 @pytest.fixture(scope="module")
 def emitted() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
     """Run the handler through every outcome. Return name and dimensions of each metric that it emits."""
@@ -143,7 +161,8 @@ def emitted() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
         running_aws_endpoint() as aws,
         contextlib.redirect_stdout(output),
     ):
-        function = Function(participant, aws, create_handler(function_environ(participant.url, aws.url)))
+        environ = function_environ(participant.url, aws.url)
+        function = Function(participant, aws, create_handler(environ, clock=NoWaitClock()))
         _run_through_everything(function)
     return set(_metrics(output.getvalue()))
 
@@ -284,7 +303,7 @@ def test_stages_of_one_account_have_alarms_of_their_own(dev: Template, prod: Tem
     names = {
         alarm["Properties"]["AlarmName"]
         for stage in (dev, prod)
-        for alarm in stage.find_resources("AWS::CloudWatch::Alarm").values()
+        for alarm in stage.of_type("AWS::CloudWatch::Alarm").values()
     }
 
     assert len(names) == 2 * len(alarms(dev))
@@ -343,8 +362,8 @@ def test_several_in_a_quarter_of_an_hour_are_no_accident(dev: Template, name: st
     assert alarm["Statistic"] == "Sum"
 
 
-def test_old_messages_are_told_while_half_of_the_retry_window_is_left(synthesize: Synthesize) -> None:
-    alarm = alarms(synthesize("dev", retry_window_minutes=30))["OldMessages"]
+def test_old_messages_are_told_while_half_of_the_retry_window_is_left(changed: Template) -> None:
+    alarm = alarms(changed)["OldMessages"]
 
     assert alarm["Threshold"] == 15 * 60
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (3, 3)
@@ -364,9 +383,9 @@ def test_a_queue_that_nobody_takes_from_is_told_after_five_minutes(dev: Template
 
 
 def test_the_share_of_access_denied_is_of_enough_messages_and_the_threshold_is_an_option(
-    synthesize: Synthesize,
+    changed: Template,
 ) -> None:
-    alarm = alarms(synthesize("dev", access_denied_percent=35))["AccessDeniedShare"]
+    alarm = alarms(changed)["AccessDeniedShare"]
 
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (35, "GreaterThanThreshold")
     assert alarm["Metrics"][0]["Expression"] == "IF(ended >= 10, 100 * denied / ended, 0)"
@@ -445,16 +464,16 @@ def test_an_execution_whose_task_timed_out_is_counted_in_the_log_of_the_state_ma
 
 def metric_filters(template: Template) -> dict[str, Any]:
     """Return the metric filters by the metric that each counts in."""
-    filters = [found["Properties"] for found in template.find_resources("AWS::Logs::MetricFilter").values()]
+    filters = [found["Properties"] for found in template.of_type("AWS::Logs::MetricFilter").values()]
     return {found["MetricTransformations"][0]["MetricName"]: found for found in filters}
 
 
-def test_every_alarm_and_its_end_are_told_to_the_topic(synthesize: Synthesize) -> None:
-    template = synthesize("dev", alarm_topic_arn=TOPIC)
+def test_every_alarm_and_its_end_are_told_to_the_topic(changed: Template) -> None:
+    topic = EVERYTHING["alarm_topic_arn"]
 
-    actions = [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms(template).values()]
+    actions = [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms(changed).values()]
 
-    assert actions == [([TOPIC], [TOPIC])] * len(alarms(template))
+    assert actions == [([topic], [topic])] * len(alarms(changed))
 
 
 def test_without_a_topic_no_alarm_has_an_action(dev: Template) -> None:
@@ -465,7 +484,7 @@ def test_without_a_topic_no_alarm_has_an_action(dev: Template) -> None:
 
 
 def test_dashboard_has_the_name_of_the_stack_and_shows_every_alarm(template: Template) -> None:
-    [resource] = template.find_resources("AWS::CloudWatch::Dashboard").values()
+    [resource] = template.of_type("AWS::CloudWatch::Dashboard").values()
     [shown] = [widget["properties"] for widget in dashboard(template)["widgets"] if widget["type"] == "alarm"]
 
     name = resource["Properties"]["DashboardName"]
@@ -508,16 +527,14 @@ def test_widgets_neither_overlap_nor_leave_a_gap(dev: Template) -> None:
     assert len(cells) == len(set(cells)) == 24 * (max(y for _, y in cells) + 1)
 
 
-def test_lines_of_the_dashboard_follow_from_the_options(synthesize: Synthesize) -> None:
-    template = synthesize("dev", send_quota_per_second=25, retry_window_minutes=30)
-
+def test_lines_of_the_dashboard_follow_from_the_options(changed: Template) -> None:
     lines = {
         annotation["label"]: annotation["value"]
-        for graph in graphs(template).values()
+        for graph in graphs(changed).values()
         for annotation in graph.get("annotations", {}).get("horizontal", [])
     }
 
-    assert lines == {"quota": 25, "half of the retry window": 900}
+    assert lines == {"quota": 51, "half of the retry window": 900}
 
 
 def test_the_picture_shows_every_widget_and_line_of_the_dashboard(dev: Template) -> None:

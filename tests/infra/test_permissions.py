@@ -1,11 +1,10 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
-import app
+from tests.infra.conftest import synthesize_into
 from tests.infra.iam import Context, allows, resolve
 from tests.infra.template import (
     ACCESS_LOG,
@@ -30,10 +29,8 @@ from tests.infra.template import (
     STATE_MACHINE_ROLE_POLICY,
     TASK_CALLBACKS_POLICY,
     UNPUBLISHED_RESULTS,
-    VPC_OPTIONS,
     WORKFLOW_LOGS,
-    Configure,
-    Synthesize,
+    Template,
     arn,
     properties,
     queue_policy,
@@ -66,7 +63,7 @@ def statements(template: Template, policy: str) -> list[Statement]:
 def granted_actions(template: Template) -> Iterator[str]:
     """Yield what the identities of the stack may do, over all of them."""
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-        for policy in template.find_resources(kind):
+        for policy in template.of_type(kind):
             for statement in statements(template, policy):
                 actions = statement["Action"]
                 yield from [actions] if isinstance(actions, str) else actions
@@ -108,19 +105,30 @@ def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
     ]
 
 
-def test_traced_function_may_also_write_traces(synthesize: Synthesize) -> None:
-    untraced, traced = (synthesize("dev", tracing=tracing) for tracing in (False, True))
+def test_function_may_also_write_traces_and_use_a_vpc_if_the_stage_says_so(
+    dev: Template, changed: Template
+) -> None:
+    added = [grant for grant in statements(changed, ROLE_POLICY) if grant not in statements(dev, ROLE_POLICY)]
 
-    added = [
-        grant for grant in statements(traced, ROLE_POLICY) if grant not in statements(untraced, ROLE_POLICY)
-    ]
-
-    assert added == [
+    assert sorted(added, key=lambda grant: str(grant["Action"])) == [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSubnets",
+                "ec2:UnassignPrivateIpAddresses",
+            ],
+            "Resource": "*",  # the resources do not exist beforehand
+            "Condition": {"Null": {"lambda:SourceFunctionArn": "true"}},
+        },
         {
             "Effect": "Allow",
             "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
-            "Resource": "*",  # X-Ray knows no resources
-        }
+            "Resource": "*",  # X-Ray has no resource types
+        },
     ]
 
 
@@ -157,11 +165,10 @@ def test_function_may_answer_the_tasks_of_the_state_machine_and_no_others(templa
     assert key["Condition"] == {"StringEquals": dict.fromkeys(context, ref(STATE_MACHINE))}
 
 
-def test_function_may_answer_the_tasks_of_state_machines_that_the_stage_names(synthesize: Synthesize) -> None:
-    orders = "arn:aws:states:eu-central-1:000000000000:stateMachine:orders"
-    template = synthesize("dev", task_state_machine_arns=[orders])
+def test_function_may_answer_the_tasks_of_state_machines_that_the_stage_names(changed: Template) -> None:
+    [orders] = EVERYTHING["task_state_machine_arns"]
 
-    answers, key = statements(template, TASK_CALLBACKS_POLICY)
+    answers, key = statements(changed, TASK_CALLBACKS_POLICY)
 
     assert answers["Resource"] == [orders, ref(STATE_MACHINE)]
     assert orders not in str(key)
@@ -391,25 +398,12 @@ def test_function_publishes_under_its_own_name_only(
     assert allows(statements(dev, ROLE_POLICY), "events:PutEvents", arn(BUS), context=context) is allowed
 
 
-def test_function_in_a_vpc_lets_lambda_alone_make_network_interfaces(synthesize: Synthesize) -> None:
-    outside, inside = (
-        statements(synthesize("dev", **options), ROLE_POLICY)
-        for options in ({}, {name: EVERYTHING[name] for name in VPC_OPTIONS})
-    )
+def test_lambda_may_create_network_interfaces_and_the_code_of_the_function_may_not(changed: Template) -> None:
+    role = statements(changed, ROLE_POLICY)
     from_its_code = {"lambda:SourceFunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:sender"}
 
-    [added] = [grant for grant in inside if grant not in outside]
-
-    assert added["Action"] == [
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:UnassignPrivateIpAddresses",
-    ]
-    assert allows([added], "ec2:CreateNetworkInterface")
-    assert not allows([added], "ec2:CreateNetworkInterface", context=from_its_code)
+    assert allows(role, "ec2:CreateNetworkInterface")
+    assert not allows(role, "ec2:CreateNetworkInterface", context=from_its_code)
 
 
 EVENTBRIDGE = "events.amazonaws.com"
@@ -474,38 +468,30 @@ def test_lambda_may_really_write_the_events_that_the_function_fails_on(dev: Temp
     assert granted == [True, True, True]
 
 
-FOREIGN_ACCOUNT, FOREIGN_ROLE = (
-    "arn:aws:iam::111122223333:root",
-    "arn:aws:iam::444455556666:role/team/producer",
-)
-
-
-@pytest.fixture(scope="module")
-def shared(synthesize: Synthesize) -> Template:
-    return synthesize("dev", producer_principals=[FOREIGN_ACCOUNT, FOREIGN_ROLE])
+FOREIGN_ACCOUNT, FOREIGN_ROLE = EVERYTHING["producer_principals"]
 
 
 @pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
 def test_producers_of_the_option_may_do_what_the_policy_of_producers_says(
-    shared: Template, producer: str
+    changed: Template, producer: str
 ) -> None:
-    queue = queue_policy(shared, MESSAGES)
-    key = properties(shared, KEY)["KeyPolicy"]["Statement"]
-    bus = bus_policy(shared)
+    queue = queue_policy(changed, MESSAGES)
+    key = properties(changed, KEY)["KeyPolicy"]["Statement"]
+    bus = bus_policy(changed)
     tls = {"aws:SecureTransport": "true"}
 
     assert allows(queue, "sqs:SendMessage", arn(MESSAGES), principal=producer, context=tls)
     assert allows(key, "kms:GenerateDataKey", principal=producer, context=VIA_SQS)
     assert allows(key, "kms:Decrypt", principal=producer, context=VIA_SQS)
     assert allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=REQUEST)
-    assert producer in invokers(shared)
+    assert producer in invokers(changed)
 
 
 @pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
-def test_producers_of_the_option_may_do_no_more(shared: Template, producer: str) -> None:
-    queue = queue_policy(shared, MESSAGES)
-    key = properties(shared, KEY)["KeyPolicy"]["Statement"]
-    bus = bus_policy(shared)
+def test_producers_of_the_option_may_do_no_more(changed: Template, producer: str) -> None:
+    queue = queue_policy(changed, MESSAGES)
+    key = properties(changed, KEY)["KeyPolicy"]["Statement"]
+    bus = bus_policy(changed)
     tls = {"aws:SecureTransport": "true"}
     result = REQUEST | {"events:detail-type": "Message Sent"}
     own_source = REQUEST | {"events:source": ["connect-message-sender"]}
@@ -527,12 +513,12 @@ def test_without_the_option_no_other_principal_is_let_in(dev: Template) -> None:
 
 
 def bus_policy(template: Template) -> list[Statement]:
-    policies = template.find_resources("AWS::Events::EventBusPolicy").values()
+    policies = template.of_type("AWS::Events::EventBusPolicy").values()
     return [policy["Properties"]["Statement"] for policy in policies]
 
 
 def invokers(template: Template) -> set[str]:
-    permissions = template.find_resources("AWS::Lambda::Permission").values()
+    permissions = template.of_type("AWS::Lambda::Permission").values()
     assert all(permission["Properties"]["FunctionName"] == ref(ALIAS) for permission in permissions)
     return {permission["Properties"]["Principal"] for permission in permissions}
 
@@ -542,14 +528,18 @@ def test_every_log_group_is_encrypted_with_the_key(template: Template, logical_i
     assert properties(template, logical_id)["KmsKeyId"] == arn(KEY)
 
 
-def test_permissions_boundary_of_the_context_is_on_every_role(configure: Configure) -> None:
+def test_permissions_boundary_of_the_context_is_on_every_role(
+    context: dict[str, Any], tmp_path: Path
+) -> None:
     boundary = {"@aws-cdk/core:permissionsBoundary": {"name": "developers"}}
 
-    template = Template.from_stack(app.build(cdk.App(context=configure("dev") | boundary)))
+    synthesize_into(tmp_path, context | boundary)
+
+    template = Template(tmp_path)
 
     boundaries = [
         resolve(role["Properties"]["PermissionsBoundary"])
-        for role in template.find_resources("AWS::IAM::Role").values()
+        for role in template.of_type("AWS::IAM::Role").values()
     ]
     assert len(boundaries) == 4
     assert set(boundaries) == {"arn:aws:iam::123456789012:policy/developers"}
