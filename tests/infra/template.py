@@ -162,3 +162,34 @@ def regional_arn(service: str, *resource: object) -> dict[str, list[object]]:
 
 def ref(logical_id: str) -> dict[str, str]:
     return {"Ref": logical_id}
+
+
+def alarms(template: Template) -> dict[str, Any]:
+    """Return the alarms by name, without the prefix of the stack."""
+    found = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
+    return {alarm["AlarmName"].partition("-")[2].partition("-")[2]: alarm for alarm in found}
+
+
+def metrics_of(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the metric of an alarm, or those of its expression."""
+    if "Metrics" not in alarm:
+        return [{**alarm, "Dimensions": alarm.get("Dimensions", [])}]
+    stats = [metric["MetricStat"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+    return [stat["Metric"] | {"Period": stat["Period"], "Statistic": stat["Stat"]} for stat in stats]
+
+
+def dashboard(template: Template) -> dict[str, Any]:
+    """Return the body of the dashboard. A reference becomes text such as `{'Ref': ...}`."""
+    [resource] = template.of_type("AWS::CloudWatch::Dashboard").values()
+    [_, parts] = resource["Properties"]["DashboardBody"]["Fn::Join"]
+    body: dict[str, Any] = json.loads(
+        "".join(part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts)
+    )
+    return body
+
+
+def graphs(template: Template) -> dict[str, dict[str, Any]]:
+    widgets = [
+        widget["properties"] for widget in dashboard(template)["widgets"] if widget["type"] == "metric"
+    ]
+    return {widget["title"]: widget for widget in widgets}

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, Draft7Validator
 
-from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
+from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
+from infra.contract import REQUEST_SCHEMA
 from message_sender.errors import DeliveryError
 from tests.unit.test_errors import leaves
 
@@ -26,7 +27,7 @@ REQUEST = {
 requests_of_the_contract = st.fixed_dictionaries(
     {
         "ConnectionToken": st.from_regex(r"[!-~]{1,1000}", fullmatch=True),
-        "ContentType": st.sampled_from(CONTRACT["properties"]["ContentType"]["enum"]),
+        "ContentType": st.sampled_from(REQUEST_SCHEMA["properties"]["ContentType"]["enum"]),
         "Content": st.text(min_size=1),
         "ContactId": st.from_regex(r"[A-Za-z0-9-]{1,128}", fullmatch=True),
     },
@@ -50,7 +51,7 @@ def schemas(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 @pytest.mark.parametrize("field", ["ContactId", "ClientToken"])
 def test_model_is_draft_04_without_what_api_gateway_does_not_know(field: str) -> None:
-    model = request_model(CONTRACT, also_required=field)
+    model = request_model(REQUEST_SCHEMA, also_required=field)
 
     keywords = {keyword for schema in schemas(model) for keyword in schema}
 
@@ -62,15 +63,15 @@ def test_model_is_draft_04_without_what_api_gateway_does_not_know(field: str) ->
 
 @pytest.mark.parametrize("field", ["ContactId", "ClientToken"])
 def test_model_requires_what_the_contract_does_and_one_field_more(field: str) -> None:
-    model = request_model(CONTRACT, also_required=field)
+    model = request_model(REQUEST_SCHEMA, also_required=field)
 
     assert model["required"] == ["ConnectionToken", "ContentType", "Content", field]
 
 
 @given(requests_of_the_contract)
 def test_model_refuses_nothing_that_the_contract_accepts(request: dict[str, Any]) -> None:
-    model = request_model(CONTRACT, also_required="ContactId")
-    Draft7Validator(CONTRACT).validate(request)
+    model = request_model(REQUEST_SCHEMA, also_required="ContactId")
+    Draft7Validator(REQUEST_SCHEMA).validate(request)
 
     Draft4Validator(model).validate(request)
 
@@ -95,18 +96,18 @@ def test_model_refuses_nothing_that_the_contract_accepts(request: dict[str, Any]
     ids=str,
 )
 def test_model_refuses_what_a_first_filter_can(change: dict[str, Any]) -> None:
-    model = Draft4Validator(request_model(CONTRACT, also_required="ContactId"))
+    model = Draft4Validator(request_model(REQUEST_SCHEMA, also_required="ContactId"))
     assert model.is_valid(REQUEST)
 
     assert not model.is_valid(REQUEST | change)
 
 
 def test_generator_leaves_the_contract_as_it_is() -> None:
-    before = json.dumps(CONTRACT)
+    before = json.dumps(REQUEST_SCHEMA)
 
-    request_model(CONTRACT, also_required="ContactId")
+    request_model(REQUEST_SCHEMA, also_required="ContactId")
 
-    assert json.dumps(CONTRACT) == before
+    assert json.dumps(REQUEST_SCHEMA) == before
 
 
 @pytest.mark.parametrize("error", [*GATEWAY_ERRORS.values(), QUEUE_FAILED])

@@ -2,43 +2,35 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
-from tests.infra.template import PRODUCER_POLICY, Template, properties
+from scripts.render_stack import runbook
+from tests.infra.template import PRODUCER_POLICY, Template, alarms, graphs, metrics_of, properties
 
 DOCS = Path(__file__).parents[2] / "docs"
 OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 SECURITY = (DOCS / "security.md").read_text(encoding="utf-8")
 
 
-def alarms(template: Template) -> dict[str, Any]:
-    """Return the alarms by their names without the stack's."""
-    found = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
-    return {alarm["AlarmName"].removeprefix("ConnectMessageSender-prod-"): alarm for alarm in found}
+def test_alarms_of_the_runbook_are_up_to_date() -> None:
+    assert runbook(OPERATIONS) == OPERATIONS, "run `make docs`"
 
 
-def test_every_alarm_has_its_section_and_no_other_has_one(prod: Template) -> None:
-    sections = re.findall(r"^### `(\w+)`\n\n(.*?)(?=^##)", OPERATIONS, re.MULTILINE | re.DOTALL)
+def test_every_graph_of_the_dashboard_is_in_the_runbook_and_no_other(prod: Template) -> None:
+    [table] = re.findall(r"^\| Graph \| Normal .*?\n\n", OPERATIONS, re.MULTILINE | re.DOTALL)
 
-    assert {name for name, _ in sections} == alarms(prod).keys()
-    assert [name for name, text in sections if not re.search("Means:.*First:.*Then:", text, re.DOTALL)] == []
+    listed = re.findall(r"^\| ([A-Z][^|]+) \|", table, re.MULTILINE)[1:]
 
-
-def test_every_alarm_is_in_the_table_that_says_when_it_goes_off(prod: Template) -> None:
-    [table] = re.findall(r"^\| Alarm \| Goes off .*?\n\n", OPERATIONS, re.MULTILINE | re.DOTALL)
-
-    listed = re.findall(r"\[`(\w+)`\]", table)
-
-    assert sorted(listed) == sorted(alarms(prod))
+    assert listed == [re.split(r"(?<=\?) |: ", title)[0] for title in graphs(prod)]
 
 
-def test_cost_of_the_alarms_is_that_of_what_they_watch(prod: Template) -> None:
-    watched = [
-        sum("MetricStat" in metric for metric in alarm["Metrics"]) if "Metrics" in alarm else 1
-        for alarm in alarms(prod).values()
-    ]
+def test_cost_of_the_alarms_is_that_of_the_metrics_that_they_watch(prod: Template) -> None:
+    watched = [len(metrics_of(alarm)) for alarm in alarms(prod).values()]
+    cost = 0.1 * sum(watched)
 
-    assert f"| Alarms | {len(watched)}, which watch {sum(watched)} metrics |" in OPERATIONS
+    assert (
+        f"| Alarms | {len(watched)}, which watch {sum(watched)} metrics | 0.10 a metric | {cost:.2f} |"
+        in OPERATIONS
+    )
 
 
 def test_every_output_that_a_command_asks_for_is_there(prod: Template) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from infra.api_models import CONTRACT, request_model
+from infra.api_models import request_model
+from infra.contract import REQUEST_SCHEMA
 from tests.infra.iam import allows, resolve
 from tests.infra.template import (
     ACCESS_LOG,
@@ -83,7 +84,7 @@ def test_body_is_validated_by_the_contracts_model(template: Template, method: st
     validator = properties(template, declared["RequestValidatorId"]["Ref"])
 
     assert model["ContentType"] == "application/json"
-    assert model["Schema"] == request_model(CONTRACT, also_required=required)
+    assert model["Schema"] == request_model(REQUEST_SCHEMA, also_required=required)
     assert validator["ValidateRequestBody"] is True
     assert validator["ValidateRequestParameters"] is True
 

@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from infra.message_queues import SENDING_SECONDS, max_receive_count
-from infra.sender_function import TIMEOUT
+from infra.timing import FUNCTION_TIMEOUT_SECONDS, SENDING_SECONDS, max_receive_count
 from message_sender.deadlines import Deadlines
 from tests.infra.template import (
     BUS,
@@ -175,7 +174,8 @@ def test_receive_count_grows_with_the_window_up_to_what_sqs_accepts() -> None:
 def test_the_function_keeps_the_time_for_sending_that_the_receive_count_assumes() -> None:
     clock = FakeClock()
 
-    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=TIMEOUT.to_seconds()), clock)  # type: ignore[arg-type]  # a fake
+    context = FakeLambdaContext(seconds_left=FUNCTION_TIMEOUT_SECONDS)
+    deadlines = Deadlines.of_invocation(context, clock)  # type: ignore[arg-type]  # a fake
 
     assert deadlines.send - clock.monotonic() >= SENDING_SECONDS
 

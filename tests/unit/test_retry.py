@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import message_queues
-from infra.message_queues import max_receive_count
+from infra.timing import FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, max_receive_count
 from message_sender.errors import (
     ConnectionFailedError,
     RetryableError,
@@ -129,8 +128,8 @@ def test_a_redelivery_is_never_later_than_a_minute(receive_count: int, random: f
 
 
 def test_function_and_queue_count_with_the_same_backoff() -> None:
-    assert message_queues._FIRST_BACKOFF_SECONDS == FIRST_REDELIVERY_DELAY  # noqa: SLF001  # stands twice on purpose
-    assert message_queues._LONGEST_BACKOFF_SECONDS == LONGEST_REDELIVERY_DELAY  # noqa: SLF001  # the same
+    assert FIRST_BACKOFF_SECONDS == FIRST_REDELIVERY_DELAY
+    assert LONGEST_BACKOFF_SECONDS == LONGEST_REDELIVERY_DELAY
 
 
 @pytest.mark.parametrize("minutes", [1, 10, 60, 240])
