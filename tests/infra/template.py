@@ -34,7 +34,7 @@ TASK_CALLBACKS_POLICY = "TaskCallbacks263B2F69"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
 # A value for each option that adds something to the stack
-EVERYTHING: Mapping[str, Any] = {
+EVERYTHING: dict[str, Any] = {
     "connect_region": "eu-west-2",
     "tracing": True,
     "task_state_machine_arns": ["arn:aws:states:eu-central-1:111122223333:stateMachine:orders"],
@@ -49,7 +49,7 @@ EVERYTHING: Mapping[str, Any] = {
 }
 
 # A value for each other option, different from that of dev. `retain_data` is true in prod.
-CHANGED: Mapping[str, Any] = {
+CHANGED: dict[str, Any] = {
     "content_limits": "service",
     "log_level": "DEBUG",
     "log_retention_days": 30,

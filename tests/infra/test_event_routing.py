@@ -1,6 +1,6 @@
 import pytest
 
-from infra.event_routing import RESULT_SOURCE
+from infra.contract import RESULT_SOURCE
 from message_sender import result
 from tests.infra.event_pattern import matches
 from tests.infra.template import (
