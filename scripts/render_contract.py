@@ -7,6 +7,7 @@ usage: PYTHONPATH=lambda_src python -m scripts.render_contract
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,36 +28,25 @@ OPTIONS: Final = ROOT / "docs" / "options.schema.json"
 
 def replace_block(document: str, name: str, text: str) -> str:
     """Return a Markdown document with another text between the markers of this name."""
-    begin, end = f"<!-- {name}: written by `make docs` -->\n", "<!-- end -->"
-    before, found, rest = document.partition(begin)
-    if not found:
-        raise ValueError(f"no block {name}")
-    return f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}"
+    block = re.compile(rf"(<!-- {name}: written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
+    return block.sub(lambda markers: f"{markers[1]}{text}\n{markers[2]}", document)
 
 
 def reference(document: str) -> str:
     """Return the reference with its tables of request fields and options written anew."""
-    request_fields = [
-        f"| `{name}` | {'yes' if name in REQUEST_SCHEMA['required'] else 'no'} | {_rule(rules)} | "
-        f"{rules['description']} |"
-        for name, rules in REQUEST_SCHEMA["properties"].items()
-    ]
+    rows = ["| Field | Required | Rule | What |", "|---|---|---|---|"]
+    for name, rules in REQUEST_SCHEMA["properties"].items():
+        required = "yes" if name in REQUEST_SCHEMA["required"] else "no"
+        rows.append(f"| `{name}` | {required} | {_rule(rules)} | {rules['description']} |")
+    document = replace_block(document, "request fields", "\n".join(rows))
+
     stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
-    options = [
-        f"| `{option.name}` | {_value(stages['dev'][option.name])} | {_value(stages['prod'][option.name])} | "
-        f"{option.metadata['description']} | {option.metadata['rule'].accepted} |"
-        for option in fields(StageOptions)
-    ]
-    document = replace_block(
-        document,
-        "request fields",
-        "\n".join(["| Field | Required | Rule | What |", "|---|---|---|---|", *request_fields]),
-    )
-    return replace_block(
-        document,
-        "options",
-        "\n".join(["| Option | dev | prod | What | Accepted |", "|---|---|---|---|---|", *options]),
-    )
+    rows = ["| Option | dev | prod | What | Accepted |", "|---|---|---|---|---|"]
+    for option in fields(StageOptions):
+        values = " | ".join(_value(stages[stage][option.name]) for stage in ("dev", "prod"))
+        description, rule = option.metadata["description"], option.metadata["rule"]
+        rows.append(f"| `{option.name}` | {values} | {description} | {rule.accepted} |")
+    return replace_block(document, "options", "\n".join(rows))
 
 
 def _value(value: object) -> str:
@@ -80,8 +70,8 @@ def _rule(rules: dict[str, Any]) -> str:
             f"string of at least {rules['minLength']} character, at most {lengths}; "
             f"always at most {rules['x-max-bytes']} bytes of UTF-8"
         )
-    words = f"string of {rules.get('minLength', 1)} to {rules['maxLength']} characters"
-    return f"{words}; {rules['x-pattern-rule']}" if "x-pattern-rule" in rules else words
+    pattern_rule = f"; {rules['x-pattern-rule']}" if "x-pattern-rule" in rules else ""
+    return f"string of {rules.get('minLength', 1)} to {rules['maxLength']} characters{pattern_rule}"
 
 
 def openapi(text: str) -> str:
@@ -145,11 +135,7 @@ def _openapi_schema(rules: Mapping[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def options_schema() -> str:
-    return json.dumps(json_schema(), indent=2) + "\n"
-
-
 if __name__ == "__main__":
     REFERENCE.write_text(reference(REFERENCE.read_text()))
     OPENAPI.write_text(openapi(OPENAPI.read_text(encoding="utf-8")), encoding="utf-8")
-    OPTIONS.write_text(options_schema())
+    OPTIONS.write_text(json.dumps(json_schema(), indent=2) + "\n")

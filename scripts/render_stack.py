@@ -40,7 +40,7 @@ def runbook(document: str) -> str:
     ]
     sections = [
         f"\n### `{alarm.name}`\n\n{alarm.happened}\n{alarm.impact}\n\n"
-        f"**First:** {alarm.first}\n\n**Then:** {alarm.then}\n"
+        f"**First:** {alarm.first[0].upper()}{alarm.first[1:]}\n\n**Then:** {alarm.then}\n"
         + (f"\n**Threshold:** {alarm.why}\n" if alarm.why else "")
         for alarm in ALARMS
     ]

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-# The logical ids. Those of resources that hold data are pinned: another id is another, empty resource.
+# Logical ids. A resource with data must keep its id: another id is another, empty resource.
 KEY = "DataKey17AFBB84"
 MESSAGES = "MessageQueuesMessagesECF1F791"
 DEAD_LETTER = "MessageQueuesDeadLetterF36F826F"
@@ -107,8 +107,8 @@ class Template:
     @cached_property
     def unused_acknowledgements(self) -> set[Finding]:
         """The acknowledgements in the stack that answer no finding, by where they are."""
-        stated = {Finding(*entry) for entry in self._read(ACKNOWLEDGED)}
-        return stated - {
+        stated = json.loads((self._assembly / ACKNOWLEDGED).read_text())
+        return {Finding(*entry) for entry in stated} - {
             Finding(violation["acknowledgedId"], violation["acknowledgedAt"])
             for pack in self._report
             for violation in pack.get("suppressedViolations", [])
@@ -119,8 +119,9 @@ class Template:
         reports: list[dict[str, Any]] = self._read("validation-report.json")["pluginReports"]
         return reports
 
-    def _read(self, name: str) -> Any:  # noqa: ANN401  # JSON
-        return json.loads((self._assembly / name).read_text(encoding="utf-8"))
+    def _read(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self._assembly / name).read_text(encoding="utf-8"))
+        return content
 
 
 ACKNOWLEDGED = "acknowledged.json"
@@ -153,7 +154,7 @@ def arn(logical_id: str) -> dict[str, list[str]]:
 
 
 def regional_arn(service: str, *resource: object) -> dict[str, list[object]]:
-    """Return how an ARN of the stack's account and Region is put together."""
+    """Return an ARN in the stack's account and Region, as the template has it."""
     account_and_region = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
     start, *rest = resource
     end = [f":{start}", *rest] if isinstance(start, str) else [":", start, *rest]

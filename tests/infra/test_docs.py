@@ -1,4 +1,4 @@
-"""What the documents say of the stack is what its template has."""
+"""The documents agree with the template of the stack."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_cost_of_the_alarms_is_that_of_the_metrics_that_they_watch(prod: Templat
     )
 
 
-def test_every_output_that_a_command_asks_for_is_there(prod: Template) -> None:
+def test_stack_has_every_output_that_a_command_uses(prod: Template) -> None:
     [queues] = re.findall(r"^for queue in (.*); do$", OPERATIONS, re.MULTILINE)
 
     asked = {*re.findall(r"\$\(out (\w+)\)", OPERATIONS), *(f"{queue}QueueUrl" for queue in queues.split())}
@@ -42,28 +42,28 @@ def test_every_output_that_a_command_asks_for_is_there(prod: Template) -> None:
     assert asked <= prod.outputs.keys()
 
 
-def test_what_outlives_the_stack_is_listed(prod: Template) -> None:
+def test_runbook_lists_the_resources_that_outlive_the_stack(prod: Template) -> None:
     rows = re.findall(r"^\| `(AWS::\w+::\w+)` \| (\d+) \|", OPERATIONS, re.MULTILINE)
 
     retained = [
         resource["Type"]
         for resource in prod.resources.values()
         if resource.get("DeletionPolicy") == "RetainExceptOnCreate"
-        and resource["Type"] != "AWS::Lambda::Version"  # goes with its function
+        and resource["Type"] != "AWS::Lambda::Version"  # Lambda deletes it with its function
     ]
 
     assert {kind: int(count) for kind, count in rows} == {kind: retained.count(kind) for kind in retained}
 
 
-def test_every_queue_is_among_the_places_where_tokens_and_texts_rest(prod: Template) -> None:
+def test_security_page_lists_every_queue(prod: Template) -> None:
     places = re.findall(r"^\| queue `(\w+)` \|", SECURITY, re.MULTILINE)
 
-    # A logical id is the names of the constructs, and a hash
+    # A logical id consists of the names of the constructs and a hash
     queues = [logical_id[:-8].removeprefix("MessageQueues") for logical_id in prod.of_type("AWS::SQS::Queue")]
     assert sorted(places) == sorted(queues)
 
 
-def test_rights_of_a_producer_are_listed(prod: Template) -> None:
+def test_security_page_lists_the_permissions_of_a_producer(prod: Template) -> None:
     [table] = re.findall(r"^\*\*Producers\*\*.*?\n\n(.*?)\n\n", SECURITY, re.MULTILINE | re.DOTALL)
     listed = re.findall(r"`([a-z-]+:\w+)`", table)
 

@@ -16,7 +16,7 @@ from tests.infra.template import (
 )
 
 
-def test_rule_is_for_requests_and_never_for_our_own_results(template: Template) -> None:
+def test_rule_matches_requests_and_never_our_own_results(template: Template) -> None:
     rule = properties(template, REQUESTS)
 
     assert rule["EventBusName"] == ref(BUS)
@@ -38,18 +38,18 @@ def test_result_never_matches_the_rule(template: Template, detail_type: str) -> 
 
 
 @pytest.mark.parametrize("source", ["shop", "aws.events", "connect-message-sender.shop"])
-def test_request_matches_the_rule_whoever_sends_it(template: Template, source: str) -> None:
+def test_rule_matches_requests_from_any_other_source(template: Template, source: str) -> None:
     pattern = properties(template, REQUESTS)["EventPattern"]
 
     assert matches(pattern, {"source": source, "detail-type": "SendMessage Requested", "detail": {}})
     assert not matches(pattern, {"source": source, "detail-type": "Order Placed", "detail": {}})
 
 
-def test_event_that_the_bus_cannot_decrypt_ends_among_the_dead_events(template: Template) -> None:
+def test_event_that_the_bus_cannot_decrypt_goes_to_the_events_dead_letter_queue(template: Template) -> None:
     assert properties(template, BUS)["DeadLetterConfig"] == {"Arn": arn(EVENTS_DEAD_LETTER)}
 
 
-def test_source_of_results_is_the_functions() -> None:
+def test_stack_and_function_agree_on_the_source_of_results() -> None:
     assert RESULT_SOURCE == result.RESULT_SOURCE
 
 
@@ -64,7 +64,7 @@ def test_rule_invokes_the_alias_until_the_retry_window_is_over(changed: Template
     ]
 
 
-def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> None:
+def test_only_this_rule_of_eventbridge_may_invoke_the_alias(template: Template) -> None:
     permissions = [
         permission["Properties"]
         for permission in template.of_type("AWS::Lambda::Permission").values()
@@ -81,7 +81,7 @@ def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> N
     ]
 
 
-def test_event_that_the_function_fails_on_ends_among_the_dead_events(changed: Template) -> None:
+def test_event_that_the_function_fails_on_goes_to_the_events_dead_letter_queue(changed: Template) -> None:
     [invocation] = changed.of_type("AWS::Lambda::EventInvokeConfig").values()
 
     assert invocation["Properties"] == {
@@ -93,7 +93,7 @@ def test_event_that_the_function_fails_on_ends_among_the_dead_events(changed: Te
     }
 
 
-def test_invocation_is_configured_when_the_alias_is_there(template: Template) -> None:
+def test_invocation_is_configured_after_the_alias_is_created(template: Template) -> None:
     # The name of the alias is no reference to it
     [invocation] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
 

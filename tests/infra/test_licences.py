@@ -13,7 +13,7 @@ def add_package(folder: Path, name: str, *metadata: str) -> None:
     )
 
 
-def test_document_lists_what_is_in_the_package(asset: Path) -> None:
+def test_document_lists_every_package(asset: Path) -> None:
     assert LICENCES.read_text() == licences(asset), "run `make docs`"
 
 
@@ -35,7 +35,7 @@ def test_text_of_every_licence_is_in_the_package(asset: Path) -> None:
         ("License: BSD-3-Clause", "BSD-3-Clause"),
     ],
 )
-def test_licence_is_named_as_spdx_does(tmp_path: Path, stated: str, named: str) -> None:
+def test_licence_has_its_spdx_name(tmp_path: Path, stated: str, named: str) -> None:
     add_package(tmp_path, "dependency", stated)
 
     assert f"| dependency | 1.0 | {named} |" in licences(tmp_path)

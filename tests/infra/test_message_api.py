@@ -49,7 +49,7 @@ def request_template(template: Template) -> str:
 
 
 def responses(template: Template) -> dict[str | None, dict[str, Any]]:
-    """Return the responses of the queue route by the status of SQS that they are for, None for any other."""
+    """Return the responses of the queue route by the status of SQS. None is for all others."""
     return {
         response.get("SelectionPattern"): response
         for response in integration(template, QUEUE_METHOD)["IntegrationResponses"]
@@ -57,7 +57,7 @@ def responses(template: Template) -> dict[str | None, dict[str, Any]]:
 
 
 def call_of_sqs(template: str, *, body: str, names: dict[str, str] | None = None) -> list[tuple[str, str]]:
-    """Render the template for a request's body and return the parameters that SQS reads."""
+    """Render the template for a body and return the parameters that SQS reads."""
     names = {} if names is None else names
     names |= {"input.body": body, "context.extendedRequestId": "JKJaX+/LvHcESHA="}
     return parse_qsl(render(template, names), keep_blank_values=True, strict_parsing=True)
@@ -78,7 +78,7 @@ def test_every_method_is_authorized_by_iam(template: Template) -> None:
 @pytest.mark.parametrize(
     ("method", "required"), [(QUEUE_METHOD, "ContactId"), (SYNCHRONOUS_METHOD, "ClientToken")]
 )
-def test_body_is_validated_by_the_contracts_model(template: Template, method: str, required: str) -> None:
+def test_model_of_the_contract_validates_the_body(template: Template, method: str, required: str) -> None:
     declared = properties(template, method)
     model = properties(template, declared["RequestModels"]["application/json"]["Ref"])
     validator = properties(template, declared["RequestValidatorId"]["Ref"])
@@ -95,7 +95,7 @@ def test_deployment_changes_with_a_model(dev: Template) -> None:
     assert {*dev.of_type("AWS::ApiGateway::Model")} <= {*deployment["DependsOn"]}
 
 
-def test_queue_route_puts_the_message_on_the_queue_by_a_role_of_its_own(template: Template) -> None:
+def test_queue_route_puts_the_message_on_the_queue_with_its_own_role(template: Template) -> None:
     declared = integration(template, QUEUE_METHOD)
 
     assert declared["Type"] == "AWS"
@@ -108,7 +108,7 @@ def test_queue_route_puts_the_message_on_the_queue_by_a_role_of_its_own(template
     ]
 
 
-def test_queue_route_takes_json_only_and_sends_a_form(template: Template) -> None:
+def test_queue_route_accepts_only_json_and_sends_a_form(template: Template) -> None:
     declared = integration(template, QUEUE_METHOD)
 
     assert declared["PassthroughBehavior"] == "NEVER"
@@ -118,7 +118,7 @@ def test_queue_route_takes_json_only_and_sends_a_form(template: Template) -> Non
     }
 
 
-def test_template_of_the_queue_route_is_one_line_with_every_value_encoded(template: Template) -> None:
+def test_template_of_the_queue_route_is_one_line_and_encodes_every_value(template: Template) -> None:
     assert request_template(template) == (
         "#set($group = $util.urlEncode($input.path('$.ContactId')))"
         "#set($context.requestOverride.header.ContactId = $group)"
@@ -141,7 +141,7 @@ def queue_template(dev: Template) -> str:
     indent=st.sampled_from([None, 0, 2]),
 )
 @example(content="".join(HOSTILE), contact_id="".join(HOSTILE), ascii_only=False, indent=None)
-def test_queue_gets_exactly_the_body_that_was_sent(
+def test_queue_receives_exactly_the_body_that_was_sent(
     queue_template: str, content: str, contact_id: str, ascii_only: bool, indent: int | None
 ) -> None:
     request = {"Content": content, "ContactId": contact_id}
@@ -165,7 +165,7 @@ def test_queue_gets_exactly_the_body_that_was_sent(
         '{"ContactId": "\\u0063ontact-1", "Content": "\\/ \\ud83d\\ude00"}',
     ],
 )
-def test_queue_gets_the_body_as_it_was_written(queue_template: str, body: str) -> None:
+def test_queue_receives_the_original_text_of_the_body(queue_template: str, body: str) -> None:
     parameters = dict(call_of_sqs(queue_template, body=body))
 
     assert parameters["MessageBody"] == body
@@ -173,7 +173,7 @@ def test_queue_gets_the_body_as_it_was_written(queue_template: str, body: str) -
 
 
 @pytest.mark.parametrize("contact_id", ["5f0d5b9e-0b43-4a35-9c2e-6a1d1c5c9c11", "A", "1" * 128])
-def test_acceptance_names_the_message_and_its_contact(template: Template, contact_id: str) -> None:
+def test_answer_contains_message_id_and_contact_id(template: Template, contact_id: str) -> None:
     names: dict[str, str] = {}
     call_of_sqs(request_template(template), body=json.dumps({"ContactId": contact_id}), names=names)
     names["input.body"] = json.dumps(
@@ -188,7 +188,7 @@ def test_acceptance_names_the_message_and_its_contact(template: Template, contac
 
 
 @pytest.mark.parametrize("contact_id", HOSTILE)
-def test_hostile_contact_stays_a_text_in_header_and_answer(template: Template, contact_id: str) -> None:
+def test_hostile_contact_id_cannot_break_header_or_answer(template: Template, contact_id: str) -> None:
     names: dict[str, str] = {}
 
     call_of_sqs(request_template(template), body=json.dumps({"ContactId": contact_id}), names=names)
@@ -198,7 +198,7 @@ def test_hostile_contact_stays_a_text_in_header_and_answer(template: Template, c
     assert not set(header) & set('\r\n"\\&=')
 
 
-def test_whatever_else_sqs_answers_is_a_502(template: Template) -> None:
+def test_every_other_status_of_sqs_becomes_a_502(template: Template) -> None:
     by_status = responses(template)
 
     assert by_status.keys() == {"200", None}
@@ -272,7 +272,7 @@ def test_error_of_api_gateway_has_a_code(
     assert body["Code"] == code
 
 
-def test_access_log_has_no_body_no_header_and_no_word_about_a_refused_body(template: Template) -> None:
+def test_access_log_has_no_body_no_header_and_no_validation_error(template: Template) -> None:
     setting = properties(template, API_STAGE)["AccessLogSetting"]
 
     assert setting["DestinationArn"]["Fn::Join"][1][-1] == ref(ACCESS_LOG)
@@ -296,7 +296,7 @@ def test_access_log_is_encrypted_and_kept_for_the_days_of_the_stage(changed: Tem
     assert properties(changed, ACCESS_LOG) == {"KmsKeyId": arn(KEY), "RetentionInDays": 30}
 
 
-def test_role_of_the_accounts_api_logs_outlives_the_stack(template: Template) -> None:
+def test_role_for_the_api_logs_of_the_account_outlives_the_stack(template: Template) -> None:
     [account] = template.of_type("AWS::ApiGateway::Account").values()
     role = template.resources[
         account["Properties"]["CloudWatchRoleArn"]["Fn::GetAtt"][
@@ -307,7 +307,7 @@ def test_role_of_the_accounts_api_logs_outlives_the_stack(template: Template) ->
     assert (account["DeletionPolicy"], role["DeletionPolicy"]) == ("Retain", "Retain")
 
 
-def test_routes_are_throttled_and_nothing_of_a_request_is_logged(template: Template) -> None:
+def test_routes_are_throttled_and_log_nothing_from_a_request(template: Template) -> None:
     settings = properties(template, API_STAGE)["MethodSettings"]
 
     throttled = {
@@ -333,12 +333,12 @@ def test_api_is_traced_if_the_stage_says_so(dev: Template, changed: Template) ->
     assert traced == [False, True]
 
 
-def test_api_has_no_policy_and_no_web_acl_unless_told(template: Template) -> None:
+def test_api_has_no_policy_and_no_web_acl_by_default(template: Template) -> None:
     assert "Policy" not in properties(template, API)
     assert template.of_type(ASSOCIATION) == {}
 
 
-def test_web_acl_of_the_option_stands_before_the_stage(changed: Template) -> None:
+def test_web_acl_of_the_option_protects_the_stage(changed: Template) -> None:
     [association] = changed.of_type(ASSOCIATION).values()
 
     assert association["Properties"]["WebACLArn"] == EVERYTHING["api_web_acl_arn"]
@@ -368,9 +368,9 @@ def test_producers_of_the_option_may_call_the_routes(changed: Template, route: s
 @pytest.mark.parametrize(
     ("address", "allowed"), [("203.0.113.7", True), ("2001:db8::7", True), ("198.51.100.7", False)]
 )
-def test_addresses_of_the_option_alone_may_call(changed: Template, address: str, allowed: bool) -> None:
+def test_only_addresses_of_the_option_may_call(changed: Template, address: str, allowed: bool) -> None:
     [deny] = [statement for statement in resource_policy(changed) if statement["Effect"] == "Deny"]
-    allow = deny | {"Effect": "Allow", "Condition": {}}  # what the caller's own policy would say
+    allow = deny | {"Effect": "Allow", "Condition": {}}  # as the caller's own policy does
 
     context = {"aws:SourceIp": address}
 
@@ -386,7 +386,7 @@ def test_addresses_of_the_option_alone_may_call(changed: Template, address: str,
     )
 
 
-def test_changed_resource_policy_is_deployed(synthesize: Synthesize, dev: Template) -> None:
+def test_change_of_the_resource_policy_is_deployed(synthesize: Synthesize, dev: Template) -> None:
     changed = synthesize("dev", producer_principals=[PRODUCER])
 
     deployments = {properties(template, API_STAGE)["DeploymentId"]["Ref"] for template in (dev, changed)}

@@ -61,7 +61,7 @@ def statements(template: Template, policy: str) -> list[Statement]:
 
 
 def granted_actions(template: Template) -> Iterator[str]:
-    """Yield what the identities of the stack may do, over all of them."""
+    """Yield the actions that the identities of the stack may use."""
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
         for policy in template.of_type(kind):
             for statement in statements(template, policy):
@@ -69,7 +69,7 @@ def granted_actions(template: Template) -> Iterator[str]:
                 yield from [actions] if isinstance(actions, str) else actions
 
 
-def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
+def test_function_has_exactly_its_permissions(dev: Template) -> None:
     assert statements(dev, ROLE_POLICY) == [
         {
             "Effect": "Allow",
@@ -133,21 +133,21 @@ def test_function_may_also_write_traces_and_use_a_vpc_if_the_stage_says_so(
 
 
 def through_the_state_machine(template: Template) -> Statement:
-    """Return the permission to use the key for the data of the stack's own state machine."""
+    """Return the permission to use the key for data of the stack's state machine."""
     name = properties(template, STATE_MACHINE)["StateMachineName"]
     state_machine_arn = regional_arn("states", f"stateMachine:{name}")
     return {
         "Effect": "Allow",
         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
         "Resource": arn(KEY),
-        # Would never hold for a name that is not known before the state machine is made
+        # It never holds unless the name is known before the state machine is created
         "Condition": {
             "StringEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": state_machine_arn}
         },
     }
 
 
-def test_function_may_answer_the_tasks_of_the_state_machine_and_no_others(template: Template) -> None:
+def test_function_may_complete_only_the_tasks_of_the_state_machine(template: Template) -> None:
     policy = properties(template, TASK_CALLBACKS_POLICY)
 
     assert policy["Roles"] == [ref(ROLE)]
@@ -157,15 +157,14 @@ def test_function_may_answer_the_tasks_of_the_state_machine_and_no_others(templa
         "Action": ["states:SendTaskFailure", "states:SendTaskSuccess"],
         "Resource": ref(STATE_MACHINE),
     }
-    # What a task is answered with becomes a part of its execution, which Step Functions encrypts, in the name
-    # of the function: so not by way of SQS
+    # Step Functions encrypts the output of a task in the name of the function, so not through SQS
     context = through_the_state_machine(template)["Condition"]["StringEquals"]
     assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert key["Resource"] == arn(KEY)
     assert key["Condition"] == {"StringEquals": dict.fromkeys(context, ref(STATE_MACHINE))}
 
 
-def test_function_may_answer_the_tasks_of_state_machines_that_the_stage_names(changed: Template) -> None:
+def test_function_may_complete_the_tasks_of_the_options_state_machines(changed: Template) -> None:
     [orders] = EVERYTHING["task_state_machine_arns"]
 
     answers, key = statements(changed, TASK_CALLBACKS_POLICY)
@@ -174,14 +173,14 @@ def test_function_may_answer_the_tasks_of_state_machines_that_the_stage_names(ch
     assert orders not in str(key)
 
 
-def test_role_has_no_policy_but_its_own(template: Template) -> None:
+def test_role_has_no_managed_or_inline_policy(template: Template) -> None:
     role = properties(template, ROLE)
 
     assert "ManagedPolicyArns" not in role
     assert "Policies" not in role
 
 
-def test_producer_may_do_exactly_what_a_producer_needs(template: Template) -> None:
+def test_producer_has_exactly_its_permissions(template: Template) -> None:
     assert statements(template, PRODUCER_POLICY) == [
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
         KEY_THROUGH_SQS,
@@ -211,7 +210,7 @@ def test_api_may_only_put_messages_on_the_queue(template: Template) -> None:
     ]
 
 
-def test_state_machine_may_only_send_either_way_use_its_key_and_write_logs(dev: Template) -> None:
+def test_state_machine_may_only_send_messages_use_its_key_and_write_logs(dev: Template) -> None:
     assert statements(dev, STATE_MACHINE_ROLE_POLICY) == [
         {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
@@ -234,7 +233,7 @@ def test_state_machine_may_only_send_either_way_use_its_key_and_write_logs(dev: 
                 "logs:PutResourcePolicy",
                 "logs:UpdateLogDelivery",
             ],
-            "Resource": "*",  # the delivery of logs knows no resources
+            "Resource": "*",  # log delivery has no resource types
         },
         KEY_THROUGH_SQS,
     ]
@@ -248,7 +247,7 @@ def test_no_identity_is_granted_a_wildcard_action(template: Template) -> None:
 
 
 def test_no_identity_may_call_amazon_connect(template: Template) -> None:
-    # SendMessage is permitted by the connection token, and by it alone
+    # The connection token is the only permission for SendMessage
     assert [action for action in granted_actions(template) if action.startswith("connect")] == []
 
 
@@ -257,7 +256,7 @@ def test_key_rotates_and_encrypts_the_bus(template: Template) -> None:
     assert properties(template, BUS)["KmsKeyIdentifier"] == arn(KEY)
 
 
-def test_key_is_open_to_the_account_and_to_services_for_what_they_encrypt(template: Template) -> None:
+def test_key_admits_the_account_and_services_for_the_data_that_they_encrypt(template: Template) -> None:
     bus_arn = regional_arn("events", f"event-bus/{properties(template, BUS)['Name']}")
 
     assert properties(template, KEY)["KeyPolicy"]["Statement"] == [
@@ -348,7 +347,7 @@ ROUTES = f"arn:aws:execute-api:eu-central-1:123456789012:<{API}>/<{API_STAGE}>"
         ("states:StartExecution", ref(STATE_MACHINE), {}),
     ],
 )
-def test_producer_policy_suffices_for_every_way_in(
+def test_producer_policy_suffices_for_every_event_source(
     dev: Template, action: str, resource: object, given: Context
 ) -> None:
     assert allows(statements(dev, PRODUCER_POLICY), action, resource, context=given)
@@ -375,7 +374,7 @@ def test_producer_policy_suffices_for_every_way_in(
         ("logs:GetLogEvents", arn(LOGS), {}),
     ],
 )
-def test_producer_policy_gives_nothing_more(
+def test_producer_policy_allows_nothing_else(
     dev: Template, action: str, resource: object, given: Context
 ) -> None:
     assert not allows(statements(dev, PRODUCER_POLICY), action, resource, context=given)
@@ -390,7 +389,7 @@ def test_producer_policy_gives_nothing_more(
         (None, False),
     ],
 )
-def test_function_publishes_under_its_own_name_only(
+def test_function_publishes_only_under_its_own_source(
     dev: Template, sources: list[str] | None, allowed: bool
 ) -> None:
     context: Context = {} if sources is None else {"events:source": sources}
@@ -411,7 +410,7 @@ OWN_ACCOUNT = {"aws:SourceAccount": "123456789012"}
 
 
 @pytest.mark.parametrize("source", [BUS, REQUESTS])
-def test_eventbridge_may_really_write_dead_letters(dev: Template, source: str) -> None:
+def test_eventbridge_may_write_dead_letters(dev: Template, source: str) -> None:
     queue = queue_policy(dev, EVENTS_DEAD_LETTER)
     key = properties(dev, KEY)["KeyPolicy"]["Statement"]
     context = {"aws:SourceArn": resolve(arn(source)), "aws:SecureTransport": "true"} | OWN_ACCOUNT
@@ -455,8 +454,8 @@ def test_eventbridge_of_another_account_may_not_use_the_key(dev: Template) -> No
     assert not allows(key, "kms:GenerateDataKey", principal=EVENTBRIDGE, context=context)
 
 
-def test_lambda_may_really_write_the_events_that_the_function_fails_on(dev: Template) -> None:
-    # It puts them into the failure destination by the function's own role
+def test_lambda_may_write_the_events_that_the_function_fails_on(dev: Template) -> None:
+    # Lambda writes to the failure destination with the role of the function
     role = statements(dev, ROLE_POLICY)
 
     granted = [
@@ -472,7 +471,7 @@ FOREIGN_ACCOUNT, FOREIGN_ROLE = EVERYTHING["producer_principals"]
 
 
 @pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
-def test_producers_of_the_option_may_do_what_the_policy_of_producers_says(
+def test_producers_of_the_option_have_the_permissions_of_the_producer_policy(
     changed: Template, producer: str
 ) -> None:
     queue = queue_policy(changed, MESSAGES)
@@ -488,7 +487,7 @@ def test_producers_of_the_option_may_do_what_the_policy_of_producers_says(
 
 
 @pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
-def test_producers_of_the_option_may_do_no_more(changed: Template, producer: str) -> None:
+def test_producers_of_the_option_have_no_other_permissions(changed: Template, producer: str) -> None:
     queue = queue_policy(changed, MESSAGES)
     key = properties(changed, KEY)["KeyPolicy"]["Statement"]
     bus = bus_policy(changed)
@@ -502,7 +501,7 @@ def test_producers_of_the_option_may_do_no_more(changed: Template, producer: str
     assert not allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=own_source)
 
 
-def test_without_the_option_no_other_principal_is_let_in(dev: Template) -> None:
+def test_no_other_account_has_access_without_the_option(dev: Template) -> None:
     tls = {"aws:SecureTransport": "true"}
 
     assert not allows(

@@ -23,31 +23,31 @@ from tests.unit.test_errors import leaves
 
 
 def definition(template: Template) -> dict[str, Any]:
-    """Return the definition, with the logical ids of what it refers to."""
+    """Return the definition, with logical ids in place of references."""
     parts = properties(template, STATE_MACHINE)["DefinitionString"]["Fn::Join"][1]
     text = "".join(part if isinstance(part, str) else part["Ref"] for part in parts)
     parsed: dict[str, Any] = json.loads(text)
     return parsed
 
 
-def test_names_of_errors_are_the_functions_classes() -> None:
+def test_names_of_errors_are_classes_of_the_function() -> None:
     assert sorted(RETRYABLE_ERRORS) == sorted(leaf.__name__ for leaf in leaves(RetryableError))
     assert sorted(REJECTED_ERRORS) == sorted(leaf.__name__ for leaf in leaves(RejectedError))
 
 
-def test_client_token_is_made_before_the_tasks_so_that_their_retries_share_it(template: Template) -> None:
+def test_client_token_is_made_before_the_tasks_so_retries_share_it(template: Template) -> None:
     machine = definition(template)
 
     first = machine["States"]["MakeClientToken"]
 
     assert machine["QueryLanguage"] == "JSONata"
     assert first["Type"] == "Pass"
-    # Of fields that both have, it takes those of the second: a ClientToken of the request takes precedence
+    # $merge prefers the fields of the second: a ClientToken in the request takes precedence
     assert first["Output"] == "{% $merge([{'ClientToken': $uuid()}, $states.input]) %}"
     assert first["Next"] == "HasMessageGroup"
 
 
-def test_input_that_is_not_one_request_fails_before_anything_is_made_of_it(template: Template) -> None:
+def test_input_that_is_not_one_request_fails_at_once(template: Template) -> None:
     machine = definition(template)
 
     assert machine["States"][machine["StartAt"]] == {
@@ -71,7 +71,7 @@ def test_message_with_a_contact_goes_through_the_queue_and_any_other_to_the_func
     [rule] = choice["Choices"]
     assert rule["Next"] == "SendToQueue"
     assert choice["Default"] == "SendMessage"
-    # The rule of the contract, so that whatever else a ContactId may be is refused by the function
+    # The rule of the contract: the function refuses any other ContactId
     rule_of_contract = SCHEMA["properties"]["ContactId"]
     pattern = rule_of_contract["pattern"].replace("+", f"{{1,{rule_of_contract['maxLength']}}}")
     assert rule["Condition"] == (
@@ -87,20 +87,20 @@ def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(templ
     assert task["End"] is True
     assert task["Arguments"] == {
         "QueueUrl": MESSAGES,
-        # JSONata would merge the items of a list: one message, made of many
+        # JSONata would merge the items of a list into one message
         "MessageBody": (
             "{% $type($states.input) = 'object'"
             " ? $merge([$states.input, {'TaskToken': $states.context.Task.Token}])"
             " : $error('The input must be one request: a JSON object') %}"
         ),
         "MessageGroupId": "{% $states.input.ContactId %}",
-        # Retries and redrives have a task token of their own, and so must not be dropped as duplicates
+        # Retries and redrives have a new task token, so the queue must not drop them as duplicates
         "MessageDeduplicationId": (
             "{% $hash($states.context.Execution.Id, 'SHA-256')"
             " & '-' & $states.context.State.RetryCount & '-' & $states.context.Execution.RedriveCount %}"
         ),
     }
-    # Without it the output is what the task was answered with: the function's result
+    # Without it the output is the result that the function completed the task with
     assert "Output" not in task
 
 
@@ -115,10 +115,10 @@ def test_task_of_the_reference_is_that_of_the_state_machine(dev: Template) -> No
     assert pasted == {name: task[name] for name in pasted}
 
 
-def test_only_an_error_of_sqs_is_tried_again_and_no_outcome(template: Template) -> None:
+def test_only_errors_of_sqs_are_retried_and_outcomes_are_not(template: Template) -> None:
     outcomes, others = definition(template)["States"]["SendToQueue"]["Retry"]
 
-    # The first retrier that has an error decides
+    # The first retrier with the error decides
     assert outcomes == {"ErrorEquals": [*RETRYABLE_ERRORS, *REJECTED_ERRORS], "MaxAttempts": 0}
     # Every error but a timeout
     assert others == {
@@ -160,7 +160,7 @@ def test_output_is_the_functions_result_without_the_input(template: Template) ->
     assert task["Output"] == "{% $states.result.Payload %}"
 
 
-def test_what_may_pass_is_retried_with_jitter(template: Template) -> None:
+def test_retryable_errors_are_retried_with_jitter(template: Template) -> None:
     assert definition(template)["States"]["SendMessage"]["Retry"] == [
         {
             "ErrorEquals": [
@@ -191,12 +191,12 @@ def test_execution_has_time_for_all_retries(template: Template) -> None:
 
 
 @pytest.mark.parametrize("task", ["SendMessage", "SendToQueue"])
-def test_rejected_message_ends_the_execution_under_the_name_of_the_error(
+def test_rejected_message_ends_the_execution_with_the_name_of_the_error(
     template: Template, task: str
 ) -> None:
     states = definition(template)["States"]
 
-    # Without an Output the error replaces the input, and the token with it
+    # Without an Output the error replaces the input, which has the token
     assert states[task]["Catch"] == [{"ErrorEquals": list(REJECTED_ERRORS), "Next": "Rejected"}]
     assert states["Rejected"]["Type"] == "Fail"
     assert states["Rejected"]["Error"] == "{% $states.input.Error %}"

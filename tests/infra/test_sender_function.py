@@ -55,7 +55,7 @@ def test_function_has_the_memory_of_the_stage(changed: Template) -> None:
     assert properties(changed, FUNCTION)["MemorySize"] == 1024
 
 
-def test_environment_is_what_the_function_reads(dev: Template) -> None:
+def test_environment_has_the_settings_of_the_function(dev: Template) -> None:
     assert environment(dev) == {
         "EVENT_BUS_NAME": ref(BUS),
         "MESSAGE_QUEUE_URL": ref(MESSAGES),
@@ -103,7 +103,7 @@ def test_untraced_function_loads_no_tracer(dev: Template) -> None:
 
 
 @pytest.mark.parametrize(("stage", "level"), [("dev", "INFO"), ("changed", "DEBUG")])
-def test_lambda_lets_through_what_the_logger_writes(
+def test_lambda_keeps_every_line_of_the_logger(
     request: pytest.FixtureRequest, stage: str, level: str
 ) -> None:
     template = request.getfixturevalue(stage)
@@ -122,7 +122,7 @@ def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(changed: Template
 
 @pytest.fixture
 def masked(template: Template) -> Mapping[str, Any]:
-    """What CloudWatch masks in the function's log."""
+    """The policy by which CloudWatch masks data in the function's log."""
     policy: Mapping[str, Any] = properties(template, LOGS)["DataProtectionPolicy"]
     return policy
 
@@ -140,7 +140,7 @@ def test_log_masks_and_counts_tokens_secrets_and_addresses(masked: Mapping[str, 
     ]
 
 
-def test_pattern_of_tokens_is_one_that_cloudwatch_takes(masked: Mapping[str, Any]) -> None:
+def test_cloudwatch_accepts_the_pattern_of_tokens(masked: Mapping[str, Any]) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL-custom-data-identifiers.html
     [identifier] = masked["Configuration"]["CustomDataIdentifier"]
 
@@ -158,7 +158,7 @@ def test_pattern_of_tokens_is_one_that_cloudwatch_takes(masked: Mapping[str, Any
     ],
     ids=["connection token", "web token", "task token"],
 )
-def test_token_is_masked_but_for_an_end_of_no_use(masked: Mapping[str, Any], text: str, left: int) -> None:
+def test_token_is_masked_except_for_a_useless_end(masked: Mapping[str, Any], text: str, left: int) -> None:
     [identifier] = masked["Configuration"]["CustomDataIdentifier"]
 
     rest = re.sub(identifier["Regex"], "", f'{{"message": "x {text}"}}')
@@ -192,7 +192,7 @@ def test_only_prod_reserves_concurrency_for_the_queue_and_the_other_sources(
     assert reserved[1] > event_source(prod)["ScalingConfig"]["MaximumConcurrency"]
 
 
-def test_snapshot_is_taken_of_the_version_that_the_alias_leads_to(changed: Template) -> None:
+def test_snapshot_is_taken_of_the_version_of_the_alias(changed: Template) -> None:
     (version,) = changed.of_type("AWS::Lambda::Version")
 
     assert properties(changed, FUNCTION)["SnapStart"] == {"ApplyOn": "PublishedVersions"}
@@ -206,7 +206,7 @@ def test_function_is_in_the_subnets_of_the_options(changed: Template) -> None:
     }
 
 
-def test_changed_network_is_another_version(synthesize: Synthesize, dev: Template) -> None:
+def test_change_of_the_network_makes_another_version(synthesize: Synthesize, dev: Template) -> None:
     moved = synthesize("dev", **VPC_OPTIONS)
 
     versions = {name for template in (dev, moved) for name in template.of_type(VERSION)}
@@ -214,7 +214,7 @@ def test_changed_network_is_another_version(synthesize: Synthesize, dev: Templat
     assert len(versions) == 2
 
 
-def test_function_has_neither_snapshot_nor_vpc_unless_told(template: Template) -> None:
+def test_function_has_neither_snapshot_nor_vpc_by_default(template: Template) -> None:
     assert properties(template, FUNCTION).keys() & {"SnapStart", "VpcConfig"} == set()
 
 
@@ -234,27 +234,27 @@ def test_alias_is_the_current_version(template: Template) -> None:
     assert properties(template, ALIAS)["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
 
 
-def test_queue_hands_over_full_batches_and_takes_partial_answers(template: Template) -> None:
+def test_function_receives_full_batches_and_reports_failed_messages(template: Template) -> None:
     mapping = event_source(template)
 
     assert mapping["BatchSize"] == 10
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_queue_invokes_no_more_at_a_time_than_the_stage_allows(dev: Template, prod: Template) -> None:
+def test_queue_invokes_at_most_the_concurrency_of_the_stage(dev: Template, prod: Template) -> None:
     concurrency = [event_source(stage)["ScalingConfig"]["MaximumConcurrency"] for stage in (dev, prod)]
 
     assert concurrency == [2, 10]
 
 
 def test_function_waits_for_its_permissions(template: Template) -> None:
-    # Lambda refuses an event source mapping whose function may not receive from the queue
+    # Lambda refuses the event source mapping if the function may not receive from the queue
     function = template.resources[FUNCTION]
 
     assert ROLE_POLICY in function["DependsOn"]
 
 
-def test_the_previous_version_stays_to_be_rolled_back_to(template: Template) -> None:
+def test_previous_version_stays_for_a_rollback(template: Template) -> None:
     (version,) = template.of_type("AWS::Lambda::Version").values()
 
     assert version.get("DeletionPolicy") == "RetainExceptOnCreate"

@@ -31,7 +31,7 @@ BAD_STAGES = [
     *("$(touch x)", "a;b", "a:b", "a\\b", "*", "🙂", "a\u200b"),
 ]
 
-# The kinds of resources that hold data. Add a kind here when the stack begins to use it.
+# The types of resources that hold data. Add a type here when the stack starts to use it.
 STATEFUL = {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
 QUEUES = {MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER}
 
@@ -42,11 +42,11 @@ def stateful(template: Template) -> dict[str, Mapping[str, Any]]:
 
 
 def test_logical_ids_of_resources_that_hold_data_do_not_change(template: Template) -> None:
-    # Another id is another resource: empty, and the one with the data gone or left behind
+    # Another id is another, empty resource. The one with the data is deleted or left behind.
     assert stateful(template).keys() == {KEY, *QUEUES, LOGS, ACCESS_LOG, WORKFLOW_LOGS}
 
 
-def test_logical_ids_of_what_others_refer_to_do_not_change(template: Template) -> None:
+def test_logical_ids_of_resources_that_others_refer_to_do_not_change(template: Template) -> None:
     # Another id is another bus, API or state machine, with another name or address
     resources = template.resources
 
@@ -86,7 +86,7 @@ def test_prod_keeps_its_data_except_that_of_a_failed_creation(prod: Template) ->
     assert policies == {("RetainExceptOnCreate", "Retain")}
 
 
-def test_stack_tells_what_its_users_and_operators_need(template: Template) -> None:
+def test_stack_has_the_outputs_for_users_and_operators(template: Template) -> None:
     assert template.outputs.keys() == {
         "MessageQueueUrl",
         "DeadLetterQueueUrl",
@@ -116,7 +116,7 @@ def test_every_stage_has_its_own_stack(dev: Template, prod: Template) -> None:
     ]
 
 
-# The most characters of each physical name, as the service's own API reference says
+# The longest physical names, from the API reference of each service
 NAMES = {
     ("AWS::SQS::Queue", "QueueName"): 80,
     ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
