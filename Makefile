@@ -121,10 +121,9 @@ prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtim
 prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
 
 .PHONY: docs
-docs: .venv/.installed ## Write the tables that documents take from the sources
-	$(VENV_PYTHON) scripts/render_docs.py
-	$(VENV_PYTHON) scripts/render_openapi.py
-	$(VENV_PYTHON) scripts/render_licences.py
+docs: .venv/.installed ## Write the generated parts of the documents
+	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m scripts.render_contract
+	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m scripts.render_stack
 
 .PHONY: picture
 picture: prepare ## Draw the dashboard with what a run of the local stack measures, in six minutes: docs/images/dashboard.svg

@@ -20,8 +20,8 @@ def build(app: cdk.App) -> ConnectMessageSender:
     return ConnectMessageSender(app, stack_name(stage), stage=stage, options=options)
 
 
-def main() -> None:
-    app = cdk.App()
+def main(app: cdk.App) -> None:
+    """Synthesize, or end with one line that says what is wrong in `cdk.json`."""
     try:
         build(app)
     except InvalidOptionsError as error:
@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(cdk.App())

@@ -14,8 +14,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
-from infra.message_queues import VISIBILITY_PER_CONSUMER_TIMEOUT
-from infra.sender_function import TIMEOUT
+from infra.timing import FUNCTION_TIMEOUT_SECONDS, VISIBILITY_TIMEOUT_SECONDS
 from message_sender.deadlines import Deadlines
 from message_sender.event_sources.eventbridge import MAX_RATE_LIMIT_WAIT
 from message_sender.event_sources.sqs import RETRY_SECONDS
@@ -32,8 +31,8 @@ RETRY_WINDOW: Final = 600.0
 """Seconds. The option's default."""
 
 _BATCH_SIZE: Final = 10
-_FUNCTION_TIMEOUT: Final = TIMEOUT.to_seconds()
-_VISIBILITY_TIMEOUT: Final = VISIBILITY_PER_CONSUMER_TIMEOUT * _FUNCTION_TIMEOUT
+_FUNCTION_TIMEOUT: Final = FUNCTION_TIMEOUT_SECONDS
+_VISIBILITY_TIMEOUT: Final = VISIBILITY_TIMEOUT_SECONDS
 
 # Spans of seconds from which durations are drawn
 _SENDING: Final = (0.06, 0.12)

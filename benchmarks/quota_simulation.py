@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.quota_model import Function, Message, Queue, Service, Tally, World
 from benchmarks.quota_senders import SENDERS
-from infra.message_queues import max_receive_count
+from infra.timing import max_receive_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

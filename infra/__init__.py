@@ -1,1 +1,1 @@
-"""The AWS CDK stack of the connect-message-sender: one module for each concern, wired in `stack.py`."""
+"""The AWS CDK stack of the connect-message-sender. `stack.py` connects its parts."""

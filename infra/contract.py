@@ -18,6 +18,9 @@ _SCHEMAS: Final = Path(__file__).parent.parent / "lambda_src" / "message_sender"
 REQUEST_SCHEMA: Final[dict[str, Any]] = json.loads((_SCHEMAS / "send_message_request.json").read_bytes())
 RESULT_SCHEMA: Final[dict[str, Any]] = json.loads((_SCHEMAS / "message_result.json").read_bytes())
 
+EVENT_SOURCES: Final[tuple[str, ...]] = tuple(RESULT_SCHEMA["properties"]["EventSource"]["enum"])
+"""How a message can reach the function. Dashboard and tests take the list from here."""
+
 REQUEST_DETAIL_TYPE: Final = "SendMessage Requested"
 RESULT_DETAIL_TYPES: Final = ("Message Sent", "Message Rejected", "Message Failed")
 RESULT_SOURCE: Final = "connect-message-sender"

@@ -1,27 +1,29 @@
-"""The one key that encrypts queues, bus, logs and the function's settings."""
+"""The key that encrypts queues, bus, logs and the function's settings."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from infra.options import StageOptions
+from infra.retention import removal_policy
+
 
 class DataKey(kms.Key):
-    """A customer managed key that the identities of this account use as far as their own policies say.
+    """A customer managed key. Identities of this account may use it as their own policies say.
 
-    The key policy itself permits only services that use the key in their own name: CloudWatch Logs here,
-    EventBridge with the bus (`EventRouting`), the delivery of logs with the state machine (`SendWorkflow`);
-    and producers in other accounts, through SQS, if the stage has any. SQS and Lambda use it in the name of
-    their caller.
+    The key policy itself permits only services that use the key in their own name, and producers in other
+    accounts. CloudWatch Logs is here; `EventRouting`, `SendWorkflow` and `access` add theirs. SQS and Lambda
+    use the key in the name of their caller.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, removal_policy: cdk.RemovalPolicy) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, options: StageOptions) -> None:
         super().__init__(
             scope,
             construct_id,
-            description="Messages, results, logs and settings of the connect-message-sender",
+            description="Encrypts messages, results, logs and settings of the connect-message-sender",
             enable_key_rotation=True,
-            removal_policy=removal_policy,
+            removal_policy=removal_policy(options),
         )
         stack = cdk.Stack.of(self)
 
@@ -49,4 +51,13 @@ class DataKey(kms.Key):
                     }
                 },
             )
+        )
+
+    def use_through_sqs(self) -> iam.PolicyStatement:
+        """Return the permission that a sender needs to put messages on an encrypted queue."""
+        region = cdk.Stack.of(self).region
+        return iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[self.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"sqs.{region}.amazonaws.com"}},
         )

@@ -1,4 +1,4 @@
-"""The bus that requests may come in by and results go out by."""
+"""The event bus. Requests can come in by it, and results go out by it."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -6,34 +6,31 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
+from infra.message_queues import MessageQueues
 from infra.options import StageOptions
+from infra.sender_function import SenderFunction
 
-# The contract of the bus: docs/architecture.md
-RESULT_SOURCE = "connect-message-sender"
-REQUEST_DETAIL_TYPE = "SendMessage Requested"
-
-# The most that EventBridge accepts: its backoff grows, and it is the event's age that ends the retries
+# The maximum of EventBridge. The event's age ends the retries before.
 _DELIVERY_RETRIES = 185
 
-# Of an error that the function raises, after one and two minutes: what Lambda does unless told otherwise
+# After one and two minutes, when the function raises an error: the default of Lambda
 _INVOCATION_RETRIES = 2
 
 
 class EventRouting(Construct):
-    """The bus, and the way of requests from there to the function."""
+    """The bus, and the rule that invokes the function with the requests on it."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, key: kms.Key, dead_letters: sqs.IQueue
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.Key, queues: MessageQueues) -> None:
         super().__init__(scope, construct_id)
+        self._dead_letters = queues.events_dead_letter
 
-        # The bus adds what it needs to the key's policy, except that it binds DescribeKey to an encryption
-        # context, which DescribeKey never has:
+        # The bus adds its own statement to the key policy. That statement binds DescribeKey to an encryption
+        # context, which DescribeKey never has, so DescribeKey needs another:
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html
-        self.bus = events.EventBus(self, "Bus", kms_key=key, dead_letter_queue=dead_letters)
+        self.bus = events.EventBus(self, "Bus", kms_key=key, dead_letter_queue=self._dead_letters)
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="EventBridgeValidation",
@@ -42,18 +39,18 @@ class EventRouting(Construct):
                 resources=["*"],
             )
         )
-        # What the bus itself cannot decrypt or encrypt; for the rule, its target writes a policy of its own
-        dead_letters.add_to_resource_policy(
+        # For events that the bus cannot decrypt or encrypt. The target of the rule adds its own statement.
+        self._dead_letters.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="EventsThatTheBusCannotDecrypt",
                 principals=[iam.ServicePrincipal("events.amazonaws.com")],
                 actions=["sqs:SendMessage"],
-                resources=[dead_letters.queue_arn],
+                resources=[self._dead_letters.queue_arn],
                 conditions={"ArnEquals": {"aws:SourceArn": self.bus.event_bus_arn}},
             )
         )
-        # For the dead letters, in an encrypted queue. The queue's policy names rule and bus; the key's cannot
-        # name the rule, which refers to the function, and the function to the key.
+        # EventBridge writes dead letters to an encrypted queue. The queue policy names rule and bus. The key
+        # policy cannot name the rule: the rule refers to the function, and the function to the key.
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="EventBridgeDeadLetters",
@@ -64,46 +61,47 @@ class EventRouting(Construct):
             )
         )
 
-    def route_requests(
-        self, *, to: lambda_.Alias, dead_letters: sqs.IQueue, options: StageOptions
-    ) -> events.Rule:
-        """Have the function invoked with the requests on the bus. Return the rule that does it.
+    def route_requests(self, *, to: SenderFunction, options: StageOptions) -> events.Rule:
+        """Create the rule that invokes the function with the requests on the bus.
 
-        EventBridge hands an event to Lambda, which invokes the function. Each of the two gives up after the
-        retry window, since a stale chat message is worse than none, and leaves the event among the dead
-        letters: EventBridge what it could not hand over, Lambda what the function failed on.
+        EventBridge passes an event to Lambda, and Lambda invokes the function. Both stop retrying when the
+        retry window ends: a stale chat message is worse than none. EventBridge then moves an event that it
+        could not pass on to the events dead-letter queue. Lambda moves one that the function failed on.
         """
+        alias = to.alias
         retry_window = cdk.Duration.minutes(options.retry_window_minutes)
         rule = events.Rule(
             self,
             "Requests",
-            description="Messages to send",
+            description="Invokes the function with requests to send a message",
             event_bus=self.bus,
             event_pattern=events.EventPattern(
                 detail_type=[REQUEST_DETAIL_TYPE],
-                # No result can ever be a request
+                # A result can never be taken for a request
                 source=events.Match.anything_but(RESULT_SOURCE),
             ),
             targets=[
                 targets.LambdaFunction(
-                    to,
-                    dead_letter_queue=dead_letters,
+                    alias,
+                    dead_letter_queue=self._dead_letters,
                     max_event_age=retry_window,
                     retry_attempts=_DELIVERY_RETRIES,
                 )
             ],
         )
-        # Not by the alias's own method, which would grant the function more than SendMessage
+        # The alias's own method would grant the function more than SendMessage
         invocation = lambda_.CfnEventInvokeConfig(
             self,
             "Invocation",
-            function_name=to.lambda_.function_name,
-            qualifier=to.alias_name,
+            function_name=alias.lambda_.function_name,
+            qualifier=alias.alias_name,
             maximum_event_age_in_seconds=retry_window.to_seconds(),
             maximum_retry_attempts=_INVOCATION_RETRIES,
             destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=dead_letters.queue_arn)
+                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(
+                    destination=self._dead_letters.queue_arn
+                )
             ),
         )
-        invocation.node.add_dependency(to)
+        invocation.node.add_dependency(alias)
         return rule

@@ -1,21 +1,19 @@
-"""How the stack answers the rules of cdk-nag: each time beside the construct that a finding is about.
+"""Acknowledgements of findings of cdk-nag, each beside the construct that has the finding.
 
-The rules are run by the tests only, `tests/infra/test_gates.py`: a deployment does without them.
+Only the tests run the rules (`tests/infra/test_gates.py`). A deployment does not.
 """
 
 import aws_cdk as cdk
 from constructs import IConstruct
 
-UNTRACED = (
-    "The stage says so: a trace costs a subsegment per message, and the tracer its part of a cold start"
-)
+UNTRACED = "The stage turns tracing off: it costs a subsegment for each message and makes a cold start longer"
 
 
 def acknowledge(construct: IConstruct, *rules: str, because: str) -> None:
-    """Say that what some rules find in a construct is meant to be.
+    """Acknowledge the findings of some rules in a construct.
 
     Args:
-        rules: by name, `AwsSolutions-SQS3`, with the finding where a rule has several,
+        rules: names such as `AwsSolutions-SQS3`. A rule with several findings needs the finding, too:
             `AwsSolutions-IAM5[Resource::*]`.
     """
     for rule in rules:

@@ -1,4 +1,4 @@
-"""The HTTP API: one route to the queue, one through the function."""
+"""The HTTP API: one route puts messages on the queue, the other invokes the function."""
 
 import json
 from typing import cast
@@ -7,27 +7,29 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, request_model
+from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, request_model
+from infra.contract import REQUEST_SCHEMA
 from infra.gates import UNTRACED, acknowledge
+from infra.message_queues import MessageQueues
 from infra.options import StageOptions
+from infra.retention import log_group
+from infra.sender_function import SenderFunction
 
-# The call of SQS. What a reference yields is not read as template again, and URL-encoding leaves nothing in
-# it that could begin another parameter, header or JSON value. On one line: a line break would be sent, too.
+# The call of SQS. API Gateway does not read the value of a reference as template again. URL-encoding leaves
+# nothing in it that could start another parameter, header or JSON value. One line, because API Gateway would
+# send a line break, too.
 _SEND_MESSAGE = (
     "#set($group = $util.urlEncode($input.path('$.ContactId')))"
-    # The answer's template sees nothing of the request but this. SQS ignores the header.
+    # The template of the response can read nothing else of the request. SQS ignores the header.
     "#set($context.requestOverride.header.ContactId = $group)"
     "Action=SendMessage"
     "&MessageGroupId=$group"
-    # Unlike requestId, no caller can set it. It is Base64, all of whose characters SQS accepts.
+    # A caller can set requestId, but not this one. It is Base64, and SQS accepts all of its characters.
     "&MessageDeduplicationId=$util.urlEncode($context.extendedRequestId)"
-    # The text as it came: json('$') would write it anew, without the repeated keys that the function refuses
+    # The original text. json('$') would drop repeated keys, which the function must see to refuse them.
     "&MessageBody=$util.urlEncode($input.body)"
 )
 _ACCEPTED = (
@@ -35,8 +37,8 @@ _ACCEPTED = (
     """"ContactId": "$context.requestOverride.header.ContactId"}"""
 )
 
-# No body, no header, no path as it was sent, and no word of API Gateway about a body that it refuses
-# (`$context.error.message`, `validationErrorString`), which can quote the connection token
+# No body, no header and no path as sent. Also not what API Gateway says about a refused body
+# (`$context.error.message`, `validationErrorString`): it can quote the connection token.
 _ACCESS_LOG = {
     "requestId": "$context.requestId",
     "extendedRequestId": "$context.extendedRequestId",
@@ -52,7 +54,6 @@ _ACCESS_LOG = {
     "responseLatency": "$context.responseLatency",
 }
 
-
 STAGE = "v1"
 
 _JSON = "application/json"
@@ -61,7 +62,7 @@ _LOG_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
 
 def _resource_policy(options: StageOptions) -> iam.PolicyDocument | None:
-    """Say who else may call, and from where, if the options do. The own account's producers need none."""
+    """Return the policy for producers in other accounts and for source addresses, if options name any."""
     statements = []
     if options.producer_principals:
         statements.append(
@@ -85,7 +86,7 @@ def _resource_policy(options: StageOptions) -> iam.PolicyDocument | None:
 
 
 class MessageApi(Construct):
-    """A REST API with IAM authorization, and its role, which may do nothing until the stack grants it."""
+    """A REST API with IAM authorization. Its role has no permissions until the stack grants them."""
 
     def __init__(
         self,
@@ -93,31 +94,25 @@ class MessageApi(Construct):
         construct_id: str,
         *,
         key: kms.IKey,
-        queue: sqs.IQueue,
-        function: lambda_.IFunction,
+        queues: MessageQueues,
+        sender: SenderFunction,
         options: StageOptions,
     ) -> None:
         super().__init__(scope, construct_id)
 
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"))
-        access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            encryption_key=key,
-            retention=options.log_retention,
-            removal_policy=options.removal_policy,
-        )
+        access_log = log_group(self, "AccessLog", key=key, options=options)
         self.api = apigateway.RestApi(
             self,
             "Api",
-            rest_api_name=cdk.Stack.of(self).stack_name,  # else every stage's would be called `Api`
-            description="Takes chat messages for Amazon Connect",
+            rest_api_name=cdk.Stack.of(self).stack_name,  # otherwise the API of every stage is called `Api`
+            description="Accepts chat messages for Amazon Connect",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             policy=_resource_policy(options),
             default_method_options=apigateway.MethodOptions(
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
-            # API Gateway writes logs only with a role that is the account's, for all its APIs: kept with it
+            # The role by which API Gateway writes logs belongs to the account and serves all its APIs
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(
@@ -127,12 +122,12 @@ class MessageApi(Construct):
                 logging_level=apigateway.MethodLoggingLevel.OFF,
                 data_trace_enabled=False,
                 tracing_enabled=options.tracing,
-                # A runaway caller is stopped before it fills the queue
+                # Stops a runaway caller before it fills the queue
                 throttling_rate_limit=100,
                 throttling_burst_limit=200,
                 method_options={
-                    # What Amazon Connect would refuse does not get to the function. The burst is as much
-                    # of the quota as the 15 of its own 10 and 15.
+                    # The function gets no more calls than Amazon Connect accepts. Its burst is 1.5 times
+                    # the quota.
                     "/messages/sync/POST": apigateway.MethodDeploymentOptions(
                         throttling_rate_limit=options.send_quota_per_second,
                         throttling_burst_limit=options.send_quota_per_second * 3 // 2,
@@ -143,7 +138,7 @@ class MessageApi(Construct):
         acknowledge(
             self.api,
             "AwsSolutions-APIG6",
-            because="Logs of executions can hold the connection token. The access log cannot",
+            because="Execution logs can contain the connection token. The access log cannot",
         )
         acknowledge(
             self.api, "AwsSolutions-COG4", because="Producers are machines: IAM authorizes every method"
@@ -151,7 +146,7 @@ class MessageApi(Construct):
         acknowledge(
             self.api,
             f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
-            because="The role is the account's, for the logs of all its APIs: AWS says what that takes",
+            because="The role belongs to the account and serves all its APIs. AWS defines what it needs",
         )
         if not options.tracing:
             acknowledge(self.api, "Serverless-APIGWXrayEnabled", because=UNTRACED)
@@ -159,7 +154,7 @@ class MessageApi(Construct):
             acknowledge(
                 self.api,
                 "AwsSolutions-APIG3",
-                because="IAM lets in known producers only; the option api_web_acl_arn adds a web ACL",
+                because="IAM admits known producers only. The option api_web_acl_arn adds a web ACL",
             )
         else:
             wafv2.CfnWebACLAssociation(
@@ -168,7 +163,7 @@ class MessageApi(Construct):
                 resource_arn=self.api.deployment_stage.stage_arn,
                 web_acl_arn=options.api_web_acl_arn,
             )
-        self.api.node.try_remove_child("Endpoint")  # an output, of which the stack has its own
+        self.api.node.try_remove_child("Endpoint")  # an output: the stack has its own
 
         for response_type, error in GATEWAY_ERRORS.items():
             self.api.add_gateway_response(
@@ -184,7 +179,7 @@ class MessageApi(Construct):
         messages = self.api.root.add_resource("messages")
         self.queue_method = messages.add_method(
             "POST",
-            self._queue_integration(queue),
+            self._queue_integration(queues),
             request_validator=body_validator,
             request_models={_JSON: self._model("QueuedMessage", also_required="ContactId")},
             method_responses=[
@@ -194,27 +189,27 @@ class MessageApi(Construct):
         )
         self.synchronous_method = messages.add_resource("sync").add_method(
             "POST",
-            apigateway.LambdaIntegration(function, allow_test_invoke=False),
+            apigateway.LambdaIntegration(sender.alias, allow_test_invoke=False),
             request_validator=body_validator,
             request_models={_JSON: self._model("SynchronousMessage", also_required="ClientToken")},
         )
 
     def _model(self, name: str, *, also_required: str) -> apigateway.IModel:
-        schema = request_model(CONTRACT, also_required=also_required)
-        # The CDK's own Model takes a schema in its own words only
+        schema = request_model(REQUEST_SCHEMA, also_required=also_required)
+        # The CDK's own Model accepts a schema only in the classes of the CDK
         model = apigateway.CfnModel(
             self, name, rest_api_id=self.api.rest_api_id, content_type=_JSON, schema=schema
         )
-        # ... and would see to it that a changed model is deployed
+        # Unlike the CDK's own Model, this one does not redeploy the API when it changes
         deployment = cast("apigateway.Deployment", self.api.latest_deployment)
         deployment.node.add_dependency(model)
         deployment.add_to_logical_id({name: schema})
         return apigateway.Model.from_model_name(self, f"{name}Model", model.ref)
 
-    def _queue_integration(self, queue: sqs.IQueue) -> apigateway.AwsIntegration:
+    def _queue_integration(self, queues: MessageQueues) -> apigateway.AwsIntegration:
         return apigateway.AwsIntegration(
             service="sqs",
-            path=f"{cdk.Stack.of(self).account}/{queue.queue_name}",
+            path=f"{cdk.Stack.of(self).account}/{queues.messages.queue_name}",
             options=apigateway.IntegrationOptions(
                 credentials_role=self.role,
                 passthrough_behavior=apigateway.PassthroughBehavior.NEVER,
@@ -223,7 +218,7 @@ class MessageApi(Construct):
                 },
                 request_templates={_JSON: _SEND_MESSAGE},
                 integration_responses=[
-                    # The one without a pattern is for all other statuses: what SQS refuses is not accepted
+                    # Without a pattern it is for every status of SQS but 200
                     apigateway.IntegrationResponse(
                         status_code=str(QUEUE_FAILED.status), response_templates={_JSON: QUEUE_FAILED.body}
                     ),

@@ -1,186 +1,280 @@
-"""The options of a stage, as `cdk.json` writes them under `stages`."""
+"""The options of a stage: their names, rules and descriptions. Needs no CDK.
+
+Validation, the JSON Schema in `docs/options.schema.json` and the table in `docs/reference.md` all come from
+the fields of `StageOptions`. To add an option, add a field and run `make docs`.
+"""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from ipaddress import ip_network
-from typing import Any, Literal, Self
-
-import aws_cdk as cdk
-from aws_cdk import aws_logs as logs
+from typing import Any, Final, Literal, Self
 
 from infra.stage import stack_name
 
-LOG_RETENTION: Mapping[int, logs.RetentionDays] = {
-    1: logs.RetentionDays.ONE_DAY,
-    3: logs.RetentionDays.THREE_DAYS,
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    90: logs.RetentionDays.THREE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-    731: logs.RetentionDays.TWO_YEARS,
-    1827: logs.RetentionDays.FIVE_YEARS,
-    3653: logs.RetentionDays.TEN_YEARS,
+LOG_RETENTION: Final[Mapping[int, str]] = {
+    1: "ONE_DAY",
+    3: "THREE_DAYS",
+    7: "ONE_WEEK",
+    14: "TWO_WEEKS",
+    30: "ONE_MONTH",
+    90: "THREE_MONTHS",
+    180: "SIX_MONTHS",
+    365: "ONE_YEAR",
+    731: "TWO_YEARS",
+    1827: "FIVE_YEARS",
+    3653: "TEN_YEARS",
 }
+"""The numbers of days that CloudWatch Logs accepts and we offer, by their names in the CDK."""
 
 
 class InvalidOptionsError(ValueError):
-    """An option in `cdk.json` that cannot be used; the message names it and what is accepted."""
+    """An option is not valid. The message names the option and its rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """What an option accepts: in words, as a check, and as JSON Schema."""
+
     accepted: str
     accepts: Callable[[object], bool]
+    schema: Mapping[str, Any]
+
+    def or_null(self, accepted: str) -> "_Rule":
+        return _Rule(
+            accepted,
+            lambda value: value is None or self.accepts(value),
+            {**self.schema, "type": [self.schema["type"], "null"]},
+        )
+
+    def list_of_these(self, accepted: str) -> "_Rule":
+        return _Rule(
+            accepted,
+            lambda value: isinstance(value, list) and all(map(self.accepts, value)),
+            {"type": "array", "items": self.schema},
+        )
 
 
-def _one_of(*values: object) -> dict[str, _Rule]:
+def _one_of(*values: str | int) -> _Rule:
     def accepts(value: object) -> bool:
         return any(value == known and type(value) is type(known) for known in values)
 
-    return {"rule": _Rule("one of " + ", ".join(map(str, values)), accepts)}
+    return _Rule("one of " + ", ".join(map(str, values)), accepts, {"enum": [*values]})
 
 
-def _whole_number(least: int, most: int) -> dict[str, _Rule]:
+def _whole_number(least: int, most: int) -> _Rule:
     def accepts(value: object) -> bool:
-        return type(value) is int and least <= value <= most  # isinstance() would let true and false pass
+        return type(value) is int and least <= value <= most  # isinstance() accepts true and false
 
-    return {"rule": _Rule(f"a whole number from {least} to {most}", accepts)}
-
-
-def _true_or_false() -> dict[str, _Rule]:
-    return {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
-
-
-def _matching(pattern: str) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return _Rule(
+        f"a whole number from {least} to {most}",
+        accepts,
+        {"type": "integer", "minimum": least, "maximum": most},
+    )
 
 
-def _is_address_range(value: object) -> bool:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Fa-f:.]+/[0-9]{1,3}", value):
-        return False
-    try:
-        ip_network(value)
-    except ValueError:
-        return False
-    return True
+def _text(pattern: str) -> _Rule:
+    def accepts(value: object) -> bool:
+        return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+    return _Rule(f"text like {pattern}", accepts, {"type": "string", "pattern": f"^{pattern}$"})
 
 
-def _or_null(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:
-    return {"rule": _Rule(accepted, lambda value: value is None or accepts(value))}
+def _address_range() -> _Rule:
+    shape = _text("[0-9A-Fa-f:.]+/[0-9]{1,3}")
+
+    def accepts(value: object) -> bool:
+        try:
+            return shape.accepts(value) and bool(ip_network(str(value)))
+        except ValueError:
+            return False
+
+    return _Rule("an address range", accepts, shape.schema)
 
 
-def _list_of(accepts: Callable[[object], bool], *, accepted: str) -> dict[str, _Rule]:
-    return {"rule": _Rule(accepted, lambda value: isinstance(value, list) and all(map(accepts, value)))}
+_TRUE_OR_FALSE = _Rule("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
 
-
-_HEX_ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
-_PARTITION = r"arn:aws(-[a-z]+)*"
-_REGION = r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?"
-_ACCOUNT = r"[0-9]{12}"
+_HEX_ID = "([0-9a-f]{8}|[0-9a-f]{17})"
+_PARTITION = "arn:aws(-[a-z]+)*"
+_REGION = "[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?"
+_ACCOUNT = "[0-9]{12}"
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
 _STATE_MACHINE_NAME = (
-    r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U0010ffff]{1,80}"
+    r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + "\U0010ffff]{1,80}"
 )
+
+
+def _option(rule: _Rule, description: str) -> dict[str, Any]:
+    return {"rule": rule, "description": description}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions:
-    """What may differ between stages. Every option is required, so that `cdk.json` shows all there are."""
+    """What may differ between stages. Validated however it is created.
 
-    content_limits: Literal["specification", "service"] = field(metadata=_one_of("specification", "service"))
+    `cdk.json` names every option of each stage, so that it shows which options there are. Only an option that
+    may be null can be absent: the CDK drops a null from its context.
+
+    Raises:
+        InvalidOptionsError: An option is not valid.
+    """
+
+    content_limits: Literal["specification", "service"] = field(
+        metadata=_option(
+            _one_of("specification", "service"),
+            "Which lengths of `Content` are accepted: of the specification, or of the service today.",
+        )
+    )
     connect_region: str | None = field(
         default=None,
-        metadata=_or_null(
-            _matching(_REGION),
-            accepted="the name of an AWS Region, or null for the stack's own",
+        metadata=_option(
+            _text(_REGION).or_null("the name of an AWS Region, or null for the stack's own"),
+            "The Region of the Amazon Connect instance, if it is not the Region of the stack.",
         ),
     )
-    """Of the Amazon Connect instance, where it is not the stack's. The CDK drops a null from its context."""
-    log_level: Literal["DEBUG", "INFO"] = field(metadata=_one_of("DEBUG", "INFO"))
-    """Not above INFO: Lambda would drop the metrics, which are lines of the log without a level."""
-    log_retention_days: int = field(metadata=_one_of(*LOG_RETENTION))
-    memory_size_mb: int = field(metadata=_whole_number(128, 10_240))
-    maximum_concurrency: int = field(metadata=_whole_number(2, 1000))
-    """Of the queue's event source; Lambda accepts no less than 2."""
-    send_quota_per_second: int = field(metadata=_whole_number(1, 10_000))
-    """The account's quota of SendMessage, which all instances of the function share."""
-    tracing: bool = field(metadata=_true_or_false())
-    retain_data: bool = field(metadata=_true_or_false())
-    """Whether queues, key and logs outlive the stack, which itself is then protected from deletion."""
-    message_retention_days: int = field(metadata=_whole_number(1, 14))
-    dead_letter_retention_days: int = field(metadata=_whole_number(1, 14))
-    """Of every queue whose messages wait for a person."""
-    retry_window_minutes: int = field(metadata=_whole_number(1, 240))
-    """How long a message is tried again, from its acceptance."""
-    task_state_machine_arns: list[str] = field(
-        metadata=_list_of(
-            _matching(rf"{_PARTITION}:states:{_REGION}:{_ACCOUNT}:stateMachine:{_STATE_MACHINE_NAME}"),
-            accepted="a list of ARNs of state machines",
+    log_level: Literal["DEBUG", "INFO"] = field(
+        metadata=_option(
+            _one_of("DEBUG", "INFO"),
+            "The log level of the function. Above INFO, Lambda would drop the metrics with the log lines.",
         )
     )
-    """Of the state machines beside the stack's own whose tasks the function may answer."""
+    log_retention_days: int = field(
+        metadata=_option(
+            _one_of(*LOG_RETENTION), "How long CloudWatch keeps the logs of function, API and state machine."
+        )
+    )
+    memory_size_mb: int = field(
+        metadata=_option(_whole_number(128, 10_240), "The memory of the function, in MB.")
+    )
+    maximum_concurrency: int = field(
+        metadata=_option(
+            _whole_number(2, 1000),
+            "How many batches of the messages queue run at once. Lambda accepts no fewer than 2.",
+        )
+    )
+    send_quota_per_second: int = field(
+        metadata=_option(
+            _whole_number(1, 10_000),
+            "Your account's quota of SendMessage calls a second. All instances of the function share it.",
+        )
+    )
+    tracing: bool = field(
+        metadata=_option(_TRUE_OR_FALSE, "Trace with AWS X-Ray: one subsegment for each SendMessage call.")
+    )
+    retain_data: bool = field(
+        metadata=_option(
+            _TRUE_OR_FALSE,
+            "Keep queues, key and logs when the stack is deleted, and protect the stack from deletion.",
+        )
+    )
+    message_retention_days: int = field(
+        metadata=_option(_whole_number(1, 14), "How long the messages queue keeps a message.")
+    )
+    dead_letter_retention_days: int = field(
+        metadata=_option(_whole_number(1, 14), "How long every other queue keeps a message.")
+    )
+    retry_window_minutes: int = field(
+        metadata=_option(
+            _whole_number(1, 240), "How long the function retries a message, from the moment it was accepted."
+        )
+    )
+    task_state_machine_arns: list[str] = field(
+        metadata=_option(
+            _text(
+                f"{_PARTITION}:states:{_REGION}:{_ACCOUNT}:stateMachine:{_STATE_MACHINE_NAME}"
+            ).list_of_these("a list of ARNs of state machines"),
+            "Your state machines whose tasks the function may complete, beside the stack's own.",
+        )
+    )
     reserved_concurrency: int | None = field(
         default=None,
-        metadata=_or_null(
-            _whole_number(1, 10_000)["rule"].accepts, accepted="a whole number from 1 to 10000, or null"
+        metadata=_option(
+            _whole_number(1, 10_000).or_null("a whole number from 1 to 10000, or null"),
+            "Reserved concurrency of the function, for all event sources: more than `maximum_concurrency`. "
+            "Null for none; an account with a limit of 10 cannot spare any.",
         ),
     )
-    """Of the function, for all event sources; null for none: an account with a limit of 10 can spare none."""
-    snap_start: bool = field(metadata=_true_or_false())
-    """Whether a new environment starts from a snapshot: sooner, and for a price of its own."""
+    snap_start: bool = field(
+        metadata=_option(
+            _TRUE_OR_FALSE,
+            "Start the function from a snapshot: a shorter cold start, which Lambda charges for.",
+        )
+    )
     vpc_subnet_ids: list[str] = field(
-        metadata=_list_of(
-            _matching(rf"subnet-{_HEX_ID}"), accepted="a list of ids of subnets, empty for no VPC"
+        metadata=_option(
+            _text(f"subnet-{_HEX_ID}").list_of_these("a list of ids of subnets, empty for no VPC"),
+            "Private subnets for the function. They need a NAT gateway: the participant service has no VPC "
+            "endpoint.",
         )
     )
-    """Private ones with a NAT gateway: Amazon Connect's participant service has no VPC endpoint."""
     vpc_security_group_ids: list[str] = field(
-        metadata=_list_of(
-            _matching(rf"sg-{_HEX_ID}"), accepted="a list of ids of security groups, empty for no VPC"
+        metadata=_option(
+            _text(f"sg-{_HEX_ID}").list_of_these("a list of ids of security groups, empty for no VPC"),
+            "Security groups for these subnets. They allow HTTPS out and nothing in.",
         )
     )
-    """They let HTTPS out. Nothing comes in."""
     producer_principals: list[str] = field(
-        metadata=_list_of(
-            _matching(rf"{_PARTITION}:iam::{_ACCOUNT}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)"),
-            accepted="a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)",
+        metadata=_option(
+            _text(f"{_PARTITION}:iam::{_ACCOUNT}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)").list_of_these(
+                "a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)"
+            ),
+            "Producers in other accounts. Producers in this account need the ProducerPolicy instead.",
         )
     )
-    """Who may send, beside those to whom the ProducerPolicy is attached. For producers in other accounts."""
     api_web_acl_arn: str | None = field(
         default=None,
-        metadata=_or_null(
-            _matching(rf"{_PARTITION}:wafv2:{_REGION}:{_ACCOUNT}:regional/webacl/[A-Za-z0-9_-]+/[0-9a-f-]+"),
-            accepted="the ARN of a regional web ACL of AWS WAF, or null for none",
+        metadata=_option(
+            _text(
+                f"{_PARTITION}:wafv2:{_REGION}:{_ACCOUNT}:regional/webacl/[A-Za-z0-9_-]+/[0-9a-f-]+"
+            ).or_null("the ARN of a regional web ACL of AWS WAF, or null for none"),
+            "A web ACL of AWS WAF that protects the HTTP API.",
         ),
     )
-    """Of the web ACL before the HTTP API."""
     api_source_cidrs: list[str] = field(
-        metadata=_list_of(
-            _is_address_range, accepted="a list of address ranges (203.0.113.0/24), empty for any"
+        metadata=_option(
+            _address_range().list_of_these("a list of address ranges (203.0.113.0/24), empty for any"),
+            "The only address ranges from which the HTTP API accepts requests.",
         )
     )
-    """The only addresses from which the HTTP API takes requests."""
     alarm_topic_arn: str | None = field(
         default=None,
-        metadata=_or_null(
-            _matching(rf"{_PARTITION}:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+"),
-            accepted="the ARN of an SNS topic, or null for none",
+        metadata=_option(
+            _text(f"{_PARTITION}:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+").or_null(
+                "the ARN of an SNS topic, or null for none"
+            ),
+            "An SNS topic to which CloudWatch publishes when an alarm starts and ends.",
         ),
     )
-    """Of an SNS topic that CloudWatch may publish to, where alarms are told. The CDK drops a null."""
-    access_denied_percent: int = field(metadata=_whole_number(1, 100))
-    """Of the messages that end: the share of AccessDenied above which there is an alarm."""
+    access_denied_percent: int = field(
+        metadata=_option(
+            _whole_number(1, 100),
+            "An alarm goes off above this share of messages that end as `AccessDenied`.",
+        )
+    )
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            _check(option, getattr(self, option.name))
+        if bool(self.vpc_subnet_ids) != bool(self.vpc_security_group_ids):
+            raise InvalidOptionsError(
+                "vpc_subnet_ids and vpc_security_group_ids belong together; accepted: both or neither"
+            )
+        reserved = self.reserved_concurrency
+        if reserved is not None and reserved <= self.maximum_concurrency:
+            raise InvalidOptionsError(
+                f"reserved_concurrency is {reserved}; accepted: more than maximum_concurrency "
+                f"({self.maximum_concurrency}), for the other event sources, or null"
+            )
 
     @classmethod
     def of_stage(cls, stage: object, stages: object) -> Self:
-        """Pick and validate the options of one stage.
+        """Return the options of one stage.
+
+        Args:
+            stages: The options by the name of the stage, as in `cdk.json`.
 
         Raises:
-            InvalidOptionsError: The stage or an option is unknown, missing or not acceptable.
+            InvalidOptionsError: The stage is unknown, or an option is unknown, missing or not valid.
         """
         if not isinstance(stages, Mapping):
             raise InvalidOptionsError(f"stages is {stages!r}; accepted: an object with the options by stage")
@@ -193,38 +287,46 @@ class StageOptions:
         values = stages[stage]
         if not isinstance(values, Mapping):
             raise InvalidOptionsError(f"stages.{stage} is {values!r}; accepted: an object with the options")
-        return cls._from_mapping(values, path=f"stages.{stage}")
+        try:
+            return cls._from_mapping(values)
+        except InvalidOptionsError as error:
+            raise InvalidOptionsError(f"stages.{stage}.{error}") from None
 
     @classmethod
-    def _from_mapping(cls, values: Mapping[str, Any], *, path: str) -> Self:
-        options = {option.name: option for option in fields(cls)}
-        if unknown := sorted(values.keys() - options.keys()):
-            raise InvalidOptionsError(f"{path}.{unknown[0]} is unknown; accepted: {', '.join(options)}")
-        for name, option in options.items():
-            rule: _Rule = option.metadata["rule"]
-            if name in values:
-                if not rule.accepts(values[name]):
-                    raise InvalidOptionsError(f"{path}.{name} is {values[name]!r}; accepted: {rule.accepted}")
-            elif option.default is MISSING:
-                raise InvalidOptionsError(f"{path}.{name} is missing; accepted: {rule.accepted}")
-        selected = cls(**values)
-        if bool(selected.vpc_subnet_ids) != bool(selected.vpc_security_group_ids):
-            raise InvalidOptionsError(
-                f"{path}.vpc_subnet_ids and vpc_security_group_ids belong together; accepted: both or neither"
-            )
-        reserved = selected.reserved_concurrency
-        if reserved is not None and reserved <= selected.maximum_concurrency:
-            raise InvalidOptionsError(
-                f"{path}.reserved_concurrency is {reserved}; accepted: more than maximum_concurrency "
-                f"({selected.maximum_concurrency}), for the other event sources, or null"
-            )
-        return selected
+    def _from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        known = {option.name: option for option in fields(cls)}
+        if unknown := sorted(values.keys() - known.keys()):
+            raise InvalidOptionsError(f"{unknown[0]} is unknown; accepted: {', '.join(known)}")
+        for name, option in known.items():
+            if name not in values and option.default is MISSING:
+                raise InvalidOptionsError(f"{name} is missing; accepted: {option.metadata['rule'].accepted}")
+        return cls(**values)
 
-    @property
-    def log_retention(self) -> logs.RetentionDays:
-        return LOG_RETENTION[self.log_retention_days]
 
-    @property
-    def removal_policy(self) -> cdk.RemovalPolicy:
-        # Not RETAIN: what a failed first deployment leaves behind would stand in the way of the second
-        return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.retain_data else cdk.RemovalPolicy.DESTROY
+def _check(option: Field[Any], value: object) -> None:
+    rule: _Rule = option.metadata["rule"]
+    if not rule.accepts(value):
+        raise InvalidOptionsError(f"{option.name} is {value!r}; accepted: {rule.accepted}")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return a JSON Schema of `context.stages` in `cdk.json`.
+
+    It cannot express the rules that concern two options, nor all rules for address ranges.
+    """
+    options = {option.name: option for option in fields(StageOptions)}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "stages",
+        "description": "The options by the name of the stage, as in the context of cdk.json.",
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "required": [name for name, option in options.items() if option.default is MISSING],
+            "properties": {
+                name: {"description": option.metadata["description"], **option.metadata["rule"].schema}
+                for name, option in options.items()
+            },
+            "additionalProperties": False,
+        },
+    }

@@ -1,10 +1,10 @@
 """The function's deployment package: its modules and their pinned dependencies, built without Docker.
 
-The dependencies are pure Python, so one package serves every architecture and any machine can build it. The
-same sources give the same bytes: whatever pip notes about the machine and the moment is left out.
+The dependencies are pure Python, so any machine can build one package for every architecture. The same
+sources give the same bytes: the package has none of pip's notes about machine and time.
 
-Where the runtime's own version of Python is at hand, the package holds the compiled modules too. Lambda's
-file system is read-only, so without them every cold start compiles all that it imports.
+If Python in the version of the runtime is installed, the package also has the compiled modules. Lambda's file
+system is read-only, so without them every cold start compiles all imported modules.
 """
 
 import ast
@@ -30,19 +30,19 @@ _PACKAGE = "message_sender"
 # Where Lambda unpacks the package: the paths in a traceback
 _TASK_ROOT = "/var/task"
 
-# Patterns of the names, of files and folders, that the function never needs
+# Patterns of names of files and folders that the function never needs
 _LEFT_OUT = (
-    *("__pycache__", "*.pyc"),  # of this machine's Python, not of the function's
+    *("__pycache__", "*.pyc"),  # for the Python of this machine, not of the function
     *("INSTALLER", "RECORD", "REQUESTED", "direct_url.json"),  # pip's notes about its own installation
     *("bin", "*.c", "*.pyi"),  # command line tools, sources of extensions, type stubs
-    *(".*", "tests"),  # what editors and tools leave beside our modules
+    *(".*", "tests"),  # files of editors and tools
 )
 
 
-# What an interpreter says of itself; the shim of a version manager may stand for none at all
+# Asks an interpreter for its version: the shim of a version manager may have none behind it
 _WHICH_PYTHON = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
 
-# Settings that name the package index and the way to it. No other setting may shape the package.
+# Settings of the package index and of the connection to it. No other setting may shape the package.
 _INDEX_SETTINGS = frozenset(
     {
         *("index-url", "pypi-url", "extra-index-url", "no-index", "find-links"),
@@ -56,17 +56,17 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
 
 
 class AssetBuildError(Exception):
-    """The deployment package could not be built; the message says why."""
+    """The deployment package could not be built. The message says why."""
 
 
 def python_code(source: Path, *, runtime: lambda_.Runtime) -> lambda_.Code:
-    """Return the code of a source folder, which holds the package and its `requirements.txt`."""
+    """Return the code of a source folder with the package and its `requirements.txt`."""
     return lambda_.Code.from_asset(
         str(source),
-        # What is built again without a change is not deployed again
+        # A build without a change is not deployed again
         asset_hash_type=cdk.AssetHashType.OUTPUT,
         bundling=cdk.BundlingOptions(
-            image=runtime.bundling_image,  # required, but never pulled: the local bundling builds or raises
+            image=runtime.bundling_image,  # required but never pulled: the local bundling builds or raises
             local=PythonAsset(source, python_version=runtime.name.removeprefix("python"), cache=CACHE),
         ),
     )
@@ -76,9 +76,9 @@ def python_code(source: Path, *, runtime: lambda_.Runtime) -> lambda_.Code:
 class PythonAsset:
     """Builds the deployment package of a source folder.
 
-    What pip installed is kept in the cache until the requirements change: only the first build after that
-    needs the package index. The name of an entry holds a digest of its files. An entry that does not match is
-    built again.
+    The cache keeps the installed packages until the requirements change. Only the first build after a change
+    needs the package index. The name of a cache entry contains a digest of its files. An entry that does not
+    match is built again.
     """
 
     def __init__(self, source: Path, *, python_version: str, cache: Path) -> None:
@@ -87,7 +87,7 @@ class PythonAsset:
         self._cache = cache
 
     def try_bundle(self, output_dir: str, *_args: object, **_options: object) -> bool:
-        """Build for the CDK, which would turn to Docker if this returned False instead of raising."""
+        """Build for the CDK. It would use Docker if this returned False instead of raising."""
         self.build(Path(output_dir))
         return True
 
@@ -102,8 +102,8 @@ class PythonAsset:
         python = find_python(self._python_version)
         if python is None:
             _say(
-                f"No python{self._python_version} on this machine: the function is packaged without .pyc "
-                "files, and compiles its modules at every cold start"
+                f"python{self._python_version} is not installed: the package has no .pyc files, and the "
+                "function compiles its modules at every cold start"
             )
         else:
             compile_modules(output, python=python)
@@ -114,13 +114,13 @@ class PythonAsset:
         for installed in self._cache.glob(f"{key}-*"):
             if installed.name == f"{key}-{_digest(installed)}":
                 return installed
-            _say(f"The files of {installed} have changed: its packages are installed again")
+            _say(f"The files of {installed} have changed: installing its packages again")
             if installed.is_dir() and not installed.is_symlink():
-                shutil.rmtree(installed, ignore_errors=True)  # another build may be removing it too
+                shutil.rmtree(installed, ignore_errors=True)  # another build may remove it at the same time
             else:
                 installed.unlink(missing_ok=True)
         self._cache.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete: an interrupted pip leaves nothing behind that a later build would trust
+        # Renamed when complete, so that no build uses the result of an interrupted pip
         with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
             target = Path(unfinished, "target")
             _pip_install(requirements, target, python_version=self._python_version)
@@ -134,7 +134,7 @@ class PythonAsset:
 
 
 def find_python(version: str) -> str | None:
-    """Find an interpreter of a minor version: the one that is running, or `python<version>` on the PATH."""
+    """Return an interpreter of a minor version: the running one, or `python<version>` on the PATH."""
     for python in (sys.executable, shutil.which(f"python{version}")):
         if python and _run((python, "-I", "-c", _WHICH_PYTHON)).stdout.split() == ["cpython", version]:
             return python
@@ -144,9 +144,8 @@ def find_python(version: str) -> str | None:
 def compile_modules(folder: Path, *, python: str) -> None:
     """Put a `.pyc` beside each module, for an interpreter of the same minor version.
 
-    The same modules give the same bytes from the same interpreter, wherever the folder is: no time is in
-    them, and the paths are those in Lambda. Unchecked, since nothing ever changes there: Python does not even
-    look at the sources.
+    The same modules and interpreter give the same bytes in any folder: they contain no time, and the paths of
+    Lambda. Python does not compare them with their sources, which never change in Lambda.
 
     Raises:
         AssetBuildError: A module is not valid for this version.
@@ -163,7 +162,7 @@ def compile_modules(folder: Path, *, python: str) -> None:
 def _run(
     command: tuple[str, ...], *, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    # Lambda reads what is written as another user, whatever this one's umask is
+    # Lambda reads the files as another user, so they must not depend on this user's umask
     return subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022, env=environ)
 
 
@@ -172,7 +171,7 @@ def _say(line: str) -> None:
 
 
 def _pip_install(requirements: Path, target: Path, *, python_version: str) -> None:
-    """Install pure Python wheels only, exactly those whose hashes the requirements list."""
+    """Install pure Python wheels, only those whose hashes the requirements list."""
     command = (
         *(sys.executable, "-I", "-m", "pip", "install"),
         *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check"),
@@ -194,14 +193,14 @@ def _normalized(name: str) -> str:
 
 
 def _pip_environ() -> dict[str, str]:
-    """Return this process's environment with no other settings of pip than those of the package index."""
+    """Return the environment of this process without settings of pip, except those of the package index."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     kept = {
         name: value
         for name, value in os.environ.items()
         if name == "PIP_CONFIG_FILE" or name.removeprefix("PIP_").lower().replace("_", "-") in _INDEX_SETTINGS
     }
-    # Otherwise settings in a configuration file could hide others, or even themselves
+    # Otherwise settings in a configuration file could hide other settings, or themselves
     listing = {
         **dict.fromkeys(("PIP_QUIET", "PIP_ISOLATED", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0"),
         "PIP_LOG": os.devnull,
@@ -211,17 +210,17 @@ def _pip_environ() -> dict[str, str]:
     if pip.returncode != 0:
         raise AssetBuildError(f"pip could not list its settings:\n{pip.stderr.strip()}")
     listed = _LISTED_SETTING.findall(pip.stdout)
-    for wanted in ("global", "install", ":env:"):  # pip prefers the later ones, and ignores empty values
+    for wanted in ("global", "install", ":env:"):  # pip prefers the later ones and ignores empty values
         environ |= {
             f"PIP_{name.replace('-', '_').upper()}": ast.literal_eval(value)
             for section, name, value in listed
             if section == wanted and name in _INDEX_SETTINGS and value != "''"
         }
-    return environ | {"PIP_CONFIG_FILE": os.devnull}  # which keeps pip from reading any
+    return environ | {"PIP_CONFIG_FILE": os.devnull}  # pip reads no configuration file
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that the function may need, by their names in the folder, in order."""
+    """Yield the relative names of the files that the function may need, in order."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if not path.is_dir() and not any(fnmatch(part, left) for part in name.parts for left in _LEFT_OUT):
@@ -229,7 +228,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _digest(folder: Path) -> str:
-    """Return a digest of the files in a folder, empty if one of them cannot be read."""
+    """Return a digest of the files in a folder. It is empty if a file cannot be read."""
     digest = hashlib.sha256()
     try:
         for name in _files(folder):
@@ -245,4 +244,4 @@ def _copy(source: Path, output: Path) -> None:
         copy = output / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, copy)
-        copy.chmod(0o644)  # the cache is of this user's umask
+        copy.chmod(0o644)  # files in the cache have this user's umask

@@ -1,9 +1,7 @@
-"""A state machine that sends a message: how to use the queue and the function from Step Functions."""
+"""The state machine that sends a message from Step Functions."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -12,8 +10,10 @@ from constructs import Construct
 from infra.gates import UNTRACED, acknowledge
 from infra.message_queues import MessageQueues
 from infra.options import StageOptions
+from infra.retention import log_group
+from infra.sender_function import SenderFunction
 
-# The function's errors: the names of its classes, which Step Functions takes as names of errors
+# The names of the function's exception classes. Step Functions uses them as names of errors.
 RETRYABLE_ERRORS = (
     "ThrottledError",
     "ServiceUnavailableError",
@@ -31,27 +31,27 @@ _INVOCATION_ERRORS = (
     *("Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException"),
 )
 
-# After at most 2, 4, 8, 16, 32 seconds, then 60 seconds nine times: ten minutes in all, half of it on average
+# Waits of at most 2, 4, 8, 16, 32 seconds, then nine times 60: ten minutes in all, on average half of that
 _INVOCATION_RETRIES = 14
 
-# Twice the retries' waits and the function's timeouts
+# Twice the sum of these waits and the function's timeouts
 _INVOCATIONS_TIMEOUT = cdk.Duration.minutes(35)
 
-# After at most 1, 2, 4, 8, 16 seconds
+# Waits of at most 1, 2, 4, 8, 16 seconds
 _QUEUE_RETRIES = 5
 
-# Of a list, JSONata would merge the items: one message, made of many
+# JSONata would merge the items of a list into one message
 _IS_ONE_REQUEST = "$type($states.input) = 'object'"
 
-# A ContactId that keeps the rule of the contract is a message group. Any other goes to the function, which
-# says what is wrong with it, and so does a TaskToken: the one that this machine waits with is its own.
+# A valid ContactId is a message group. Requests with any other go to the function, which reports the error.
+# So do requests with a TaskToken: this state machine waits with its own.
 _HAS_MESSAGE_GROUP = (
     "{% $type($states.input.ContactId) = 'string' and $not($exists($states.input.TaskToken))"
     " ? $contains($states.input.ContactId, /^[A-Za-z0-9-]{1,128}$/) : false %}"
 )
 
-# Each try brings another task token, and so does a redrive of the execution, which counts its tries anew:
-# under one id the queue would drop the second message. At most 128 characters.
+# Every attempt has a new task token. So has every redrive of the execution, which restarts the count of
+# retries. With one id for all, the queue would drop the second message. At most 128 characters.
 _DEDUPLICATION_ID = (
     "{% $hash($states.context.Execution.Id, 'SHA-256')"
     " & '-' & $states.context.State.RetryCount & '-' & $states.context.Execution.RedriveCount %}"
@@ -61,11 +61,11 @@ _DEDUPLICATION_ID = (
 class SendWorkflow(Construct):
     """The state machine: its input is the message request, its output the function's result.
 
-    A message with a ContactId goes through the queue, in order with the others of its chat, and its task
-    waits until the outcome is final. One without has no order, and is sent by an invocation of the function.
+    A message with a ContactId goes through the queue, in order with the others of its chat. Its task waits
+    until the outcome is final. A message without one has no order: the state machine invokes the function.
 
-    The input holds the connection token, and so does the execution's history, encrypted with the key. The
-    output and the logs do not hold it.
+    The input and the execution's history contain the connection token. The key encrypts the history. The
+    output and the logs do not contain the token.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class SendWorkflow(Construct):
         *,
         key: kms.Key,
         queues: MessageQueues,
-        function: lambda_.IFunction,
+        sender: SenderFunction,
         options: StageOptions,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        # The last receive in the retry window may be lost with its invocation, and so may the one after it.
-        # What takes longer is not lost: its outcome is published, but this execution does not wait for it.
+        # The last receive in the retry window can be lost with its invocation, and so can the one after it.
+        # If a message takes longer, its outcome is still published, but this execution no longer waits.
         task_timeout = cdk.Duration.seconds(
             60 * options.retry_window_minutes + 2 * queues.visibility_timeout.to_seconds()
         )
@@ -90,7 +90,7 @@ class SendWorkflow(Construct):
         rejected = sfn.Fail.jsonata(
             self,
             "Rejected",
-            comment="The message can never be sent as it is. The place for what a chat does then.",
+            comment="The message can never be sent. Put here what your chat should do then.",
             error="{% $states.input.Error %}",
             cause="{% $states.input.Cause %}",
         )
@@ -98,8 +98,8 @@ class SendWorkflow(Construct):
         wait_for_outcome = tasks.SqsSendMessage.jsonata(
             self,
             "SendToQueue",
-            comment="The function answers the task when the outcome is final",
-            # Without its key, for which the task would be granted more than it needs
+            comment="The function completes the task when the outcome is final",
+            # Without its key: with it the CDK would grant the task more than it needs
             queue=sqs.Queue.from_queue_attributes(
                 self, "Queue", queue_arn=queues.messages.queue_arn, queue_url=queues.messages.queue_url
             ),
@@ -113,10 +113,10 @@ class SendWorkflow(Construct):
             message_deduplication_id=_DEDUPLICATION_ID,
             task_timeout=sfn.Timeout.duration(task_timeout),
         )
-        # The outcome is final: what is given up lies in the dead-letter queue
+        # These outcomes are final. A message whose retries are exhausted is in the dead-letter queue.
         wait_for_outcome.add_retry(errors=[*RETRYABLE_ERRORS, *REJECTED_ERRORS], max_attempts=0)
-        # Any other is an error of SQS. If the queue has taken the message after all, it comes twice under one
-        # ClientToken, and is shown once. A timeout is not among them: the outcome is not known then.
+        # All other errors are those of SQS. If SQS accepted the message nevertheless, the retry has the same
+        # ClientToken and the chat shows it once. A timeout is not retried: the outcome is not known.
         wait_for_outcome.add_retry(
             errors=["States.TaskFailed"],
             interval=cdk.Duration.seconds(1),
@@ -129,10 +129,10 @@ class SendWorkflow(Construct):
         invoke = tasks.LambdaInvoke.jsonata(
             self,
             "SendMessage",
-            lambda_function=function,
+            lambda_function=sender.alias,
             payload=sfn.TaskInput.from_text("{% $states.input %}"),
             outputs="{% $states.result.Payload %}",
-            retry_on_service_exceptions=False,  # they are among those below
+            retry_on_service_exceptions=False,  # they are listed below
         )
         invoke.add_retry(
             errors=[*RETRYABLE_ERRORS, *_INVOCATION_ERRORS],
@@ -144,11 +144,11 @@ class SendWorkflow(Construct):
         )
         invoke.add_catch(rejected, errors=[*REJECTED_ERRORS])
 
-        # In a state of its own, before the task: each retry has the same, so that the message is sent once
+        # Before the task, so that every retry has the same ClientToken and the message is sent once
         make_client_token = sfn.Pass.jsonata(
             self,
             "MakeClientToken",
-            comment="The request's own ClientToken, if it has one, takes precedence",
+            comment="A ClientToken in the request takes precedence",
             outputs="{% $merge([{'ClientToken': $uuid()}, $states.input]) %}",
         )
         one_request = (
@@ -170,23 +170,17 @@ class SendWorkflow(Construct):
         )
         make_client_token.next(choose_way)
 
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            encryption_key=key,
-            retention=options.log_retention,
-            removal_policy=options.removal_policy,
-        )
+        self.log_group = log_group(self, "Logs", key=key, options=options)
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
-            # Encryption takes a name that is known beforehand: the role's right to the key is bound to it
+            # The role's permission to use the key names the state machine, so the name must be fixed
             state_machine_name=f"{stack.stack_name}-send",
             state_machine_type=sfn.StateMachineType.STANDARD,
             comment="Sends one chat message to Amazon Connect",
             definition_body=sfn.DefinitionBody.from_chainable(one_request),
             query_language=sfn.QueryLanguage.JSONATA,
-            timeout=task_timeout.plus(_INVOCATIONS_TIMEOUT),  # more than either way may take
+            timeout=task_timeout.plus(_INVOCATIONS_TIMEOUT),  # longer than both ways can take
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(key),
             logs=sfn.LogOptions(
                 destination=self.log_group,
@@ -198,7 +192,7 @@ class SendWorkflow(Construct):
         acknowledge(
             self.state_machine,
             "AwsSolutions-IAM5[Resource::*]",
-            because="Neither the delivery of logs nor X-Ray knows resources",
+            because="Log delivery and X-Ray have no resource types",
         )
         if not options.tracing:
             acknowledge(

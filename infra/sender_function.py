@@ -1,4 +1,4 @@
-"""The function that sends the messages, and its event source on the queue."""
+"""The Lambda function that sends the messages, and its event source mapping for the queue."""
 
 from pathlib import Path
 from typing import cast
@@ -15,23 +15,20 @@ from infra.gates import UNTRACED, acknowledge
 from infra.message_queues import MessageQueues
 from infra.options import StageOptions
 from infra.python_asset import python_code
+from infra.retention import log_group
+from infra.timing import BATCH_SIZE, FUNCTION_TIMEOUT_SECONDS
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 
-# A dimension of every metric, and a key of every log line
+# A dimension of every metric and a key in every log line
 SERVICE = "connect-message-sender"
 
-# One for all event sources, below the 29 seconds that API Gateway waits
-TIMEOUT = cdk.Duration.seconds(28)
-
-# The most that a FIFO queue hands to one invocation
-_BATCH_SIZE = 10
+TIMEOUT = cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS)
 
 _SOURCE = Path(__file__).parent.parent / "lambda_src"
 
-# A second net under the function's own redaction. So long a run of characters of Base64 is a token, of a
-# connection, of a task or of the role's session: neither ids nor paths are that long. Without its first
-# hundred characters a token is of no use, so what is left over at its end may stay.
+# A safety net behind the function's own redaction. A hundred Base64 characters in a row are a token: no id or
+# path is that long. Without its first hundred characters a token is useless, so the rest may remain.
 _NEVER_LOGGED = (
     logs.CustomDataIdentifier("Token", "[A-Za-z0-9+/=_-]{100}"),
     logs.DataIdentifier.AWSSECRETKEY,
@@ -45,7 +42,7 @@ _NETWORK_INTERFACES = (
 
 
 class SenderFunction(Construct):
-    """The function with the alias `live`, and a role that may use nothing of the stack until granted."""
+    """The function with the alias `live`. Its role has no permissions until the stack grants them."""
 
     def __init__(
         self,
@@ -60,13 +57,12 @@ class SenderFunction(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        self.log_group = logs.LogGroup(
+        self.log_group = log_group(
             self,
             "Logs",
-            encryption_key=key,
-            retention=options.log_retention,
-            removal_policy=options.removal_policy,
-            # Findings are counted in the metric LogEventsWithFindings; a copy of them would be one log more
+            key=key,
+            options=options,
+            # The metric LogEventsWithFindings counts the findings. A copy of them would be another log.
             data_protection_policy=logs.DataProtectionPolicy(
                 name="never-logged", description="Masks tokens and secrets", identifiers=[*_NEVER_LOGGED]
             ),
@@ -83,8 +79,8 @@ class SenderFunction(Construct):
             timeout=TIMEOUT,
             memory_size=options.memory_size_mb,
             role=self.role,
-            # Otherwise each deployment deletes the version before, and there is none to roll back to. What a
-            # failed deployment has published goes: Lambda would publish no second version of the same code.
+            # Keeps the previous version for a rollback. The version of a failed first deployment is deleted:
+            # Lambda does not publish a second version of the same code.
             current_version_options=lambda_.VersionOptions(
                 removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
             ),
@@ -100,14 +96,14 @@ class SenderFunction(Construct):
                 "CONTENT_LIMITS": options.content_limits,
                 **({"CONNECT_REGION": options.connect_region} if options.connect_region else {}),
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
-                "POWERTOOLS_METRICS_NAMESPACE": stack.stack_name,  # else stages in one account would add up
+                "POWERTOOLS_METRICS_NAMESPACE": stack.stack_name,  # one per stage
                 "POWERTOOLS_LOG_LEVEL": options.log_level,
                 **({} if options.tracing else {"POWERTOOLS_TRACE_DISABLED": "true"}),
             },
             environment_encryption=key,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
-            # Takes precedence over the logger's own level, and is INFO unless set
+            # Takes precedence over the level of the logger. The default is INFO.
             application_log_level_v2=lambda_.ApplicationLogLevel[options.log_level],
             tracing=lambda_.Tracing.ACTIVE if options.tracing else lambda_.Tracing.DISABLED,
             reserved_concurrent_executions=options.reserved_concurrency,
@@ -117,16 +113,16 @@ class SenderFunction(Construct):
             self.function,
             "AwsSolutions-L1",
             "Serverless-LambdaLatestVersion",
-            because="What is tested is what is deployed: a later Python comes when the tests have run on it",
+            because="The tests run on this Python. A later one comes when they pass on it",
         )
         acknowledge(
             self.function,
             "Serverless-LambdaDLQ",
-            because="The alias has a failure destination, which tells why, too",
+            because="The alias has a failure destination, which also reports the reason",
         )
         if options.snap_start:
             cdk.Annotations.of(self.function).acknowledge_warning(
-                "@aws-cdk/aws-lambda:snapStartRequirePublish", "Every invoker uses the alias of a version"
+                "@aws-cdk/aws-lambda:snapStartRequirePublish", "All invokers use the alias of a version"
             )
         if not options.tracing:
             acknowledge(self.function, "Serverless-LambdaTracing", because=UNTRACED)
@@ -136,28 +132,28 @@ class SenderFunction(Construct):
             acknowledge(
                 self.role,
                 "AwsSolutions-IAM5[Resource::*]",
-                because="Neither X-Ray nor the making of a network interface knows resources beforehand",
+                because="X-Ray has no resource types, and Lambda creates network interfaces later",
             )
 
-        # Every invoker uses the alias: it moves to a new version only when the version is ready
+        # All invokers use the alias. It moves to a new version only when that version is ready.
         self.alias = lambda_.Alias(self, "Live", alias_name="live", version=self.function.current_version)
         messages = self.alias.add_event_source_mapping(
             "Messages",
             event_source_arn=queues.messages.queue_arn,
-            batch_size=_BATCH_SIZE,
+            batch_size=BATCH_SIZE,
             max_concurrency=options.maximum_concurrency,
             report_batch_item_failures=True,
         )
         acknowledge(
             messages,
             "Serverless-LambdaEventSourceMappingDestination",
-            because="The queue has its own: what is given up goes to its dead-letter queue",
+            because="The queue has a dead-letter queue for messages whose retries are exhausted",
         )
 
     def _connect_to_vpc(self, options: StageOptions) -> None:
-        """Let the function out through subnets that there are."""
+        """Run the function in existing subnets."""
         resource = cast("lambda_.CfnFunction", self.function.node.default_child)
-        # Not the CDK's own `vpc`, which would have to look it up in the account
+        # The CDK's own `vpc` would have to look up the VPC in the account
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
             subnet_ids=options.vpc_subnet_ids, security_group_ids=options.vpc_security_group_ids
         )
@@ -165,7 +161,7 @@ class SenderFunction(Construct):
             iam.PolicyStatement(
                 actions=[*_NETWORK_INTERFACES],
                 resources=["*"],
-                # Lambda may, the function's own code may not
+                # Lambda may do it. The code of the function may not.
                 conditions={"Null": {"lambda:SourceFunctionArn": "true"}},
             )
         )

@@ -1,9 +1,9 @@
-"""The name of a stage and of its stack. The commands for a deployed stack import this, so it needs no CDK."""
+"""The name of a stage and of its stack. Needs no CDK, because commands for a deployed stack import it."""
 
 import re
 
 MESSAGES_SUFFIX = "-messages.fifo"
-"""Ends the name of the messages queue. No other physical name leaves so few characters for the stage."""
+"""The end of the name of the messages queue. No other physical name leaves fewer characters for the stage."""
 
 _PREFIX = "ConnectMessageSender-"
 
@@ -16,7 +16,7 @@ def stack_name(stage: str) -> str:
     """Return the name of the stack of a stage.
 
     Raises:
-        ValueError: The stage's name cannot be a part of its resources' names. The text is the rule.
+        ValueError: The name cannot be a part of names of resources. The text is the rule.
     """
     if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9-]{{0,{_LONGEST_STAGE - 1}}}", stage):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How the service is: alarms for what a person has to see to, a dashboard for the look at all of it."""
+"""Metrics, alarms and the dashboard."""
 
 from aws_cdk import aws_events as events
 from constructs import Construct

@@ -1,4 +1,12 @@
-"""The alarms. Each means that a person has something to do, and its description says what comes first."""
+"""The alarms. Each one needs an operator.
+
+The definitions below are the only source of the alarms: the stack, the texts of the alarms and the runbook in
+`docs/operations.md` come from them. To add an alarm, add a definition and run `make docs`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,365 +17,489 @@ from constructs import Construct
 from infra.monitoring.metrics import MINUTE, ServiceMetrics
 from infra.options import StageOptions
 
-_FIVE_MINUTES = cdk.Duration.minutes(5)
-_QUARTER_HOUR = cdk.Duration.minutes(15)
+_VISIBLE: Final = "ApproximateNumberOfMessagesVisible"
 
-# Rejected messages, failed executions: one is the chat's matter, some in a quarter of an hour are no accident
-_SEVERAL = 5
+_QUARTER_HOUR: Final = cdk.Duration.minutes(15)
 
-# Messages that end in a quarter of an hour: a share of fewer says nothing
-_ENOUGH_FOR_A_SHARE = 10
+_FEWEST_FOR_A_SHARE: Final = 10
 
-# Percent of the calls. While there is more to send than the quota allows, instances that pace themselves have
-# some 3 percent throttled, however much more it is; below the quota less than 1: docs/benchmarks/quota.md
-_THROTTLED_SHARE = 1
+_COMPARISONS: Final = {
+    False: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    True: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+}
 
-# Percent of the requests: API Gateway's own failures, and what the function answers for Amazon Connect's
-_API_ERROR_SHARE = 1
+_SEND_AGAIN: Final = (
+    "Deploy again to restore them. Have the producer send all messages again that have no result event: with "
+    "their ClientTokens no chat shows one twice."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An alarm as stack and runbook show it.
+
+    A missing data point is never a breach: metrics of errors have no data while there are none, and SQS sends
+    none for a queue that has long been empty.
+    """
+
+    name: str
+    """Pagers know the alarm by it. Also the anchor in the runbook, in lower case."""
+    metric: Callable[[ServiceMetrics], cloudwatch.Metric | cloudwatch.MathExpression]
+    measures: str
+    happened: str
+    impact: str
+    """What it means for chats."""
+    first: str
+    """The first step. It follows "First:"."""
+    then: str
+    """The further steps, in Markdown. Only the runbook has them."""
+    why: str = ""
+    """The reason for the threshold, in Markdown. Only the runbook has it."""
+    threshold: float | Callable[[StageOptions], float] = 1
+    threshold_text: str = "at least 1"
+    above: bool = False
+    """Go off above the threshold only, not at it."""
+    period: int = 1
+    """In minutes."""
+    datapoints: int = 1
+    periods: int = 1
+
+    @property
+    def description(self) -> str:
+        text = f"{self.happened} {self.impact} First: {self.first}".replace("`", "")
+        return f"{text} Runbook: docs/operations.md#{self.name.lower()}"
+
+    @property
+    def condition(self) -> str:
+        """The condition in words, such as "at least 1 in one of the last 5 minutes"."""
+        minutes = "minutes" if self.period == 1 else f"periods of {self.period} minutes"
+        if self.periods == 1:
+            when = f"{self.period} minutes"
+        elif self.datapoints == self.periods:
+            when = f"each of the last {self.periods} {minutes}"
+        else:
+            when = (
+                f"{'one' if self.datapoints == 1 else self.datapoints} of the last {self.periods} {minutes}"
+            )
+        return f"{self.threshold_text} in {when}"
+
+
+def _one(
+    name: str,
+    metric: Callable[[ServiceMetrics], cloudwatch.Metric],
+    *,
+    measures: str,
+    happened: str,
+    impact: str,
+    first: str,
+    then: str,
+    why: str = "",
+) -> Alarm:
+    """Define an alarm on the first minute with one. It ends after five minutes without: once for a burst."""
+    return Alarm(
+        name=name,
+        metric=metric,
+        measures=measures,
+        happened=happened,
+        impact=impact,
+        first=first,
+        then=then,
+        why=why,
+        periods=5,
+    )
+
+
+ALARMS: Final = (
+    _one(
+        "DeadLetters",
+        lambda metrics: metrics.queue(metrics.queues.dead_letter, _VISIBLE),
+        measures="messages in the dead-letter queue",
+        happened="Messages are in the dead-letter queue.",
+        impact=(
+            "They did not reach their chats in time: their retries were exhausted, or the function died on "
+            "them each time."
+        ),
+        first="run `python -m ops redrive --stage $STAGE`, which shows the code of each.",
+        then=(
+            "`Throttled`: [raise the quota](#raise-a-quota). `ServiceUnavailable` or `ConnectionFailed`: "
+            "check the status of Amazon Connect, and that the VPC allows outbound traffic. `MovedBySQS`: see "
+            "[`TimeoutsAndCrashes`](#timeoutsandcrashes) and [`UnhandledErrors`](#unhandlederrors).\n"
+            "When the cause is fixed, [redrive](#redrive) the messages that someone still waits for. "
+            "Finalize the others, then delete all that have their outcome. While one dead letter remains, "
+            "the alarm cannot go off again. Redrive keeps messages that it cannot read: delete these in the "
+            "console of SQS."
+        ),
+    ),
+    _one(
+        "DeadEvents",
+        lambda metrics: metrics.queue(metrics.queues.events_dead_letter, _VISIBLE),
+        measures="requests in the events dead-letter queue",
+        happened="Requests from the event bus are in the events dead-letter queue.",
+        impact=(
+            "Their messages did not reach their chats: EventBridge could not deliver them, or the function "
+            "failed on them."
+        ),
+        first="run `python -m ops redrive events --stage $STAGE`, which shows the code of each.",
+        then=(
+            "`RetriesExhausted` and `EventAgeExceeded` are codes of the function. Others, such as "
+            "`NO_PERMISSIONS`, are codes of EventBridge.\n"
+            "When the cause is fixed, [redrive](#redrive) the queue `events` and finalize the rest, which "
+            "moves it to the dead-letter or the rejected queue. There is nothing to delete here: no request "
+            "in this queue has an outcome yet."
+        ),
+    ),
+    _one(
+        "UnpublishedResults",
+        lambda metrics: metrics.queue(metrics.queues.unpublished_results, _VISIBLE),
+        measures="results in the unpublished-results queue",
+        happened="The event bus did not accept results.",
+        impact=(
+            "Their messages have an outcome, so no chat is affected. Consumers do not know the outcome yet."
+        ),
+        first="check the status of EventBridge, and the function's permission events:PutEvents.",
+        then="Check the event bus and the key. When the cause is fixed, [republish](#republish) the results.",
+    ),
+    Alarm(
+        name="OldMessages",
+        metric=lambda metrics: metrics.queue(metrics.queues.messages, "ApproximateAgeOfOldestMessage"),
+        measures="age of the oldest message in the messages queue",
+        happened="A message has waited for more than half of the retry window.",
+        impact="Its chat is late. When the window ends, the message fails.",
+        first="look on the dashboard for throttled calls, for slow or failing calls, or for no invocations.",
+        then=(
+            "Throttled calls: [raise the quota](#raise-a-quota). As many invocations as "
+            "`maximum_concurrency`: raise it. Failing calls: check the status of Amazon Connect. A single "
+            "chat: [find the message](#find-one-message).\n"
+            "SQS [documents](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+            "sqs-available-cloudwatch-metrics.html) "
+            "that this metric ignores messages that were received three times, and does not say whether that "
+            "is so for FIFO queues. If it is, [`MessagesFailed`](#messagesfailed) is the first alarm for a "
+            "message whose attempts all fail."
+        ),
+        why=(
+            "Half of the window is left to act. Three minutes in a row, because the next retry may end the "
+            "wait."
+        ),
+        threshold=lambda options: options.retry_window_minutes * 60 / 2,
+        threshold_text="at least half of `retry_window_minutes`",
+        datapoints=3,
+        periods=3,
+    ),
+    Alarm(
+        name="QueueNotDelivering",
+        metric=lambda metrics: cloudwatch.MathExpression(
+            expression="IF(visible > 0 AND received < 1, 1, 0)",
+            using_metrics={
+                "visible": metrics.queue(metrics.queues.messages, _VISIBLE, statistic="Minimum"),
+                "received": metrics.queue(
+                    metrics.queues.messages, "NumberOfMessagesReceived", statistic="Sum"
+                ),
+            },
+            label="Messages visible and none received",
+            period=MINUTE,
+        ),
+        measures="minutes with visible messages of which none is received",
+        happened="Messages are in the queue and nothing receives them.",
+        impact="No message by the queue, by POST /messages or by the state machine reaches its chat.",
+        first="check State and LastProcessingResult of the event source mapping.",
+        then=(
+            "[What is wrong now](#what-is-wrong-now) has the command. `Disabled`: someone has "
+            "[paused](#pause-and-resume) the queue. A problem: check the role's permissions for queue and "
+            "key. Otherwise check the concurrency: the account may have none left, or `reserved_concurrency` "
+            "may be 0."
+        ),
+        why=(
+            "While the first message of a chat backs off, the later ones can be visible: for at most a "
+            "minute, for as long as the service asks, or for three minutes if the function died."
+        ),
+        datapoints=5,
+        periods=5,
+    ),
+    _one(
+        "MessagesFailed",
+        lambda metrics: metrics.own("MessagesFailed"),
+        measures="messages that end as FAILED",
+        happened="A message failed: it could not be sent within the retry window.",
+        impact="Its chat does not show it, unless the result says MaybeDelivered.",
+        first="look at its code on the dashboard or in the log.",
+        then=(
+            "The code says whether the quota or Amazon Connect is the cause. Continue as for "
+            "[`DeadLetters`](#deadletters): a copy of the message is in that queue."
+        ),
+    ),
+    Alarm(
+        name="SustainedThrottling",
+        metric=lambda metrics: cloudwatch.MathExpression(
+            expression="100 * throttles / attempts",
+            using_metrics={"throttles": metrics.own("Throttles"), "attempts": metrics.own("SendAttempts")},
+            label="Throttled calls, percent",
+            period=MINUTE,
+        ),
+        measures="share of SendMessage calls that are throttled",
+        happened="Amazon Connect has throttled calls for ten minutes.",
+        impact="There is more to send than the quota allows, so messages reach their chats late.",
+        first="compare the calls a second on the dashboard with the quota.",
+        then=(
+            "Calls below the quota: others use the quota, too. Calls at the quota: [raise "
+            "it](#raise-a-quota), and have bulk producers wait until then."
+        ),
+        why=(
+            "While there is more to send than the quota allows, the rate limiter keeps about 3 % of the "
+            "calls throttled, and below the quota less than 1 % ([simulation](benchmarks/quota.md)). Backoff "
+            "makes gaps, so the minutes need not be in a row."
+        ),
+        threshold_text="more than 1 %",
+        above=True,
+        datapoints=10,
+        periods=15,
+    ),
+    Alarm(
+        name="InvalidRequests",
+        metric=lambda metrics: metrics.own("MessagesRejected", code="InvalidRequest"),
+        measures="messages that end as `InvalidRequest`",
+        happened="A producer sends requests that break the contract.",
+        impact="Their messages are rejected and reach no chat.",
+        first="find code InvalidRequest in the log: the reason names field and rule.",
+        then=(
+            "`event_source` and `contact_id` in the log line identify the producer. Roll it back. Copies of "
+            "messages by queue or event bus are in the rejected queue."
+        ),
+        why="One is an accident, five are a broken producer.",
+        threshold=5,
+        threshold_text="at least 5",
+        period=15,
+    ),
+    Alarm(
+        name="ServiceValidations",
+        metric=lambda metrics: metrics.own("MessagesRejected", code="ServiceValidation"),
+        measures="messages that end as `ServiceValidation`",
+        happened="Amazon Connect refuses the messages of a producer as invalid.",
+        impact="They are rejected and reach no chat.",
+        first=(
+            "find code ServiceValidation in the log and read the reason: most often the chat does not "
+            "support the content type."
+        ),
+        then=(
+            "Fix the producer, or start the chats with that content type in "
+            "`SupportedMessagingContentTypes`. The channel must support it, too. Then [redrive](#redrive) "
+            "the queue `rejected` with the code `ServiceValidation`."
+        ),
+        why="One is an accident, five are a broken producer.",
+        threshold=5,
+        threshold_text="at least 5",
+        period=15,
+    ),
+    Alarm(
+        name="AccessDeniedShare",
+        metric=lambda metrics: cloudwatch.MathExpression(
+            expression=f"IF(ended >= {_FEWEST_FOR_A_SHARE}, 100 * denied / ended, 0)",
+            using_metrics={
+                "denied": metrics.own("MessagesRejected", code="AccessDenied").with_(period=_QUARTER_HOUR),
+                # One value for each message that ends, whatever its outcome
+                "ended": metrics.own("EndToEndLatency", statistic="SampleCount").with_(period=_QUARTER_HOUR),
+            },
+            label="AccessDenied, percent of the messages that ended",
+            period=_QUARTER_HOUR,
+        ),
+        measures=f"share of `AccessDenied` among at least {_FEWEST_FOR_A_SHARE} messages that end",
+        happened="Amazon Connect refuses the connection tokens of unusually many messages.",
+        impact=(
+            "These messages are rejected. Some always are, because their chats have ended. This many "
+            "suggests bad tokens."
+        ),
+        first=(
+            "check whether one producer sends tokens older than a day, ParticipantTokens, or of another "
+            "Region."
+        ),
+        then=(
+            "Have the producer create a new connection for one of these chats (CreateParticipantConnection). "
+            "If that works, its tokens were bad. If it fails, the chats have ended, and "
+            "`access_denied_percent` may be too low for you. For another Region set `connect_region`."
+        ),
+        why="Chats that have ended are normal. A share of fewer messages means nothing.",
+        threshold=lambda options: options.access_denied_percent,
+        threshold_text="more than `access_denied_percent`",
+        above=True,
+        period=15,
+    ),
+    _one(
+        "UnhandledErrors",
+        lambda metrics: metrics.own("UnhandledErrors"),
+        measures="unexpected errors of the function",
+        happened="The function has a defect, or received an event of an unknown shape.",
+        impact=(
+            "The message is redelivered and may become a dead letter. A caller that waits gets an error "
+            "instead."
+        ),
+        first="find `Unhandled error` in the log: error_type and stack show the place.",
+        then=(
+            "If it began with a release, [roll back](#roll-back). SQS and Lambda retry the messages by "
+            "themselves. [Redrive](#redrive) those in a dead-letter queue."
+        ),
+    ),
+    _one(
+        "TimeoutsAndCrashes",
+        lambda metrics: metrics.timeouts_and_crashes,
+        measures="invocations that end without an answer",
+        happened="An invocation timed out, or its process died.",
+        impact="Its messages are redelivered after up to three minutes, so their chats are late.",
+        first="find platform.report in the log and compare maxMemoryUsedMB with the option memory_size_mb.",
+        then=(
+            "Filter the log by `type = 'platform.report' and record.status != 'success'`. Raise "
+            "`memory_size_mb`, or [roll back](#roll-back)."
+        ),
+        why="Only Lambda's own log lines report this, so the stack counts these lines.",
+    ),
+    _one(
+        "ResultPublishFailures",
+        lambda metrics: metrics.own("ResultPublishFailures"),
+        measures="results that are stored nowhere",
+        happened="Neither the event bus nor the unpublished-results queue accepted a result.",
+        impact=(
+            "A message by queue or event bus is redelivered and publishes its result then. Of any other, "
+            "only the caller knows the outcome."
+        ),
+        first="check the status of EventBridge and SQS, the key, and the function's permissions.",
+        then="Restore the key or the policy that was disabled or changed. There is nothing to redrive.",
+    ),
+    _one(
+        "TaskCallbackFailures",
+        lambda metrics: metrics.own("TaskCallbackFailures"),
+        measures="Step Functions tasks that the function could not complete",
+        happened="The function could not complete a Step Functions task.",
+        impact=(
+            "The message has its outcome and its result is published. The execution waits until its timeout."
+        ),
+        first="find `Task not answered` in the log: the name of the error shows the cause.",
+        then=(
+            "Check that `task_state_machine_arns` names the state machine, and that the function may use its "
+            "key."
+        ),
+    ),
+    Alarm(
+        name="ApiServerErrors",
+        metric=lambda metrics: metrics.api("5XXError", statistic="Average"),
+        measures="share of the API's requests that end with 5XX",
+        happened="Requests to the HTTP API end with 5XX errors.",
+        impact="Producers cannot send messages by the API, or do not get the outcome.",
+        first="look at resourcePath and integrationStatus in the access log.",
+        then=(
+            "`/messages`: check SQS, the key and the API's role. `/messages/sync`: check the function, and "
+            "Amazon Connect behind it. Callers can repeat a request with the same ClientToken. Producers "
+            "that cannot wait can use the queue."
+        ),
+        why="Callers retry for ten minutes. Three of six periods also detect failures of rare requests.",
+        threshold=0.01,
+        threshold_text="more than 1 %",
+        above=True,
+        period=5,
+        datapoints=3,
+        periods=6,
+    ),
+    Alarm(
+        name="WorkflowFailures",
+        metric=lambda metrics: metrics.state_machine("ExecutionsFailed"),
+        measures="executions of the state machine that fail",
+        happened="Several executions of the state machine failed.",
+        impact="Their messages were rejected, or their retries were exhausted.",
+        first="look at the error names of the failed executions.",
+        then=(
+            'List them: `aws stepfunctions list-executions --state-machine-arn "$(out StateMachineArn)" '
+            "--status-filter FAILED`. Show the error of one: `aws stepfunctions describe-execution --query "
+            "error --execution-arn <one of these>`. This needs `kms:Decrypt` for the key, and without "
+            "`--query` it shows the token.\n"
+            "`AccessDeniedError`: continue with [`AccessDeniedShare`](#accessdeniedshare). "
+            "`InvalidRequestError`: continue with [`InvalidRequests`](#invalidrequests)."
+        ),
+        why="One execution fails with each rejected message, which is normal.",
+        threshold=5,
+        threshold_text="at least 5",
+        period=15,
+    ),
+    _one(
+        "WorkflowTimeouts",
+        lambda metrics: metrics.workflow_timeouts,
+        measures="executions of the state machine that time out",
+        happened=(
+            "An execution of the state machine ended without an outcome: the task of its message timed out."
+        ),
+        impact="The message may be in its chat, or may still be sent.",
+        first="find the result event of its ClientToken, which is the outcome.",
+        then=(
+            "[Find the message](#find-one-message). Then check "
+            "[`TaskCallbackFailures`](#taskcallbackfailures), throttling, and whether the queue is "
+            "[paused](#pause-and-resume)."
+        ),
+        why=(
+            "The stack counts lines in the log of the state machine: the metric of AWS counts a task that "
+            "timed out as a failed execution. With the default retry window, the task waits 16 minutes and "
+            "the execution 50."
+        ),
+    ),
+    _one(
+        "EventDeliveryFailures",
+        lambda metrics: metrics.requests("FailedInvocations"),
+        measures="requests that EventBridge could not deliver",
+        happened="EventBridge could not deliver a request to the function.",
+        impact="Its message did not reach its chat. The request is in the events dead-letter queue.",
+        first="run `python -m ops redrive events --stage $STAGE`: the code is the ERROR_CODE of EventBridge.",
+        then="Check the function's permission for the rule. When it is restored, [redrive](#redrive).",
+    ),
+    _one(
+        "EventsLost",
+        lambda metrics: metrics.requests("InvocationsFailedToBeSentToDlq"),
+        measures="requests that EventBridge lost",
+        happened=(
+            "A request from the event bus is lost: neither the function nor the events dead-letter queue "
+            "received it."
+        ),
+        impact="Its message will never reach its chat.",
+        first="check the policies of that queue and of the key for events.amazonaws.com.",
+        then=_SEND_AGAIN,
+    ),
+    _one(
+        "FailedEventsLost",
+        lambda metrics: metrics.function("DestinationDeliveryFailures"),
+        measures="requests that Lambda lost",
+        happened=(
+            "A request that the function failed on is lost: Lambda could not put it into the events "
+            "dead-letter queue."
+        ),
+        impact="Its message will never reach its chat.",
+        first="check the function's permissions for that queue and for the key.",
+        then=_SEND_AGAIN,
+    ),
+)
+"""Not alarmed: a single rejected message, which its producer knows about, and Lambda's `Errors`, which counts
+each rejected direct call."""
 
 
 class Alarms(Construct):
-    """Every alarm of the stack, told to the topic of the options if there is one.
-
-    A missing data point is never a breach: what counts trouble sends nothing while there is none, and SQS
-    sends nothing of a queue that has long been empty. Not alarmed: a single rejected message, which is the
-    chat's matter and told to the producer; Lambda's `Errors`, where each rejected direct call counts.
-    """
+    """Every alarm of the stack. Each publishes to the topic of the options, if there is one."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, metrics: ServiceMetrics, options: StageOptions
     ) -> None:
         super().__init__(scope, construct_id)
-        self.all: list[cloudwatch.Alarm] = []
-        self._topic = (
-            None
-            if options.alarm_topic_arn is None
-            else sns.Topic.from_topic_arn(self, "Topic", options.alarm_topic_arn)
-        )
-        self._waiting_messages(metrics)
-        self._delivery(metrics, options)
-        self._refusals(metrics, options)
-        self._function(metrics)
-        self._event_sources(metrics)
+        arn = options.alarm_topic_arn
+        topic = None if arn is None else sns.Topic.from_topic_arn(self, "Topic", arn)
+        self.all = [self._create(alarm, metrics, options) for alarm in ALARMS]
+        if topic is not None:
+            action = cloudwatch_actions.SnsAction(topic)
+            for alarm in self.all:
+                alarm.add_alarm_action(action)
+                alarm.add_ok_action(action)
 
-    def _waiting_messages(self, metrics: ServiceMetrics) -> None:
-        queues, visible = metrics.queues, "ApproximateNumberOfMessagesVisible"
-        self._at_once(
-            "DeadLetters",
-            metrics.queue(queues.dead_letter, visible),
-            means=(
-                "Messages wait in the dead-letter queue: given up after the retry window, or the function "
-                "died on them each time."
-            ),
-            first="python -m ops redrive shows the Code of each. Fix the cause; then add --apply.",
-        )
-        self._at_once(
-            "DeadEvents",
-            metrics.queue(queues.events_dead_letter, visible),
-            means=(
-                "Requests from the bus wait in the events dead-letter queue: EventBridge could not hand "
-                "them over, or the function failed on them."
-            ),
-            first="python -m ops redrive events shows why. Fix it; then add --apply.",
-        )
-        self._at_once(
-            "UnpublishedResults",
-            metrics.queue(queues.unpublished_results, visible),
-            means=(
-                "Results wait that the event bus did not take: their messages are dealt with, but nobody "
-                "was told."
-            ),
-            first=(
-                "look at the state of EventBridge and at the function's right to PutEvents; then python -m "
-                "ops republish --apply."
-            ),
-        )
-
-    def _delivery(self, metrics: ServiceMetrics, options: StageOptions) -> None:
-        messages = metrics.queues.messages
-        self._alarm(
-            "OldMessages",
-            metrics.queue(messages, "ApproximateAgeOfOldestMessage"),
-            means=(
-                "A message has waited for more than half of the retry window of "
-                f"{options.retry_window_minutes} minutes, at whose end it is given up."
-            ),
-            first=(
-                "look at the dashboard for throttles, failing calls, or a function that is not invoked; "
-                "raise the quota or maximum_concurrency, or wait for Amazon Connect."
-            ),
-            # In time to act. Three minutes in a row: the age only grows, and one retry may end it
-            threshold=options.retry_window_minutes * 60 / 2,
-            periods=3,
-        )
-        self._alarm(
-            "QueueNotDelivering",
-            cloudwatch.MathExpression(
-                expression="IF(visible > 0 AND received < 1, 1, 0)",
-                using_metrics={
-                    "visible": metrics.queue(
-                        messages, "ApproximateNumberOfMessagesVisible", statistic="Minimum"
-                    ),
-                    "received": metrics.queue(messages, "NumberOfMessagesReceived", statistic="Sum"),
-                },
-                label="Messages there, and none received",
-                period=MINUTE,
-            ),
-            means="Messages are in the queue and nobody takes them.",
-            first=(
-                "look at the event source mapping: is it enabled, and what does its last processing result "
-                "say (right to the queue or its key, no concurrency left)?"
-            ),
-            # A chat's followers can be seen while its head waits, which is a minute at most, or what the
-            # service asks for; and three minutes if the function died
-            periods=5,
-        )
-        self._at_once(
-            "MessagesFailed",
-            metrics.own("MessagesFailed"),
-            means="A message could not be sent within the retry window and was given up (Message Failed).",
-            first=(
-                "look at its Code on the dashboard and in the log: the quota, or trouble of Amazon Connect. "
-                "When that is over, python -m ops redrive --apply."
-            ),
-        )
-        self._alarm(
-            "SustainedThrottling",
-            cloudwatch.MathExpression(
-                expression="100 * throttles / attempts",
-                using_metrics={
-                    "throttles": metrics.own("Throttles"),
-                    "attempts": metrics.own("SendAttempts"),
-                },
-                label="Throttled calls, percent",
-                period=MINUTE,
-            ),
-            means=(
-                f"More than {_THROTTLED_SHARE} percent of the SendMessage calls have been throttled for ten "
-                "minutes: there is more to send than the quota allows, and messages are late."
-            ),
-            first=(
-                "compare the dashboard's calls a second with the quota. Have the quota raised or lower "
-                "maximum_concurrency; look for other users of the quota."
-            ),
-            # Ten minutes that need not be in a row: the function's backoff makes gaps
-            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            threshold=_THROTTLED_SHARE,
-            datapoints=10,
-            periods=15,
-        )
-
-    def _refusals(self, metrics: ServiceMetrics, options: StageOptions) -> None:
-        self._alarm(
-            "InvalidRequests",
-            metrics.own("MessagesRejected", code="InvalidRequest").with_(period=_QUARTER_HOUR),
-            means="A producer is broken: its requests break the contract.",
-            first=(
-                "look in the log for code InvalidRequest: the reason names field and rule, beside event "
-                "source and ContactId. The rejected queue has the copies of what came by queue or bus."
-            ),
-            threshold=_SEVERAL,
-        )
-        self._alarm(
-            "ServiceValidations",
-            metrics.own("MessagesRejected", code="ServiceValidation").with_(period=_QUARTER_HOUR),
-            means="A producer is broken: Amazon Connect finds its messages invalid.",
-            first=(
-                "look in the log for code ServiceValidation. Most often it is a content type that is not in "
-                "SupportedMessagingContentTypes of the chat, or that its channel does not take."
-            ),
-            threshold=_SEVERAL,
-        )
-        self._alarm(
-            "AccessDeniedShare",
-            cloudwatch.MathExpression(
-                expression=f"IF(ended >= {_ENOUGH_FOR_A_SHARE}, 100 * denied / ended, 0)",
-                using_metrics={
-                    "denied": metrics.own("MessagesRejected", code="AccessDenied").with_(
-                        period=_QUARTER_HOUR
-                    ),
-                    # One value for each message that ends, whatever its outcome
-                    "ended": metrics.own("EndToEndLatency", statistic="SampleCount").with_(
-                        period=_QUARTER_HOUR
-                    ),
-                },
-                label="AccessDenied, percent of the messages that ended",
-                period=_QUARTER_HOUR,
-            ),
-            means=(
-                f"More than {options.access_denied_percent} percent of the messages of a quarter of an hour "
-                "were refused with 403. Some always are, for chats that have ended; this many means bad "
-                "tokens: older than a day, ParticipantTokens, or of another Region."
-            ),
-            first=(
-                "take a ContactId from the log and try to make a new connection for it; compare "
-                "connect_region with the Region of the instance."
-            ),
-            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            threshold=options.access_denied_percent,
-        )
-
-    def _function(self, metrics: ServiceMetrics) -> None:
-        self._at_once(
-            "UnhandledErrors",
-            metrics.own("UnhandledErrors"),
-            means=(
-                "A defect of the function, or an event of a shape that it does not know. The message comes "
-                "back or is a dead letter, unless its caller waits."
-            ),
-            first=(
-                "look in the log for Unhandled error, which has type and place; roll back if this began "
-                "with a release."
-            ),
-        )
-        self._at_once(
-            "TimeoutsAndCrashes",
-            metrics.timeouts_and_crashes,
-            means=(
-                "An invocation ended without an answer: time was up, or its process died (memory). Its "
-                "messages come back."
-            ),
-            first=(
-                "look in the log for platform.report with another status than success; compare its "
-                "maxMemoryUsedMB with memory_size_mb."
-            ),
-        )
-        self._at_once(
-            "ResultPublishFailures",
-            metrics.own("ResultPublishFailures"),
-            means=(
-                "A result is safe nowhere: neither the bus nor the queue of unpublished results took it. "
-                "Messages by queue or bus come back, and their results with them; of others only the caller "
-                "knows."
-            ),
-            first="look at EventBridge, SQS, the key, and the function's rights.",
-        )
-        self._at_once(
-            "TaskCallbackFailures",
-            metrics.own("TaskCallbackFailures"),
-            means=(
-                "A Step Functions task was not answered: its execution waits until its own timeout. The "
-                "message is dealt with and its result published."
-            ),
-            first=(
-                "look in the log for Task not answered; then at the function's right to SendTaskSuccess and "
-                "SendTaskFailure, and to the key of the state machine."
-            ),
-        )
-
-    def _event_sources(self, metrics: ServiceMetrics) -> None:
-        self._alarm(
-            "ApiServerErrors",
-            metrics.api("5XXError", statistic="Average").with_(period=_FIVE_MINUTES),
-            means=(
-                f"More than {_API_ERROR_SHARE} percent of the API's requests have ended with a 5XX for a "
-                "while."
-            ),
-            first=(
-                "look in the access log for route and integrationStatus. POST /messages: SQS, the key, the "
-                "API's role. POST /messages/sync: the function, or Amazon Connect behind it."
-            ),
-            # Three of six: what passes in ten minutes is the caller's to retry, and a caller who comes seldom
-            # is heard, too
-            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            threshold=_API_ERROR_SHARE / 100,
-            datapoints=3,
-            periods=6,
-        )
-        self._alarm(
-            "WorkflowFailures",
-            metrics.state_machine("ExecutionsFailed").with_(period=_QUARTER_HOUR),
-            means=(
-                "Executions of the state machine fail. One does when its message is REJECTED, which is not "
-                "alarmed; several in a quarter of an hour mean a producer with bad requests, or retries "
-                "that have run out."
-            ),
-            first="look at the error names of the failed executions.",
-            threshold=_SEVERAL,
-        )
-        self._at_once(
-            "WorkflowTimeouts",
-            metrics.workflow_timeouts,
-            means=(
-                "An execution of the state machine ended without an outcome: the task of its message was not "
-                "answered in time. The message may have been sent, or may still be."
-            ),
-            first=(
-                "look for the result of its ClientToken, which is the outcome; then at TaskCallbackFailures, "
-                "throttling, a paused queue."
-            ),
-        )
-        self._at_once(
-            "EventDeliveryFailures",
-            metrics.requests("FailedInvocations"),
-            means=(
-                "EventBridge has given up handing a request to the function. The request lies in the events "
-                "dead-letter queue."
-            ),
-            first="look at the attribute ERROR_CODE there, and at the function's permission for the rule.",
-        )
-        self._at_once(
-            "EventsLost",
-            metrics.requests("InvocationsFailedToBeSentToDlq"),
-            means=(
-                "A request from the bus is lost: neither the function nor the events dead-letter queue got "
-                "it."
-            ),
-            first=(
-                "look at the policies of that queue and of the key for events.amazonaws.com; have the "
-                "producer send again."
-            ),
-        )
-        self._at_once(
-            "FailedEventsLost",
-            metrics.function("DestinationDeliveryFailures"),
-            means=(
-                "A request that the function failed on is lost: Lambda could not put it into the events "
-                "dead-letter queue."
-            ),
-            first="look at the function's right to that queue and to the key; have the producer send again.",
-        )
-
-    def _at_once(self, name: str, metric: cloudwatch.IMetric, *, means: str, first: str) -> None:
-        """Alarm on the first minute with one; over again after five without, so that a burst is told once."""
-        self._alarm(name, metric, means=means, first=first, datapoints=1, periods=5)
-
-    def _alarm(
-        self,
-        name: str,
-        metric: cloudwatch.IMetric,
-        *,
-        means: str,
-        first: str,
-        comparison: cloudwatch.ComparisonOperator = (
-            cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-        ),
-        threshold: float = 1,
-        datapoints: int | None = None,
-        periods: int = 1,
-    ) -> None:
-        """Make an alarm.
-
-        Args:
-            means: What has happened.
-            first: What to do first, and where that leads.
-            datapoints: How many of the last `periods` it takes; all of them unless said otherwise.
-        """
-        alarm = cloudwatch.Alarm(
+    def _create(self, alarm: Alarm, metrics: ServiceMetrics, options: StageOptions) -> cloudwatch.Alarm:
+        return cloudwatch.Alarm(
             self,
-            name,
-            # Runbooks and pagers know it by this
-            alarm_name=f"{cdk.Stack.of(self).stack_name}-{name}",
-            alarm_description=f"{means} First: {first}",
-            metric=metric,
-            comparison_operator=comparison,
-            threshold=threshold,
-            evaluation_periods=periods,
-            datapoints_to_alarm=datapoints or periods,
+            alarm.name,
+            alarm_name=f"{cdk.Stack.of(self).stack_name}-{alarm.name}",
+            alarm_description=alarm.description,
+            metric=alarm.metric(metrics).with_(period=cdk.Duration.minutes(alarm.period)),
+            comparison_operator=_COMPARISONS[alarm.above],
+            threshold=alarm.threshold(options) if callable(alarm.threshold) else alarm.threshold,
+            evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.datapoints,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        if self._topic is not None:
-            action = cloudwatch_actions.SnsAction(self._topic)
-            alarm.add_alarm_action(action)
-            alarm.add_ok_action(action)
-        self.all.append(alarm)

@@ -1,4 +1,7 @@
-"""The dashboard: one question a graph, the answers in one look."""
+"""The dashboard: each graph answers one question.
+
+To add a graph, add it here and to the table in `docs/operations.md`.
+"""
 
 from collections.abc import Sequence
 
@@ -6,7 +9,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.monitoring.metrics import EVENT_SOURCES, MINUTE, ServiceMetrics
+from infra.contract import EVENT_SOURCES
+from infra.monitoring.metrics import MINUTE, ServiceMetrics
 from infra.options import StageOptions
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 
@@ -17,13 +21,13 @@ _GREEN, _ORANGE, _RED, _BLUE, _PURPLE, _GREY = (
 )
 
 _HOW_TO_READ = """\
-**Is it delivering?** Green follows your traffic; orange comes back by itself; red is given up. \
-**How fast?** From acceptance to outcome, and what Amazon Connect took of that. \
-**Rejected** is the producer's or the chat's matter: the code says which. \
+**Is it delivering?** Green follows your traffic. Orange is retried automatically. Red has failed. \
+**How fast?** The time from acceptance to outcome, and Amazon Connect's part of it. \
+**Rejected**: the code says whether the producer or the chat is the cause. \
 **Stuck**: at the line, half of the retry window is over. \
-**What waits** waits for a person, except for the messages queue. \
-**Quota**: means of a minute, so a burst above the line can hide in a mean below it. \
-Each alarm's description says what it means and what to do first."""
+**Waiting**: only the messages queue empties itself. The other queues need you. \
+**Quota**: these are averages over a minute, so they can hide a short burst above the line. \
+The description of each alarm says what happened and what to do first."""
 
 
 class Dashboard(Construct):
@@ -50,7 +54,7 @@ class Dashboard(Construct):
                 [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=_FULL, height=3)],
                 [self._delivering(), self._fast(), self._answering()],
                 [self._rejected(), self._stuck(options), self._waiting()],
-                [self._quota(options), self._ways_in(), self._troubles()],
+                [self._quota(options), self._event_sources(), self._failures()],
                 [self._function(options), self._api(), self._workflow()],
             ],
         )
@@ -60,7 +64,7 @@ class Dashboard(Construct):
         return _graph(
             "Is it delivering? Messages a minute, by outcome",
             own("MessagesSent", label="SENT").with_(color=_GREEN),
-            own("MessagesRetried", label="to be tried again").with_(color=_ORANGE),
+            own("MessagesRetried", label="retried later").with_(color=_ORANGE),
             own("MessagesRejected", label="REJECTED").with_(color=_PURPLE),
             own("MessagesFailed", label="FAILED").with_(color=_RED),
         )
@@ -86,19 +90,19 @@ class Dashboard(Construct):
 
     def _rejected(self) -> cloudwatch.GraphWidget:
         rejected = [error.removesuffix("Error") for error in REJECTED_ERRORS]
-        # What was given up has been tried, so it did not fail for want of time
+        # A message only fails after an attempt, so DeadlineExceeded is never its code
         failed = [
             error.removesuffix("Error") for error in RETRYABLE_ERRORS if error != "DeadlineExceededError"
         ]
         return _graph(
-            "What is rejected or failed, and why? Messages a minute",
+            "Rejected or failed, and why? Messages a minute",
             *(self._metrics.own("MessagesRejected", code=code, label=code) for code in rejected),
             *(self._metrics.own("MessagesFailed", code=code, label=f"FAILED {code}") for code in failed),
         )
 
     def _stuck(self, options: StageOptions) -> cloudwatch.GraphWidget:
         return _graph(
-            "What is stuck? Oldest message of the queue, seconds",
+            "Is anything stuck? Oldest message in the queue, seconds",
             self._metrics.queue(
                 self._metrics.queues.messages, "ApproximateAgeOfOldestMessage", label="oldest message"
             ).with_(color=_BLUE),
@@ -111,16 +115,16 @@ class Dashboard(Construct):
         queues, queue = self._metrics.queues, self._metrics.queue
         visible = "ApproximateNumberOfMessagesVisible"
         return _graph(
-            "What waits? Messages in each queue",
+            "Is anything waiting? Messages in each queue",
             queue(queues.messages, visible, label="messages").with_(color=_BLUE),
             queue(
                 queues.messages,
                 "ApproximateNumberOfMessagesNotVisible",
-                label="messages, in work or backing off",
+                label="messages, in flight or backing off",
             ).with_(color=_GREY),
             queue(queues.rejected, visible, label="rejected").with_(color=_PURPLE),
             queue(queues.dead_letter, visible, label="dead letters").with_(color=_RED),
-            queue(queues.events_dead_letter, visible, label="dead events").with_(color=_ORANGE),
+            queue(queues.events_dead_letter, visible, label="dead-lettered events").with_(color=_ORANGE),
             queue(queues.unpublished_results, visible, label="unpublished results").with_(color=_GREEN),
         )
 
@@ -135,32 +139,32 @@ class Dashboard(Construct):
             )
 
         return _graph(
-            "What does the quota allow? SendMessage calls a second",
+            "Within the quota? SendMessage calls a second",
             a_second("SendAttempts", label="calls", color=_BLUE),
-            a_second("Throttles", label="of these throttled", color=_RED),
+            a_second("Throttles", label="throttled", color=_RED),
             line=cloudwatch.HorizontalAnnotation(
                 value=options.send_quota_per_second, label="quota", color=_ORANGE
             ),
         )
 
-    def _ways_in(self) -> cloudwatch.GraphWidget:
+    def _event_sources(self) -> cloudwatch.GraphWidget:
         return _graph(
-            "By which way in? Messages sent a minute",
+            "From which event source? Messages sent a minute",
             *(
                 self._metrics.own("MessagesSent", event_source=source, label=source)
                 for source in EVENT_SOURCES
             ),
         )
 
-    def _troubles(self) -> cloudwatch.GraphWidget:
+    def _failures(self) -> cloudwatch.GraphWidget:
         own = self._metrics.own
         return _graph(
-            "What is broken? Each of these is an alarm",
+            "Is anything broken? Each line has an alarm",
             own("UnhandledErrors", label="unhandled errors"),
             self._metrics.timeouts_and_crashes.with_(label="timeouts and crashes"),
             own("ResultPublishFailures", label="results not published"),
-            own("TaskCallbackFailures", label="tasks not answered"),
-            self._metrics.requests("FailedInvocations", label="events not handed over"),
+            own("TaskCallbackFailures", label="tasks not completed"),
+            self._metrics.requests("FailedInvocations", label="events not delivered"),
             self._metrics.requests("InvocationsFailedToBeSentToDlq", label="events lost"),
             self._metrics.function("DestinationDeliveryFailures", label="failed events lost"),
         )
@@ -168,9 +172,9 @@ class Dashboard(Construct):
     def _function(self, options: StageOptions) -> cloudwatch.GraphWidget:
         function = self._metrics.function
         return _graph(
-            f"Function: invocations a minute (the queue's: {options.maximum_concurrency} at once)",
+            f"Function: invocations a minute (at most {options.maximum_concurrency} at once for the queue)",
             function("Invocations", label="invocations").with_(color=_BLUE),
-            function("Throttles", label="not started: no concurrency left").with_(color=_RED),
+            function("Throttles", label="throttled: no concurrency left").with_(color=_RED),
             function("ConcurrentExecutions", statistic="Maximum", label="at once").with_(color=_GREY),
         )
 
@@ -188,7 +192,7 @@ class Dashboard(Construct):
         return _graph(
             "State machine: executions a minute",
             state_machine("ExecutionsSucceeded", label="succeeded").with_(color=_GREEN),
-            state_machine("ExecutionsFailed", label="failed, also by REJECTED").with_(color=_RED),
+            state_machine("ExecutionsFailed", label="failed, also when REJECTED").with_(color=_RED),
             self._metrics.workflow_timeouts.with_(label="timed out", color=_ORANGE),
         )
 

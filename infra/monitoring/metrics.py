@@ -1,4 +1,4 @@
-"""The metrics that say how the service is: the function's own, and those of AWS about its parts."""
+"""The metrics of alarms and dashboard: the function's own, and those of AWS for the other parts."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
@@ -13,26 +13,24 @@ from infra.send_workflow import SendWorkflow
 from infra.sender_function import SERVICE, SenderFunction
 
 MINUTE = cdk.Duration.minutes(1)
-"""In which every source here sends its metrics, and the period of all of them unless said otherwise."""
+"""The period of all metrics. All services here send theirs every minute."""
 
-EVENT_SOURCES = ("sqs", "eventbridge", "direct", "api_gateway")
-
-# What Lambda's own log lines say of an invocation that gave no answer: that the time was up, or, as with
-# `Runtime.OutOfMemory` and `Runtime.ExitError`, that the process was gone. The function can count neither.
+# Lambda's own log lines of an invocation without an answer: it timed out, or its process died, as with
+# `Runtime.OutOfMemory` and `Runtime.ExitError`. The function can count neither.
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report
 _TIMEOUT_OR_CRASH = (
     '{ ($.type = "platform.report") && '
     '(($.record.status = "timeout") || ($.record.errorType = "Runtime.*")) }'
 )
 
-# What the state machine's log says of an execution that ends for want of an answer. ExecutionsTimedOut counts
-# those whose own time is up, while one whose task was not answered in time is among the failed.
+# The log lines of an execution that ends without an answer. The metric ExecutionsTimedOut counts only
+# timeouts of the execution itself: an execution whose task timed out counts as failed.
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 _TASK_OR_EXECUTION_TIMED_OUT = '{ ($.type = "TaskTimedOut") || ($.type = "ExecutionTimedOut") }'
 
 
 class ServiceMetrics(Construct):
-    """What alarms and dashboard look at."""
+    """Gives alarms and dashboard their metrics, and counts log lines for two of them."""
 
     def __init__(
         self,
@@ -48,7 +46,7 @@ class ServiceMetrics(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.queues = queues
-        self._namespace = cdk.Stack.of(self).stack_name  # as the function has it
+        self._namespace = cdk.Stack.of(self).stack_name  # the same as in the function's environment
         self._function = sender.function
         self._requests = requests
         self._bus = bus
@@ -61,7 +59,7 @@ class ServiceMetrics(Construct):
         )
 
     def _of_log(self, name: str, log_group: logs.ILogGroup, pattern: str) -> cloudwatch.Metric:
-        """Count lines of a log in a metric of the stack."""
+        """Create a metric that counts lines of a log."""
         logs.MetricFilter(
             self,
             name,
@@ -81,7 +79,7 @@ class ServiceMetrics(Construct):
         code: str | None = None,
         label: str | None = None,
     ) -> cloudwatch.Metric:
-        """Give a metric of the function: over all event sources, or of one; or, of some, by the code."""
+        """Return a metric of the function: for all event sources, for one, or by error code."""
         dimensions = {"service": SERVICE}
         if event_source is not None:
             dimensions["EventSource"] = event_source
@@ -111,8 +109,8 @@ class ServiceMetrics(Construct):
         return self._state_machine.metric(name, statistic="Sum", period=MINUTE, label=label)
 
     def requests(self, name: str, *, label: str | None = None) -> cloudwatch.Metric:
-        """Give a metric of the rule that takes requests from the bus."""
-        # From the ARN: of a rule on a bus of one's own, CloudFormation has `bus|rule` as the name
+        """Return a metric of the rule that invokes the function with requests."""
+        # From the ARN: for a rule on a custom bus, CloudFormation returns `bus|rule` as the name
         rule_name = cdk.Fn.select(2, cdk.Fn.split("/", self._requests.rule_arn))
         return cloudwatch.Metric(
             namespace="AWS/Events",

@@ -25,8 +25,8 @@ _CAPTION = (
     "participant service takes the place of Amazon Connect. It answers in 60 to 250 ms and allows 10 calls a "
     "second with a burst of 15. The run: ordinary load, a burst above the quota, ordinary load, an outage "
     "(503), ordinary load. A point is the data of {period} seconds, sums are per minute. The function's "
-    "metrics are the lines of its log. The data of queues, invocations, API and state machine come from local "
-    "observation. “AWS only” marks metrics without local data."
+    "metrics are the lines of its log. Queues, invocations, API and state machine are observed locally. “AWS "
+    "only” marks metrics without local data."
 )
 
 

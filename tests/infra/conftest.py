@@ -1,39 +1,90 @@
+import fcntl
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import cdk_nag
 import pytest
-from aws_cdk.assertions import Template
 
 import app
-from tests.infra.template import Configure, Synthesize
+from tests.infra.template import ACKNOWLEDGED, CHANGED, EVERYTHING, Synthesize, Template
 
 CDK_JSON = Path(app.__file__).with_name("cdk.json")
+
+Share = Callable[[str, Callable[[Path], None]], Path]
 
 
 @pytest.fixture(scope="session")
 def context() -> dict[str, Any]:
-    """The context of `cdk.json`, which only the CLI reads by itself."""
+    """The context of `cdk.json`, which only the CLI reads by itself. No deployment package is built."""
     context: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
-    return context
+    return context | {"aws:cdk:bundling-stacks": []}
 
 
 @pytest.fixture(scope="session")
-def configure(context: dict[str, Any]) -> Configure:
-    def configure(stage: str, **options: object) -> dict[str, Any]:
-        stages = {stage: context["stages"][stage] | options}
-        return context | {"stage": stage, "stages": stages, "aws:cdk:bundling-stacks": []}
+def share(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Share:
+    """Return a folder that the first process to ask for it fills. Processes of one test run share it."""
+    base = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        base = base.parent
 
-    return configure
+    def share(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = base / name
+        with base.joinpath("lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = tmp_path_factory.mktemp(name)
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return share
 
 
 @pytest.fixture(scope="session")
-def synthesize(configure: Configure) -> Synthesize:
+def synthesize(context: dict[str, Any], share: Share) -> Synthesize:
+    templates: dict[str, Template] = {}
+
     def synthesize(stage: str, **options: object) -> Template:
-        return Template.from_stack(app.build(cdk.App(context=configure(stage, **options))))
+        stages = {stage: context["stages"].get(stage, context["stages"]["prod"]) | options}
+        key = hashlib.sha256(json.dumps(stages).encode()).hexdigest()[:12]
+        if key not in templates:
+            changed = context | {"stage": stage, "stages": stages}
+            assembly = share(f"cdk.out.{key}", lambda folder: synthesize_into(folder, changed))
+            templates[key] = Template(assembly)
+        return templates[key]
 
     return synthesize
+
+
+def synthesize_into(
+    folder: Path, context: dict[str, Any], *, add: Callable[[cdk.Stack], object] = lambda _: None
+) -> None:
+    """Synthesize a stack with the rules of cdk-nag and the CDK's own. What they find is in a report.
+
+    Args:
+        add: Adds something to the stack before.
+    """
+    application = cdk.App(context=context, outdir=str(folder))
+    add(app.build(application))
+    packs = (cdk_nag.AwsSolutionsChecks(application), cdk_nag.ServerlessChecks(application))
+    cdk.Validations.of(application).add_plugins(*packs)
+    acknowledged = [
+        (rule, construct.node.path)
+        for construct in application.node.find_all()
+        for entry in construct.node.metadata
+        if entry.type == cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY
+        for rule in entry.data
+    ]
+    (folder / ACKNOWLEDGED).write_text(json.dumps(acknowledged))
+    try:
+        application.synth()
+    except RuntimeError as error:
+        if not str(error).startswith("ValidationFailed"):
+            raise
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +97,12 @@ def prod(synthesize: Synthesize) -> Template:
     return synthesize("prod")
 
 
+@pytest.fixture(scope="session")
+def changed(synthesize: Synthesize) -> Template:
+    """The stage dev with another value for every option."""
+    return synthesize("dev", **EVERYTHING, **CHANGED)
+
+
 @pytest.fixture(scope="session", params=["dev", "prod"])
 def template(request: pytest.FixtureRequest) -> Template:
     """Each stage in turn, for what holds in all of them."""
@@ -54,9 +111,15 @@ def template(request: pytest.FixtureRequest) -> Template:
 
 
 @pytest.fixture(scope="session")
-def asset(context: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def asset(context: dict[str, Any], share: Share) -> Path:
     """The deployment package as the CDK stages it."""
-    assembly = tmp_path_factory.mktemp("cdk.out")
-    app.build(cdk.App(context=context, outdir=str(assembly)))
-    (asset,) = assembly.glob("asset.*")
+    bundled = {name: value for name, value in context.items() if name != "aws:cdk:bundling-stacks"}
+
+    assembly = share("asset", lambda folder: build(cdk.App(context=bundled, outdir=str(folder))))
+
+    [asset] = assembly.glob("asset.*")
     return asset
+
+
+def build(application: cdk.App) -> None:
+    app.build(application)

@@ -1,11 +1,11 @@
-"""Enough of EventBridge's patterns for the stack's rule, and an error for anything else."""
+"""The part of EventBridge's patterns that the rule of the stack needs. Anything else is an error."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def matches(pattern: Mapping[str, list[Any]], event: Mapping[str, Any]) -> bool:
-    """Tell whether an event matches: each field of the pattern by one of its alternatives."""
+    """Return whether an event matches one alternative of each field of the pattern."""
     return all(
         name in event and any(_matches(alternative, event[name]) for alternative in alternatives)
         for name, alternatives in pattern.items()

@@ -1,4 +1,4 @@
-"""Enough of IAM's evaluation for the stack's policies, and an error for anything else."""
+"""The part of IAM's evaluation that the policies of the stack need. Anything else is an error."""
 
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -15,8 +15,8 @@ _PSEUDO_PARAMETERS = {
 }
 
 
-def resolve(value: Any) -> Any:  # noqa: ANN401  # JSON
-    """Put texts in the place of intrinsic functions: made-up ones for references and attributes."""
+def resolve(value: Any) -> Any:  # noqa: ANN401  # any part of a template
+    """Replace intrinsic functions by text, such as `<name>` for a reference."""
     match value:
         case {"Ref": str(name)}:
             return _PSEUDO_PARAMETERS.get(name, f"<{name}>")
@@ -39,11 +39,11 @@ def allows(
     principal: str | None = None,
     context: Context | None = None,
 ) -> bool:
-    """Tell whether policies allow a request: one statement does, and none denies it.
+    """Return whether a statement allows the request and none denies it.
 
     Args:
-        principal: who asks, where the statements are of a resource's policy.
-        context: the values of condition keys; one of several values is a list.
+        principal: the caller, for the policy of a resource.
+        context: the values of condition keys. A key with several values has a list.
     """
     wanted = (action, resolve(resource), principal, context or {})
     effects = {statement["Effect"] for statement in map(resolve, statements) if _applies(statement, *wanted)}
@@ -79,7 +79,7 @@ def _matches_any(patterns: str | list[str], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in _listed(patterns))
 
 
-def _listed(values: Any) -> list[str]:  # noqa: ANN401  # JSON
+def _listed(values: str | list[str]) -> list[str]:
     return values if isinstance(values, list) else [values]
 
 
@@ -106,5 +106,5 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
     compare = _OPERATORS[negated or name]
     outcomes = [any(compare(value, one) for one in wanted) != bool(negated) for value in found]
     if not for_all_values and len(found) > 1:
-        raise ValueError(f"{key} has several values, for which {operator} is not meant")
+        raise ValueError(f"{key} has several values: {operator} is for one value")
     return all(outcomes) if outcomes else for_all_values or bool(negated)

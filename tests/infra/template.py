@@ -1,11 +1,12 @@
-"""What the tests say about a synthesized template in their own words."""
+"""Synthesized templates, and what tests ask of them."""
 
+import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from aws_cdk.assertions import Template
-
-# The logical ids. Those of resources that hold data are pinned: another id is another, empty resource.
+# Logical ids. A resource with data must keep its id: another id is another, empty resource.
 KEY = "DataKey17AFBB84"
 MESSAGES = "MessageQueuesMessagesECF1F791"
 DEAD_LETTER = "MessageQueuesDeadLetterF36F826F"
@@ -32,8 +33,8 @@ WORKFLOW_LOGS = "SendWorkflowLogs9FED9DD5"
 TASK_CALLBACKS_POLICY = "TaskCallbacks263B2F69"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
-# Each option that adds something to the stack, so that it does
-EVERYTHING: Mapping[str, object] = {
+# A value for each option that adds something to the stack
+EVERYTHING: dict[str, Any] = {
     "connect_region": "eu-west-2",
     "tracing": True,
     "task_state_machine_arns": ["arn:aws:states:eu-central-1:111122223333:stateMachine:orders"],
@@ -47,13 +48,84 @@ EVERYTHING: Mapping[str, object] = {
     "api_source_cidrs": ["203.0.113.0/24", "2001:db8::/32"],
 }
 
-VPC_OPTIONS = ("vpc_subnet_ids", "vpc_security_group_ids")
+# A value for each other option, different from that of dev. `retain_data` is true in prod.
+CHANGED: dict[str, Any] = {
+    "content_limits": "service",
+    "log_level": "DEBUG",
+    "log_retention_days": 30,
+    "memory_size_mb": 1024,
+    "maximum_concurrency": 30,
+    "send_quota_per_second": 51,
+    "message_retention_days": 3,
+    "dead_letter_retention_days": 13,
+    "retry_window_minutes": 30,
+    "access_denied_percent": 35,
+}
+
+VPC_OPTIONS = {name: EVERYTHING[name] for name in ("vpc_subnet_ids", "vpc_security_group_ids")}
 
 
-class Configure(Protocol):
-    """Makes the context of a stage without its deployment package, some of its options changed."""
+class Finding(NamedTuple):
+    """A rule of cdk-nag or of the CDK, and the construct that breaks it."""
 
-    def __call__(self, stage: str, **options: object) -> dict[str, Any]: ...
+    rule: str
+    construct: str
+
+
+class Template:
+    """The template of one stack, and what its cloud assembly says beside it."""
+
+    def __init__(self, assembly: Path) -> None:
+        self._assembly = assembly
+        [self.stack] = [
+            artifact
+            for artifact in self._read("manifest.json")["artifacts"].values()
+            if artifact["type"] == "aws:cloudformation:stack"
+        ]
+        self.path = assembly / self.stack["properties"]["templateFile"]
+        self.body = self._read(self.path.name)
+        self.resources: Mapping[str, Any] = self.body["Resources"]
+        self.outputs: Mapping[str, Any] = self.body["Outputs"]
+
+    def of_type(self, kind: str) -> dict[str, Any]:
+        return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
+
+    @cached_property
+    def packs(self) -> set[str]:
+        """The packs of rules that were applied."""
+        return {pack["pluginName"] for pack in self._report}
+
+    @cached_property
+    def findings(self) -> set[Finding]:
+        return {
+            Finding(f"{pack['pluginName']}::{violation['ruleName']}", construct["constructPath"])
+            for pack in self._report
+            for violation in pack["violations"]
+            for construct in violation["violatingConstructs"]
+        }
+
+    @cached_property
+    def unused_acknowledgements(self) -> set[Finding]:
+        """The acknowledgements in the stack that answer no finding, by where they are."""
+        stated = json.loads((self._assembly / ACKNOWLEDGED).read_text())
+        return {Finding(*entry) for entry in stated} - {
+            Finding(violation["acknowledgedId"], violation["acknowledgedAt"])
+            for pack in self._report
+            for violation in pack.get("suppressedViolations", [])
+        }
+
+    @cached_property
+    def _report(self) -> list[dict[str, Any]]:
+        reports: list[dict[str, Any]] = self._read("validation-report.json")["pluginReports"]
+        return reports
+
+    def _read(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self._assembly / name).read_text(encoding="utf-8"))
+        return content
+
+
+ACKNOWLEDGED = "acknowledged.json"
+"""The file in which `synthesize` notes the acknowledgements."""
 
 
 class Synthesize(Protocol):
@@ -63,7 +135,7 @@ class Synthesize(Protocol):
 
 
 def properties(template: Template, logical_id: str) -> Mapping[str, Any]:
-    declared: Mapping[str, Any] = template.to_json()["Resources"][logical_id]["Properties"]
+    declared: Mapping[str, Any] = template.resources[logical_id]["Properties"]
     return declared
 
 
@@ -71,7 +143,7 @@ def queue_policy(template: Template, queue: str) -> list[dict[str, Any]]:
     """Return the statements of all policies of a queue."""
     return [
         statement
-        for policy in template.find_resources("AWS::SQS::QueuePolicy").values()
+        for policy in template.of_type("AWS::SQS::QueuePolicy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         if policy["Properties"]["Queues"] == [ref(queue)]
     ]
@@ -82,7 +154,7 @@ def arn(logical_id: str) -> dict[str, list[str]]:
 
 
 def regional_arn(service: str, *resource: object) -> dict[str, list[object]]:
-    """Return how an ARN of the stack's account and Region is put together."""
+    """Return an ARN in the stack's account and Region, as the template has it."""
     account_and_region = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
     start, *rest = resource
     end = [f":{start}", *rest] if isinstance(start, str) else [":", start, *rest]
@@ -91,3 +163,34 @@ def regional_arn(service: str, *resource: object) -> dict[str, list[object]]:
 
 def ref(logical_id: str) -> dict[str, str]:
     return {"Ref": logical_id}
+
+
+def alarms(template: Template) -> dict[str, Any]:
+    """Return the alarms by name, without the prefix of the stack."""
+    found = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
+    return {alarm["AlarmName"].partition("-")[2].partition("-")[2]: alarm for alarm in found}
+
+
+def metrics_of(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the metric of an alarm, or those of its expression."""
+    if "Metrics" not in alarm:
+        return [{**alarm, "Dimensions": alarm.get("Dimensions", [])}]
+    stats = [metric["MetricStat"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+    return [stat["Metric"] | {"Period": stat["Period"], "Statistic": stat["Stat"]} for stat in stats]
+
+
+def dashboard(template: Template) -> dict[str, Any]:
+    """Return the body of the dashboard. A reference becomes text such as `{'Ref': ...}`."""
+    [resource] = template.of_type("AWS::CloudWatch::Dashboard").values()
+    [_, parts] = resource["Properties"]["DashboardBody"]["Fn::Join"]
+    body: dict[str, Any] = json.loads(
+        "".join(part if isinstance(part, str) else json.dumps(part).replace('"', "'") for part in parts)
+    )
+    return body
+
+
+def graphs(template: Template) -> dict[str, dict[str, Any]]:
+    widgets = [
+        widget["properties"] for widget in dashboard(template)["widgets"] if widget["type"] == "metric"
+    ]
+    return {widget["title"]: widget for widget in widgets}

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, Draft7Validator
 
-from infra.api_models import CONTRACT, GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
+from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
+from infra.contract import REQUEST_SCHEMA
 from message_sender.errors import DeliveryError
 from tests.support.errors import leaves
 
-# What API Gateway does not know, or does not check:
+# Keywords that API Gateway does not support or does not check:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
 UNKNOWN = {"const", "format", "if", "then", "else", "oneOf", "$ref", "$id", "definitions", "propertyNames"}
 
@@ -26,7 +27,7 @@ REQUEST = {
 requests_of_the_contract = st.fixed_dictionaries(
     {
         "ConnectionToken": st.from_regex(r"[!-~]{1,1000}", fullmatch=True),
-        "ContentType": st.sampled_from(CONTRACT["properties"]["ContentType"]["enum"]),
+        "ContentType": st.sampled_from(REQUEST_SCHEMA["properties"]["ContentType"]["enum"]),
         "Content": st.text(min_size=1),
         "ContactId": st.from_regex(r"[A-Za-z0-9-]{1,128}", fullmatch=True),
     },
@@ -40,7 +41,7 @@ requests_of_the_contract = st.fixed_dictionaries(
 
 
 def schemas(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield a schema and those in it."""
+    """Yield a schema and the schemas in it."""
     yield schema
     for part in schema.get("properties", {}).values():
         yield from schemas(part)
@@ -49,8 +50,8 @@ def schemas(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize("field", ["ContactId", "ClientToken"])
-def test_model_is_draft_04_without_what_api_gateway_does_not_know(field: str) -> None:
-    model = request_model(CONTRACT, also_required=field)
+def test_model_is_draft_04_and_uses_only_keywords_of_api_gateway(field: str) -> None:
+    model = request_model(REQUEST_SCHEMA, also_required=field)
 
     keywords = {keyword for schema in schemas(model) for keyword in schema}
 
@@ -61,16 +62,16 @@ def test_model_is_draft_04_without_what_api_gateway_does_not_know(field: str) ->
 
 
 @pytest.mark.parametrize("field", ["ContactId", "ClientToken"])
-def test_model_requires_what_the_contract_does_and_one_field_more(field: str) -> None:
-    model = request_model(CONTRACT, also_required=field)
+def test_model_requires_one_more_field_than_the_contract(field: str) -> None:
+    model = request_model(REQUEST_SCHEMA, also_required=field)
 
     assert model["required"] == ["ConnectionToken", "ContentType", "Content", field]
 
 
 @given(requests_of_the_contract)
-def test_model_refuses_nothing_that_the_contract_accepts(request: dict[str, Any]) -> None:
-    model = request_model(CONTRACT, also_required="ContactId")
-    Draft7Validator(CONTRACT).validate(request)
+def test_model_accepts_every_request_that_the_contract_accepts(request: dict[str, Any]) -> None:
+    model = request_model(REQUEST_SCHEMA, also_required="ContactId")
+    Draft7Validator(REQUEST_SCHEMA).validate(request)
 
     Draft4Validator(model).validate(request)
 
@@ -84,7 +85,7 @@ def test_model_refuses_nothing_that_the_contract_accepts(request: dict[str, Any]
         {"ContentType": "text/html"},
         {"Content": ""},
         {"Content": {"an": "object"}},
-        {"Content": "x" * 16385},  # no text of as many characters keeps to the bytes
+        {"Content": "x" * 16385},  # text with so many characters always has too many bytes
         {"ContactId": "a&MessageGroupId=b"},
         {"ContactId": None},
         {"ExpiresAt": "tomorrow"},
@@ -94,32 +95,32 @@ def test_model_refuses_nothing_that_the_contract_accepts(request: dict[str, Any]
     ],
     ids=str,
 )
-def test_model_refuses_what_a_first_filter_can(change: dict[str, Any]) -> None:
-    model = Draft4Validator(request_model(CONTRACT, also_required="ContactId"))
+def test_model_refuses_simple_errors(change: dict[str, Any]) -> None:
+    model = Draft4Validator(request_model(REQUEST_SCHEMA, also_required="ContactId"))
     assert model.is_valid(REQUEST)
 
     assert not model.is_valid(REQUEST | change)
 
 
-def test_generator_leaves_the_contract_as_it_is() -> None:
-    before = json.dumps(CONTRACT)
+def test_making_a_model_does_not_change_the_contract() -> None:
+    before = json.dumps(REQUEST_SCHEMA)
 
-    request_model(CONTRACT, also_required="ContactId")
+    request_model(REQUEST_SCHEMA, also_required="ContactId")
 
-    assert json.dumps(CONTRACT) == before
+    assert json.dumps(REQUEST_SCHEMA) == before
 
 
 @pytest.mark.parametrize("error", [*GATEWAY_ERRORS.values(), QUEUE_FAILED])
-def test_error_of_the_api_has_the_shape_of_the_functions_own(error: ApiError) -> None:
+def test_errors_of_the_api_have_the_shape_of_the_functions_errors(error: ApiError) -> None:
     assert json.loads(error.body) == {"Code": error.code, "Reason": error.reason, "ClientToken": None}
 
 
 @pytest.mark.parametrize("error", [*GATEWAY_ERRORS.values(), QUEUE_FAILED])
-def test_error_of_the_api_quotes_nothing_of_the_request(error: ApiError) -> None:
+def test_errors_of_the_api_quote_nothing_from_the_request(error: ApiError) -> None:
     assert "$" not in error.body
 
 
-def test_code_of_the_api_is_one_of_the_functions_or_its_own() -> None:
+def test_api_has_the_codes_of_the_function_and_notauthorized() -> None:
     codes = {error.code for error in [*GATEWAY_ERRORS.values(), QUEUE_FAILED]}
 
     known = {leaf.__name__.removesuffix("Error") for leaf in leaves(DeliveryError)}

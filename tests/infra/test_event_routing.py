@@ -1,7 +1,6 @@
 import pytest
-from aws_cdk.assertions import Template
 
-from infra.event_routing import RESULT_SOURCE
+from infra.contract import RESULT_SOURCE
 from message_sender import result
 from tests.infra.event_pattern import matches
 from tests.infra.template import (
@@ -10,14 +9,14 @@ from tests.infra.template import (
     EVENTS_DEAD_LETTER,
     FUNCTION,
     REQUESTS,
-    Synthesize,
+    Template,
     arn,
     properties,
     ref,
 )
 
 
-def test_rule_is_for_requests_and_never_for_our_own_results(template: Template) -> None:
+def test_rule_matches_requests_and_never_our_own_results(template: Template) -> None:
     rule = properties(template, REQUESTS)
 
     assert rule["EventBusName"] == ref(BUS)
@@ -39,25 +38,23 @@ def test_result_never_matches_the_rule(template: Template, detail_type: str) -> 
 
 
 @pytest.mark.parametrize("source", ["shop", "aws.events", "connect-message-sender.shop"])
-def test_request_matches_the_rule_whoever_sends_it(template: Template, source: str) -> None:
+def test_rule_matches_requests_from_any_other_source(template: Template, source: str) -> None:
     pattern = properties(template, REQUESTS)["EventPattern"]
 
     assert matches(pattern, {"source": source, "detail-type": "SendMessage Requested", "detail": {}})
     assert not matches(pattern, {"source": source, "detail-type": "Order Placed", "detail": {}})
 
 
-def test_event_that_the_bus_cannot_decrypt_ends_among_the_dead_events(template: Template) -> None:
+def test_event_that_the_bus_cannot_decrypt_goes_to_the_events_dead_letter_queue(template: Template) -> None:
     assert properties(template, BUS)["DeadLetterConfig"] == {"Arn": arn(EVENTS_DEAD_LETTER)}
 
 
-def test_source_of_results_is_the_functions() -> None:
+def test_stack_and_function_agree_on_the_source_of_results() -> None:
     assert RESULT_SOURCE == result.RESULT_SOURCE
 
 
-def test_rule_invokes_the_alias_until_the_retry_window_is_over(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30)
-
-    assert properties(template, REQUESTS)["Targets"] == [
+def test_rule_invokes_the_alias_until_the_retry_window_is_over(changed: Template) -> None:
+    assert properties(changed, REQUESTS)["Targets"] == [
         {
             "Id": "Target0",
             "Arn": ref(ALIAS),
@@ -67,10 +64,10 @@ def test_rule_invokes_the_alias_until_the_retry_window_is_over(synthesize: Synth
     ]
 
 
-def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> None:
+def test_only_this_rule_of_eventbridge_may_invoke_the_alias(template: Template) -> None:
     permissions = [
         permission["Properties"]
-        for permission in template.find_resources("AWS::Lambda::Permission").values()
+        for permission in template.of_type("AWS::Lambda::Permission").values()
         if permission["Properties"]["Principal"] == "events.amazonaws.com"
     ]
 
@@ -84,22 +81,20 @@ def test_rule_alone_of_eventbridge_may_invoke_the_alias(template: Template) -> N
     ]
 
 
-def test_event_that_the_function_fails_on_ends_among_the_dead_events(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30)
-
-    [invocation] = template.find_resources("AWS::Lambda::EventInvokeConfig").values()
+def test_event_that_the_function_fails_on_goes_to_the_events_dead_letter_queue(changed: Template) -> None:
+    [invocation] = changed.of_type("AWS::Lambda::EventInvokeConfig").values()
 
     assert invocation["Properties"] == {
         "FunctionName": ref(FUNCTION),
-        "Qualifier": properties(template, ALIAS)["Name"],
+        "Qualifier": properties(changed, ALIAS)["Name"],
         "MaximumEventAgeInSeconds": 30 * 60,
         "MaximumRetryAttempts": 2,
         "DestinationConfig": {"OnFailure": {"Destination": arn(EVENTS_DEAD_LETTER)}},
     }
 
 
-def test_invocation_is_configured_when_the_alias_is_there(template: Template) -> None:
+def test_invocation_is_configured_after_the_alias_is_created(template: Template) -> None:
     # The name of the alias is no reference to it
-    [invocation] = template.find_resources("AWS::Lambda::EventInvokeConfig").values()
+    [invocation] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
 
     assert ALIAS in invocation["DependsOn"]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.render_licences import DOCUMENT, NotPermissiveError, render
+from scripts.render_stack import LICENCES, NotPermissiveError, licences
 
 
 def add_package(folder: Path, name: str, *metadata: str) -> None:
@@ -13,12 +13,12 @@ def add_package(folder: Path, name: str, *metadata: str) -> None:
     )
 
 
-def test_document_lists_what_is_in_the_package(asset: Path) -> None:
-    assert DOCUMENT.read_text() == render(asset), "run `make docs`"
+def test_document_lists_every_package(asset: Path) -> None:
+    assert LICENCES.read_text() == licences(asset), "run `make docs`"
 
 
 def test_text_of_every_licence_is_in_the_package(asset: Path) -> None:
-    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")][1:]
+    rows = [line for line in LICENCES.read_text().splitlines() if line.startswith("| ")][1:]
 
     texts = [re.findall(r"`(.+?)`", row) for row in rows]
 
@@ -35,10 +35,10 @@ def test_text_of_every_licence_is_in_the_package(asset: Path) -> None:
         ("License: BSD-3-Clause", "BSD-3-Clause"),
     ],
 )
-def test_licence_is_named_as_spdx_does(tmp_path: Path, stated: str, named: str) -> None:
+def test_licence_has_its_spdx_name(tmp_path: Path, stated: str, named: str) -> None:
     add_package(tmp_path, "dependency", stated)
 
-    assert f"| dependency | 1.0 | {named} |" in render(tmp_path)
+    assert f"| dependency | 1.0 | {named} |" in licences(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_licence_that_is_not_permissive_is_refused(tmp_path: Path, stated: list[
     add_package(tmp_path, "dependency", *stated)
 
     with pytest.raises(NotPermissiveError, match=rf"^dependency 1\.0: {re.escape(said)}$"):
-        render(tmp_path)
+        licences(tmp_path)

@@ -2,13 +2,12 @@ import itertools
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 
-from infra.message_queues import SENDING_SECONDS, max_receive_count
-from infra.sender_function import TIMEOUT
+from infra.timing import FUNCTION_TIMEOUT_SECONDS, SENDING_SECONDS, max_receive_count
 from message_sender.deadlines import Deadlines
 from tests.infra.template import (
     BUS,
+    CHANGED,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
     FUNCTION,
@@ -17,7 +16,7 @@ from tests.infra.template import (
     REJECTED,
     REQUESTS,
     UNPUBLISHED_RESULTS,
-    Synthesize,
+    Template,
     arn,
     properties,
     queue_policy,
@@ -31,7 +30,7 @@ DAY = 24 * 60 * 60
 
 
 def test_every_queue_is_known_to_these_tests(template: Template) -> None:
-    assert template.find_resources("AWS::SQS::Queue").keys() == set(ALL_QUEUES)
+    assert template.of_type("AWS::SQS::Queue").keys() == set(ALL_QUEUES)
 
 
 def test_messages_queue_is_fifo_with_high_throughput(template: Template) -> None:
@@ -46,24 +45,24 @@ def test_two_equal_texts_are_two_messages(template: Template) -> None:
     assert properties(template, MESSAGES)["ContentBasedDeduplication"] is False
 
 
-def test_message_is_hidden_for_six_timeouts_of_the_function(template: Template) -> None:
+def test_visibility_timeout_is_six_timeouts_of_the_function(template: Template) -> None:
     timeout = properties(template, FUNCTION)["Timeout"]
 
     assert properties(template, MESSAGES)["VisibilityTimeout"] == 6 * timeout
 
 
-def test_message_that_never_gets_done_ends_in_the_dead_letter_queue(synthesize: Synthesize) -> None:
-    template = synthesize("dev", retry_window_minutes=30, maximum_concurrency=60, send_quota_per_second=20)
-
-    assert properties(template, MESSAGES)["RedrivePolicy"] == {
+def test_message_received_too_often_goes_to_the_dead_letter_queue(changed: Template) -> None:
+    assert properties(changed, MESSAGES)["RedrivePolicy"] == {
         "deadLetterTargetArn": arn(DEAD_LETTER),
         "maxReceiveCount": max_receive_count(
-            retry_window_minutes=30, maximum_concurrency=60, send_quota_per_second=20
+            retry_window_minutes=CHANGED["retry_window_minutes"],
+            maximum_concurrency=CHANGED["maximum_concurrency"],
+            send_quota_per_second=CHANGED["send_quota_per_second"],
         ),
     }
 
 
-def test_dead_letter_queue_is_fifo_and_takes_from_the_messages_queue_only(template: Template) -> None:
+def test_dead_letter_queue_is_fifo_and_accepts_only_from_the_messages_queue(template: Template) -> None:
     name = properties(template, MESSAGES)["QueueName"]
 
     queue = properties(template, DEAD_LETTER)
@@ -76,11 +75,11 @@ def test_dead_letter_queue_is_fifo_and_takes_from_the_messages_queue_only(templa
 
 
 @pytest.mark.parametrize("queue", [REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER])
-def test_queue_for_looking_at_is_a_standard_queue(template: Template, queue: str) -> None:
+def test_every_other_queue_is_a_standard_queue(template: Template, queue: str) -> None:
     assert "FifoQueue" not in properties(template, queue)
 
 
-def test_only_the_messages_queue_is_named_and_differs_by_stage(dev: Template, prod: Template) -> None:
+def test_only_the_messages_queue_has_a_fixed_name_with_the_stage(dev: Template, prod: Template) -> None:
     names = [[properties(stage, queue).get("QueueName") for queue in ALL_QUEUES] for stage in (dev, prod)]
 
     assert names == [
@@ -89,10 +88,8 @@ def test_only_the_messages_queue_is_named_and_differs_by_stage(dev: Template, pr
     ]
 
 
-def test_messages_are_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
-    template = synthesize("dev", message_retention_days=3, dead_letter_retention_days=13)
-
-    kept = {queue: properties(template, queue)["MessageRetentionPeriod"] for queue in ALL_QUEUES}
+def test_messages_are_kept_for_the_days_of_the_stage(changed: Template) -> None:
+    kept = {queue: properties(changed, queue)["MessageRetentionPeriod"] for queue in ALL_QUEUES}
 
     assert kept == {
         MESSAGES: 3 * DAY,
@@ -129,11 +126,11 @@ def test_queue_refuses_a_connection_without_tls(template: Template, queue: str) 
     assert queue_policy(template, queue) == [tls_only(queue)]
 
 
-def test_bus_and_rule_alone_may_write_to_the_queue_of_dead_events(template: Template) -> None:
+def test_only_bus_and_rule_may_write_to_the_events_dead_letter_queue(template: Template) -> None:
     [deny, *allowed] = queue_policy(template, EVENTS_DEAD_LETTER)
 
     for statement in allowed:
-        del statement["Sid"]  # has the stack's name in it
+        del statement["Sid"]  # contains the name of the stack
     assert deny == tls_only(EVENTS_DEAD_LETTER)
     assert allowed == [
         {
@@ -154,8 +151,8 @@ def receive_count(minutes: int, *, concurrency: int = 10, quota: int = 10) -> in
 
 
 def test_receive_count_is_twice_the_receives_of_the_retry_window() -> None:
-    # The waits are 2, 4, 8, 16, 32 seconds, then 60 seconds nine times: past ten minutes. Before the first
-    # and after each of them is one receive.
+    # One receive at the start, then one after each wait of 2, 4, 8, 16, 32 seconds and nine times 60. These
+    # are more than ten minutes.
     receives = 1 + 5 + 9
 
     assert receive_count(10) == 2 * receives
@@ -174,10 +171,11 @@ def test_receive_count_grows_with_the_window_up_to_what_sqs_accepts() -> None:
     assert counts[-1] <= 1000
 
 
-def test_the_function_keeps_the_time_for_sending_that_the_receive_count_assumes() -> None:
+def test_function_keeps_the_sending_time_that_the_receive_count_assumes() -> None:
     clock = FakeClock()
 
-    deadlines = Deadlines.of_invocation(FakeLambdaContext(seconds_left=TIMEOUT.to_seconds()), clock)  # type: ignore[arg-type]  # a fake
+    context = FakeLambdaContext(seconds_left=FUNCTION_TIMEOUT_SECONDS)
+    deadlines = Deadlines.of_invocation(context, clock)
 
     assert deadlines.send - clock.monotonic() >= SENDING_SECONDS
 

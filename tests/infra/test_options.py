@@ -1,10 +1,13 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
-from infra.options import InvalidOptionsError, StageOptions
+from infra.options import InvalidOptionsError, StageOptions, json_schema
 from message_sender.settings import Settings
 from tests.infra.template import EVERYTHING
+
+SCHEMA = Draft7Validator(json_schema())
 
 VALID: dict[str, Any] = {
     "content_limits": "specification",
@@ -30,7 +33,7 @@ VALID: dict[str, Any] = {
     "alarm_topic_arn": None,
     "access_denied_percent": 20,
 }
-# The CDK hands on no null that cdk.json has
+# The CDK drops every null of cdk.json
 MAY_BE_NULL = {"connect_region", "reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"}
 
 
@@ -40,6 +43,7 @@ def test_every_stage_of_the_project_is_valid(context: dict[str, Any]) -> None:
     options = [StageOptions.of_stage(stage, stages) for stage in stages]
 
     assert len(options) == 2
+    SCHEMA.validate(stages)
 
 
 def test_options_are_those_of_the_stage() -> None:
@@ -57,6 +61,7 @@ def test_absent_option_that_may_be_null_is_null(option: str) -> None:
     options = StageOptions.of_stage("dev", {"dev": rest})
 
     assert getattr(options, option) is None
+    SCHEMA.validate({"dev": rest})
 
 
 @pytest.mark.parametrize("stage", ["test", "", "DEV", 1])
@@ -72,6 +77,7 @@ def test_unknown_option_names_the_known_ones() -> None:
         InvalidOptionsError, match=r"^stages\.dev\.memory is unknown; accepted: content_limits, .+"
     ):
         StageOptions.of_stage("dev", {"dev": VALID | {"memory": 512}})
+    assert not SCHEMA.is_valid({"dev": VALID | {"memory": 512}})
 
 
 @pytest.mark.parametrize("name", sorted(VALID.keys() - MAY_BE_NULL))
@@ -80,128 +86,155 @@ def test_missing_option_is_named(name: str) -> None:
 
     with pytest.raises(InvalidOptionsError, match=rf"^stages\.dev\.{name} is missing; accepted: .+"):
         StageOptions.of_stage("dev", {"dev": rest})
+    assert not SCHEMA.is_valid({"dev": rest})
 
 
 PRINCIPALS = "a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)"
 CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "accepted"),
-    [
-        ("content_limits", "none", "one of specification, service"),
-        ("content_limits", ["service"], "one of specification, service"),
-        ("connect_region", "Frankfurt", "the name of an AWS Region, or null for the stack's own"),
-        ("connect_region", "", "the name of an AWS Region, or null for the stack's own"),
-        ("connect_region", "eu-central-٣", "the name of an AWS Region, or null for the stack's own"),
-        ("connect_region", "eu-central-1\n", "the name of an AWS Region, or null for the stack's own"),
-        ("connect_region", "x@evil.example", "the name of an AWS Region, or null for the stack's own"),
-        ("connect_region", 1, "the name of an AWS Region, or null for the stack's own"),
-        ("log_level", "WARNING", "one of DEBUG, INFO"),
-        ("log_level", None, "one of DEBUG, INFO"),
-        ("log_retention_days", 8, "one of 1, 3, 7, 14, 30, 90, 180, 365, 731, 1827, 3653"),
-        ("log_retention_days", True, "one of 1, 3, 7, 14, 30, 90, 180, 365, 731, 1827, 3653"),
-        ("memory_size_mb", 127, "a whole number from 128 to 10240"),
-        ("memory_size_mb", "512", "a whole number from 128 to 10240"),
-        ("maximum_concurrency", 1, "a whole number from 2 to 1000"),
-        ("maximum_concurrency", 1001, "a whole number from 2 to 1000"),
-        ("maximum_concurrency", 2.5, "a whole number from 2 to 1000"),
-        ("send_quota_per_second", 0, "a whole number from 1 to 10000"),
-        ("send_quota_per_second", 10.0, "a whole number from 1 to 10000"),
-        ("tracing", "true", "true or false"),
-        ("tracing", 1, "true or false"),
-        ("retain_data", None, "true or false"),
-        ("message_retention_days", 15, "a whole number from 1 to 14"),
-        ("message_retention_days", True, "a whole number from 1 to 14"),
-        ("dead_letter_retention_days", 0, "a whole number from 1 to 14"),
-        ("retry_window_minutes", 241, "a whole number from 1 to 240"),
-        *(
-            ("task_state_machine_arns", value, "a list of ARNs of state machines")
-            for value in (
-                None,
-                "arn:aws:states:eu-central-1:000000000000:stateMachine:orders",
-                ["orders"],
-                [7],
-                ["*"],
-                ["arn:aws:states:eu-central-1:000000000000:stateMachine:*"],
-                ["arn:aws:states:*:000000000000:stateMachine:orders"],
-                ["arn:aws:states:eu-central-1:000000000000:execution:orders:1"],
-                ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders", ""],
-                ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders\n"],
-                ["arn:aws:states:eu-central-1:00000000000٣:stateMachine:orders"],
-                ["arn:aws:states:eu-central-٣:000000000000:stateMachine:orders"],
-                ["arn:aws:states:eu-central-100:000000000000:stateMachine:orders"],
-                ["arn:aws:states:eu-central-1:000000000000:stateMachine:" + "o" * 81],
-                ["arn:aws:states:eu-central-1:000000000000:stateMachine:"],
-                *(
-                    [f"arn:aws:states:eu-central-1:000000000000:stateMachine:or{character}ders"]
-                    for character in [*'<>{}[]?*"#%\\^|~`$&,;:/ \t\x00\x7f\x9f', "\xa0", "\u2028", "\ufffe"]
-                ),
-            )
-        ),
-        ("reserved_concurrency", 0, "a whole number from 1 to 10000, or null"),
-        ("reserved_concurrency", "20", "a whole number from 1 to 10000, or null"),
-        (
-            "reserved_concurrency",
-            10,
-            "more than maximum_concurrency (10), for the other event sources, or null",
-        ),
-        ("snap_start", "yes", "true or false"),
-        ("vpc_subnet_ids", "subnet-01234567", "a list of ids of subnets, empty for no VPC"),
-        ("vpc_subnet_ids", ["subnet-1"], "a list of ids of subnets, empty for no VPC"),
-        ("vpc_security_group_ids", ["subnet-01234567"], "a list of ids of security groups, empty for no VPC"),
-        ("producer_principals", ["*"], PRINCIPALS),
-        ("producer_principals", ["111122223333"], PRINCIPALS),
-        ("producer_principals", ["arn:aws:iam::111122223333:role/*"], PRINCIPALS),
-        ("producer_principals", ["arn:aws:iam::11112222333٣:root"], PRINCIPALS),
-        ("producer_principals", ["arn:aws:iam::111122223333:role/٣"], PRINCIPALS),
-        ("producer_principals", ["arn:aws:iam::111122223333:user/ä"], PRINCIPALS),
-        ("producer_principals", ["arn:aws--x:iam::111122223333:root"], PRINCIPALS),
-        ("producer_principals", ["arn:aws:sts::111122223333:assumed-role/a/b"], PRINCIPALS),
-        ("producer_principals", "arn:aws:iam::111122223333:root", PRINCIPALS),
-        ("api_web_acl_arn", "web-acl", "the ARN of a regional web ACL of AWS WAF, or null for none"),
-        (
-            "api_web_acl_arn",
-            "arn:aws:wafv2:us-east-1:111122223333:global/webacl/api/a1b2",
-            "the ARN of a regional web ACL of AWS WAF, or null for none",
-        ),
-        (
-            "api_web_acl_arn",
-            "arn:aws:wafv2:us-east-1:11112222333٣:regional/webacl/api/a1b2",
-            "the ARN of a regional web ACL of AWS WAF, or null for none",
-        ),
-        (
-            "api_web_acl_arn",
-            "arn:aws:wafv2:us-east-1:111122223333:regional/webacl/ä/a1b2",
-            "the ARN of a regional web ACL of AWS WAF, or null for none",
-        ),
-        ("api_source_cidrs", ["203.0.113.7"], CIDRS),
-        ("api_source_cidrs", ["203.0.113.٣/32"], CIDRS),
-        ("api_source_cidrs", ["203.0.113.0/255.255.255.0"], CIDRS),
-        ("api_source_cidrs", ["fe80::%1/64"], CIDRS),
-        ("api_source_cidrs", "203.0.113.0/24", CIDRS),
-        ("api_source_cidrs", ["203.0.113.0/33"], CIDRS),
-        ("alarm_topic_arn", "alarms", "the ARN of an SNS topic, or null for none"),
-        ("alarm_topic_arn", "", "the ARN of an SNS topic, or null for none"),
-        (
-            "alarm_topic_arn",
-            "arn:aws:sqs:eu-central-1:111122223333:q",
-            "the ARN of an SNS topic, or null for none",
-        ),
-        (
-            "alarm_topic_arn",
-            "arn:aws:sns:eu-central-1:11112222333٣:alarms",
-            "the ARN of an SNS topic, or null for none",
-        ),
-        ("access_denied_percent", 0, "a whole number from 1 to 100"),
-        ("access_denied_percent", 101, "a whole number from 1 to 100"),
-    ],
-)
+UNACCEPTABLE: list[tuple[str, object, str]] = [
+    ("content_limits", "none", "one of specification, service"),
+    ("content_limits", ["service"], "one of specification, service"),
+    ("connect_region", "Frankfurt", "the name of an AWS Region, or null for the stack's own"),
+    ("connect_region", "", "the name of an AWS Region, or null for the stack's own"),
+    ("connect_region", "eu-central-٣", "the name of an AWS Region, or null for the stack's own"),
+    ("connect_region", "eu-central-1\n", "the name of an AWS Region, or null for the stack's own"),
+    ("connect_region", "x@evil.example", "the name of an AWS Region, or null for the stack's own"),
+    ("connect_region", 1, "the name of an AWS Region, or null for the stack's own"),
+    ("log_level", "WARNING", "one of DEBUG, INFO"),
+    ("log_level", None, "one of DEBUG, INFO"),
+    ("log_retention_days", 8, "one of 1, 3, 7, 14, 30, 90, 180, 365, 731, 1827, 3653"),
+    ("log_retention_days", True, "one of 1, 3, 7, 14, 30, 90, 180, 365, 731, 1827, 3653"),
+    ("memory_size_mb", 127, "a whole number from 128 to 10240"),
+    ("memory_size_mb", "512", "a whole number from 128 to 10240"),
+    ("maximum_concurrency", 1, "a whole number from 2 to 1000"),
+    ("maximum_concurrency", 1001, "a whole number from 2 to 1000"),
+    ("maximum_concurrency", 2.5, "a whole number from 2 to 1000"),
+    ("send_quota_per_second", 0, "a whole number from 1 to 10000"),
+    ("send_quota_per_second", 10.0, "a whole number from 1 to 10000"),
+    ("tracing", "true", "true or false"),
+    ("tracing", 1, "true or false"),
+    ("retain_data", None, "true or false"),
+    ("message_retention_days", 15, "a whole number from 1 to 14"),
+    ("message_retention_days", True, "a whole number from 1 to 14"),
+    ("dead_letter_retention_days", 0, "a whole number from 1 to 14"),
+    ("retry_window_minutes", 241, "a whole number from 1 to 240"),
+    *(
+        ("task_state_machine_arns", value, "a list of ARNs of state machines")
+        for value in (
+            None,
+            "arn:aws:states:eu-central-1:000000000000:stateMachine:orders",
+            ["orders"],
+            [7],
+            ["*"],
+            ["arn:aws:states:eu-central-1:000000000000:stateMachine:*"],
+            ["arn:aws:states:*:000000000000:stateMachine:orders"],
+            ["arn:aws:states:eu-central-1:000000000000:execution:orders:1"],
+            ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders", ""],
+            ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders\n"],
+            ["arn:aws:states:eu-central-1:00000000000٣:stateMachine:orders"],
+            ["arn:aws:states:eu-central-٣:000000000000:stateMachine:orders"],
+            ["arn:aws:states:eu-central-100:000000000000:stateMachine:orders"],
+            ["arn:aws:states:eu-central-1:000000000000:stateMachine:" + "o" * 81],
+            ["arn:aws:states:eu-central-1:000000000000:stateMachine:"],
+            *(
+                [f"arn:aws:states:eu-central-1:000000000000:stateMachine:or{character}ders"]
+                for character in [*'<>{}[]?*"#%\\^|~`$&,;:/ \t\x00\x7f\x9f', "\xa0", "\u2028", "\ufffe"]
+            ),
+        )
+    ),
+    ("reserved_concurrency", 0, "a whole number from 1 to 10000, or null"),
+    ("reserved_concurrency", "20", "a whole number from 1 to 10000, or null"),
+    (
+        "reserved_concurrency",
+        10,
+        "more than maximum_concurrency (10), for the other event sources, or null",
+    ),
+    ("snap_start", "yes", "true or false"),
+    ("vpc_subnet_ids", "subnet-01234567", "a list of ids of subnets, empty for no VPC"),
+    ("vpc_subnet_ids", ["subnet-1"], "a list of ids of subnets, empty for no VPC"),
+    ("vpc_security_group_ids", ["subnet-01234567"], "a list of ids of security groups, empty for no VPC"),
+    ("producer_principals", ["*"], PRINCIPALS),
+    ("producer_principals", ["111122223333"], PRINCIPALS),
+    ("producer_principals", ["arn:aws:iam::111122223333:role/*"], PRINCIPALS),
+    ("producer_principals", ["arn:aws:iam::11112222333٣:root"], PRINCIPALS),
+    ("producer_principals", ["arn:aws:iam::111122223333:role/٣"], PRINCIPALS),
+    ("producer_principals", ["arn:aws:iam::111122223333:user/ä"], PRINCIPALS),
+    ("producer_principals", ["arn:aws--x:iam::111122223333:root"], PRINCIPALS),
+    ("producer_principals", ["arn:aws:sts::111122223333:assumed-role/a/b"], PRINCIPALS),
+    ("producer_principals", "arn:aws:iam::111122223333:root", PRINCIPALS),
+    ("api_web_acl_arn", "web-acl", "the ARN of a regional web ACL of AWS WAF, or null for none"),
+    (
+        "api_web_acl_arn",
+        "arn:aws:wafv2:us-east-1:111122223333:global/webacl/api/a1b2",
+        "the ARN of a regional web ACL of AWS WAF, or null for none",
+    ),
+    (
+        "api_web_acl_arn",
+        "arn:aws:wafv2:us-east-1:11112222333٣:regional/webacl/api/a1b2",
+        "the ARN of a regional web ACL of AWS WAF, or null for none",
+    ),
+    (
+        "api_web_acl_arn",
+        "arn:aws:wafv2:us-east-1:111122223333:regional/webacl/ä/a1b2",
+        "the ARN of a regional web ACL of AWS WAF, or null for none",
+    ),
+    ("api_source_cidrs", ["203.0.113.7"], CIDRS),
+    ("api_source_cidrs", ["203.0.113.٣/32"], CIDRS),
+    ("api_source_cidrs", ["203.0.113.0/255.255.255.0"], CIDRS),
+    ("api_source_cidrs", ["fe80::%1/64"], CIDRS),
+    ("api_source_cidrs", "203.0.113.0/24", CIDRS),
+    ("api_source_cidrs", ["203.0.113.0/33"], CIDRS),
+    ("alarm_topic_arn", "alarms", "the ARN of an SNS topic, or null for none"),
+    ("alarm_topic_arn", "", "the ARN of an SNS topic, or null for none"),
+    (
+        "alarm_topic_arn",
+        "arn:aws:sqs:eu-central-1:111122223333:q",
+        "the ARN of an SNS topic, or null for none",
+    ),
+    (
+        "alarm_topic_arn",
+        "arn:aws:sns:eu-central-1:11112222333٣:alarms",
+        "the ARN of an SNS topic, or null for none",
+    ),
+    ("access_denied_percent", 0, "a whole number from 1 to 100"),
+    ("access_denied_percent", 101, "a whole number from 1 to 100"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "accepted"), UNACCEPTABLE)
 def test_unacceptable_option_is_named_with_what_is_accepted(name: str, value: object, accepted: str) -> None:
     with pytest.raises(InvalidOptionsError) as refusal:
         StageOptions.of_stage("dev", {"dev": VALID | {name: value}})
 
     assert str(refusal.value) == f"stages.dev.{name} is {value!r}; accepted: {accepted}"
+
+
+@pytest.mark.parametrize(("name", "value", "accepted"), UNACCEPTABLE)
+def test_options_are_validated_however_they_are_created(name: str, value: object, accepted: str) -> None:
+    with pytest.raises(InvalidOptionsError) as refusal:
+        StageOptions(**VALID | {name: value})
+
+    assert str(refusal.value) == f"{name} is {value!r}; accepted: {accepted}"
+
+
+# JSON has one kind of number, so 10.0 is 10. The schema has no rules about two options or about the numbers
+# of an address. In Python, unlike in JSON Schema, `$` matches before a line break.
+REFUSED_BY_PYTHON_ONLY = [
+    ("connect_region", "eu-central-1\n"),
+    ("send_quota_per_second", 10.0),
+    ("task_state_machine_arns", ["arn:aws:states:eu-central-1:000000000000:stateMachine:orders\n"]),
+    ("reserved_concurrency", 10),
+    ("api_source_cidrs", ["203.0.113.0/33"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "accepted"), UNACCEPTABLE)
+def test_json_schema_refuses_the_same_values(name: str, value: object, accepted: str) -> None:
+    valid = SCHEMA.is_valid({"dev": VALID | {name: value}})
+
+    assert valid is ((name, value) in REFUSED_BY_PYTHON_ONLY), accepted
 
 
 REGIONS = [
@@ -222,6 +255,7 @@ def test_regions_of_all_partitions_are_accepted(region: str) -> None:
     options = StageOptions.of_stage("dev", {"dev": VALID | values})
 
     assert {name: getattr(options, name) for name in values} == values
+    SCHEMA.validate({"dev": VALID | values})
     assert f".{region}." in Settings.from_environ(ENVIRON | {"CONNECT_REGION": region}).participant_url
 
 
@@ -263,6 +297,7 @@ def test_state_machines_of_all_partitions_are_accepted(arn: str) -> None:
     options = StageOptions.of_stage("dev", {"dev": VALID | {"task_state_machine_arns": [arn, arn]}})
 
     assert options.task_state_machine_arns == [arn, arn]
+    SCHEMA.validate({"dev": VALID | {"task_state_machine_arns": [arn, arn]}})
 
 
 @pytest.mark.parametrize("stages", [None, ["dev"], "dev"])

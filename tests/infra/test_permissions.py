@@ -1,11 +1,10 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
-import app
+from tests.infra.conftest import synthesize_into
 from tests.infra.iam import Context, allows, resolve
 from tests.infra.template import (
     ACCESS_LOG,
@@ -30,10 +29,8 @@ from tests.infra.template import (
     STATE_MACHINE_ROLE_POLICY,
     TASK_CALLBACKS_POLICY,
     UNPUBLISHED_RESULTS,
-    VPC_OPTIONS,
     WORKFLOW_LOGS,
-    Configure,
-    Synthesize,
+    Template,
     arn,
     properties,
     queue_policy,
@@ -64,15 +61,15 @@ def statements(template: Template, policy: str) -> list[Statement]:
 
 
 def granted_actions(template: Template) -> Iterator[str]:
-    """Yield what the identities of the stack may do, over all of them."""
+    """Yield the actions that the identities of the stack may use."""
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-        for policy in template.find_resources(kind):
+        for policy in template.of_type(kind):
             for statement in statements(template, policy):
                 actions = statement["Action"]
                 yield from [actions] if isinstance(actions, str) else actions
 
 
-def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
+def test_function_has_exactly_its_permissions(dev: Template) -> None:
     assert statements(dev, ROLE_POLICY) == [
         {
             "Effect": "Allow",
@@ -108,38 +105,49 @@ def test_function_may_do_exactly_what_it_does(dev: Template) -> None:
     ]
 
 
-def test_traced_function_may_also_write_traces(synthesize: Synthesize) -> None:
-    untraced, traced = (synthesize("dev", tracing=tracing) for tracing in (False, True))
+def test_function_may_also_write_traces_and_use_a_vpc_if_the_stage_says_so(
+    dev: Template, changed: Template
+) -> None:
+    added = [grant for grant in statements(changed, ROLE_POLICY) if grant not in statements(dev, ROLE_POLICY)]
 
-    added = [
-        grant for grant in statements(traced, ROLE_POLICY) if grant not in statements(untraced, ROLE_POLICY)
-    ]
-
-    assert added == [
+    assert sorted(added, key=lambda grant: str(grant["Action"])) == [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSubnets",
+                "ec2:UnassignPrivateIpAddresses",
+            ],
+            "Resource": "*",  # the resources do not exist beforehand
+            "Condition": {"Null": {"lambda:SourceFunctionArn": "true"}},
+        },
         {
             "Effect": "Allow",
             "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
-            "Resource": "*",  # X-Ray knows no resources
-        }
+            "Resource": "*",  # X-Ray has no resource types
+        },
     ]
 
 
 def through_the_state_machine(template: Template) -> Statement:
-    """Return the permission to use the key for the data of the stack's own state machine."""
+    """Return the permission to use the key for data of the stack's state machine."""
     name = properties(template, STATE_MACHINE)["StateMachineName"]
     state_machine_arn = regional_arn("states", f"stateMachine:{name}")
     return {
         "Effect": "Allow",
         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
         "Resource": arn(KEY),
-        # Would never hold for a name that is not known before the state machine is made
+        # It never holds unless the name is known before the state machine is created
         "Condition": {
             "StringEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": state_machine_arn}
         },
     }
 
 
-def test_function_may_answer_the_tasks_of_the_state_machine_and_no_others(template: Template) -> None:
+def test_function_may_complete_only_the_tasks_of_the_state_machine(template: Template) -> None:
     policy = properties(template, TASK_CALLBACKS_POLICY)
 
     assert policy["Roles"] == [ref(ROLE)]
@@ -149,32 +157,30 @@ def test_function_may_answer_the_tasks_of_the_state_machine_and_no_others(templa
         "Action": ["states:SendTaskFailure", "states:SendTaskSuccess"],
         "Resource": ref(STATE_MACHINE),
     }
-    # What a task is answered with becomes a part of its execution, which Step Functions encrypts, in the name
-    # of the function: so not by way of SQS
+    # Step Functions encrypts the output of a task in the name of the function, so not through SQS
     context = through_the_state_machine(template)["Condition"]["StringEquals"]
     assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert key["Resource"] == arn(KEY)
     assert key["Condition"] == {"StringEquals": dict.fromkeys(context, ref(STATE_MACHINE))}
 
 
-def test_function_may_answer_the_tasks_of_state_machines_that_the_stage_names(synthesize: Synthesize) -> None:
-    orders = "arn:aws:states:eu-central-1:000000000000:stateMachine:orders"
-    template = synthesize("dev", task_state_machine_arns=[orders])
+def test_function_may_complete_the_tasks_of_the_options_state_machines(changed: Template) -> None:
+    [orders] = EVERYTHING["task_state_machine_arns"]
 
-    answers, key = statements(template, TASK_CALLBACKS_POLICY)
+    answers, key = statements(changed, TASK_CALLBACKS_POLICY)
 
     assert answers["Resource"] == [orders, ref(STATE_MACHINE)]
     assert orders not in str(key)
 
 
-def test_role_has_no_policy_but_its_own(template: Template) -> None:
+def test_role_has_no_managed_or_inline_policy(template: Template) -> None:
     role = properties(template, ROLE)
 
     assert "ManagedPolicyArns" not in role
     assert "Policies" not in role
 
 
-def test_producer_may_do_exactly_what_a_producer_needs(template: Template) -> None:
+def test_producer_has_exactly_its_permissions(template: Template) -> None:
     assert statements(template, PRODUCER_POLICY) == [
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
         KEY_THROUGH_SQS,
@@ -204,7 +210,7 @@ def test_api_may_only_put_messages_on_the_queue(template: Template) -> None:
     ]
 
 
-def test_state_machine_may_only_send_either_way_use_its_key_and_write_logs(dev: Template) -> None:
+def test_state_machine_may_only_send_messages_use_its_key_and_write_logs(dev: Template) -> None:
     assert statements(dev, STATE_MACHINE_ROLE_POLICY) == [
         {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
@@ -227,7 +233,7 @@ def test_state_machine_may_only_send_either_way_use_its_key_and_write_logs(dev: 
                 "logs:PutResourcePolicy",
                 "logs:UpdateLogDelivery",
             ],
-            "Resource": "*",  # the delivery of logs knows no resources
+            "Resource": "*",  # log delivery has no resource types
         },
         KEY_THROUGH_SQS,
     ]
@@ -241,7 +247,7 @@ def test_no_identity_is_granted_a_wildcard_action(template: Template) -> None:
 
 
 def test_no_identity_may_call_amazon_connect(template: Template) -> None:
-    # SendMessage is permitted by the connection token, and by it alone
+    # The connection token is the only permission for SendMessage
     assert [action for action in granted_actions(template) if action.startswith("connect")] == []
 
 
@@ -250,7 +256,7 @@ def test_key_rotates_and_encrypts_the_bus(template: Template) -> None:
     assert properties(template, BUS)["KmsKeyIdentifier"] == arn(KEY)
 
 
-def test_key_is_open_to_the_account_and_to_services_for_what_they_encrypt(template: Template) -> None:
+def test_key_admits_the_account_and_services_for_the_data_that_they_encrypt(template: Template) -> None:
     bus_arn = regional_arn("events", f"event-bus/{properties(template, BUS)['Name']}")
 
     assert properties(template, KEY)["KeyPolicy"]["Statement"] == [
@@ -341,7 +347,7 @@ ROUTES = f"arn:aws:execute-api:eu-central-1:123456789012:<{API}>/<{API_STAGE}>"
         ("states:StartExecution", ref(STATE_MACHINE), {}),
     ],
 )
-def test_producer_policy_suffices_for_every_way_in(
+def test_producer_policy_suffices_for_every_event_source(
     dev: Template, action: str, resource: object, given: Context
 ) -> None:
     assert allows(statements(dev, PRODUCER_POLICY), action, resource, context=given)
@@ -368,7 +374,7 @@ def test_producer_policy_suffices_for_every_way_in(
         ("logs:GetLogEvents", arn(LOGS), {}),
     ],
 )
-def test_producer_policy_gives_nothing_more(
+def test_producer_policy_allows_nothing_else(
     dev: Template, action: str, resource: object, given: Context
 ) -> None:
     assert not allows(statements(dev, PRODUCER_POLICY), action, resource, context=given)
@@ -383,7 +389,7 @@ def test_producer_policy_gives_nothing_more(
         (None, False),
     ],
 )
-def test_function_publishes_under_its_own_name_only(
+def test_function_publishes_only_under_its_own_source(
     dev: Template, sources: list[str] | None, allowed: bool
 ) -> None:
     context: Context = {} if sources is None else {"events:source": sources}
@@ -391,25 +397,12 @@ def test_function_publishes_under_its_own_name_only(
     assert allows(statements(dev, ROLE_POLICY), "events:PutEvents", arn(BUS), context=context) is allowed
 
 
-def test_function_in_a_vpc_lets_lambda_alone_make_network_interfaces(synthesize: Synthesize) -> None:
-    outside, inside = (
-        statements(synthesize("dev", **options), ROLE_POLICY)
-        for options in ({}, {name: EVERYTHING[name] for name in VPC_OPTIONS})
-    )
+def test_lambda_may_create_network_interfaces_and_the_code_of_the_function_may_not(changed: Template) -> None:
+    role = statements(changed, ROLE_POLICY)
     from_its_code = {"lambda:SourceFunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:sender"}
 
-    [added] = [grant for grant in inside if grant not in outside]
-
-    assert added["Action"] == [
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:UnassignPrivateIpAddresses",
-    ]
-    assert allows([added], "ec2:CreateNetworkInterface")
-    assert not allows([added], "ec2:CreateNetworkInterface", context=from_its_code)
+    assert allows(role, "ec2:CreateNetworkInterface")
+    assert not allows(role, "ec2:CreateNetworkInterface", context=from_its_code)
 
 
 EVENTBRIDGE = "events.amazonaws.com"
@@ -417,7 +410,7 @@ OWN_ACCOUNT = {"aws:SourceAccount": "123456789012"}
 
 
 @pytest.mark.parametrize("source", [BUS, REQUESTS])
-def test_eventbridge_may_really_write_dead_letters(dev: Template, source: str) -> None:
+def test_eventbridge_may_write_dead_letters(dev: Template, source: str) -> None:
     queue = queue_policy(dev, EVENTS_DEAD_LETTER)
     key = properties(dev, KEY)["KeyPolicy"]["Statement"]
     context = {"aws:SourceArn": resolve(arn(source)), "aws:SecureTransport": "true"} | OWN_ACCOUNT
@@ -461,8 +454,8 @@ def test_eventbridge_of_another_account_may_not_use_the_key(dev: Template) -> No
     assert not allows(key, "kms:GenerateDataKey", principal=EVENTBRIDGE, context=context)
 
 
-def test_lambda_may_really_write_the_events_that_the_function_fails_on(dev: Template) -> None:
-    # It puts them into the failure destination by the function's own role
+def test_lambda_may_write_the_events_that_the_function_fails_on(dev: Template) -> None:
+    # Lambda writes to the failure destination with the role of the function
     role = statements(dev, ROLE_POLICY)
 
     granted = [
@@ -474,38 +467,30 @@ def test_lambda_may_really_write_the_events_that_the_function_fails_on(dev: Temp
     assert granted == [True, True, True]
 
 
-FOREIGN_ACCOUNT, FOREIGN_ROLE = (
-    "arn:aws:iam::111122223333:root",
-    "arn:aws:iam::444455556666:role/team/producer",
-)
-
-
-@pytest.fixture(scope="module")
-def shared(synthesize: Synthesize) -> Template:
-    return synthesize("dev", producer_principals=[FOREIGN_ACCOUNT, FOREIGN_ROLE])
+FOREIGN_ACCOUNT, FOREIGN_ROLE = EVERYTHING["producer_principals"]
 
 
 @pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
-def test_producers_of_the_option_may_do_what_the_policy_of_producers_says(
-    shared: Template, producer: str
+def test_producers_of_the_option_have_the_permissions_of_the_producer_policy(
+    changed: Template, producer: str
 ) -> None:
-    queue = queue_policy(shared, MESSAGES)
-    key = properties(shared, KEY)["KeyPolicy"]["Statement"]
-    bus = bus_policy(shared)
+    queue = queue_policy(changed, MESSAGES)
+    key = properties(changed, KEY)["KeyPolicy"]["Statement"]
+    bus = bus_policy(changed)
     tls = {"aws:SecureTransport": "true"}
 
     assert allows(queue, "sqs:SendMessage", arn(MESSAGES), principal=producer, context=tls)
     assert allows(key, "kms:GenerateDataKey", principal=producer, context=VIA_SQS)
     assert allows(key, "kms:Decrypt", principal=producer, context=VIA_SQS)
     assert allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=REQUEST)
-    assert producer in invokers(shared)
+    assert producer in invokers(changed)
 
 
 @pytest.mark.parametrize("producer", [FOREIGN_ACCOUNT, FOREIGN_ROLE])
-def test_producers_of_the_option_may_do_no_more(shared: Template, producer: str) -> None:
-    queue = queue_policy(shared, MESSAGES)
-    key = properties(shared, KEY)["KeyPolicy"]["Statement"]
-    bus = bus_policy(shared)
+def test_producers_of_the_option_have_no_other_permissions(changed: Template, producer: str) -> None:
+    queue = queue_policy(changed, MESSAGES)
+    key = properties(changed, KEY)["KeyPolicy"]["Statement"]
+    bus = bus_policy(changed)
     tls = {"aws:SecureTransport": "true"}
     result = REQUEST | {"events:detail-type": "Message Sent"}
     own_source = REQUEST | {"events:source": ["connect-message-sender"]}
@@ -516,7 +501,7 @@ def test_producers_of_the_option_may_do_no_more(shared: Template, producer: str)
     assert not allows(bus, "events:PutEvents", arn(BUS), principal=producer, context=own_source)
 
 
-def test_without_the_option_no_other_principal_is_let_in(dev: Template) -> None:
+def test_no_other_account_has_access_without_the_option(dev: Template) -> None:
     tls = {"aws:SecureTransport": "true"}
 
     assert not allows(
@@ -527,12 +512,12 @@ def test_without_the_option_no_other_principal_is_let_in(dev: Template) -> None:
 
 
 def bus_policy(template: Template) -> list[Statement]:
-    policies = template.find_resources("AWS::Events::EventBusPolicy").values()
+    policies = template.of_type("AWS::Events::EventBusPolicy").values()
     return [policy["Properties"]["Statement"] for policy in policies]
 
 
 def invokers(template: Template) -> set[str]:
-    permissions = template.find_resources("AWS::Lambda::Permission").values()
+    permissions = template.of_type("AWS::Lambda::Permission").values()
     assert all(permission["Properties"]["FunctionName"] == ref(ALIAS) for permission in permissions)
     return {permission["Properties"]["Principal"] for permission in permissions}
 
@@ -542,14 +527,18 @@ def test_every_log_group_is_encrypted_with_the_key(template: Template, logical_i
     assert properties(template, logical_id)["KmsKeyId"] == arn(KEY)
 
 
-def test_permissions_boundary_of_the_context_is_on_every_role(configure: Configure) -> None:
+def test_permissions_boundary_of_the_context_is_on_every_role(
+    context: dict[str, Any], tmp_path: Path
+) -> None:
     boundary = {"@aws-cdk/core:permissionsBoundary": {"name": "developers"}}
 
-    template = Template.from_stack(app.build(cdk.App(context=configure("dev") | boundary)))
+    synthesize_into(tmp_path, context | boundary)
+
+    template = Template(tmp_path)
 
     boundaries = [
         resolve(role["Properties"]["PermissionsBoundary"])
-        for role in template.find_resources("AWS::IAM::Role").values()
+        for role in template.of_type("AWS::IAM::Role").values()
     ]
     assert len(boundaries) == 4
     assert set(boundaries) == {"arn:aws:iam::123456789012:policy/developers"}

@@ -36,7 +36,7 @@ def test_package_holds_the_modules_of_the_function(asset: Path) -> None:
     assert {path for path in modules if not (asset / path).is_file()} == set()
 
 
-def test_package_holds_the_dependencies_and_nothing_that_the_runtime_brings(asset: Path) -> None:
+def test_package_holds_the_dependencies_without_those_of_the_runtime(asset: Path) -> None:
     packages = {
         path.name for path in asset.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))
     }
@@ -59,7 +59,7 @@ def test_package_holds_no_native_code(asset: Path) -> None:
     assert native == []
 
 
-def test_package_holds_nothing_of_the_machine_that_built_it(asset: Path) -> None:
+def test_package_holds_no_trace_of_the_machine_that_built_it(asset: Path) -> None:
     of_the_machine = {"INSTALLER", "RECORD", "REQUESTED", "bin", "tests"}
 
     names = {part for name in files(asset) for part in Path(name).parts}
@@ -68,7 +68,7 @@ def test_package_holds_nothing_of_the_machine_that_built_it(asset: Path) -> None
     assert [name for name in names if name.endswith(".pyi")] == []
 
 
-def test_package_holds_compiled_modules_of_the_runtimes_version_or_none(asset: Path) -> None:
+def test_package_holds_modules_compiled_for_the_runtime_or_none(asset: Path) -> None:
     compiled = {path.name for path in asset.rglob("*.pyc")}
     modules = {f"{path.stem}.cpython-313.pyc" for path in asset.rglob("*.py")}
 
@@ -194,7 +194,7 @@ def hostile_settings(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", ["environment", "global", "install"])
-def test_no_setting_of_pip_but_those_of_the_index_shapes_the_package(
+def test_only_the_index_settings_of_pip_shape_the_package(
     wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     settings = hostile_settings(tmp_path) | {"no-index": "1", "find-links": str(wheelhouse.links)}
@@ -241,7 +241,7 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, install: str, config
     monkeypatch.setattr("sys.executable", str(executable(tmp_path / "python", script)))
 
 
-def test_settings_of_the_index_reach_pip_and_no_others(
+def test_only_settings_of_the_index_reach_pip(
     wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pip(tmp_path, monkeypatch, install=f"env >{tmp_path}/environ; exit 1")
@@ -362,11 +362,11 @@ def packaged(tmp_path: Path, module: str, *, python_version: str) -> Path:
     return output
 
 
-def test_interpreter_of_the_version_that_is_running_is_found() -> None:
+def test_running_interpreter_is_found_by_its_version() -> None:
     assert find_python(THIS_VERSION) == sys.executable
 
 
-def test_interpreter_on_the_path_is_found_if_it_is_of_the_version(
+def test_interpreter_of_the_version_is_found_on_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = executable(tmp_path / "python3.99", "echo cpython 3.99")
@@ -390,15 +390,15 @@ def test_package_is_compiled_by_an_interpreter_of_its_version(
     assert capsys.readouterr().err == ""
 
 
-def test_package_without_such_an_interpreter_is_not_compiled_and_one_line_says_so(
+def test_package_is_not_compiled_without_such_an_interpreter_and_one_line_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = packaged(tmp_path, "answer = 42", python_version="3.99")
 
     assert [*output.rglob("*.pyc")] == []
     assert capsys.readouterr().err == (
-        "No python3.99 on this machine: the function is packaged without .pyc files, "
-        "and compiles its modules at every cold start\n"
+        "python3.99 is not installed: the package has no .pyc files, and the function "
+        "compiles its modules at every cold start\n"
     )
 
 
@@ -409,9 +409,7 @@ def test_module_that_does_not_compile_is_an_error(tmp_path: Path) -> None:
         packaged(tmp_path, "def", python_version=THIS_VERSION)
 
 
-def test_compiled_modules_are_the_same_wherever_and_by_whom_they_are_built(
-    asset: Path, tmp_path: Path
-) -> None:
+def test_compiled_modules_depend_on_neither_folder_nor_user(asset: Path, tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "here", tmp_path / "some" / "where" / "else"
     for folder in (here, elsewhere):
         shutil.copytree(asset, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -429,7 +427,7 @@ def test_compiled_modules_are_the_same_wherever_and_by_whom_they_are_built(
     assert files(here) == files(elsewhere)
 
 
-def test_compiled_module_is_valid_for_ever_and_names_its_file_in_lambda(tmp_path: Path) -> None:
+def test_compiled_module_is_never_checked_and_names_its_file_in_lambda(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text("raise ValueError")
 
     compile_modules(tmp_path, python=sys.executable)

@@ -3,19 +3,18 @@ import re
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 from message_sender.errors import RejectedError, RetryableError
 from message_sender.request import SCHEMA
-from scripts.render_docs import REFERENCE
+from scripts.render_contract import REFERENCE
 from tests.infra.template import (
     ALIAS,
     KEY,
     MESSAGES,
     STATE_MACHINE,
     WORKFLOW_LOGS,
-    Synthesize,
+    Template,
     arn,
     properties,
     ref,
@@ -24,31 +23,31 @@ from tests.support.errors import leaves
 
 
 def definition(template: Template) -> dict[str, Any]:
-    """Return the definition, with the logical ids of what it refers to."""
+    """Return the definition, with logical ids in place of references."""
     parts = properties(template, STATE_MACHINE)["DefinitionString"]["Fn::Join"][1]
     text = "".join(part if isinstance(part, str) else part["Ref"] for part in parts)
     parsed: dict[str, Any] = json.loads(text)
     return parsed
 
 
-def test_names_of_errors_are_the_functions_classes() -> None:
+def test_names_of_errors_are_classes_of_the_function() -> None:
     assert sorted(RETRYABLE_ERRORS) == sorted(leaf.__name__ for leaf in leaves(RetryableError))
     assert sorted(REJECTED_ERRORS) == sorted(leaf.__name__ for leaf in leaves(RejectedError))
 
 
-def test_client_token_is_made_before_the_tasks_so_that_their_retries_share_it(template: Template) -> None:
+def test_client_token_is_made_before_the_tasks_so_retries_share_it(template: Template) -> None:
     machine = definition(template)
 
     first = machine["States"]["MakeClientToken"]
 
     assert machine["QueryLanguage"] == "JSONata"
     assert first["Type"] == "Pass"
-    # Of fields that both have, it takes those of the second: a ClientToken of the request takes precedence
+    # $merge prefers the fields of the second: a ClientToken in the request takes precedence
     assert first["Output"] == "{% $merge([{'ClientToken': $uuid()}, $states.input]) %}"
     assert first["Next"] == "HasMessageGroup"
 
 
-def test_input_that_is_not_one_request_fails_before_anything_is_made_of_it(template: Template) -> None:
+def test_input_that_is_not_one_request_fails_at_once(template: Template) -> None:
     machine = definition(template)
 
     assert machine["States"][machine["StartAt"]] == {
@@ -72,7 +71,7 @@ def test_message_with_a_contact_goes_through_the_queue_and_any_other_to_the_func
     [rule] = choice["Choices"]
     assert rule["Next"] == "SendToQueue"
     assert choice["Default"] == "SendMessage"
-    # The rule of the contract, so that whatever else a ContactId may be is refused by the function
+    # The rule of the contract: the function refuses any other ContactId
     rule_of_contract = SCHEMA["properties"]["ContactId"]
     pattern = rule_of_contract["pattern"].replace("+", f"{{1,{rule_of_contract['maxLength']}}}")
     assert rule["Condition"] == (
@@ -88,20 +87,20 @@ def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(templ
     assert task["End"] is True
     assert task["Arguments"] == {
         "QueueUrl": MESSAGES,
-        # JSONata would merge the items of a list: one message, made of many
+        # JSONata would merge the items of a list into one message
         "MessageBody": (
             "{% $type($states.input) = 'object'"
             " ? $merge([$states.input, {'TaskToken': $states.context.Task.Token}])"
             " : $error('The input must be one request: a JSON object') %}"
         ),
         "MessageGroupId": "{% $states.input.ContactId %}",
-        # Retries and redrives have a task token of their own, and so must not be dropped as duplicates
+        # Retries and redrives have a new task token, so the queue must not drop them as duplicates
         "MessageDeduplicationId": (
             "{% $hash($states.context.Execution.Id, 'SHA-256')"
             " & '-' & $states.context.State.RetryCount & '-' & $states.context.Execution.RedriveCount %}"
         ),
     }
-    # Without it the output is what the task was answered with: the function's result
+    # Without it the output is the result that the function completed the task with
     assert "Output" not in task
 
 
@@ -116,10 +115,10 @@ def test_task_of_the_reference_is_that_of_the_state_machine(dev: Template) -> No
     assert pasted == {name: task[name] for name in pasted}
 
 
-def test_only_an_error_of_sqs_is_tried_again_and_no_outcome(template: Template) -> None:
+def test_only_errors_of_sqs_are_retried_and_outcomes_are_not(template: Template) -> None:
     outcomes, others = definition(template)["States"]["SendToQueue"]["Retry"]
 
-    # The first retrier that has an error decides
+    # The first retrier with the error decides
     assert outcomes == {"ErrorEquals": [*RETRYABLE_ERRORS, *REJECTED_ERRORS], "MaxAttempts": 0}
     # Every error but a timeout
     assert others == {
@@ -131,11 +130,11 @@ def test_only_an_error_of_sqs_is_tried_again_and_no_outcome(template: Template) 
     }
 
 
-@pytest.mark.parametrize("minutes", [1, 10, 240])
+@pytest.mark.parametrize(("stage", "minutes"), [("dev", 10), ("changed", 30)])
 def test_task_waits_longer_than_an_outcome_can_take_and_the_execution_longer_than_the_task(
-    synthesize: Synthesize, minutes: int
+    request: pytest.FixtureRequest, stage: str, minutes: int
 ) -> None:
-    template = synthesize("dev", retry_window_minutes=minutes)
+    template = request.getfixturevalue(stage)
     machine = definition(template)
     visibility = properties(template, MESSAGES)["VisibilityTimeout"]
     retries_of_sqs = 1 + 2 + 4 + 8 + 16
@@ -161,7 +160,7 @@ def test_output_is_the_functions_result_without_the_input(template: Template) ->
     assert task["Output"] == "{% $states.result.Payload %}"
 
 
-def test_what_may_pass_is_retried_with_jitter(template: Template) -> None:
+def test_retryable_errors_are_retried_with_jitter(template: Template) -> None:
     assert definition(template)["States"]["SendMessage"]["Retry"] == [
         {
             "ErrorEquals": [
@@ -192,12 +191,12 @@ def test_execution_has_time_for_all_retries(template: Template) -> None:
 
 
 @pytest.mark.parametrize("task", ["SendMessage", "SendToQueue"])
-def test_rejected_message_ends_the_execution_under_the_name_of_the_error(
+def test_rejected_message_ends_the_execution_with_the_name_of_the_error(
     template: Template, task: str
 ) -> None:
     states = definition(template)["States"]
 
-    # Without an Output the error replaces the input, and the token with it
+    # Without an Output the error replaces the input, which has the token
     assert states[task]["Catch"] == [{"ErrorEquals": list(REJECTED_ERRORS), "Next": "Rejected"}]
     assert states["Rejected"]["Type"] == "Fail"
     assert states["Rejected"]["Error"] == "{% $states.input.Error %}"
@@ -229,18 +228,15 @@ def test_executions_are_logged_without_their_data(template: Template) -> None:
     }
 
 
-def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
-    template = synthesize("dev", log_retention_days=90)
-
-    assert properties(template, WORKFLOW_LOGS) == {"KmsKeyId": arn(KEY), "RetentionInDays": 90}
+def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(changed: Template) -> None:
+    assert properties(changed, WORKFLOW_LOGS) == {"KmsKeyId": arn(KEY), "RetentionInDays": 30}
 
 
-@pytest.mark.parametrize("tracing", [True, False])
-def test_executions_are_traced_as_the_stage_says(synthesize: Synthesize, tracing: bool) -> None:
-    template = synthesize("dev", tracing=tracing)
+def test_executions_are_traced_if_the_stage_says_so(dev: Template, changed: Template) -> None:
+    traced = [properties(template, STATE_MACHINE)["TracingConfiguration"] for template in (dev, changed)]
 
-    assert properties(template, STATE_MACHINE)["TracingConfiguration"] == {"Enabled": tracing}
+    assert traced == [{"Enabled": False}, {"Enabled": True}]
 
 
 def test_output_names_the_state_machine(template: Template) -> None:
-    assert template.find_outputs("StateMachineArn")["StateMachineArn"]["Value"] == ref(STATE_MACHINE)
+    assert template.outputs["StateMachineArn"]["Value"] == ref(STATE_MACHINE)

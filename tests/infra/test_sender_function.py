@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 
 from tests.infra.iam import resolve
 from tests.infra.template import (
     ALIAS,
     BUS,
+    CHANGED,
     DEAD_LETTER,
     EVERYTHING,
     FUNCTION,
@@ -21,6 +21,7 @@ from tests.infra.template import (
     UNPUBLISHED_RESULTS,
     VPC_OPTIONS,
     Synthesize,
+    Template,
     arn,
     properties,
     ref,
@@ -34,7 +35,7 @@ def environment(template: Template) -> dict[str, Any]:
 
 
 def event_source(template: Template) -> dict[str, Any]:
-    (mapping,) = template.find_resources("AWS::Lambda::EventSourceMapping").values()
+    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
     return dict(mapping["Properties"])
 
 
@@ -50,13 +51,11 @@ def test_function_ends_before_api_gateway_gives_up(template: Template) -> None:
     assert properties(template, FUNCTION)["Timeout"] == 28
 
 
-def test_function_has_the_memory_of_the_stage(synthesize: Synthesize) -> None:
-    template = synthesize("dev", memory_size_mb=1024)
-
-    assert properties(template, FUNCTION)["MemorySize"] == 1024
+def test_function_has_the_memory_of_the_stage(changed: Template) -> None:
+    assert properties(changed, FUNCTION)["MemorySize"] == 1024
 
 
-def test_environment_is_what_the_function_reads(dev: Template) -> None:
+def test_environment_has_the_settings_of_the_function(dev: Template) -> None:
     assert environment(dev) == {
         "EVENT_BUS_NAME": ref(BUS),
         "MESSAGE_QUEUE_URL": ref(MESSAGES),
@@ -75,45 +74,39 @@ def test_environment_is_what_the_function_reads(dev: Template) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "variable"),
+    ("option", "variable"),
     [
-        ("content_limits", "service", "CONTENT_LIMITS"),
-        ("connect_region", "eu-west-2", "CONNECT_REGION"),
-        ("log_level", "DEBUG", "POWERTOOLS_LOG_LEVEL"),
-        ("retry_window_minutes", 3, "RETRY_WINDOW_MINUTES"),
-        ("send_quota_per_second", 50, "SEND_QUOTA_PER_SECOND"),
-        ("maximum_concurrency", 30, "MAXIMUM_CONCURRENCY"),
+        ("content_limits", "CONTENT_LIMITS"),
+        ("connect_region", "CONNECT_REGION"),
+        ("log_level", "POWERTOOLS_LOG_LEVEL"),
+        ("retry_window_minutes", "RETRY_WINDOW_MINUTES"),
+        ("send_quota_per_second", "SEND_QUOTA_PER_SECOND"),
+        ("maximum_concurrency", "MAXIMUM_CONCURRENCY"),
     ],
 )
-def test_option_of_the_stage_reaches_the_environment(
-    synthesize: Synthesize, option: str, value: object, variable: str
-) -> None:
-    template = synthesize("dev", **{option: value})
-
-    assert environment(template)[variable] == str(value)
+def test_option_of_the_stage_reaches_the_environment(changed: Template, option: str, variable: str) -> None:
+    assert environment(changed)[variable] == str((EVERYTHING | CHANGED)[option])
 
 
 def test_environment_is_encrypted_with_the_key(template: Template) -> None:
     assert properties(template, FUNCTION)["KmsKeyArn"] == arn(KEY)
 
 
-def test_traced_function_records_traces(synthesize: Synthesize) -> None:
-    template = synthesize("dev", tracing=True)
-
-    assert properties(template, FUNCTION)["TracingConfig"] == {"Mode": "Active"}
-    assert "POWERTOOLS_TRACE_DISABLED" not in environment(template)
+def test_traced_function_records_traces(changed: Template) -> None:
+    assert properties(changed, FUNCTION)["TracingConfig"] == {"Mode": "Active"}
+    assert "POWERTOOLS_TRACE_DISABLED" not in environment(changed)
 
 
-def test_untraced_function_loads_no_tracer(synthesize: Synthesize) -> None:
-    template = synthesize("dev", tracing=False)
-
-    assert "TracingConfig" not in properties(template, FUNCTION)
-    assert environment(template)["POWERTOOLS_TRACE_DISABLED"] == "true"
+def test_untraced_function_loads_no_tracer(dev: Template) -> None:
+    assert "TracingConfig" not in properties(dev, FUNCTION)
+    assert environment(dev)["POWERTOOLS_TRACE_DISABLED"] == "true"
 
 
-@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
-def test_lambda_lets_through_what_the_logger_writes(synthesize: Synthesize, level: str) -> None:
-    template = synthesize("dev", log_level=level)
+@pytest.mark.parametrize(("stage", "level"), [("dev", "INFO"), ("changed", "DEBUG")])
+def test_lambda_keeps_every_line_of_the_logger(
+    request: pytest.FixtureRequest, stage: str, level: str
+) -> None:
+    template = request.getfixturevalue(stage)
 
     assert properties(template, FUNCTION)["LoggingConfig"] == {
         "LogFormat": "JSON",
@@ -122,16 +115,14 @@ def test_lambda_lets_through_what_the_logger_writes(synthesize: Synthesize, leve
     }
 
 
-def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(synthesize: Synthesize) -> None:
-    template = synthesize("dev", log_retention_days=90)
-
-    assert properties(template, LOGS)["KmsKeyId"] == arn(KEY)
-    assert properties(template, LOGS)["RetentionInDays"] == 90
+def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(changed: Template) -> None:
+    assert properties(changed, LOGS)["KmsKeyId"] == arn(KEY)
+    assert properties(changed, LOGS)["RetentionInDays"] == 30
 
 
 @pytest.fixture
 def masked(template: Template) -> Mapping[str, Any]:
-    """What CloudWatch masks in the function's log."""
+    """The policy by which CloudWatch masks data in the function's log."""
     policy: Mapping[str, Any] = properties(template, LOGS)["DataProtectionPolicy"]
     return policy
 
@@ -149,7 +140,7 @@ def test_log_masks_and_counts_tokens_secrets_and_addresses(masked: Mapping[str, 
     ]
 
 
-def test_pattern_of_tokens_is_one_that_cloudwatch_takes(masked: Mapping[str, Any]) -> None:
+def test_cloudwatch_accepts_the_pattern_of_tokens(masked: Mapping[str, Any]) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL-custom-data-identifiers.html
     [identifier] = masked["Configuration"]["CustomDataIdentifier"]
 
@@ -167,7 +158,7 @@ def test_pattern_of_tokens_is_one_that_cloudwatch_takes(masked: Mapping[str, Any
     ],
     ids=["connection token", "web token", "task token"],
 )
-def test_token_is_masked_but_for_an_end_of_no_use(masked: Mapping[str, Any], text: str, left: int) -> None:
+def test_token_is_masked_except_for_a_useless_end(masked: Mapping[str, Any], text: str, left: int) -> None:
     [identifier] = masked["Configuration"]["CustomDataIdentifier"]
 
     rest = re.sub(identifier["Regex"], "", f'{{"message": "x {text}"}}')
@@ -201,33 +192,29 @@ def test_only_prod_reserves_concurrency_for_the_queue_and_the_other_sources(
     assert reserved[1] > event_source(prod)["ScalingConfig"]["MaximumConcurrency"]
 
 
-def test_snapshot_is_taken_of_the_version_that_the_alias_leads_to(synthesize: Synthesize) -> None:
-    template = synthesize("dev", snap_start=True)
+def test_snapshot_is_taken_of_the_version_of_the_alias(changed: Template) -> None:
+    (version,) = changed.of_type("AWS::Lambda::Version")
 
-    (version,) = template.find_resources("AWS::Lambda::Version")
-
-    assert properties(template, FUNCTION)["SnapStart"] == {"ApplyOn": "PublishedVersions"}
-    assert properties(template, ALIAS)["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
+    assert properties(changed, FUNCTION)["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert properties(changed, ALIAS)["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
 
 
-def test_function_is_in_the_subnets_of_the_options(synthesize: Synthesize) -> None:
-    template = synthesize("dev", **{name: EVERYTHING[name] for name in VPC_OPTIONS})
-
-    assert properties(template, FUNCTION)["VpcConfig"] == {
+def test_function_is_in_the_subnets_of_the_options(changed: Template) -> None:
+    assert properties(changed, FUNCTION)["VpcConfig"] == {
         "SubnetIds": EVERYTHING["vpc_subnet_ids"],
         "SecurityGroupIds": EVERYTHING["vpc_security_group_ids"],
     }
 
 
-def test_changed_network_is_another_version(synthesize: Synthesize, dev: Template) -> None:
-    changed = synthesize("dev", **{name: EVERYTHING[name] for name in VPC_OPTIONS})
+def test_change_of_the_network_makes_another_version(synthesize: Synthesize, dev: Template) -> None:
+    moved = synthesize("dev", **VPC_OPTIONS)
 
-    versions = {name for template in (dev, changed) for name in template.find_resources(VERSION)}
+    versions = {name for template in (dev, moved) for name in template.of_type(VERSION)}
 
     assert len(versions) == 2
 
 
-def test_function_has_neither_snapshot_nor_vpc_unless_told(template: Template) -> None:
+def test_function_has_neither_snapshot_nor_vpc_by_default(template: Template) -> None:
     assert properties(template, FUNCTION).keys() & {"SnapStart", "VpcConfig"} == set()
 
 
@@ -242,32 +229,32 @@ def test_queue_invokes_the_alias(template: Template) -> None:
 
 
 def test_alias_is_the_current_version(template: Template) -> None:
-    (version,) = template.find_resources("AWS::Lambda::Version")
+    (version,) = template.of_type("AWS::Lambda::Version")
 
     assert properties(template, ALIAS)["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
 
 
-def test_queue_hands_over_full_batches_and_takes_partial_answers(template: Template) -> None:
+def test_function_receives_full_batches_and_reports_failed_messages(template: Template) -> None:
     mapping = event_source(template)
 
     assert mapping["BatchSize"] == 10
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_queue_invokes_no_more_at_a_time_than_the_stage_allows(dev: Template, prod: Template) -> None:
+def test_queue_invokes_at_most_the_concurrency_of_the_stage(dev: Template, prod: Template) -> None:
     concurrency = [event_source(stage)["ScalingConfig"]["MaximumConcurrency"] for stage in (dev, prod)]
 
     assert concurrency == [2, 10]
 
 
 def test_function_waits_for_its_permissions(template: Template) -> None:
-    # Lambda refuses an event source mapping whose function may not receive from the queue
-    function = template.to_json()["Resources"][FUNCTION]
+    # Lambda refuses the event source mapping if the function may not receive from the queue
+    function = template.resources[FUNCTION]
 
     assert ROLE_POLICY in function["DependsOn"]
 
 
-def test_the_previous_version_stays_to_be_rolled_back_to(template: Template) -> None:
-    (version,) = template.find_resources("AWS::Lambda::Version").values()
+def test_previous_version_stays_for_a_rollback(template: Template) -> None:
+    (version,) = template.of_type("AWS::Lambda::Version").values()
 
     assert version.get("DeletionPolicy") == "RetainExceptOnCreate"

@@ -1,16 +1,12 @@
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
 import app
-from infra.options import InvalidOptionsError
+from infra.options import InvalidOptionsError, StageOptions
+from infra.stage import stack_name
 from tests.infra.template import (
     ACCESS_LOG,
     ALIAS,
@@ -26,7 +22,8 @@ from tests.infra.template import (
     STATE_MACHINE,
     UNPUBLISHED_RESULTS,
     WORKFLOW_LOGS,
-    Configure,
+    Synthesize,
+    Template,
 )
 
 BAD_STAGES = [
@@ -34,24 +31,24 @@ BAD_STAGES = [
     *("$(touch x)", "a;b", "a:b", "a\\b", "*", "🙂", "a\u200b"),
 ]
 
-# The kinds of resources that hold data. Add a kind here when the stack begins to use it.
+# The types of resources that hold data. Add a type here when the stack starts to use it.
 STATEFUL = {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
 QUEUES = {MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER}
 
 
 def stateful(template: Template) -> dict[str, Mapping[str, Any]]:
-    resources = template.to_json()["Resources"]
+    resources = template.resources
     return {name: resource for name, resource in resources.items() if resource["Type"] in STATEFUL}
 
 
 def test_logical_ids_of_resources_that_hold_data_do_not_change(template: Template) -> None:
-    # Another id is another resource: empty, and the one with the data gone or left behind
+    # Another id is another, empty resource. The one with the data is deleted or left behind.
     assert stateful(template).keys() == {KEY, *QUEUES, LOGS, ACCESS_LOG, WORKFLOW_LOGS}
 
 
-def test_logical_ids_of_what_others_refer_to_do_not_change(template: Template) -> None:
+def test_logical_ids_of_resources_that_others_refer_to_do_not_change(template: Template) -> None:
     # Another id is another bus, API or state machine, with another name or address
-    resources = template.to_json()["Resources"]
+    resources = template.resources
 
     types = {name: resources[name]["Type"] for name in (BUS, API, ALIAS, STATE_MACHINE, PRODUCER_POLICY)}
 
@@ -64,24 +61,17 @@ def test_logical_ids_of_what_others_refer_to_do_not_change(template: Template) -
     }
 
 
-@pytest.mark.parametrize(("stage", "protected"), [("dev", False), ("prod", True)])
-def test_stack_that_keeps_its_data_is_protected_from_deletion(
-    configure: Configure, stage: str, protected: bool
-) -> None:
-    stack = app.build(cdk.App(context=configure(stage)))
+def test_stack_that_keeps_its_data_is_protected_from_deletion(dev: Template, prod: Template) -> None:
+    protected = [stage.stack["properties"].get("terminationProtection", False) for stage in (dev, prod)]
 
-    assert stack.termination_protection is protected
+    assert protected == [False, True]
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_everything_is_tagged_with_project_and_stage(configure: Configure, stage: str) -> None:
-    application = cdk.App(context=configure(stage))
-    stack = app.build(application)
+def test_everything_is_tagged_with_project_and_stage(dev: Template, prod: Template) -> None:
+    tags = [stage.stack["properties"]["tags"] for stage in (dev, prod)]
 
-    deployed = application.synth().get_stack_by_name(stack.stack_name)
-
-    # Of the stack: CloudFormation hands them on to all that can have tags
-    assert deployed.tags == {"project": "connect-message-sender", "stage": stage}
+    # CloudFormation passes the stack's tags on to all resources that can have tags
+    assert tags == [{"project": "connect-message-sender", "stage": stage} for stage in ("dev", "prod")]
 
 
 def test_dev_leaves_nothing_behind(dev: Template) -> None:
@@ -96,8 +86,8 @@ def test_prod_keeps_its_data_except_that_of_a_failed_creation(prod: Template) ->
     assert policies == {("RetainExceptOnCreate", "Retain")}
 
 
-def test_stack_tells_what_its_users_and_operators_need(template: Template) -> None:
-    assert template.find_outputs("*").keys() == {
+def test_stack_has_the_outputs_for_users_and_operators(template: Template) -> None:
+    assert template.outputs.keys() == {
         "MessageQueueUrl",
         "DeadLetterQueueUrl",
         "RejectedQueueUrl",
@@ -114,18 +104,19 @@ def test_stack_tells_what_its_users_and_operators_need(template: Template) -> No
 
 
 def test_stage_is_dev_unless_named(context: dict[str, Any]) -> None:
-    stack = app.build(cdk.App(context=context | {"aws:cdk:bundling-stacks": []}))
+    stack = app.build(cdk.App(context=context))
 
     assert stack.stack_name == "ConnectMessageSender-dev"
 
 
-def test_every_stage_is_a_stack_of_its_own(context: dict[str, Any]) -> None:
-    stack = app.build(cdk.App(context=context | {"aws:cdk:bundling-stacks": [], "stage": "prod"}))
+def test_every_stage_has_its_own_stack(dev: Template, prod: Template) -> None:
+    assert [stage.path.name for stage in (dev, prod)] == [
+        "ConnectMessageSender-dev.template.json",
+        "ConnectMessageSender-prod.template.json",
+    ]
 
-    assert stack.stack_name == "ConnectMessageSender-prod"
 
-
-# The most characters of each physical name, as the service's own API reference says
+# The longest physical names, from the API reference of each service
 NAMES = {
     ("AWS::SQS::Queue", "QueueName"): 80,
     ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
@@ -140,48 +131,41 @@ STAGE_RULE = (
 )
 
 
+def test_aws_accepts_the_physical_names_of_the_stage_with_the_longest_name(synthesize: Synthesize) -> None:
+    template = synthesize(LONGEST)
+
+    lengths = {
+        (kind, name): max(len(one["Properties"].get(name, "")) for one in template.of_type(kind).values())
+        for kind, name in NAMES
+    }
+
+    assert {kind: length for kind, length in lengths.items() if not 0 < length <= NAMES[kind]} == {}
+    assert lengths["AWS::SQS::Queue", "QueueName"] == 80
+
+
 @pytest.mark.parametrize("stage", [LONGEST, "7", "Feature-ABC-1"])
-def test_stage_with_an_accepted_name_has_no_longer_physical_name_than_aws_accepts(
+def test_stage_with_an_accepted_name_is_part_of_the_name_of_its_stack(
     context: dict[str, Any], stage: str
 ) -> None:
-    stages = {stage: context["stages"]["prod"]}
-    application = cdk.App(context=context | {"aws:cdk:bundling-stacks": [], "stage": stage, "stages": stages})
-    stack = app.build(application)
+    StageOptions.of_stage(stage, {stage: context["stages"]["prod"]})
 
-    resources = Template.from_stack(stack).to_json()["Resources"].values()
-
-    assert stack.stack_name == f"ConnectMessageSender-{stage}"
-    assert len(stack.stack_name) <= 128
-    lengths = {
-        kind: max(len(one["Properties"].get(kind[1], "")) for one in resources if one["Type"] == kind[0])
-        for kind in NAMES
-    }
-    assert {kind: length for kind, length in lengths.items() if not 0 < length <= NAMES[kind]} == {}
-    if stage == LONGEST:
-        assert lengths["AWS::SQS::Queue", "QueueName"] == 80
+    assert stack_name(stage) == f"ConnectMessageSender-{stage}"
+    assert len(stack_name(stage)) <= 128
 
 
 @pytest.mark.parametrize("stage", BAD_STAGES)
 def test_stage_with_another_name_is_refused(context: dict[str, Any], stage: str) -> None:
-    stages = {stage: context["stages"]["dev"]}
-
     with pytest.raises(InvalidOptionsError) as refusal:
-        app.build(cdk.App(context=context | {"stage": stage, "stages": stages}))
+        StageOptions.of_stage(stage, {stage: context["stages"]["dev"]})
 
     assert str(refusal.value) == f"stages has {stage!r}; {STAGE_RULE}"
 
 
-def test_unusable_configuration_ends_in_one_line(tmp_path: Path) -> None:
-    context = '{"stage": "staging", "stages": {"dev": {}}}'
+def test_configuration_that_is_not_valid_ends_in_one_line() -> None:
+    application = cdk.App(context={"stage": "staging", "stages": {"dev": {}}})
 
-    synth = subprocess.run(
-        [sys.executable, app.__file__],
-        env=os.environ | {"CDK_CONTEXT_JSON": context, "CDK_OUTDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with pytest.raises(SystemExit) as ended:
+        app.main(application)
 
-    assert synth.returncode == 1
-    assert "cdk.json: unknown stage 'staging'; accepted: dev" in synth.stderr.splitlines()
-    assert "Traceback" not in synth.stderr
+    assert ended.value.code == "cdk.json: unknown stage 'staging'; accepted: dev"
+    assert ended.value.__suppress_context__

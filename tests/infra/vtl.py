@@ -1,4 +1,4 @@
-"""Enough of API Gateway's template language for the stack's templates, and an error for anything else."""
+"""The part of API Gateway's template language that the stack uses. Anything else is an error."""
 
 import json
 import re
@@ -12,7 +12,7 @@ _NAME = re.compile(r"\$([A-Za-z][\w.]*)")
 
 
 def render(template: str, names: dict[str, str]) -> str:
-    """Render a template. What it sets is among the names afterwards, as in one request of API Gateway."""
+    """Render a template. It adds the variables that it sets to `names`, as within one request."""
     rendered, at = "", 0
     while at < len(template):
         if assignment := _SET.match(template, at):
@@ -50,5 +50,5 @@ def _after(expected: str, template: str, at: int) -> int:
 
 
 def _url_encode(value: str) -> str:
-    # java.net.URLEncoder leaves the asterisk, but not the tilde
+    # java.net.URLEncoder keeps the asterisk and encodes the tilde
     return quote_plus(value, safe="*").replace("~", "%7E")

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from infra.message_queues import max_receive_count
+from infra.timing import max_receive_count
 from message_sender.application import create_handler
 from sandbox.participant_service.api import ParticipantApi
 from tests.simulation.capture import Output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.sender_function import TIMEOUT
+from infra.timing import FUNCTION_TIMEOUT_SECONDS
 from tests.simulation.fault_profiles import CALM, Rates, Strike, Weather
 from tests.simulation.models.clock import VirtualTime
 from tests.simulation.models.lambda_ import (
@@ -76,7 +76,7 @@ class World:
 
 
 def test_the_timeout_is_that_of_the_stack() -> None:
-    assert TIMEOUT.to_seconds() == FUNCTION_TIMEOUT
+    assert FUNCTION_TIMEOUT_SECONDS == FUNCTION_TIMEOUT
 
 
 def test_what_is_not_reported_as_failed_is_deleted() -> None:

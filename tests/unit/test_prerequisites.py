@@ -49,7 +49,7 @@ def test_a_computer_that_has_everything_hears_nothing(tmp_path: Path) -> None:
     [
         (
             {"python3": None},
-            "Python 3.11 or later (found: no python3 that runs)",
+            "Python 3.11 or later (found: no working python3)",
             "apt-get install -y python3.11",
         ),
         (
@@ -58,8 +58,8 @@ def test_a_computer_that_has_everything_hears_nothing(tmp_path: Path) -> None:
             "apt-get install -y python3.11",
         ),
         ({"python3": PYTHON_WITHOUT_VENV}, "venv for python3", "sudo apt-get install -y python3.12-venv"),
-        ({"node": None}, "Node.js 20 or later, 22 or 24 advised (found: no node that runs)", "nodesource"),
-        ({"node": OLD_NODE}, "Node.js 20 or later, 22 or 24 advised (found: v18.19.0)", "nodesource"),
+        ({"node": None}, "Node.js 20 or later, better 22 or 24 (found: no working node)", "nodesource"),
+        ({"node": OLD_NODE}, "Node.js 20 or later, better 22 or 24 (found: v18.19.0)", "nodesource"),
         ({"npm": None}, "npm", "sudo apt-get install -y npm"),
         ({"make": None}, "make", "sudo apt-get install -y make"),
         ({"python3": None, "uname": MACOS}, "Python 3.11 or later", "brew install python@3.13"),

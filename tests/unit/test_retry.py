@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import message_queues
-from infra.message_queues import max_receive_count
+from infra.timing import FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, max_receive_count
 from message_sender.errors import (
     ConnectionFailedError,
     RetryableError,
@@ -127,8 +126,8 @@ def test_a_redelivery_is_delayed_by_at_most_a_minute(receive_count: int, random:
 
 
 def test_the_function_and_the_queue_use_the_same_backoff() -> None:
-    assert message_queues.FIRST_BACKOFF_SECONDS == MIN_REDELIVERY_DELAY
-    assert message_queues.LONGEST_BACKOFF_SECONDS == MAX_REDELIVERY_DELAY
+    assert FIRST_BACKOFF_SECONDS == MIN_REDELIVERY_DELAY
+    assert LONGEST_BACKOFF_SECONDS == MAX_REDELIVERY_DELAY
 
 
 @pytest.mark.parametrize("minutes", [1, 10, 60, 240])

@@ -1,0 +1,94 @@
+"""What producers may do: in this account by the ProducerPolicy, in other accounts by resource policies."""
+
+from typing import Any
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
+from infra.data_key import DataKey
+from infra.event_routing import EventRouting
+from infra.message_api import MessageApi
+from infra.message_queues import MessageQueues
+from infra.options import StageOptions
+from infra.send_workflow import SendWorkflow
+from infra.sender_function import SenderFunction
+
+# A producer cannot publish a result. It also cannot publish a request under the function's source: the rule
+# on the bus would ignore such a request silently.
+_REQUESTS_ONLY = {
+    "StringEquals": {"events:detail-type": REQUEST_DETAIL_TYPE},
+    "ForAllValues:StringNotEquals": {"events:source": RESULT_SOURCE},
+}
+
+
+class ProducerPolicy(iam.ManagedPolicy):
+    """Everything that a producer in this account needs, for each event source."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: DataKey,
+        queues: MessageQueues,
+        routing: EventRouting,
+        sender: SenderFunction,
+        api: MessageApi,
+        workflow: SendWorkflow,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="Permissions of a producer of messages, for every event source",
+            statements=[
+                iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn]),
+                key.use_through_sqs(),
+                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sender.alias.function_arn]),
+                iam.PolicyStatement(
+                    actions=["events:PutEvents"],
+                    resources=[routing.bus.event_bus_arn],
+                    conditions=_REQUESTS_ONLY,
+                ),
+                iam.PolicyStatement(
+                    actions=["execute-api:Invoke"],
+                    resources=[api.queue_method.method_arn, api.synchronous_method.method_arn],
+                ),
+                iam.PolicyStatement(
+                    actions=["states:StartExecution"], resources=[workflow.state_machine.state_machine_arn]
+                ),
+            ],
+        )
+
+
+def admit_other_accounts(
+    options: StageOptions,
+    *,
+    key: DataKey,
+    queues: MessageQueues,
+    routing: EventRouting,
+    sender: SenderFunction,
+) -> None:
+    """Let the producers of the option `producer_principals` in, by the policy of each resource.
+
+    They also need a policy in their own account. The API has its resource policy from the start. A state
+    machine cannot have one.
+    """
+    if not options.producer_principals:
+        return
+    principals = [iam.ArnPrincipal(arn) for arn in options.producer_principals]
+    producers: dict[str, Any] = {"sid": "Producers", "principals": principals}
+    queues.messages.add_to_resource_policy(
+        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn], **producers)
+    )
+    key.add_to_resource_policy(key.use_through_sqs().copy(resources=["*"], **producers))
+    routing.bus.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["events:PutEvents"],
+            resources=[routing.bus.event_bus_arn],
+            conditions=_REQUESTS_ONLY,
+            **producers,
+        )
+    )
+    for principal in principals:
+        sender.alias.add_permission(f"Producer {principal.arn}", principal=principal)

@@ -1,0 +1,32 @@
+"""How long data lives, in the terms of the CDK."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.options import LOG_RETENTION, StageOptions
+
+
+def removal_policy(options: StageOptions) -> cdk.RemovalPolicy:
+    # Not RETAIN: the resources left by a failed first deployment would block the second
+    return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if options.retain_data else cdk.RemovalPolicy.DESTROY
+
+
+def log_group(
+    scope: Construct,
+    construct_id: str,
+    *,
+    key: kms.IKey,
+    options: StageOptions,
+    data_protection_policy: logs.DataProtectionPolicy | None = None,
+) -> logs.LogGroup:
+    """Create a log group that is encrypted with the key and kept as the stage says."""
+    return logs.LogGroup(
+        scope,
+        construct_id,
+        encryption_key=key,
+        retention=logs.RetentionDays[LOG_RETENTION[options.log_retention_days]],
+        removal_policy=removal_policy(options),
+        data_protection_policy=data_protection_policy,
+    )

@@ -1,0 +1,90 @@
+"""Write what documents take from the stack: alarms into the runbook, licences of the deployment package.
+
+usage: PYTHONPATH=lambda_src python -m scripts.render_stack
+`make docs` runs it. A test fails while a document is out of date.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from infra.monitoring.alarms import ALARMS
+from infra.python_asset import CACHE, PythonAsset
+from infra.sender_function import RUNTIME
+from scripts.render_contract import ROOT, replace_block
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+LICENCES: Final = ROOT / "docs" / "licences.md"
+RUNBOOK: Final = ROOT / "docs" / "operations.md"
+
+PERMISSIVE: Final = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
+
+# For metadata from before SPDX expressions
+_SPDX: Final = {"Apache License 2.0": "Apache-2.0"}
+
+
+class NotPermissiveError(Exception):
+    """A package has a licence that is not known to be permissive. The message names both."""
+
+
+def runbook(document: str) -> str:
+    """Return the runbook with its alarms written anew."""
+    rows = [
+        f"| [`{alarm.name}`](#{alarm.name.lower()}) | {alarm.measures} | {alarm.condition} |"
+        for alarm in ALARMS
+    ]
+    sections = [
+        f"\n### `{alarm.name}`\n\n{alarm.happened}\n{alarm.impact}\n\n"
+        f"**First:** {alarm.first[0].upper()}{alarm.first[1:]}\n\n**Then:** {alarm.then}\n"
+        + (f"\n**Threshold:** {alarm.why}\n" if alarm.why else "")
+        for alarm in ALARMS
+    ]
+    one_sentence_a_line = "".join(sections).replace(". ", ".\n")
+    table = "\n".join(["| Alarm | Measures | Goes off at |", "|---|---|---|", *rows])
+    return replace_block(document, "alarms", f"{table}\n{one_sentence_a_line}")
+
+
+def licences(package: Path) -> str:
+    """Return the list of licences in a deployment package.
+
+    Raises:
+        NotPermissiveError: A licence would bind users of the function to more than a notice.
+    """
+    found = sorted(distributions(path=[str(package)]), key=lambda found: found.name.lower())
+    rows = [
+        f"| {each.name} | {each.version} | {_licence(each)} | {', '.join(_texts(package, each))} |"
+        for each in found
+    ]
+    head = LICENCES.read_text().partition("|---|")[0]
+    return "\n".join([f"{head}|---|---|---|---|", *rows, ""])
+
+
+def _licence(distribution: Distribution) -> str:
+    """Return the SPDX name of a package's licence."""
+    metadata = distribution.metadata
+    stated = next(
+        (metadata[field] for field in ("License-Expression", "License") if field in metadata), "no licence"
+    )
+    named = _SPDX.get(stated, stated)
+    if named not in PERMISSIVE:
+        raise NotPermissiveError(f"{distribution.name} {distribution.version}: {stated}")
+    return named
+
+
+def _texts(package: Path, distribution: Distribution) -> list[str]:
+    folder = package / f"{distribution.name.replace('-', '_')}-{distribution.version}.dist-info"
+    names = {"LICENSE", "LICENSE.txt", "NOTICE", "AUTHORS"}
+    return [f"`{path.relative_to(package)}`" for path in sorted(folder.rglob("*")) if path.name in names]
+
+
+if __name__ == "__main__":
+    RUNBOOK.write_text(runbook(RUNBOOK.read_text()))
+    with tempfile.TemporaryDirectory() as folder:
+        version = RUNTIME.name.removeprefix("python")
+        PythonAsset(ROOT / "lambda_src", python_version=version, cache=CACHE).build(Path(folder))
+        LICENCES.write_text(licences(Path(folder)))
