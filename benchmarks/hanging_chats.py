@@ -10,7 +10,7 @@ import argparse
 from contextlib import nullcontext
 from typing import Final
 
-from tests.simulation.mutants import read_timeouts_retried
+from tests.simulation.mutants import READ_TIMEOUTS_RETRIED
 from tests.simulation.scenarios import with_hanging_chats
 
 _HANGING: Final = (0, 1, 3, 10, 20)
@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     print("| hanging |", *(f"{name} |" for name in _PERCENTILES), "maximum |")  # noqa: T201  # a program
     print("|---|" + "---|" * (len(_PERCENTILES) + 1))  # noqa: T201  # the same
-    with read_timeouts_retried() if options.attempts == 2 else nullcontext():  # noqa: PLR2004  # as listed
+    with READ_TIMEOUTS_RETRIED.applied() if options.attempts == 2 else nullcontext():  # noqa: PLR2004  # as listed
         for hanging in _HANGING:
             waits = sorted(
                 wait

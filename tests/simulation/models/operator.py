@@ -1,12 +1,12 @@
-"""Operators: `operations` over the models, in virtual time, as `make redrive` and `make republish` run it."""
+"""Operators, who run `make redrive` and `make republish` over the models, in virtual time."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
@@ -22,7 +22,7 @@ from ops.redrive import Done, RedriveRun
 from ops.redrive_policy import Rules
 from ops.republish import RepublishRun
 from sandbox.participant_service.api import Ending
-from tests.simulation.fault_profiles import Strike
+from tests.simulation.fault_profiles import Fault
 from tests.simulation.models.aws import NO_ANSWER_SECONDS
 from tests.simulation.models.clock import KilledError
 from tests.simulation.models.network import Request
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from random import Random
 
-    from tests.simulation.fault_profiles import Weather
+    from tests.simulation.fault_profiles import FaultInjector
     from tests.simulation.models.clock import Task, VirtualTime
     from tests.simulation.models.network import Service
 
 Command: TypeAlias = Callable[[], bool]
-"""Runs once. Returns whether it has done all."""
+"""Runs once. Returns whether nothing is left to do."""
 
 _CALL_SECONDS: Final = 0.02
 _CUT_OFF_WITHIN: Final = 2.0
 _AGAIN_AFTER: Final = 960.0
-"""Seconds, above the time for which a run that is cut off hides its letters."""
+"""Seconds: longer than an interrupted run hides the dead letters that it received."""
 _MOST_RUNS: Final = 12
 FOREVER: Final = timedelta(days=365)
 
@@ -58,7 +58,7 @@ def _url(name: str) -> str:
 
 
 class AwsClient:
-    """A client of boto3 for one of the models: any method, by the name that boto3 gives it."""
+    """A boto3 client for one of the models. It has every method, by boto3's name for the operation."""
 
     def __init__(self, service: Service, time: VirtualTime) -> None:
         self._service = service
@@ -67,7 +67,7 @@ class AwsClient:
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         return partial(self._call, name.title().replace("_", ""))
 
-    def _call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
+    def _call(self, operation: str, /, **parameters: object) -> dict[str, Any]:
         self._time.sleep(_CALL_SECONDS)
         headers = {"x-amz-target": f"Service.{operation}"}
         answer = self._service(Request("POST", "/", headers, json.dumps(parameters).encode()))
@@ -77,8 +77,8 @@ class AwsClient:
             self._time.sleep(NO_ANSWER_SECONDS)
             raise ReadTimeoutError(endpoint_url="https://aws")
         document: dict[str, Any] = json.loads(answer.body)
-        if answer.status != 200:  # OK
-            error = {
+        if answer.status != HTTPStatus.OK:
+            error: Any = {
                 "Error": {"Code": document["__type"].rpartition("#")[2], "Message": ""},
                 "ResponseMetadata": {"HTTPStatusCode": answer.status},
             }
@@ -87,33 +87,34 @@ class AwsClient:
 
 
 class Operator:
-    """Somebody who runs the commands, and runs one again that was cut off or could not do all.
+    """A person who runs the commands, and repeats a run that was interrupted or has left something.
 
     Attributes:
-        done: What became of letters, over all runs.
-        republished: Results that were published at last.
+        redriven, finalized: Dead letters, over all runs.
+        republished: Results, over all runs.
     """
 
     def __init__(
-        self, *, time: VirtualTime, random: Random, weather: Weather, services: Mapping[str, Service]
+        self, *, time: VirtualTime, random: Random, injector: FaultInjector, services: Mapping[str, Service]
     ) -> None:
         self._time = time
         self._random = random
-        self._weather = weather
+        self._injector = injector
         self.services = services
-        self.done: Counter[Done] = Counter()
+        self.redriven = 0
+        self.finalized = 0
         self.republished = 0
 
     def carry_out(self, commands: Sequence[Command]) -> None:
-        """Run commands one after the other, each until it has done all. Some runs are cut off."""
+        """Run commands one after the other, each until nothing is left to do. Some runs are interrupted."""
         self._begin(commands, 1)
 
     def redrive(
-        self, queue: DeadLetterQueue, *, max_age: timedelta = FOREVER, settle: bool = False
+        self, queue: DeadLetterQueue, *, max_age: timedelta = FOREVER, finalize: bool = False
     ) -> Command:
         """Return the command `make redrive DRY_RUN=no`."""
         return partial(
-            self._redrive, queue, Rules(codes=None, codes_required=False, max_age=max_age, settle=settle)
+            self._redrive, queue, Rules(codes=None, codes_required=False, max_age=max_age, settle=finalize)
         )
 
     def republish(self) -> bool:
@@ -167,7 +168,8 @@ class Operator:
         try:
             totals = run.run()
         finally:
-            self.done += run.totals.count
+            self.redriven += run.totals.count[Done.REDRIVEN]
+            self.finalized += run.totals.count[Done.SETTLED]
         return totals.is_complete and not totals.count[Done.ERROR]
 
     def _reader(self, queue: str) -> QueueReader:
@@ -181,7 +183,7 @@ class Operator:
             return
         task = self._time.start(commands[0])
         task.when_done(partial(self._ended, task, commands, runs))
-        if self._weather.strikes(Strike.OPERATOR_CUT_OFF):
+        if self._injector.occurs(Fault.OPERATOR_CUT_OFF):
             self._time.after(self._random.uniform(0, _CUT_OFF_WITHIN), task.kill)
 
     def _ended(self, task: Task, commands: Sequence[Command], runs: int) -> None:

@@ -1,15 +1,15 @@
-"""Operators in virtual time: boto3's methods over the models, and commands that are run until all is done."""
+"""Operators in virtual time: boto3's methods over the models, and commands that run until nothing is left."""
 
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from sandbox.participant_service.api import Answer, Ending
-from tests.simulation.fault_profiles import CALM, Rates, Strike, Weather
+from tests.simulation.fault_profiles import NO_FAULTS, Fault, FaultInjector, FaultProfile
 from tests.simulation.models.clock import VirtualTime
 from tests.simulation.models.operator import AwsClient, Operator
 
@@ -22,7 +22,7 @@ PARAMETERS = {"QueueUrl": "https://sqs/000000000000/dead-letter.fifo", "ReceiptH
 
 
 class Called:
-    """A service that keeps what it was asked, and gives one answer."""
+    """A service that records its requests, and always gives the same answer."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -33,8 +33,10 @@ class Called:
         return self._answer
 
 
-def answer(status: int = 200, body: bytes = b"{}", **more: Any) -> Answer:  # noqa: ANN401  # of any field
-    return Answer(status=status, headers={}, body=body, **more)
+def answer(
+    status: int = 200, body: bytes = b"{}", latency: float = 0.0, ending: Ending = Ending.KEPT_OPEN
+) -> Answer:
+    return Answer(status=status, headers={}, body=body, latency=latency, ending=ending)
 
 
 def call(service: Called, time: VirtualTime) -> object:
@@ -59,7 +61,7 @@ def test_a_method_of_boto3_is_an_operation_of_the_service() -> None:
         (answer(ending=Ending.RESET), ConnectionClosedError),
     ],
 )
-def test_what_fails_is_the_error_that_boto3_raises(given: Answer, error: type[Exception]) -> None:
+def test_a_failed_call_raises_the_error_of_boto3(given: Answer, error: type[Exception]) -> None:
     raised = call(Called(given), VirtualTime())
 
     assert isinstance(raised, error)
@@ -69,12 +71,12 @@ def test_what_fails_is_the_error_that_boto3_raises(given: Answer, error: type[Ex
 
 
 class Desk:
-    """An operator with commands that take a second each, and are done the n-th time."""
+    """An operator with commands that take three seconds each, and succeed at the n-th run."""
 
-    def __init__(self, rates: Rates = CALM) -> None:
+    def __init__(self, profile: FaultProfile = NO_FAULTS) -> None:
         self.time = VirtualTime()
-        weather = Weather(time=self.time, random=Random(1), rates=rates)
-        self.operator = Operator(time=self.time, random=Random(2), weather=weather, services={})
+        injector = FaultInjector(time=self.time, random=Random(1), profile=profile)
+        self.operator = Operator(time=self.time, random=Random(2), injector=injector, services={})
         self.begun: list[str] = []
         self.done: list[str] = []
 
@@ -88,18 +90,18 @@ class Desk:
         return run
 
 
-def test_a_command_is_run_again_until_it_has_done_all_and_then_the_next() -> None:
+def test_a_command_is_repeated_until_nothing_is_left_before_the_next_starts() -> None:
     desk = Desk()
 
     desk.operator.carry_out([desk.command("a", done_at=3), desk.command("b")])
     desk.time.run()
 
     assert desk.done == ["a", "a", "a", "b"]
-    assert desk.time.monotonic() > 2 * 900  # letters of a run that was cut off are hidden as long
+    assert desk.time.monotonic() > 2 * 900  # an interrupted run hides its dead letters as long
 
 
-def test_a_run_that_is_cut_off_is_repeated() -> None:
-    desk = Desk({Strike.OPERATOR_CUT_OFF: 1.0})
+def test_an_interrupted_run_is_repeated() -> None:
+    desk = Desk({Fault.OPERATOR_CUT_OFF: 1.0})
 
     desk.operator.carry_out([desk.command("a")])
     desk.time.run()
@@ -108,7 +110,7 @@ def test_a_run_that_is_cut_off_is_repeated() -> None:
     assert desk.done == []
 
 
-def test_a_defect_of_a_command_is_not_hidden() -> None:
+def test_a_defect_in_a_command_is_reported() -> None:
     desk = Desk()
 
     def broken() -> bool:
