@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from unittest.mock import patch
 
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from message_sender.application import create_handler
+from message_sender.event_sources.direct import DirectSource
+from message_sender.event_sources.eventbridge import EventBridgeSource
+from message_sender.event_sources.sqs import SqsSource
+from message_sender.event_sources.synchronous import SynchronousDelivery
+from message_sender.publisher import Publisher
+from message_sender.queues import Queues
+from message_sender.task_callback import TaskCallback
+from ops.aws import BotoApi
+from tests.simulation.models.boto_client import BotoClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from message_sender.delivery import MessageSender
+    from message_sender.worker_pool import WorkerPool
     from tests.simulation.models.clock import VirtualTime
     from tests.simulation.models.lambda_service import Handler
-    from tests.simulation.models.network import Network
+    from tests.simulation.models.network import Network, Service
 
 RETRY_WINDOW_MINUTES: Final = 10
 QUOTA: Final = 10
@@ -62,6 +76,102 @@ def new_handler(
     logger = logging.Logger.manager.loggerDict.pop(service)
     assert isinstance(logger, logging.Logger)  # Powertools has just made it
     logger.propagate = False  # pytest would keep every line of it
+    return handler
+
+
+class Outputs(NamedTuple):
+    """The parts of the function that write to queues, bus and Step Functions. Operators use them too."""
+
+    queues: Queues
+    publisher: Publisher
+    tasks: TaskCallback
+
+
+def new_outputs(
+    services: Mapping[str, Service],
+    *,
+    time: VirtualTime,
+    random: Callable[[], float],
+    queues_type: type[Queues] = Queues,
+) -> Outputs:
+    """Return the outputs over the models, without the network between them: it would cost too much time."""
+    sqs, events, states = (BotoApi(BotoClient(services[name], time)) for name in ("sqs", "events", "states"))
+    queues = queues_type(
+        sqs=sqs,
+        message_queue_url=_ENVIRON["MESSAGE_QUEUE_URL"],
+        dead_letter_queue_url=_ENVIRON["DEAD_LETTER_QUEUE_URL"],
+        rejected_queue_url=_ENVIRON["REJECTED_QUEUE_URL"],
+        unpublished_results_queue_url=_ENVIRON["UNPUBLISHED_RESULTS_QUEUE_URL"],
+        clock=time,
+        random=random,
+    )
+    publisher = Publisher(events=events, event_bus_name="bus", queues=queues, clock=time, random=random)
+    return Outputs(queues, publisher, TaskCallback(step_functions=states, clock=time, random=random))
+
+
+class _NoTelemetry:
+    """Writes no logs and no metrics: these would take most of the time of a long study."""
+
+    @staticmethod
+    def in_this_trace(call: Callable[..., None]) -> Callable[..., None]:
+        return call
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_args, **_kwargs: None
+
+
+def handler_of_parts(
+    *,
+    sender: MessageSender,
+    synchronous_sender: MessageSender,
+    outputs: Outputs,
+    workers: WorkerPool,
+    time: VirtualTime,
+    random: Callable[[], float],
+) -> Handler:
+    """Return a handler with the function's event sources, any senders, and neither network nor telemetry.
+
+    Args:
+        sender: For the queue and the bus.
+        synchronous_sender: For callers who wait.
+    """
+    telemetry: Any = _NoTelemetry()
+    synchronous = SynchronousDelivery(
+        content_limits="specification",
+        sender=synchronous_sender,
+        publisher=outputs.publisher,
+        telemetry=telemetry,
+        clock=time,
+    )
+    sources: dict[str, Any] = {
+        "sqs": SqsSource(
+            content_limits="specification",
+            sender=sender,
+            queues=outputs.queues,
+            publisher=outputs.publisher,
+            tasks=outputs.tasks,
+            telemetry=telemetry,
+            clock=time,
+            random=random,
+            retry_window=timedelta(minutes=RETRY_WINDOW_MINUTES),
+            workers=workers,
+        ),
+        "eventbridge": EventBridgeSource(
+            content_limits="specification",
+            sender=sender,
+            queues=outputs.queues,
+            publisher=outputs.publisher,
+            tasks=outputs.tasks,
+            telemetry=telemetry,
+            clock=time,
+        ),
+        "direct": DirectSource(synchronous=synchronous, clock=time),
+    }
+
+    def handler(event: dict[str, Any], context: LambdaContext) -> object:
+        name = "sqs" if "Records" in event else "eventbridge" if "detail" in event else "direct"
+        return sources[name].handle(event, context)
+
     return handler
 
 

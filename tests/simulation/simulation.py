@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 VISIBILITY_TIMEOUT: Final = 6 * FUNCTION_TIMEOUT
 CONCURRENCY: Final = 50
-MOST_RECEIVES: Final = max_receive_count(
-    retry_window_minutes=RETRY_WINDOW_MINUTES, maximum_concurrency=CONCURRENCY, send_quota_per_second=QUOTA
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,8 @@ class Setup:
         concurrency: The maximum concurrency of the event source mapping.
         idempotency_window: Of the Participant Service, in seconds. None: as long as the chat exists.
         poison: Returns whether an event kills the function.
+        quota: SendMessage calls per second, by the function's settings.
+        groups_in_turn: Whether SQS takes the chats in turn, instead of at random.
     """
 
     seed: object = 0
@@ -54,6 +53,8 @@ class Setup:
     concurrency: int = CONCURRENCY
     idempotency_window: float | None = None
     poison: Callable[[dict[str, Any]], bool] = lambda _: False
+    quota: float = QUOTA
+    groups_in_turn: bool = False
 
 
 class Simulation:
@@ -75,7 +76,12 @@ class Simulation:
             random=self._random("messages"),
             visibility_timeout=VISIBILITY_TIMEOUT,
             dead_letters=self.dead_letters,
-            max_receive_count=MOST_RECEIVES,
+            max_receive_count=max_receive_count(
+                retry_window_minutes=RETRY_WINDOW_MINUTES,
+                maximum_concurrency=setup.concurrency,
+                send_quota_per_second=round(setup.quota),
+            ),
+            groups_in_turn=setup.groups_in_turn,
         )
         self.rejected = self._queue("rejected")
         self.unpublished = self._queue("unpublished")

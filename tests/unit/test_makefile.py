@@ -14,12 +14,21 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "SEED", "FAULT_MESSAGES", "FAULT_EVENTS", "QUICK"),
+    *(
+        "MESSAGES",
+        "EMULATOR_PORT",
+        "CHAT",
+        "CONTACT_ID",
+        "SEED",
+        "SIMULATED_MESSAGES",
+        "MALFORMED_EVENTS",
+        "QUICK",
+    ),
     *("STAGE", "DRY_RUN", "QUEUE", "CODE", "MAX_AGE", "SETTLE", "DISCARD", "MAYBE_DELIVERED"),
     *("CONNECT_INSTANCE", "CONTACT_FLOW", "CONNECTION_TOKEN", "CONNECT_REGION", "SOURCES", "API_URL", "LONG"),
 ]
 TARGETS = [
-    *("demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota"),
+    *("demo", "sandbox", "end-chat", "transcript", "simulation", "bench", "quota"),
     *("synth", "deploy", "smoke", "redrive", "republish"),
 ]
 INSTALLED = [

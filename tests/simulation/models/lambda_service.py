@@ -85,6 +85,9 @@ class Function:
         new_instance: Returns the handler of a new instance.
         poison: Returns whether an event kills the function. A scenario that repairs it sets the attribute.
         log: Gets the traceback of an error that the handler raises, as the runtime client logs it.
+
+    Attributes:
+        running: The invocations in progress, by request id.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Function:
         self.poison = poison
         self._idle: list[Handler] = []
         self.invocations = 0
+        self.running: dict[str, Invocation] = {}
         self.timed_out: list[Invocation] = []
 
     def invoke(self, event: dict[str, Any], on_end: Callable[[Invocation], None]) -> None:
@@ -116,6 +120,7 @@ class Function:
             invocation.ending = Ending.THROTTLED
             self._time.after(0.01, partial(on_end, invocation))
             return
+        self.running[request_id] = invocation
         handler = self._idle.pop() if self._idle else self._new_instance()
         task = self._time.start(partial(handler, event, Context(self._time, request_id)))
         task.when_done(partial(self._ended, invocation, task, handler, on_end))
@@ -148,6 +153,7 @@ class Function:
         handler: Handler,
         on_end: Callable[[Invocation], None],
     ) -> None:
+        del self.running[invocation.request_id]
         delay = 0.0
         if invocation.ending is Ending.CUT_OFF:  # Lambda reports it at the function's timeout
             delay = invocation.started_at + FUNCTION_TIMEOUT - self._time.monotonic()
@@ -171,7 +177,6 @@ class EventSourceMapping:
             one outcome does not hold for them. An error or a timeout of the function itself does not count.
         receives: Of all records.
         redeliveries: Receives after the first of each message.
-        busy_seconds: Of all batches that have ended, together.
     """
 
     def __init__(
@@ -187,13 +192,21 @@ class EventSourceMapping:
         self._queue = queue
         self._function = function
         self._injector = injector
-        self._free = maximum_concurrency
+        self._free = self._maximum_concurrency = maximum_concurrency
         self.disturbed: set[str] = set()
         self.receives = 0
         self.redeliveries = 0
         self.batches = 0
-        self.busy_seconds = 0.0
+        self._busy_seconds = 0.0
+        self._counted_until = 0.0
         queue.watch(self.poll)
+
+    def busy_seconds(self) -> float:
+        """Return the seconds that invocations have taken until now, those in progress included."""
+        now = self._time.monotonic()
+        self._busy_seconds += (self._maximum_concurrency - self._free) * (now - self._counted_until)
+        self._counted_until = now
+        return self._busy_seconds
 
     def poll(self) -> None:
         """Invoke the function while there are messages and the maximum concurrency allows it."""
@@ -201,6 +214,7 @@ class EventSourceMapping:
             batch = self._queue.receive(LARGEST_BATCH)
             if not batch:
                 return
+            self.busy_seconds()
             self._free -= 1
             self.batches += 1
             self.receives += len(batch)
@@ -219,8 +233,8 @@ class EventSourceMapping:
             self._queue.release(message, seconds=seconds)
 
     def _ended(self, receipts: dict[str, str], invocation: Invocation) -> None:
+        self.busy_seconds()
         self._free += 1
-        self.busy_seconds += self._time.monotonic() - invocation.started_at
         self._time.after(0.0, self.poll)
         failed = _failed_ids(invocation, receipts)
         if failed is None:

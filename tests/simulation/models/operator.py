@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from message_sender.errors import AwsCallError
-from message_sender.publisher import Publisher
-from message_sender.queues import Queues
-from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
 from ops.redrive import Done, RedriveRun
 from ops.redrive_policy import Rules
 from ops.republish import RepublishRun
-from sandbox.participant_service.api import Ending
 from tests.simulation.fault_profiles import Fault
-from tests.simulation.models.aws import NO_ANSWER_SECONDS
+from tests.simulation.function import new_outputs
+from tests.simulation.models.boto_client import BotoClient
 from tests.simulation.models.clock import KilledError
-from tests.simulation.models.network import Request
 from tests.simulation.models.sqs import arn_of
 
 if TYPE_CHECKING:
@@ -55,35 +47,6 @@ _QUEUES: Final = {
 
 def _url(name: str) -> str:
     return f"https://sqs/000000000000/{name}"
-
-
-class AwsClient:
-    """A boto3 client for one of the models. It has every method, by boto3's name for the operation."""
-
-    def __init__(self, service: Service, time: VirtualTime) -> None:
-        self._service = service
-        self._time = time
-
-    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
-        return partial(self._call, name.title().replace("_", ""))
-
-    def _call(self, operation: str, /, **parameters: object) -> dict[str, Any]:
-        self._time.sleep(_CALL_SECONDS)
-        headers = {"x-amz-target": f"Service.{operation}"}
-        answer = self._service(Request("POST", "/", headers, json.dumps(parameters).encode()))
-        if answer.ending is Ending.RESET:
-            raise ConnectionClosedError(endpoint_url="https://aws")
-        if answer.latency >= NO_ANSWER_SECONDS:
-            self._time.sleep(NO_ANSWER_SECONDS)
-            raise ReadTimeoutError(endpoint_url="https://aws")
-        document: dict[str, Any] = json.loads(answer.body)
-        if answer.status != HTTPStatus.OK:
-            error: Any = {
-                "Error": {"Code": document["__type"].rpartition("#")[2], "Message": ""},
-                "ResponseMetadata": {"HTTPStatusCode": answer.status},
-            }
-            raise ClientError(error, operation)
-        return document
 
 
 class Operator:
@@ -136,29 +99,13 @@ class Operator:
         return totals.is_complete and not totals.errors
 
     def _redrive(self, queue: DeadLetterQueue, rules: Rules) -> bool:
-        queues = Queues(
-            sqs=self._api("sqs"),
-            message_queue_url=_url("messages.fifo"),
-            dead_letter_queue_url=_url("dead-letter.fifo"),
-            rejected_queue_url=_url("rejected"),
-            unpublished_results_queue_url=_url("unpublished"),
-            clock=self._time,
-            random=self._random.random,
-        )
+        outputs = new_outputs(self.services, time=self._time, random=self._random.random)
         run = RedriveRun(
             queue=queue,
             reader=self._reader(_QUEUES[queue]),
-            queues=queues,
-            publisher=Publisher(
-                events=self._api("events"),
-                event_bus_name="bus",
-                queues=queues,
-                clock=self._time,
-                random=self._random.random,
-            ),
-            tasks=TaskCallback(
-                step_functions=self._api("states"), clock=self._time, random=self._random.random
-            ),
+            queues=outputs.queues,
+            publisher=outputs.publisher,
+            tasks=outputs.tasks,
             messages_queue_arn=arn_of("messages.fifo"),
             rules=rules,
             dry_run=False,
@@ -176,7 +123,7 @@ class Operator:
         return QueueReader(self._api("sqs"), _url(queue), clock=self._time, random=self._random.random)
 
     def _api(self, host: str) -> BotoApi:
-        return BotoApi(AwsClient(self.services[host], self._time))
+        return BotoApi(BotoClient(self.services[host], self._time))
 
     def _begin(self, commands: Sequence[Command], runs: int) -> None:
         if not commands:
