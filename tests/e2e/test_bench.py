@@ -1,10 +1,9 @@
-"""The benchmark at its smallest: it runs everything, and no figure is held against anything."""
+"""The benchmark with one sample per figure: everything runs, and no figure is compared with a goal."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.e2e
 
-EVERYBODY = {
+CONTENDERS = {
     "ours",
     "(a) boto3 loop",
     "(b) boto3 + Powertools",
@@ -40,31 +39,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_everybody_is_measured(folder: Path) -> None:
+def test_every_contender_is_measured(folder: Path) -> None:
     results = json.loads((folder / "results.json").read_text())
 
     for transport in ("http", "tls"):
-        assert set(results["warm"][transport]["cpu"]) >= EVERYBODY
+        assert set(results["warm"][transport]["cpu"]) >= CONTENDERS
         assert set(results["cold"][transport]["wall"]) >= {"ours", "(a) boto3 loop", "(b) boto3 + Powertools"}
-    assert all(set(batches) == EVERYBODY for batches in results["batches"].values())
+    assert all(set(batches) == CONTENDERS for batches in results["batches"].values())
     assert all(cpu > 0 for samples in results["warm"]["http"]["cpu"].values() for cpu in samples)
     assert results["long_run"][-1]["messages"] == 200
 
 
-def test_a_batch_takes_no_less_than_its_bound(folder: Path) -> None:
+def test_a_batch_takes_at_least_its_bound(folder: Path) -> None:
     batches = json.loads((folder / "results.json").read_text())["batches"]
 
     for latency, samples in batches.items():
         assert min(min(each) for each in samples.values()) >= (int(latency) + 10) / 1000
 
 
-def test_the_page_shows_every_plot(folder: Path) -> None:
-    shown = set(re.findall(r"\((\S+\.svg)\)", (folder / "results.md").read_text()))
-
-    assert shown == {path.name for path in folder.glob("*.svg")}
+def test_the_page_shows_charts(folder: Path) -> None:
+    assert "```mermaid" in (folder / "results.md").read_text()
 
 
-def test_a_benchmark_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_stopped_benchmark_leaves_no_files_and_no_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--output", str(tmp_path / "output")]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True
