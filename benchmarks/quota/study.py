@@ -203,7 +203,7 @@ class _Study(Simulation):
         self.function.invoke(body, ended)
 
     def result(self) -> Run:
-        scenario, results = self._scenario, self.bus.results
+        scenario, results = self._scenario, self._results()
         seconds = range(int(scenario.warm_up), int(scenario.seconds))
         accepted, throttled = (
             sum(calls[second] for second in seconds)
@@ -245,8 +245,16 @@ class _Study(Simulation):
         by_second = [[each[second] for second in range(int(scenario.seconds))] for each in calls]
         return Run(scenario, figures, *by_second)
 
+    def _results(self) -> list[tuple[float, dict[str, Any]]]:
+        """Return the results on the bus and in the unpublished-results queue, with their moments."""
+        kept = [
+            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
+            for message in self.unpublished.accepted.values()
+        ]
+        return [*self.bus.results, *kept]
+
     def _lost(self) -> int:
-        found = {result["ClientToken"] for _, result in self.bus.results} | self._refused
+        found = {result["ClientToken"] for _, result in self._results()} | self._refused
         found |= {
             str(client_token_in(message.body))
             for message in (*self.messages.messages, *self.dead_letters.messages)
