@@ -11,8 +11,6 @@ $(if $(filter command,$(origin name)),$(eval override name := $$(value name)))
 export PYTHON ?= python3
 export STAGE ?= dev
 export MESSAGES ?= examples/messages.jsonl
-export FAULT_MESSAGES ?= 20000
-export FAULT_EVENTS ?= 100000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -47,7 +45,7 @@ help: ## List the targets
 	@echo '  MESSAGES=file.jsonl                       demo'
 	@echo '  EMULATOR_PORT=number                      demo, sandbox'
 	@echo '  CHAT=contact-id                           end-chat, transcript; else that of $$CONTACT_ID'
-	@echo '  SEED, FAULT_MESSAGES, FAULT_EVENTS=number faults'
+	@echo '  SEED, SIMULATED_MESSAGES, MALFORMED_EVENTS=number simulation'
 	@echo '  QUICK=yes                                 bench, quota'
 	@echo '  STAGE=dev|prod                            synth, deploy'
 	@echo '  PYTHON=python3.13                         all'
@@ -83,10 +81,10 @@ transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
 test: prepare .sandbox/venv-awscli/.installed ## Run every test
 	@exec $(VENV_PYTHON) -m pytest
 
-.PHONY: faults
-faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
+.PHONY: simulation
+simulation: .venv/.installed ## Run the simulation in its long form: every kind of fault, for hours of virtual time
 	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
-		--messages="$$FAULT_MESSAGES" --events="$$FAULT_EVENTS"
+		$${SIMULATED_MESSAGES:+--messages="$$SIMULATED_MESSAGES"} $${MALFORMED_EVENTS:+--events="$$MALFORMED_EVENTS"}
 
 .PHONY: check
 check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage
@@ -96,12 +94,12 @@ check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint
 	@exec $(VENV_PYTHON) -m pytest --cov
 
 .PHONY: bench
-bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
+bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function and other senders, and write docs/benchmarks/results.md
 	@exec $(VENV_PYTHON) -m benchmarks --python="$$PYTHON" $${QUICK:+--quick --output .sandbox/benchmarks}
 
 .PHONY: quota
-quota: .venv/.installed ## Simulate how instances share the quota of SendMessage: docs/benchmarks/quota.md
-	@exec $(VENV_PYTHON) -m benchmarks.quota_simulation $${QUICK:+--quick}
+quota: .venv/.installed ## Simulate how instances share the quota of SendMessage, and write docs/benchmarks/quota.md
+	@exec $(VENV_PYTHON) -m benchmarks.quota $${QUICK:+--quick}
 
 ##@ Deploy
 

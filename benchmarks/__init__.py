@@ -1,7 +1,6 @@
-"""What the function costs beside what its users would write instead, and how it shares a quota.
+"""Benchmarks of the function and its baselines, and the study of how instances share a quota.
 
-`make bench` measures: `figures` has each of the `contenders` answer `events` in `processes` of its own,
-against the `stub` of the services; `report` and `plots` write docs/benchmarks/results.md. `make quota`
-simulates: `quota_simulation` runs the `quota_senders` in the virtual time of `quota_model`; `quota_report`
-writes docs/benchmarks/quota.md.
+`make bench` measures: `figures` makes each of the `contenders` handle `events` in its own process
+(`processes`, `worker`) against a `stub` of the services, and `report` writes docs/benchmarks/results.md.
+`make quota` runs the study in `quota`. `hanging_chats` is one more study in virtual time.
 """

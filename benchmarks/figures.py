@@ -1,4 +1,4 @@
-"""Takes the figures. Whatever is compared is measured in turn, in an order that is drawn anew each round."""
+"""Takes the measurements. Contenders take turns, in a new random order each round."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import random
 import socket
 import time
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.contenders import (
+    INTERPRETER,
+    JAVASCRIPT,
+    LOOP,
+    OURS,
+    POWERTOOLS,
+    THREADS,
+    TRACED,
+    UNCOMPILED,
+)
 from benchmarks.events import POISONS, batch, poisoned
 from benchmarks.processes import BenchmarkError, limited
 
@@ -17,26 +27,27 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from benchmarks.contenders import Contender, Contenders
+    from benchmarks.contenders import Contenders
     from benchmarks.processes import Counts, Report, Stub, Worker
 
 Samples = dict[str, list[float]]
-"""By contender, one for each round: those of one round belong together."""
+"""By contender, one sample per round. Samples at the same position are of the same round."""
 
 BATCH: Final = 10
 PUBLISH_SECONDS: Final = 0.01
-"""The latency of PutEvents where SendMessage has one."""
+"""The latency of PutEvents where SendMessage has a latency."""
 LATENCIES: Final = (0.02, 0.05, 0.1)
-SHARES: Final = (0.15, 0.3)
+CORE_FRACTIONS: Final = (0.15, 0.3)
 SIZES: Final = (1, 10, 100, 1000)
 MANY_CHATS: Final = 1000
 UNPOISONED: Final = "none"
 _SMALL_LATENCY: Final = 0.05
+_EVERYBODY: Final = (OURS, LOOP, POWERTOOLS, THREADS, JAVASCRIPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How often each figure is taken."""
+    """The number of samples per figure."""
 
     cold: int = 15
     cold_tls: int = 15
@@ -53,35 +64,24 @@ class Effort:
     small_batches: int = 15
 
 
+_ONCE: Final = dict.fromkeys((field.name for field in fields(Effort)), 1)
 QUICK: Final = Effort(
-    cold=1,
-    cold_tls=1,
-    warm=1,
-    warm_tls=1,
-    warm_batches=2,
-    batches=1,
-    poison=1,
-    sizes=1,
-    messages_of_a_size=100,
-    long_run=200,
-    long_run_points=2,
-    small_cold=1,
-    small_batches=1,
+    **_ONCE | {"warm_batches": 2, "messages_of_a_size": 100, "long_run": 200, "long_run_points": 2}
 )
 """Enough to see that everything runs."""
 
 
 def bound(latency: float) -> float:
-    """Return the seconds that a batch of chats takes at least: one SendMessage, then one PutEvents."""
+    """Return the least seconds for a batch of several chats: one SendMessage, then one PutEvents."""
     return latency + PUBLISH_SECONDS
 
 
 class Bench:
-    """Takes the figures, each with the stub at the latency that it needs.
+    """Takes the figures, each with the latency that it needs.
 
     Args:
-        ca_bundle: Trusts the stub's certificate, and all that a Lambda function trusts.
-        tell: Called with what is measured now.
+        ca_bundle: Trusts the stub's certificate, and all authorities that a Lambda function trusts.
+        report: Gets the name of each measurement when it begins.
     """
 
     def __init__(
@@ -91,202 +91,158 @@ class Bench:
         *,
         effort: Effort,
         ca_bundle: Path,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._contenders = contenders
         self._stub = stub
         self._effort = effort
         self._ca_bundle = ca_bundle
-        self._tell = tell
-        self._random = random.Random(6)  # noqa: S311  # an order, no secret
+        self._report = report
+        self._random = random.Random(6)  # noqa: S311  # an order, not a secret
 
     def stub_ceiling(self) -> dict[str, float]:
-        """Measure the stub by itself: ten raw connections that ask for nothing but SendMessage."""
-        self._tell("the stub by itself")
-        self._set_latency(0.0)
+        """Measure the stub alone: ten raw connections that only call SendMessage."""
+        self._begin("the stub alone")
         body = batch(1)["Records"][0]["body"].encode()
-        call = b"POST /participant/message HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (
-            len(body),
-            body,
+        head = (
+            f"POST /participant/message HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         )
-        calls = self._effort.warm_batches * 100
         with ExitStack() as stack:
-            connections = [
-                stack.enter_context(socket.create_connection(("127.0.0.1", self._stub.port)))
-                for _ in range(BATCH)
-            ]
+            address = ("127.0.0.1", self._stub.port)
+            connections = [stack.enter_context(socket.create_connection(address)) for _ in range(BATCH)]
             started = time.monotonic()
-            for _ in range(calls):
+            for _ in range(self._effort.warm_batches * 100):
                 for connection in connections:
-                    connection.sendall(call)
+                    connection.sendall(head + body)
                 for connection in connections:
                     connection.recv(65_536)
             seconds = time.monotonic() - started
         counts = self._stub.counts()
-        return {
-            "calls_a_second": counts.messages / seconds,
-            "cpu_a_call": counts.cpu / counts.messages,
-        }
+        return {"calls_a_second": counts.messages / seconds, "cpu_a_call": counts.cpu / counts.messages}
 
     def cold(self, *, tls: bool) -> dict[str, Samples]:
-        """Measure from the start of the process to the answer of its first batch of one, result published."""
-        all_of = self._contenders
-        contenders = [all_of.ours, all_of.loop, all_of.powertools]
+        """Measure from the start of the process until its first batch of one is handled and published."""
+        self._begin(f"cold start{' over TLS' if tls else ''}")
+        names = [OURS, LOOP, POWERTOOLS]
         if not tls:
-            contenders += [
-                all_of.bare,
-                all_of.ours_uncompiled,
-                all_of.powertools_uncompiled,
-                all_of.ours_traced,
-                all_of.powertools_traced,
-            ]
-        self._tell(f"cold start{' over TLS' if tls else ''}")
-        self._set_latency(0.0)
-        taken: dict[str, Samples] = {"wall": {}, "cpu": {}, "peak": {}}
-        for contender in self._rounds(self._effort.cold_tls if tls else self._effort.cold, contenders):
-            seconds, report = self._start_cold(contender, tls=tls)
-            _add(taken, contender, wall=seconds, cpu=report.cpu_of_process, peak=report.peak)
+            variants = [name + variant for name in (OURS, POWERTOOLS) for variant in (UNCOMPILED, TRACED)]
+            names += [INTERPRETER, *variants]
+        taken: dict[str, Samples] = {}
+        for name in self._rounds(self._effort.cold_tls if tls else self._effort.cold, names):
+            seconds, report = self._start_cold(name, tls=tls)
+            _add(taken, name, wall=seconds, cpu=report.cpu_of_process, peak=report.peak)
         return taken
 
     def _start_cold(
-        self, contender: Contender, *, tls: bool = False, share: float | None = None
+        self, name: str, *, tls: bool = False, fraction: float | None = None
     ) -> tuple[float, Report]:
         event = [batch(1)]
-        with self._start(contender, tls=tls) as worker, _limit(worker, share):
+        with self._start(name, tls=tls) as worker, _limit(worker, fraction):
             report = worker.run(event)
-        if contender is not self._contenders.bare:
+        if name != INTERPRETER:
             require_all(event, self._stub.counts())
         return report.finished - worker.started, report
 
     def warm(self, *, tls: bool) -> dict[str, Samples]:
-        """Measure batches of ten chats in processes that are warm, without any latency."""
-        contenders = self._peers()
-        if not tls:
-            contenders += [self._contenders.ours_traced, self._contenders.powertools_traced]
-        self._tell(f"warm batches{' over TLS' if tls else ''}")
-        self._set_latency(0.0)
-        taken: dict[str, Samples] = {"cpu": {}, "wall": {}, "peak": {}}
+        """Measure batches of ten chats in warm processes, without latency."""
+        self._begin(f"warm batches{' over TLS' if tls else ''}")
+        names = [*_EVERYBODY, *([] if tls else [OURS + TRACED, POWERTOOLS + TRACED])]
+        taken: dict[str, Samples] = {}
         messages = self._effort.warm_batches * BATCH
         with ExitStack() as stack:
-            workers = self._warmed_up(contenders, stack, tls=tls)
-            for contender in self._rounds(self._effort.warm_tls if tls else self._effort.warm, contenders):
-                events = [batch(BATCH) for _ in range(self._effort.warm_batches)]
-                report = self._run(workers[contender], events)
-                _add(
-                    taken,
-                    contender,
-                    cpu=report.cpu / messages,
-                    wall=report.wall / messages,
-                    peak=report.peak,
-                )
+            workers = self._warmed_up(names, stack, tls=tls)
+            for name in self._rounds(self._effort.warm_tls if tls else self._effort.warm, names):
+                report = self._run(workers[name], [batch(BATCH) for _ in range(self._effort.warm_batches)])
+                _add(taken, name, cpu=report.cpu / messages, wall=report.wall / messages, peak=report.peak)
         return taken
 
     def batches(self, latency: float) -> Samples:
-        """Measure one batch of ten chats at a latency of the service: wall seconds."""
-        self._tell(f"batches at {latency * 1000:.0f} ms")
-        contenders = self._peers()
-        taken: Samples = {}
+        """Measure the wall time of one batch of ten chats with a latency of the service."""
+        self._begin(f"batches at {latency * 1000:.0f} ms")
+        taken: dict[str, Samples] = {}
         with ExitStack() as stack:
-            workers = self._warmed_up(contenders, stack)
+            workers = self._warmed_up(_EVERYBODY, stack)
             self._set_latency(latency)
-            for contender in self._rounds(self._effort.batches, contenders):
-                report = self._run(workers[contender], [batch(BATCH)])
-                taken.setdefault(contender.name, []).append(report.wall)
-        return taken
+            for name in self._rounds(self._effort.batches, _EVERYBODY):
+                _add(taken, name, wall=self._run(workers[name], [batch(BATCH)]).wall)
+        return taken["wall"]
 
     def poison(self) -> Samples:
-        """Measure nine chats at 50 ms, alone and with one more message that is hard to read: wall seconds."""
-        self._tell("a batch with a message that is hard to read")
-        taken: Samples = {}
+        """Measure the wall time of nine chats at 50 ms, with and without a message that is slow to parse."""
+        self._begin("a batch with a message that is slow to parse")
+        taken: dict[str, Samples] = {}
         with ExitStack() as stack:
-            worker = self._warmed_up([self._contenders.ours], stack)[self._contenders.ours]
+            worker = self._warmed_up([OURS], stack)[OURS]
             self._set_latency(_SMALL_LATENCY)
-            for _ in range(self._effort.poison):
-                for name in self._random.sample([UNPOISONED, *POISONS], len(POISONS) + 1):
-                    chats = batch(BATCH - 1)
-                    event = poisoned(chats, body=POISONS[name]) if name in POISONS else chats
-                    report = worker.run([event])
-                    require_all(
-                        [chats], self._stub.counts(), rejected=len(event["Records"]) - len(chats["Records"])
-                    )
-                    taken.setdefault(name, []).append(report.wall)
-        return taken
+            for name in self._rounds(self._effort.poison, [UNPOISONED, *POISONS]):
+                chats = batch(BATCH - 1)
+                event = poisoned(chats, body=POISONS[name]) if name in POISONS else chats
+                report = worker.run([event])
+                require_all([chats], self._stub.counts(), rejected=int(name in POISONS))
+                _add(taken, name, wall=report.wall)
+        return taken["wall"]
 
     def sizes(self) -> Samples:
-        """Measure the CPU of ours by message, in batches of several sizes; at last with a chat each."""
-        self._tell("batches of several sizes")
-        self._set_latency(0.0)
-        cases = {f"{size}": (size, BATCH) for size in SIZES} | {
-            f"{MANY_CHATS}, each its own chat": (MANY_CHATS, MANY_CHATS)
-        }
-        taken: Samples = {}
+        """Measure our CPU per message, in batches of several sizes and in one with a chat per message."""
+        self._begin("batches of several sizes")
+        cases = {f"{size}": (size, BATCH) for size in SIZES}
+        cases[f"{MANY_CHATS}, each its own chat"] = (MANY_CHATS, MANY_CHATS)
+        taken: dict[str, Samples] = {}
         with ExitStack() as stack:
-            worker = self._warmed_up([self._contenders.ours], stack)[self._contenders.ours]
-            for _ in range(self._effort.sizes):
-                for name in self._random.sample(list(cases), len(cases)):
-                    size, chats = cases[name]
-                    times = max(1, self._effort.messages_of_a_size // size)
-                    report = self._run(worker, [batch(size, chats=chats) for _ in range(times)])
-                    taken.setdefault(name, []).append(report.cpu / (size * times))
-        return taken
+            worker = self._warmed_up([OURS], stack)[OURS]
+            for name in self._rounds(self._effort.sizes, list(cases)):
+                size, chats = cases[name]
+                times = max(1, self._effort.messages_of_a_size // size)
+                report = self._run(worker, [batch(size, chats=chats) for _ in range(times)])
+                _add(taken, name, cpu=report.cpu / (size * times))
+        return taken["cpu"]
 
     def long_run(self) -> list[dict[str, float]]:
-        """Send many messages through one process of ours, in batches of ten: CPU by message and memory."""
-        self._tell(f"{self._effort.long_run} messages in one process")
-        self._set_latency(0.0)
+        """Measure our CPU per message and memory over many batches of ten in one process."""
+        self._begin(f"{self._effort.long_run} messages in one process")
         points: list[dict[str, float]] = []
         messages = self._effort.long_run // self._effort.long_run_points
-        with self._start(self._contenders.ours) as worker:
+        with self._start(OURS) as worker:
             for number in range(1, self._effort.long_run_points + 1):
                 report = self._run(worker, [batch(BATCH) for _ in range(messages // BATCH)])
-                points.append(
-                    {"messages": number * messages, "cpu": report.cpu / messages, "rss": report.rss}
-                )
+                cpu = report.cpu / messages
+                points.append({"messages": number * messages, "cpu": cpu, "rss": report.rss})
         return points
 
-    def small(self, share: float) -> dict[str, Samples]:
-        """Measure with a share of one core: a cold start, and a batch of ten chats at 50 ms."""
-        self._tell(f"{share} of a core")
-        contenders = [self._contenders.ours, self._contenders.threads]
-        taken: dict[str, Samples] = {"cold": {}, "batch": {}}
-        self._set_latency(0.0)
-        for contender in self._rounds(self._effort.small_cold, contenders):
-            seconds, _ = self._start_cold(contender, share=share)
-            _add(taken, contender, cold=seconds)
+    def small(self, fraction: float) -> dict[str, Samples]:
+        """Measure with a fraction of one core: a cold start, and a batch of ten chats at 50 ms."""
+        self._begin(f"{fraction} of a core")
+        taken: dict[str, Samples] = {}
+        for name in self._rounds(self._effort.small_cold, (OURS, THREADS)):
+            _add(taken, name, cold=self._start_cold(name, fraction=fraction)[0])
         with ExitStack() as stack:
-            workers = self._warmed_up(contenders, stack)
+            workers = self._warmed_up((OURS, THREADS), stack)
             for worker in workers.values():
-                stack.enter_context(_limit(worker, share))
+                stack.enter_context(_limit(worker, fraction))
             self._set_latency(_SMALL_LATENCY)
-            for contender in self._rounds(self._effort.small_batches, contenders):
-                report = self._run(workers[contender], [batch(BATCH)])
-                _add(taken, contender, batch=report.wall)
+            for name in self._rounds(self._effort.small_batches, (OURS, THREADS)):
+                _add(taken, name, batch=self._run(workers[name], [batch(BATCH)]).wall)
         return taken
 
-    def _peers(self) -> list[Contender]:
-        all_of = self._contenders
-        return [all_of.ours, all_of.loop, all_of.powertools, all_of.threads, all_of.javascript]
+    def _begin(self, measurement: str) -> None:
+        self._report(measurement)
+        self._set_latency(0.0)
 
-    def _rounds(self, rounds: int, contenders: Sequence[Contender]) -> Iterator[Contender]:
+    def _rounds(self, rounds: int, names: Sequence[str]) -> Iterator[str]:
         for _ in range(rounds):
-            yield from self._random.sample(contenders, len(contenders))
+            yield from self._random.sample(names, len(names))
 
     def _set_latency(self, message: float) -> None:
         self._stub.set_latency(message=message, event=PUBLISH_SECONDS if message else 0.0)
 
-    def _start(self, contender: Contender, *, tls: bool = False) -> Worker:
-        endpoint = (
-            f"https://localhost:{self._stub.tls_port}" if tls else f"http://127.0.0.1:{self._stub.port}"
-        )
-        return self._contenders.start(
-            contender, endpoint=endpoint, ca_bundle=self._ca_bundle if tls else None
-        )
+    def _start(self, name: str, *, tls: bool = False) -> Worker:
+        if not tls:
+            return self._contenders.start(name, endpoint=f"http://127.0.0.1:{self._stub.port}")
+        endpoint = f"https://localhost:{self._stub.tls_port}"
+        return self._contenders.start(name, endpoint=endpoint, ca_bundle=self._ca_bundle)
 
-    def _warmed_up(
-        self, contenders: Sequence[Contender], stack: ExitStack, *, tls: bool = False
-    ) -> dict[Contender, Worker]:
-        self._set_latency(0.0)
-        workers = {each: stack.enter_context(self._start(each, tls=tls)) for each in contenders}
+    def _warmed_up(self, names: Sequence[str], stack: ExitStack, *, tls: bool = False) -> dict[str, Worker]:
+        workers = {name: stack.enter_context(self._start(name, tls=tls)) for name in names}
         for worker in workers.values():
             self._run(worker, [batch(BATCH) for _ in range(self._effort.warm_batches)])
         return workers
@@ -298,13 +254,13 @@ class Bench:
 
 
 def require_all(events: Sequence[dict[str, Any]], counts: Counts, *, rejected: int = 0) -> None:
-    """See that every message of the events was sent and its result published, once.
+    """Check that every message of the events was sent and its result published, once.
 
     Args:
-        rejected: Messages beside those of the events that must be copied, and have their result published.
+        rejected: Further messages that must be copied, and have their result published.
 
     Raises:
-        BenchmarkError: It was not so.
+        BenchmarkError: A count is wrong.
     """
     expected = sum(len(event["Records"]) for event in events)
     found = counts.messages, counts.results, counts.other_calls
@@ -312,10 +268,10 @@ def require_all(events: Sequence[dict[str, Any]], counts: Counts, *, rejected: i
         raise BenchmarkError(f"of {expected} messages the stub saw {counts}")
 
 
-def _limit(worker: Worker, share: float | None) -> AbstractContextManager[None]:
-    return nullcontext() if share is None else limited(worker.pid, share)
+def _limit(worker: Worker, fraction: float | None) -> AbstractContextManager[None]:
+    return nullcontext() if fraction is None else limited(worker.pid, fraction)
 
 
-def _add(taken: dict[str, Samples], contender: Contender, **values: float) -> None:
+def _add(taken: dict[str, Samples], name: str, **values: float) -> None:
     for figure, value in values.items():
-        taken[figure].setdefault(contender.name, []).append(value)
+        taken.setdefault(figure, {}).setdefault(name, []).append(value)

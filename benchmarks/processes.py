@@ -1,4 +1,4 @@
-"""The processes of a benchmark: the stub of the services, and a worker for each handler."""
+"""The processes of a benchmark: the stub of the services, and one worker per handler."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 _LONGEST_REPLY: Final = 120.0
-"""Seconds after which a process that does not answer is ended, and the benchmark with it."""
+"""Seconds without a reply after which the benchmark fails."""
 _WAIT: Final = 0.5
-"""Seconds, at most, until a signal that interrupts no call is seen."""
-
 _PERIOD: Final = 0.02
-"""Seconds in which a limited process gets its share: a period such as schedulers ration CPU time in."""
-_GLANCE: Final = 0.0005
+"""Seconds: the period in which a limited process gets its fraction of a core, as schedulers have it."""
+_CHECK_EVERY: Final = 0.0005
 
 
 class BenchmarkError(Exception):
-    """The benchmark could not be run, or a handler did not do its work."""
+    """The benchmark could not run, or a handler did not do its work."""
 
 
 class _Process:
-    """A child that answers lines with lines. It ends when its standard input does."""
+    """A child process that answers lines with lines of JSON. It ends when its standard input is closed."""
 
     def __init__(
         self, command: Sequence[str], *, environ: Mapping[str, str], log: Path, folder: Path
@@ -48,84 +45,76 @@ class _Process:
                 stderr=errors,
                 env=environ,
                 cwd=folder,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which ends its children
+                start_new_session=True,  # Ctrl-C reaches only the parent, which ends its children
             )
+        self._input = cast("IO[bytes]", self._process.stdin)
+        self._output = cast("IO[bytes]", self._process.stdout)
         self.pid = self._process.pid
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
 
-    def _write(self, text: str) -> None:
+    def _write(self, value: object) -> None:
+        """Send a JSON value, or an empty line for None."""
         try:
-            _stream(self._process.stdin).write(text.encode())
-            _stream(self._process.stdin).flush()
+            self._input.write(b"\n" if value is None else json.dumps(value).encode() + b"\n")
+            self._input.flush()
         except BrokenPipeError:
             raise self._failed() from None
 
-    def _read(self) -> Any:  # noqa: ANN401  # JSON
-        replies = _stream(self._process.stdout)
-        # No timer: a signal that interrupts the start of its thread leaves it, and Python waits for its end.
-        # In short waits: a signal that comes just before the system is called does not interrupt the call.
-        deadline, answers = time.monotonic() + _LONGEST_REPLY, False
-        while not answers and time.monotonic() < deadline:
-            answers = bool(select.select([replies], [], [], _WAIT)[0])
-        line = replies.readline() if answers else b""
+    def _read(self) -> dict[str, Any]:
+        # In short waits and without a timer thread: a signal must end the benchmark at any moment
+        deadline, is_ready = time.monotonic() + _LONGEST_REPLY, False
+        while not is_ready and time.monotonic() < deadline:
+            is_ready = bool(select.select([self._output], [], [], _WAIT)[0])
+        line = self._output.readline() if is_ready else b""
         if not line:
             raise self._failed()
-        return json.loads(line)
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
     def _failed(self) -> BenchmarkError:
         self._process.kill()
         return BenchmarkError(f"{self._process.args!r} failed:\n{self._log.read_text()[-2000:]}")
 
 
-def _stream(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:  # both are pipes
-        raise TypeError
-    return pipe
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the stub has counted since it was last asked."""
+    """The counters of the stub since the last reply."""
 
-    messages: int
-    results: int
-    other_calls: int
-    connections: int
+    messages: int = 0
+    results: int = 0
+    other_calls: int = 0
+    connections: int = 0
     cpu: float
 
 
 class Stub(_Process):
-    """The stub of the services, in a process of its own. See `benchmarks.stub`."""
+    """The stub of the services. See `benchmarks.stub`."""
 
     def __init__(self, *, python: str, certificate: Path, log: Path, folder: Path) -> None:
         command = [python, "-m", "benchmarks.stub", str(certificate)]
         super().__init__(command, environ=dict(os.environ), log=log, folder=folder)
-        self.port, self.tls_port = self._read()
+        ports = self._read()
+        self.port, self.tls_port = ports["http"], ports["tls"]
 
     def set_latency(self, *, message: float, event: float) -> None:
-        """Set the seconds after which a SendMessage, and any other call, is answered."""
-        self._write(json.dumps({"message": message, "event": event}) + "\n")
+        """Set the seconds before a SendMessage, and any other call, is answered."""
+        self._write({"message": message, "event": event})
         self._read()
 
     def counts(self) -> Counts:
-        self._write("{}\n")
+        self._write({})
         return Counts(**self._read())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a worker says of its handler since the last report, and of its process. Seconds and bytes."""
+    """Seconds and bytes: `cpu` and `wall` of the handler since the last report, the others of the process."""
 
     cpu: float
     wall: float
@@ -136,47 +125,46 @@ class Report:
 
 
 class Worker(_Process):
-    """A handler in a process of its own. See `benchmarks/worker.py`."""
+    """A handler in its own process. See `benchmarks/worker.py`."""
 
     def run(self, events: Sequence[dict[str, Any]]) -> Report:
-        """Have the handler work off events, one after the other.
+        """Make the handler handle events, one after the other.
 
         Raises:
-            BenchmarkError: It failed.
+            BenchmarkError: The handler failed.
         """
-        for event in events:
-            self._write(json.dumps(event) + "\n")
-        self._write("\n")
+        for event in (*events, None):
+            self._write(event)
         return Report(**self._read())
 
 
 @contextmanager
-def limited(pid: int, share: float) -> Iterator[None]:
-    """Hold a process to a share of one core, by SIGSTOP, SIGCONT and the clock of its CPU time. Linux only.
+def limited(pid: int, fraction: float) -> Iterator[None]:
+    """Limit a process to a fraction of one core, with SIGSTOP, SIGCONT and its CPU clock. Linux only.
 
-    Every 20 ms the process earns its share of them. When it has used more than it earned, it is stopped until
-    it is even: so the share is right in all, though one period may be longer than another.
+    The process earns its fraction of each period of 20 ms. It is stopped while it has used more than it has
+    earned, so the fraction is exact over time.
     """
-    clock = (~pid << 3) | 2  # of the CPU time of all the process's threads: clock_getcpuclockid(3)
+    clock = (~pid << 3) | 2  # the CPU time of all threads of the process: clock_getcpuclockid(3)
     ended = threading.Event()
 
     def ration() -> None:
-        credit, used, period = share * _PERIOD, time.clock_gettime(clock), time.monotonic()
-        stopped = False
-        while not ended.wait(_GLANCE):
+        credit, used, period = fraction * _PERIOD, time.clock_gettime(clock), time.monotonic()
+        is_stopped = False
+        while not ended.wait(_CHECK_EVERY):
             now, used_before, used = time.monotonic(), used, time.clock_gettime(clock)
             periods = int((now - period) / _PERIOD)
             period += periods * _PERIOD
-            credit = min(share * _PERIOD, credit - (used - used_before) + periods * share * _PERIOD)
-            if stopped is not (credit <= 0):
-                stopped = credit <= 0
-                os.kill(pid, signal.SIGSTOP if stopped else signal.SIGCONT)
+            credit = min(fraction * _PERIOD, credit - (used - used_before) + periods * fraction * _PERIOD)
+            if is_stopped is not (credit <= 0):
+                is_stopped = credit <= 0
+                os.kill(pid, signal.SIGSTOP if is_stopped else signal.SIGCONT)
 
-    def ration_until_it_ends() -> None:
-        with suppress(OSError):  # the process has ended
+    def ration_until_the_process_ends() -> None:
+        with suppress(OSError):
             ration()
 
-    thread = threading.Thread(target=ration_until_it_ends)
+    thread = threading.Thread(target=ration_until_the_process_ends)
     thread.start()
     try:
         yield

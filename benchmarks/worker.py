@@ -1,10 +1,9 @@
-"""Runs one handler in a process of its own, on events that come in by standard input.
+"""Runs one handler in its own process, on events from standard input.
 
 usage: python -I -S worker.py MODULE FOLDER...
 
-Each line is an event. An empty line asks for a report, which comes as a line of JSON: what the handler has
-taken since the last one, and the process in all. Only what a Lambda runtime would have loaded too is imported
-here, so that the start and the memory are the handler's own.
+Each line is an event. An empty line requests a report, which is one line of JSON. This file imports only
+modules that the Lambda runtime loads too, so that start and memory are those of the handler.
 """
 
 from __future__ import annotations
@@ -14,11 +13,14 @@ import json
 import os
 import sys
 import time
-from typing import Any
+
+TYPE_CHECKING = False  # typing is not loaded
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Context:
-    """What handlers read of their context."""
+    """The parts of a Lambda context that handlers read."""
 
     function_name = "sender"
     function_version = "1"
@@ -34,33 +36,26 @@ class Context:
 
 
 def _memory(name: str) -> int:
-    """Return `VmRSS`, or `VmHWM`, its peak, in bytes. Where there is no /proc, on macOS, the peak."""
+    """Return `VmRSS`, or its peak `VmHWM`, in bytes. Without /proc, as on macOS, always the peak."""
     try:
         with open("/proc/self/status") as status:  # noqa: PTH123  # pathlib is not loaded
             line = next(line for line in status if line.startswith(name))
     except FileNotFoundError:
-        import resource  # noqa: PLC0415  # on macOS alone, where it counts bytes
+        import resource  # noqa: PLC0415  # only macOS needs it, where it counts bytes
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(line.split()[1]) * 1024
 
 
-def _run(handler: Any) -> None:  # noqa: ANN401  # whatever the module holds
-    # What the handler prints goes where it costs the same for all.
+def _run(handler: Callable[[dict[str, object], Context], dict[str, object] | None]) -> None:
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the output of each handler costs the same
     cpu = wall = finished = 0.0
     for line in sys.stdin:
         if line == "\n":
-            report = {
-                "cpu": cpu,
-                "wall": wall,
-                "cpu_of_process": time.process_time(),
-                "finished": finished,
-                "rss": _memory("VmRSS"),
-                "peak": _memory("VmHWM"),
-            }
-            replies.write(f"{json.dumps(report)}\n")
+            memory = {"rss": _memory("VmRSS"), "peak": _memory("VmHWM")}
+            report = {"cpu": cpu, "wall": wall, "cpu_of_process": time.process_time(), "finished": finished}
+            replies.write(f"{json.dumps(report | memory)}\n")
             replies.flush()
             cpu = wall = 0.0
             continue

@@ -1,4 +1,4 @@
-// The AWS SDK for JavaScript v3: the records of a batch side by side.
+// The AWS SDK for JavaScript v3: the records of a batch concurrently.
 
 import { ConnectParticipantClient, SendMessageCommand } from '@aws-sdk/client-connectparticipant'
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge'

@@ -1,10 +1,9 @@
-"""The smallest run of the benchmark: everything runs, and no figure is judged."""
+"""The benchmark with one sample per figure: everything runs, and no figure is compared with a goal."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -51,20 +50,18 @@ def test_every_contender_is_measured(folder: Path) -> None:
     assert results["long_run"][-1]["messages"] == 200
 
 
-def test_a_batch_takes_no_less_than_its_bound(folder: Path) -> None:
+def test_a_batch_takes_at_least_its_bound(folder: Path) -> None:
     batches = json.loads((folder / "results.json").read_text())["batches"]
 
     for latency, samples in batches.items():
         assert min(min(each) for each in samples.values()) >= (int(latency) + 10) / 1000
 
 
-def test_the_page_shows_every_plot(folder: Path) -> None:
-    shown = set(re.findall(r"\((\S+\.svg)\)", (folder / "results.md").read_text()))
-
-    assert shown == {path.name for path in folder.glob("*.svg")}
+def test_the_page_shows_charts(folder: Path) -> None:
+    assert "```mermaid" in (folder / "results.md").read_text()
 
 
-def test_a_stopped_benchmark_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_stopped_benchmark_leaves_no_files_and_no_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--output", str(tmp_path / "output")]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""What the function writes: searched for secrets as it comes, since all of it would be too much to keep."""
+"""Captures the function's output and searches it for secrets at once: all of it would be too much to keep."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# A run of characters that could be a piece of a connection token, and no word
 _RUN: Final = re.compile(r"[A-Za-z0-9+/]{16,}")
+"""Long enough to be a piece of a connection token, and not a word."""
+_PIECE: Final = 16
+_MOST_LEAKS: Final = 100
 
 
-class Output(io.TextIOBase):
-    """Standard output, error output and log of all instances.
+class Capture(io.TextIOBase):
+    """Standard output, standard error and log of all instances.
 
     Args:
-        secret_words: Any of these is a secret wherever it stands.
-        secrets: Returns the secrets of which 16 characters are already too much.
+        secret_words: Each of them is a secret wherever it appears.
+        secrets: Returns secrets of which even 16 characters must not appear.
 
     Attributes:
-        leaks: What was written and holds a secret, the first hundred.
+        leaks: Captured texts that hold a secret, at most the first hundred.
         lines: Of the log, by message.
-        not_published: Ids of messages of whose results the function has said that they are safe nowhere.
-        unhandled: Types of the errors that the function has told of as unhandled.
+        not_published: Ids of messages whose results the function has logged as not published.
+        unhandled: Types of the errors that the function has logged as unhandled.
     """
 
     def __init__(self, *, secret_words: Iterable[str], secrets: Callable[[], Iterable[str]]) -> None:
@@ -35,23 +37,21 @@ class Output(io.TextIOBase):
         self._secret_text = ""
         self._harmless: set[str] = set()
         self.leaks: list[str] = []
-        self.characters = 0
         self.lines: Counter[str] = Counter()
         self.not_published: set[str] = set()
         self.unhandled: Counter[str] = Counter()
 
     def write(self, text: str) -> int:
-        self.characters += len(text)
         self.lines.update(re.findall(r'"message":"([^"]*)"', text))
         self.unhandled.update(re.findall(r'"error_type":"([^"]*)"', text))
         if '"message":"Result not published"' in text:
             self.not_published.update(re.findall(r'"correlation_id":"([^"]*)"', text))
-        if self.holds_secret(text) and len(self.leaks) < 100:
+        if self.holds_secret(text) and len(self.leaks) < _MOST_LEAKS:
             self.leaks.append(text)
         return len(text)
 
     def holds_secret(self, text: str) -> bool:
-        """Say whether a text holds a secret, or a piece of one."""
+        """Return whether a text holds a secret, or a piece of one."""
         if any(word in text for word in self._words):
             return True
         for run in _RUN.findall(text):
@@ -68,5 +68,5 @@ class Output(io.TextIOBase):
             self._known = secrets
             self._secret_text = "\n".join(sorted(secrets))
             self._harmless.clear()
-        pieces = (run[start : start + 16] for start in range(0, len(run) - 15, 16))
+        pieces = (run[start : start + _PIECE] for start in range(0, len(run) - _PIECE + 1, _PIECE))
         return any(piece in self._secret_text for piece in pieces)

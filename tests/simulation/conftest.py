@@ -1,15 +1,16 @@
-"""The short form of the fault suite, with one seed. `make faults` draws one; SEED sets it for both."""
+"""The seed of the short form of the simulation. `SEED` changes it, as in `make simulation`."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def seed() -> int:
-    """Return the seed, which pytest shows where a test fails."""
+    """Return the seed, and print it: pytest shows it where a test fails."""
     number = int(os.environ.get("SEED") or 1)
-    print(f"SEED={number}")  # noqa: T201  # shown with a failure
+    sys.stdout.write(f"SEED={number}\n")
     return number

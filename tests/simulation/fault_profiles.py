@@ -1,4 +1,4 @@
-"""Which faults strike, how often, and how many did."""
+"""Which faults occur, how often, and how many did."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sandbox.participant_service.faults import (
     AcceptedThenStatus,
     BadBody,
     BodyCutShort,
-    Fault,
     FaultPlan,
     Latency,
     Processing,
@@ -24,28 +23,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
+    from sandbox.participant_service.faults import Fault as ServiceFault
     from tests.simulation.models.clock import VirtualTime
 
 
-class Strike(StrEnum):
-    """What can go wrong, in the words of the report."""
+class Fault(StrEnum):
+    """A kind of fault, by the words of the report."""
 
     # The Participant Service
     THROTTLED = "429"
     QUOTA = "429 over the quota"
     SERVER_ERROR = "5xx"
-    CHAT_DOWN = "fault of one chat, again and again"
-    ACCEPTED_THEN_ERROR = "5xx though accepted"
-    RESET = "reset before acceptance"
-    CUT = "cut after acceptance"
-    SLOW = "answer past the read timeout"
-    BODY_CUT_SHORT = "body cut short"
-    BAD_BODY = "body is no JSON"
-    NOT_PROCESSED = "200 but REJECTED or FAILED"
+    CHAT_DOWN = "persistent fault of one chat"
+    ACCEPTED_THEN_ERROR = "5xx after acceptance"
+    RESET = "connection reset before acceptance"
+    CUT = "connection cut after acceptance"
+    SLOW = "response after the read timeout"
+    BODY_CUT_SHORT = "response body cut short"
+    BAD_BODY = "response body is not valid JSON"
+    NOT_PROCESSED = "200 with status REJECTED or FAILED"
     UNEXPECTED = "redirect or unknown 4xx"
-    CHAT_ENDED = "chat ended half-way"
-    TOKEN_EXPIRED = "token expired"
-    # The server
+    CHAT_ENDED = "chat ended during the run"
+    TOKEN_EXPIRED = "connection token expired during the run"
+    # The network
     REFUSED = "connection refused"
     CONNECT_TIMEOUT = "connect timeout"
     DEAD_KEEP_ALIVE = "dead keep-alive connection"
@@ -53,13 +53,13 @@ class Strike(StrEnum):
     # EventBridge, SQS and Step Functions
     BUS_FAILS = "PutEvents fails"
     BUS_FAILS_IN_PART = "PutEvents fails in part"
-    BUS_TIMES_OUT = "PutEvents accepted, no answer"
+    BUS_TIMES_OUT = "PutEvents accepted, no response"
     QUEUE_FAILS = "SQS SendMessage fails"
-    QUEUE_TIMES_OUT = "SQS SendMessage accepted, no answer"
-    VISIBILITY_FAILS = "visibility call fails"
-    VISIBILITY_FAILS_IN_PART = "visibility call fails in part"
-    TASK_ANSWER_FAILS = "answer of a task fails"
-    TASK_ANSWER_TIMES_OUT = "answer of a task accepted, no answer"
+    QUEUE_TIMES_OUT = "SQS SendMessage accepted, no response"
+    VISIBILITY_FAILS = "ChangeMessageVisibilityBatch fails"
+    VISIBILITY_FAILS_IN_PART = "ChangeMessageVisibilityBatch fails in part"
+    TASK_ANSWER_FAILS = "task callback fails"
+    TASK_ANSWER_TIMES_OUT = "task callback accepted, no response"
     TASK_TIMED_OUT = "task timed out"
     # Lambda
     LOST_ACKNOWLEDGEMENT = "acknowledgement lost"
@@ -68,150 +68,155 @@ class Strike(StrEnum):
     CUT_OFF = "invocation cut off"
     CRASH = "invocation crashed"
     INVOCATION_THROTTLED = "invocation throttled"
-    POISONED = "invocation died of a message"
+    POISONED = "invocation killed by a poison message"
     # Producers
     INVALID = "invalid message"
-    UNKNOWN_TASK = "task token of no task"
-    SENT_AGAIN = "accepted, and sent again by its state machine"
+    UNKNOWN_TASK = "unknown task token"
+    SENT_AGAIN = "accepted, then sent again by the state machine"
     # Operators
-    LETTERS_FAIL = "SQS receive or delete of a letter fails"
-    LETTERS_TIME_OUT = "SQS receive or delete of a letter done, no answer"
-    OPERATOR_CUT_OFF = "run of an operator cut off"
+    DEAD_LETTER_CALL_FAILS = "SQS call for a dead letter fails"
+    DEAD_LETTER_CALL_TIMES_OUT = "SQS call for a dead letter accepted, no response"
+    OPERATOR_CUT_OFF = "operator run interrupted"
 
 
-Rates = dict[Strike, float]
-"""The probability of a strike at each occasion for it."""
+FaultProfile = dict[Fault, float]
+"""The probability of each fault, per opportunity."""
 
-CALM: Final[Rates] = {}
-STORMY: Final[Rates] = {
-    Strike.THROTTLED: 0.03,
-    Strike.SERVER_ERROR: 0.03,
-    Strike.ACCEPTED_THEN_ERROR: 0.02,
-    Strike.RESET: 0.02,
-    Strike.CUT: 0.02,
-    Strike.SLOW: 0.01,
-    Strike.BODY_CUT_SHORT: 0.01,
-    Strike.BAD_BODY: 0.01,
-    Strike.NOT_PROCESSED: 0.005,
-    Strike.UNEXPECTED: 0.003,
-    Strike.REFUSED: 0.01,
-    Strike.CONNECT_TIMEOUT: 0.005,
-    Strike.DEAD_KEEP_ALIVE: 0.01,
-    Strike.ARRIVES_LATE: 0.004,
-    Strike.BUS_FAILS: 0.03,
-    Strike.BUS_FAILS_IN_PART: 0.02,
-    Strike.BUS_TIMES_OUT: 0.01,
-    Strike.QUEUE_FAILS: 0.05,
-    Strike.QUEUE_TIMES_OUT: 0.02,
-    Strike.VISIBILITY_FAILS: 0.03,
-    Strike.VISIBILITY_FAILS_IN_PART: 0.02,
-    Strike.TASK_ANSWER_FAILS: 0.1,
-    Strike.TASK_ANSWER_TIMES_OUT: 0.03,
-    Strike.LOST_ACKNOWLEDGEMENT: 0.005,
-    Strike.DELIVERED_TWICE: 0.005,
-    Strike.EVENT_TWICE: 0.02,
-    Strike.CUT_OFF: 0.005,
-    Strike.CRASH: 0.01,
-    Strike.INVOCATION_THROTTLED: 0.01,
-    Strike.UNKNOWN_TASK: 0.02,
-    Strike.SENT_AGAIN: 0.1,
-    Strike.LETTERS_FAIL: 0.05,
-    Strike.LETTERS_TIME_OUT: 0.03,
-    Strike.OPERATOR_CUT_OFF: 0.3,
+NO_FAULTS: Final[FaultProfile] = {}
+ALL_FAULTS: Final[FaultProfile] = {
+    Fault.THROTTLED: 0.03,
+    Fault.SERVER_ERROR: 0.03,
+    Fault.ACCEPTED_THEN_ERROR: 0.02,
+    Fault.RESET: 0.02,
+    Fault.CUT: 0.02,
+    Fault.SLOW: 0.01,
+    Fault.BODY_CUT_SHORT: 0.01,
+    Fault.BAD_BODY: 0.01,
+    Fault.NOT_PROCESSED: 0.005,
+    Fault.UNEXPECTED: 0.003,
+    Fault.REFUSED: 0.01,
+    Fault.CONNECT_TIMEOUT: 0.005,
+    Fault.DEAD_KEEP_ALIVE: 0.01,
+    Fault.ARRIVES_LATE: 0.004,
+    Fault.BUS_FAILS: 0.03,
+    Fault.BUS_FAILS_IN_PART: 0.02,
+    Fault.BUS_TIMES_OUT: 0.01,
+    Fault.QUEUE_FAILS: 0.05,
+    Fault.QUEUE_TIMES_OUT: 0.02,
+    Fault.VISIBILITY_FAILS: 0.03,
+    Fault.VISIBILITY_FAILS_IN_PART: 0.02,
+    Fault.TASK_ANSWER_FAILS: 0.1,
+    Fault.TASK_ANSWER_TIMES_OUT: 0.03,
+    Fault.LOST_ACKNOWLEDGEMENT: 0.005,
+    Fault.DELIVERED_TWICE: 0.005,
+    Fault.EVENT_TWICE: 0.02,
+    Fault.CUT_OFF: 0.005,
+    Fault.CRASH: 0.01,
+    Fault.INVOCATION_THROTTLED: 0.01,
+    Fault.UNKNOWN_TASK: 0.02,
+    Fault.SENT_AGAIN: 0.1,
+    Fault.DEAD_LETTER_CALL_FAILS: 0.05,
+    Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.03,
+    Fault.OPERATOR_CUT_OFF: 0.3,
 }
 
-_SERVICE_FAULTS: Final[Mapping[Strike, Callable[[Random], Fault]]] = {
-    Strike.THROTTLED: lambda random: Status(
+_SERVICE_FAULTS: Final[Mapping[Fault, Callable[[Random], ServiceFault]]] = {
+    Fault.THROTTLED: lambda random: Status(
         status=429, retry_after_ms=random.choice([None, 300, 4_000, 90_000])
     ),
-    Strike.SERVER_ERROR: lambda random: Status(
+    Fault.SERVER_ERROR: lambda random: Status(
         status=random.choice([500, 502, 503, 408]), latency=random.choice([0.0, 3.0])
     ),
-    Strike.ACCEPTED_THEN_ERROR: lambda random: AcceptedThenStatus(status=random.choice([500, 503])),
-    Strike.RESET: lambda _: ResetBeforeAcceptance(),
-    Strike.CUT: lambda _: AcceptedThenCut(),
-    Strike.SLOW: lambda random: Latency(latency=random.uniform(4.5, 20)),
-    Strike.BODY_CUT_SHORT: lambda _: BodyCutShort(),
-    Strike.BAD_BODY: lambda random: BadBody(body=random.choice(['{"Id": "', "", "[]", "<html>"])),
-    Strike.NOT_PROCESSED: lambda random: Processing(
+    Fault.ACCEPTED_THEN_ERROR: lambda random: AcceptedThenStatus(status=random.choice([500, 503])),
+    Fault.RESET: lambda _: ResetBeforeAcceptance(),
+    Fault.CUT: lambda _: AcceptedThenCut(),
+    Fault.SLOW: lambda random: Latency(latency=random.uniform(4.5, 20)),
+    Fault.BODY_CUT_SHORT: lambda _: BodyCutShort(),
+    Fault.BAD_BODY: lambda random: BadBody(body=random.choice(['{"Id": "', "", "[]", "<html>"])),
+    Fault.NOT_PROCESSED: lambda random: Processing(
         status=random.choice([ProcessingStatus.REJECTED, ProcessingStatus.FAILED])
     ),
-    Strike.UNEXPECTED: lambda random: (
+    Fault.UNEXPECTED: lambda random: (
         Status(status=302, location="http://elsewhere/")
         if random.random() < 0.5
         else Status(status=random.choice([402, 404, 409]))
     ),
 }
-FINAL: Final = frozenset({Strike.NOT_PROCESSED, Strike.UNEXPECTED})
-"""Strikes that end a message: no try would be better."""
+FINAL: Final = frozenset({Fault.NOT_PROCESSED, Fault.UNEXPECTED})
+"""Faults that make a message fail for good: another attempt would not help."""
 
-_HOST_OF_MESSAGES: Final = "participant"
-_HOST_OF_TASKS: Final = "states"
+_PARTICIPANT_HOST: Final = "participant"
+_STEP_FUNCTIONS_HOST: Final = "states"
 
 
-class Weather:
-    """Decides by chance. One generator, so that a seed gives the same weather in the same simulation.
+class FaultInjector:
+    """Decides at random which faults occur.
+
+    All faults come from one generator, so a seed gives the same faults in the same simulation.
+
+    Args:
+        profile: Only faults that it names can occur.
 
     Attributes:
-        counts: Strikes so far.
-        ended_by_fault: ClientTokens of messages that a fault of the service itself made impossible.
+        counts: Faults so far.
+        ended_by_fault: ClientTokens of messages that a fault of the service has made impossible to send.
     """
 
-    def __init__(self, *, time: VirtualTime, random: Random, rates: Rates) -> None:
+    def __init__(self, *, time: VirtualTime, random: Random, profile: FaultProfile) -> None:
         self._time = time
         self.random = random
-        self.rates = dict(rates)
-        self.counts: Counter[Strike] = Counter()
+        self.profile = dict(profile)
+        self.counts: Counter[Fault] = Counter()
         self.ended_by_fault: set[str] = set()
 
-    def strikes(self, strike: Strike) -> bool:
+    def occurs(self, fault: Fault) -> bool:
         """Draw once."""
-        rate = self.rates.get(strike, 0.0)
+        rate = self.profile.get(fault, 0.0)
         if rate == 0.0 or self.random.random() >= rate:
             return False
-        self.counts[strike] += 1
+        self.counts[fault] += 1
         return True
 
-    def storm(self, rates: Rates, *, seconds: float) -> None:
-        """Change rates for some time. Storms may not overlap in what they change."""
-        usual = {strike: self.rates.get(strike, 0.0) for strike in rates}
-        self.rates.update(rates)
-        self._time.after(seconds, lambda: self.rates.update(usual))
+    def burst(self, profile: FaultProfile, *, seconds: float) -> None:
+        """Change some rates for a time. Bursts that change the same rate must not overlap."""
+        usual = {fault: self.profile.get(fault, 0.0) for fault in profile}
+        self.profile.update(profile)
+        self._time.after(seconds, lambda: self.profile.update(usual))
 
-    # The server: `network.Trouble`.
+    # The protocol `network.NetworkFaults`
 
     def connecting(self, host: str) -> str | None:
-        if host == _HOST_OF_MESSAGES and self.strikes(Strike.REFUSED):
+        if host == _PARTICIPANT_HOST and self.occurs(Fault.REFUSED):
             return "refused"
-        if host == _HOST_OF_MESSAGES and self.strikes(Strike.CONNECT_TIMEOUT):
+        if host == _PARTICIPANT_HOST and self.occurs(Fault.CONNECT_TIMEOUT):
             return "timeout"
         return None
 
     def kept_alive_is_dead(self, host: str) -> bool:
-        # Calls that answer a task fail with their task known, which nobody knows here
-        return host != _HOST_OF_TASKS and self.strikes(Strike.DEAD_KEEP_ALIVE)
+        # The invariants count the failed callbacks of each task, and the network does not know the task
+        return host != _STEP_FUNCTIONS_HOST and self.occurs(Fault.DEAD_KEEP_ALIVE)
 
     def arrives_late(self, host: str) -> float:
-        if host == _HOST_OF_MESSAGES and self.strikes(Strike.ARRIVES_LATE):
+        if host == _PARTICIPANT_HOST and self.occurs(Fault.ARRIVES_LATE):
             return self.random.uniform(5.5, 40)
         return 0.0
 
 
 class ServiceFaults(FaultPlan):
-    """The faults of the Participant Service, as the weather has them; and what is planned on top."""
+    """The faults of the Participant Service: the planned ones, then those that the injector draws."""
 
-    def __init__(self, weather: Weather) -> None:
+    def __init__(self, injector: FaultInjector) -> None:
         super().__init__()
-        self._weather = weather
+        self._injector = injector
 
-    def take(self, *, contact_id: str | None, client_token: str | None) -> Fault | None:
-        weather = self._weather
+    def take(self, *, contact_id: str | None, client_token: str | None) -> ServiceFault | None:
+        injector = self._injector
         if planned := super().take(contact_id=contact_id, client_token=client_token):
-            weather.counts[Strike.CHAT_DOWN] += 1
+            injector.counts[Fault.CHAT_DOWN] += 1
             return planned
-        for strike, fault in _SERVICE_FAULTS.items():
-            if weather.strikes(strike):
-                if strike in FINAL and client_token is not None:
-                    weather.ended_by_fault.add(client_token)
-                return fault(weather.random)
+        for fault, service_fault in _SERVICE_FAULTS.items():
+            if injector.occurs(fault):
+                if fault in FINAL and client_token is not None:
+                    injector.ended_by_fault.add(client_token)
+                return service_fault(injector.random)
         return None

@@ -1,9 +1,9 @@
-"""The promise, checked from the outside.
+"""Checks the promise from the outside.
 
-What is looked at is what a producer, a consumer of results and an operator can see: what was accepted, the
-transcripts, the result events, the queues, the callers' answers and all that was written. Two things come
-from the driver: which messages a fault between function and source has hit, and which ones a fault of the
-service has ended.
+The checks read what a producer, a consumer of results and an operator can see: accepted messages,
+transcripts, result events, queues, answers to callers, and all captured output. Two facts come from the
+simulation: the messages that a fault hit between the function and their source, and the messages that a fault
+of the service made impossible to send.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _valid_result: Final[Callable[[object], object]] = fastjsonschema.compile(RESULT_SCHEMA)
-_TIMES_OUT_ALONE: Final = "an invocation ran into its timeout by itself"
+_TIMED_OUT: Final = "an invocation timed out without a fault"
 
 Result = dict[str, Any]
 Violations = list[str]
@@ -38,7 +38,7 @@ Violations = list[str]
 
 @dataclass(frozen=True)
 class Wait:
-    """A task, and the messages that hold its token: of each the ClientToken and the id of its acceptance."""
+    """A task and the messages that hold its token: ClientToken and source id of each."""
 
     task: WaitingTask
     messages: Sequence[tuple[str, str]]
@@ -46,29 +46,29 @@ class Wait:
 
 @dataclass(frozen=True)
 class Observations:
-    """What is to be seen when nothing is left to happen.
+    """The state at the end of a run.
 
     Attributes:
         accepted: By ClientToken.
         transcripts: The numbers of the texts of each chat, in order, by contact id.
-        places: Of each message in the messages queue, in the order in which the queue accepted them, by
-            ClientToken. A hand-over has one, and each time that a letter is put back is one more.
-        published: Result events on the bus, in order, and results in the queue for unpublished ones.
-        published_at: When each result was on the bus, or kept in that queue.
-        rejected: Copies that are there, as the letters below.
-        all_rejected: All that ever were, as the letters below.
-        worked_off: Whether operators have worked off all letters.
+        positions: Of each message in the messages queue, by ClientToken, in the order in which the queue
+            accepted them. An event that was enqueued for retry has one; each redrive adds one.
+        published: Results on the bus, in order, then those in the unpublished-results queue.
+        published_at: The moment at which each result was on the bus, or in that queue.
+        rejected: Copies that are in the queue at the end. The same holds for the queues below.
+        all_rejected: Copies that were ever in the queue. The same holds for the queues below.
+        dead_letters_handled: Whether operators have handled all dead letters.
         waits: Tasks that waited for messages.
-        disturbed: ClientTokens of messages hit by a fault between the function and their source.
-        ended_by_fault: ClientTokens of messages that a fault of the service made impossible.
-        timed_out: Invocations that ran into their timeout by themselves.
-        not_published: ClientTokens of messages that came back since their results were safe nowhere.
-        lost_results: Log lines that say so, of callers' messages too.
+        disturbed: ClientTokens of messages that a fault hit between the function and their source.
+        ended_by_fault: ClientTokens of messages that a fault of the service made impossible to send.
+        timed_out: Invocations that timed out without a fault.
+        not_published: ClientTokens of messages that were redelivered because their results were not safe.
+        lost_results: Log lines about such results, those of synchronous callers included.
     """
 
     accepted: Mapping[str, Accepted]
     transcripts: Mapping[str, Sequence[int]]
-    places: Mapping[str, Sequence[int]]
+    positions: Mapping[str, Sequence[int]]
     published: Sequence[Result]
     published_at: Sequence[tuple[float, Result]]
     messages: Sequence[Message]
@@ -79,7 +79,7 @@ class Observations:
     unpublished: Sequence[Message]
     events_dead_letters: Sequence[Message]
     all_events_dead_letters: Sequence[Message]
-    worked_off: bool
+    dead_letters_handled: bool
     waits: Sequence[Wait]
     disturbed: frozenset[str]
     ended_by_fault: frozenset[str]
@@ -90,7 +90,7 @@ class Observations:
 
     @classmethod
     def of(cls, simulation: Simulation) -> Observations:
-        producers, output = simulation.producers, simulation.output
+        producers, capture = simulation.producers, simulation.capture
         service = simulation.participant.service
         unpublished = [json.loads(entry.body) for entry in simulation.unpublished.messages]
         published = [
@@ -101,14 +101,14 @@ class Observations:
             (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
             for message in simulation.unpublished.accepted.values()
         ]
-        places: dict[str, list[int]] = defaultdict(list)
+        positions: dict[str, list[int]] = defaultdict(list)
         for message_id, message in simulation.messages.accepted.items():
             sent = producers.by_source_id.get(message_id)
             if (token := sent.client_token if sent else client_token_in(message.body)) is not None:
-                places[token].append(message.sequence)
+                positions[token].append(message.sequence)
         disturbed = simulation.mapping.disturbed | simulation.events.disturbed
         tokens = {producers.by_source_id[i].client_token for i in disturbed if i in producers.by_source_id}
-        # A hand-over is a message of the queue that no producer sent: it is known by what it holds.
+        # No producer sent an event that was enqueued for retry to the queue: its body identifies it
         tokens |= {
             token
             for message_id in disturbed - producers.by_source_id.keys()
@@ -124,7 +124,7 @@ class Observations:
                 ]
                 for chat in producers.chats
             },
-            places=places,
+            positions=positions,
             published=published,
             published_at=[*simulation.bus.results, *kept],
             messages=simulation.messages.messages,
@@ -135,24 +135,24 @@ class Observations:
             unpublished=simulation.unpublished.messages,
             events_dead_letters=simulation.events_dead_letters.messages,
             all_events_dead_letters=[*simulation.events_dead_letters.accepted.values()],
-            worked_off=simulation.worked_off,
+            dead_letters_handled=simulation.dead_letters_handled,
             waits=[
                 Wait(task, [(producers.by_source_id[i].client_token, i) for i in source_ids])
                 for token, source_ids in producers.source_ids_by_task.items()
                 if (task := simulation.step_functions.tasks.get(token)) is not None
             ],
             disturbed=frozenset(tokens),
-            ended_by_fault=frozenset(simulation.weather.ended_by_fault),
+            ended_by_fault=frozenset(simulation.injector.ended_by_fault),
             leaks=[
-                *output.leaks,
-                *(text for result in published if output.holds_secret(text := json.dumps(result))),
+                *capture.leaks,
+                *(text for result in published if capture.holds_secret(text := json.dumps(result))),
             ],
             timed_out=len(simulation.function.timed_out),
             not_published=frozenset(
                 producers.by_source_id[i].client_token
-                for i in output.not_published & producers.by_source_id.keys()
+                for i in capture.not_published & producers.by_source_id.keys()
             ),
-            lost_results=output.lines["Result not published"],
+            lost_results=capture.lines["Result not published"],
         )
 
     @cached_property
@@ -164,18 +164,18 @@ class Observations:
         return results
 
     def outcome(self, client_token: str) -> str | None:
-        """Return a message's one outcome by the rule that SENT wins, None if it has none."""
+        """Return a message's outcome, None if it has none. SENT wins over all others."""
         outcomes = [result["Outcome"] for result in self.results.get(client_token, [])]
         return "SENT" if "SENT" in outcomes else outcomes[-1] if outcomes else None
 
     def last_outcome(self, client_token: str) -> str | None:
-        """Return the outcome that a message came to last."""
+        """Return the latest outcome of a message."""
         results = self.results.get(client_token, [])
         return max(results, key=lambda result: str(result["CompletedAt"]))["Outcome"] if results else None
 
     @cached_property
     def copied(self) -> set[str]:
-        """ClientTokens of messages of which the function has made a copy, rejected or given up."""
+        """ClientTokens of messages that the function has copied, as rejected or failed."""
         return {
             copy.attributes.get("ClientToken", "")
             for copy in (*self.all_rejected, *self.all_dead_letters)
@@ -183,73 +183,78 @@ class Observations:
         }
 
     @cached_property
-    def came_back(self) -> set[str]:
-        """ClientTokens of messages that may have come back after they were rejected or given up."""
+    def redelivered_after_copy(self) -> set[str]:
+        """ClientTokens of messages that may have been redelivered after they were rejected or failed."""
         return self.copied & (self.disturbed | self.not_published)
 
     @cached_property
     def moved_by_sqs(self) -> set[str]:
-        """ClientTokens of messages that the function never got to finish."""
-        return {self._token_of(letter) for letter in self.all_dead_letters if letter.source_queue} - {""}
+        """ClientTokens of messages that SQS moved to the dead-letter queue."""
+        return {
+            self._token_of(dead_letter) for dead_letter in self.all_dead_letters if dead_letter.source_queue
+        } - {""}
 
     @cached_property
-    def letters(self) -> set[str]:
-        """ClientTokens of messages that lie as letters. What SQS or the bus put there has no outcome yet."""
+    def dead_letter_tokens(self) -> set[str]:
+        """ClientTokens of the messages in both dead-letter queues, with or without an outcome."""
         return self._tokens_of(self.dead_letters, self.events_dead_letters)
 
     @cached_property
-    def worked_off_letters(self) -> set[str]:
-        """ClientTokens of messages of which a letter was put back, or given its outcome."""
-        there = {id(letter) for letter in (*self.dead_letters, *self.events_dead_letters)}
+    def handled_dead_letters(self) -> set[str]:
+        """ClientTokens of messages of which an operator has redriven or finalized a dead letter."""
+        present = {id(dead_letter) for dead_letter in (*self.dead_letters, *self.events_dead_letters)}
         gone, gone_events = (
-            [letter for letter in letters if id(letter) not in there]
-            for letters in (self.all_dead_letters, self.all_events_dead_letters)
+            [dead_letter for dead_letter in dead_letters if id(dead_letter) not in present]
+            for dead_letters in (self.all_dead_letters, self.all_events_dead_letters)
         )
         return self._tokens_of(gone, gone_events)
 
-    def _tokens_of(self, letters: Sequence[Message], events: Sequence[Message]) -> set[str]:
-        of_events = {self._by_source_id.get(_event_id(json.loads(letter.body)), "") for letter in events}
-        return ({self._token_of(letter) for letter in letters} | of_events) - {""}
+    def _tokens_of(self, dead_letters: Sequence[Message], events: Sequence[Message]) -> set[str]:
+        of_events = {
+            self._by_source_id.get(_event_id(json.loads(dead_letter.body)), "") for dead_letter in events
+        }
+        return ({self._token_of(dead_letter) for dead_letter in dead_letters} | of_events) - {""}
 
-    def _token_of(self, letter: Message) -> str:
-        if letter.source_queue is None:
-            return letter.attributes.get("ClientToken", "")
-        return self._by_source_id.get(letter.message_id) or client_token_in(letter.body) or ""
+    def _token_of(self, dead_letter: Message) -> str:
+        if dead_letter.source_queue is None:
+            return dead_letter.attributes.get("ClientToken", "")
+        return self._by_source_id.get(dead_letter.message_id) or client_token_in(dead_letter.body) or ""
 
     @cached_property
     def _by_source_id(self) -> Mapping[str, str]:
         return {i: token for token, message in self.accepted.items() for i in message.source_ids}
 
 
-def _event_id(letter: dict[str, Any]) -> str:
-    """Read the id of an event among the dead letters, in both formats."""
-    return str(letter.get("requestPayload", letter)["id"])
+def _event_id(body: dict[str, Any]) -> str:
+    """Read the id of an event from a dead letter in either format."""
+    return str(body.get("requestPayload", body)["id"])
 
 
 def every_message_has_an_outcome(seen: Observations) -> Violations:
-    """Nothing is lost: what has no outcome lies where an alarm is, or was answered to a caller.
+    """Check that every message has an outcome, or is in a dead-letter queue with an alarm.
 
-    When operators have worked off what lies there, it has one too.
+    After the operators have handled the dead letters, every message must have an outcome. Callers have theirs
+    in the answer.
     """
-    excused = set() if seen.worked_off else seen.letters
+    exempt = set() if seen.dead_letters_handled else seen.dead_letter_tokens
     return [
-        f"message {message.number} ({message.route}) has no outcome and lies nowhere"
+        f"message {message.number} ({message.route}) has no outcome and is in no queue"
         for token, message in seen.accepted.items()
-        if not message.route.has_caller and seen.outcome(token) is None and token not in excused
+        if not message.route.has_caller and seen.outcome(token) is None and token not in exempt
     ]
 
 
 def kept_results_are_not_lost(seen: Observations) -> Violations:
-    """What was put aside for lack of a bus is still there, or on the bus."""
+    """Check that each unpublished result is still in its queue, or on the bus."""
     published = {json.dumps(result) for result in seen.published}
     lost = [result for _, result in seen.published_at if json.dumps(result) not in published]
-    return [f"a result of {result['ClientToken']} was kept and is gone" for result in lost]
+    return [f"an unpublished result of {result['ClientToken']} is lost" for result in lost]
 
 
 def outcomes_do_not_contradict(seen: Observations) -> Violations:
-    """A second outcome of what was accepted once needs a fault that hit an acknowledgement.
+    """Check that a message accepted once has one outcome, unless a fault hit an acknowledgement.
 
-    What a redrive put back is accepted once more.
+    A redrive accepts a message once more.
     """
     outcomes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for result in seen.published:
@@ -257,17 +262,21 @@ def outcomes_do_not_contradict(seen: Observations) -> Violations:
     return [
         f"{source_id} has outcomes {', '.join(sorted(several))}"
         for (token, source_id), several in outcomes.items()
-        if len(several) > 1 and token not in seen.disturbed | seen.worked_off_letters
+        if len(several) > 1 and token not in seen.disturbed | seen.handled_dead_letters
     ]
 
 
 def outcomes_are_those_of_accepted_messages(seen: Observations) -> Violations:
-    """Every result is that of a message, by its ClientToken, and keeps its schema."""
+    """Check that every result belongs to a message, by its ClientToken, and matches the schema."""
     return [
         f"a result has ClientToken {result['ClientToken']}, which no message has"
         for result in seen.published
         if result["ClientToken"] not in seen.accepted
-    ] + [f"a result breaks its schema: {reason}" for result in seen.published if (reason := _schema(result))]
+    ] + [
+        f"a result does not match its schema: {reason}"
+        for result in seen.published
+        if (reason := _schema(result))
+    ]
 
 
 def _schema(result: Result) -> str:
@@ -279,19 +288,19 @@ def _schema(result: Result) -> str:
 
 
 def outcomes_fit_the_messages(seen: Observations) -> Violations:
-    """What is invalid is rejected for that; what is not, only where chat, time or fault says so."""
+    """Check that invalid messages are rejected, and others only because of their chat, time or a fault."""
     return [
         f"message {message.number} ended as {code or 'SENT'}"
         for token, results in seen.results.items()
         if (message := seen.accepted.get(token))
         for code in {result["Error"] and result["Error"]["Code"] for result in results}
         if code not in _codes(message, ended_by_fault=token in seen.ended_by_fault)
-        and not (code == "DeadlineExceeded" and token in seen.worked_off_letters)  # too old to be read again
+        and not (code == "DeadlineExceeded" and token in seen.handled_dead_letters)  # too old to send
     ]
 
 
 def _codes(message: Accepted, *, ended_by_fault: bool) -> set[str | None]:
-    """Return the codes that a message may end with, None for SENT."""
+    """Return the error codes with which a message may end, None for SENT."""
     if message.code == "InvalidRequest":
         return {"InvalidRequest"}
     codes = {message.code, "Throttled", "ServiceUnavailable", "ConnectionFailed", "DeadlineExceeded"}
@@ -305,7 +314,7 @@ def _codes(message: Accepted, *, ended_by_fault: bool) -> set[str | None]:
 
 
 def sent_messages_appear_once(seen: Observations) -> Violations:
-    """A SENT message stands in its chat's transcript; none stands in one twice, or in another's."""
+    """Check that a SENT message appears in its chat, and that no message appears twice or in another chat."""
     violations = []
     places: dict[int, list[str]] = defaultdict(list)
     for contact_id, numbers in seen.transcripts.items():
@@ -321,9 +330,9 @@ def sent_messages_appear_once(seen: Observations) -> Violations:
 
 
 def other_messages_do_not_appear(seen: Observations) -> Violations:
-    """What is not SENT appears in no transcript, unless its event says MaybeDelivered.
+    """Check that only SENT messages appear, and those with MaybeDelivered.
 
-    A caller that retried by itself knows more than the function: it may have been sent by an earlier call.
+    A caller that repeated its call is exempt: the message may have been sent by an earlier call.
     """
     appeared = {number for numbers in seen.transcripts.values() for number in numbers}
     return [
@@ -337,25 +346,28 @@ def other_messages_do_not_appear(seen: Observations) -> Violations:
 
 
 def chats_keep_their_order(seen: Observations) -> Violations:
-    """SENT messages of a group stand in the order in which the queue accepted them.
+    """Check that SENT messages of a group appear in the order in which the queue accepted them.
 
-    A message stands behind all that was done with before it was accepted first. One that the queue accepted
-    several times (sent again by its producer, put back by a redrive) may stand at any of its places; the
-    message of an event at that of its hand-over, or before. One that was rejected or given up, and came back
-    after that since a fault hit its acknowledgement, may be late.
+    A message appears after all messages that ended before its first acceptance. Three kinds have more room:
+
+    - A message that the queue accepted several times (repeated by its producer, redriven) may appear at any
+      of its positions.
+    - The message of an event may appear at the position where it was enqueued for retry, or earlier.
+    - A message that was rejected or failed, and redelivered because a fault hit its acknowledgement, may be
+      late.
     """
     chats: dict[str, list[tuple[int, float, Accepted]]] = defaultdict(list)
     for token, message in seen.accepted.items():
-        if seen.outcome(token) == "SENT" and (places := seen.places.get(token)):
-            first = places[0] if message.route is Route.QUEUE else 0
-            last = math.inf if token in seen.came_back else places[-1]
+        if seen.outcome(token) == "SENT" and (positions := seen.positions.get(token)):
+            first = positions[0] if message.route is Route.QUEUE else 0
+            last = math.inf if token in seen.redelivered_after_copy else positions[-1]
             chats[message.chat.contact_id].append((first, last, message))
     violations = []
     for contact_id, messages in chats.items():
         transcript = {number: place for place, number in enumerate(seen.transcripts[contact_id])}
         appeared = [entry for entry in messages if entry[2].number in transcript]
         violations += [
-            f"message {later.number} stands before message {earlier.number} in chat {later.chat.number}"
+            f"message {later.number} appears before message {earlier.number} in chat {later.chat.number}"
             for _, last, earlier in appeared
             for first, _, later in appeared
             if last < first and transcript[later.number] < transcript[earlier.number]
@@ -364,24 +376,24 @@ def chats_keep_their_order(seen: Observations) -> Violations:
 
 
 def rejected_messages_are_copied(seen: Observations) -> Violations:
-    """Each REJECTED one is in the rejected queue, at least once, and nothing else is."""
+    """Check that the rejected queue holds every REJECTED message, and no other."""
     wanted = _with_outcome(seen, "REJECTED")
     return _compare(seen, seen.rejected, wanted, wanted, "the rejected queue")
 
 
 def failed_messages_are_dead_letters(seen: Observations) -> Violations:
-    """Each FAILED one is in the dead-letter queue, at least once, and else only what SQS moved by itself.
+    """Check that the dead-letter queue holds every FAILED message, and otherwise only what SQS moved.
 
-    Unless it was put back, and ended in another way then.
+    A message that ended in another way after a redrive is exempt.
     """
-    copies = [letter for letter in seen.dead_letters if letter.source_queue is None]
+    copies = [dead_letter for dead_letter in seen.dead_letters if dead_letter.source_queue is None]
     failed = _with_outcome(seen, "FAILED")
-    elsewhere = {token for token in seen.worked_off_letters if seen.last_outcome(token) != "FAILED"}
+    elsewhere = {token for token in seen.handled_dead_letters if seen.last_outcome(token) != "FAILED"}
     return _compare(seen, copies, failed - elsewhere, failed, "the dead-letter queue")
 
 
 def _with_outcome(seen: Observations, outcome: str) -> set[str]:
-    """Return the messages of queue and bus for which an outcome was published, if not the final one."""
+    """Return the messages of queue and bus for which an outcome was published, final or not."""
     return {
         token
         for token, results in seen.results.items()
@@ -394,18 +406,21 @@ def _with_outcome(seen: Observations, outcome: str) -> set[str]:
 def _compare(
     seen: Observations, copies: Sequence[Message], wanted: set[str], allowed: set[str], where: str
 ) -> Violations:
-    """Compare copies with outcomes. A copy without its outcome needs a fault after it was made."""
-    there = {copy.attributes.get("ClientToken", "") for copy in copies}
-    unexpected = there - allowed - seen.disturbed
-    unexpected -= seen.not_published  # such a message comes back, and the service may take it then
-    return [f"{token} is not in {where}" for token in sorted(wanted - there)] + [
-        f"{token} is in {where} without reason" for token in sorted(unexpected)
+    """Compare copies with outcomes. A copy without its outcome needs a later fault."""
+    present = {copy.attributes.get("ClientToken", "") for copy in copies}
+    unexpected = present - allowed - seen.disturbed
+    unexpected -= seen.not_published  # redelivered: the service may accept it the next time
+    return [f"{token} is not in {where}" for token in sorted(wanted - present)] + [
+        f"{token} is in {where} without a reason" for token in sorted(unexpected)
     ]
 
 
 def copies_carry_the_client_token(seen: Observations) -> Violations:
-    """A redrive of a copy must be the same message: its body holds the ClientToken, if it is an object."""
-    copies = [*seen.rejected, *(letter for letter in seen.dead_letters if letter.source_queue is None)]
+    """Check that the body of each copy holds the ClientToken, if it is an object: a redrive needs it."""
+    copies = [
+        *seen.rejected,
+        *(dead_letter for dead_letter in seen.dead_letters if dead_letter.source_queue is None),
+    ]
     return [
         f"the body of a copy has no ClientToken: {copy.attributes.get('SourceId')}"
         for copy in copies
@@ -414,7 +429,7 @@ def copies_carry_the_client_token(seen: Observations) -> Violations:
 
 
 def _is_object(body: str) -> bool:
-    """Say whether a body is an object without a ClientToken of a wrong type and without a repeated field."""
+    """Return whether a body is an object without repeated fields, and with no ClientToken of a wrong type."""
     try:
         fields = json.loads(body, object_pairs_hook=list)
     except (ValueError, RecursionError):
@@ -426,19 +441,19 @@ def _is_object(body: str) -> bool:
 
 
 def nothing_is_left(seen: Observations) -> Violations:
-    """The messages queue is empty; after operators, no letter without outcome is left, and no kept result."""
-    letters = [
-        *(letter for letter in seen.dead_letters if letter.source_queue is not None),
+    """Check that the messages queue is empty, and after the operators the dead letters and results too."""
+    without_outcome = [
+        *(dead_letter for dead_letter in seen.dead_letters if dead_letter.source_queue is not None),
         *seen.events_dead_letters,
     ]
     left = {"messages": seen.messages}
-    if seen.worked_off:
-        left |= {"letters": letters, "results": seen.unpublished}
+    if seen.dead_letters_handled:
+        left |= {"dead letters": without_outcome, "results": seen.unpublished}
     return [f"{len(messages)} {what} are left" for what, messages in left.items() if messages]
 
 
-def sqs_moves_only_what_the_function_never_got_to_run(seen: Observations) -> Violations:
-    """What the function can run ends by the function: SQS is only the net for one that dies each time."""
+def sqs_moves_only_messages_that_kill_the_function(seen: Observations) -> Violations:
+    """Check that SQS itself moves only messages with which every invocation dies."""
     return [
         f"message {seen.accepted[token].number if token in seen.accepted else token} was moved by SQS itself"
         for token in seen.moved_by_sqs - seen.disturbed
@@ -446,37 +461,37 @@ def sqs_moves_only_what_the_function_never_got_to_run(seen: Observations) -> Vio
 
 
 def tasks_are_answered(seen: Observations) -> Violations:
-    """The task of a message that has its outcome is answered before it times out.
+    """Check that the task of a message with an outcome is answered before it times out.
 
-    Unless the weather hit both tries, or the message itself between its result and the answer.
+    Exempt are tasks of which faults hit both callbacks, and messages that a fault hit after their result.
     """
     published: dict[tuple[str, str], float] = {}
     for at, result in seen.published_at:
         key = result["ClientToken"], result["SourceId"]
         published[key] = min(at, published.get(key, math.inf))
     return [
-        f"a task waited in vain for message {seen.accepted[token].number}"
+        f"a task timed out waiting for message {seen.accepted[token].number}"
         for wait in seen.waits
         for token, source_id in wait.messages
         if wait.task.timed_out_at is not None
         and published.get((token, source_id), math.inf) + _ANSWER_SECONDS < wait.task.timed_out_at
-        and wait.task.calls_lost < _ANSWER_TRIES
+        and wait.task.calls_lost < _ANSWER_ATTEMPTS
         and token not in seen.disturbed
     ]
 
 
 _ANSWER_SECONDS: Final = 10.0
-"""For which a task may wait after the result of its message was published, at most."""
-_ANSWER_TRIES: Final = 2
+"""The most that a task waits after the result of its message was published."""
+_ANSWER_ATTEMPTS: Final = 2
 
 
-def tasks_are_told_what_was_published(seen: Observations) -> Violations:
-    """No task is answered before the result of its message is safe; and with no other: success for SENT."""
+def tasks_are_answered_with_the_published_result(seen: Observations) -> Violations:
+    """Check that no task is answered before its result is safe, and none with another result."""
     results: dict[str, list[tuple[float, Result]]] = defaultdict(list)
     for at, result in seen.published_at:
         results[result["ClientToken"]].append((at, result))
     return [
-        f"the task of message {seen.accepted[wait.messages[0][0]].number} was told what was not published"
+        f"the task of message {seen.accepted[wait.messages[0][0]].number} got an unpublished answer"
         for wait in seen.waits
         if wait.task.answer is not None
         and not any(
@@ -488,7 +503,7 @@ def tasks_are_told_what_was_published(seen: Observations) -> Violations:
 
 
 def _answer_of(result: Result) -> object:
-    """Return what a result means for a task: itself, or the error of a direct invocation."""
+    """Return the callback for a result: the result itself, or the error of a direct invocation."""
     error = result["Error"]
     return (f"{error['Code']}Error", error["Reason"]) if error else result
 
@@ -500,7 +515,7 @@ def _read_answer(operation: str, parameters: Mapping[str, str]) -> object:
 
 
 def callers_are_answered(seen: Observations) -> Violations:
-    """A caller that waits has an outcome or a named error; what it is told was sent is in the chat."""
+    """Check that callers get an outcome or a documented error, and that a SENT message is in the chat."""
     appeared = {number for numbers in seen.transcripts.values() for number in numbers}
     violations = []
     for message in seen.accepted.values():
@@ -509,15 +524,15 @@ def callers_are_answered(seen: Observations) -> Violations:
         last = message.answers[-1] if message.answers else "nothing"
         known = RETRYABLE_ERRORS | _REJECTIONS | {"SENT", None}
         if last not in known:
-            violations.append(f"the caller of message {message.number} was told {last}")
+            violations.append(f"the caller of message {message.number} got {last}")
         if "SENT" in message.answers and message.number not in appeared:
-            violations.append(f"the caller of message {message.number} was told SENT, and it does not appear")
-    untold = sum(
+            violations.append(f"the caller of message {message.number} got SENT, and it does not appear")
+    without_result = sum(
         bool(message.answers) and message.answers[-1] in _REJECTIONS and token not in seen.results
         for token, message in seen.accepted.items()
     )
-    if untold > seen.lost_results:  # a caller has its answer even where the result cannot be published
-        violations.append(f"{untold} callers were told of a rejection of which there is no result")
+    if without_result > seen.lost_results:  # a caller gets its answer even if publishing fails
+        violations.append(f"{without_result} callers got a rejection without a result")
     return violations
 
 
@@ -534,8 +549,8 @@ _REJECTIONS: Final = frozenset(
 )
 
 
-def no_secret_shows(seen: Observations) -> Violations:
-    """No token and no text is in any log line, metric, error or result."""
+def no_secret_is_written(seen: Observations) -> Violations:
+    """Check that no token and no text is in any log line, metric, error or result."""
     return [f"a secret in: {_masked(leak)}" for leak in seen.leaks]
 
 
@@ -544,33 +559,33 @@ def _masked(text: str) -> str:
 
 
 def no_invocation_times_out(seen: Observations) -> Violations:
-    """Nothing is started that cannot end before the deadline."""
-    return [_TIMES_OUT_ALONE] * seen.timed_out
+    """Check that the function starts nothing that cannot end before the deadline."""
+    return [_TIMED_OUT] * seen.timed_out
 
 
 CHECKS: Final[Mapping[str, Callable[[Observations], Violations]]] = {
     "an outcome": every_message_has_an_outcome,
-    "kept results": kept_results_are_not_lost,
+    "unpublished results": kept_results_are_not_lost,
     "one outcome": outcomes_do_not_contradict,
     "results": outcomes_are_those_of_accepted_messages,
     "fitting outcomes": outcomes_fit_the_messages,
     "once": sent_messages_appear_once,
-    "not sent, not seen": other_messages_do_not_appear,
+    "only sent messages": other_messages_do_not_appear,
     "order": chats_keep_their_order,
     "rejected": rejected_messages_are_copied,
     "dead letters": failed_messages_are_dead_letters,
     "copies": copies_carry_the_client_token,
     "empty queue": nothing_is_left,
-    "net": sqs_moves_only_what_the_function_never_got_to_run,
+    "moved by SQS": sqs_moves_only_messages_that_kill_the_function,
     "answers": callers_are_answered,
     "tasks": tasks_are_answered,
-    "tasks' answers": tasks_are_told_what_was_published,
-    "secrets": no_secret_shows,
+    "task results": tasks_are_answered_with_the_published_result,
+    "secrets": no_secret_is_written,
     "deadline": no_invocation_times_out,
 }
-"""Each check by the name that the report gives it."""
+"""The checks, by their names in the report."""
 
 
 def violations(seen: Observations) -> dict[str, Violations]:
-    """Return what each check found, without those that found nothing."""
+    """Return the violations by check, without the checks that found none."""
     return {name: found for name, check in CHECKS.items() if (found := check(seen))}

@@ -1,7 +1,7 @@
-"""Events of no sense, for every event source: each must end in an outcome or in an error that is documented.
+"""Malformed events for every event source: each must end in an outcome or in a documented error.
 
-Real events, changed where their structure can be changed, with the text of a request changed too; and things
-that are no events at all.
+The events are real ones with changes to their structure and to the text of the request, and JSON values that
+are not events at all.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import fastjsonschema
 
 from message_sender.errors import InternalError, MessageSenderError
-from tests.simulation.models.lambda_ import Context
+from tests.simulation.models.lambda_service import Context
 from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.workload import SECRET_WORD
 from tests.support.lambda_events import api_request, bus_event, record
@@ -26,11 +27,14 @@ from tests.support.schemas import RESULT_SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Json: TypeAlias = Any
+"""Any JSON value."""
+
 _DEEP: Final = 3_000
 _CHANGES: Final = (0, 1, 1, 1, 2, 3)
 _check_result: Final[Callable[[object], object]] = fastjsonschema.compile(RESULT_SCHEMA)
 
-_STRANGE: Final[tuple[Any, ...]] = (
+_STRANGE: Final[tuple[Json, ...]] = (
     None,
     True,
     0,
@@ -86,11 +90,11 @@ _HARMLESS_NAMES: Final = ("Records", "detail", "body", "attributes", "httpMethod
 
 @dataclass
 class Fuzzed:
-    """What came of many events.
+    """The endings of many events.
 
     Attributes:
-        endings: How often an event ended how: `answered`, or the name of the error.
-        violations: What must not be.
+        endings: `answered` or the name of the error, with its count.
+        violations: Endings that are not documented.
     """
 
     events: int = 0
@@ -99,18 +103,18 @@ class Fuzzed:
 
 
 def fuzz(seed: object, *, events: int) -> Fuzzed:
-    """Send many malformed events through the real handler. A few of them are as they should be."""
+    """Send many malformed events, and a few valid ones, through the real handler."""
     simulation = Simulation(Setup(seed=seed))
     random = Random(f"{seed}/malformed events")
     simulation.producers.start_chat()
     fuzzed = Fuzzed()
     simulation.time.start(partial(_handle_all, simulation, random, events, fuzzed))
     simulation.run()
-    fuzzed.violations += [f"a secret in: {leak[:40]}" for leak in simulation.output.leaks]
+    fuzzed.violations += [f"a secret in: {leak[:40]}" for leak in simulation.capture.leaks]
     fuzzed.violations += [
         f"unhandled: {name}"
-        for name in simulation.output.unhandled
-        if name != "UnsupportedEventError"  # refused, and told of as such
+        for name in simulation.capture.unhandled
+        if name != "UnsupportedEventError"  # documented
     ]
     return fuzzed
 
@@ -128,7 +132,7 @@ def _handle_all(simulation: Simulation, random: Random, events: int, fuzzed: Fuz
             fuzzed.violations.append(f"a defect: {type(error.defect).__name__}, event {number}")
         except MessageSenderError as error:
             fuzzed.endings[type(error).__name__] += 1
-        except Exception as error:  # noqa: BLE001  # what must not be
+        except Exception as error:  # noqa: BLE001  # any other error is a violation
             fuzzed.violations.append(f"{type(error).__name__}, event {number}")
         else:
             fuzzed.endings["answered"] += 1
@@ -138,27 +142,29 @@ def _handle_all(simulation: Simulation, random: Random, events: int, fuzzed: Fuz
             try:
                 _check_result(result)
             except fastjsonschema.JsonSchemaValueException as error:
-                fuzzed.violations.append(f"a result breaks its schema: {error.message}, event {number}")
-            if simulation.output.holds_secret(json.dumps(result)):
+                fuzzed.violations.append(
+                    f"a result does not match its schema: {error.message}, event {number}"
+                )
+            if simulation.capture.holds_secret(json.dumps(result)):
                 fuzzed.violations.append(f"a secret in a result, event {number}")
 
 
-def _strange_answer(event: Any, answer: Any, results: int) -> str:  # noqa: ANN401  # JSON
-    """Say what is wrong with an answer: each record of a batch comes back or has an outcome."""
+def _strange_answer(event: Json, answer: Json, results: int) -> str:
+    """Return the mistake in an answer: each record of a batch must have an outcome or fail."""
     if "batchItemFailures" in answer:
         failures = answer["batchItemFailures"]
         if len(failures) + results != len(event["Records"]):
             return f"{len(failures)} failures and {results} results of {len(event['Records'])} records"
     elif "statusCode" in answer:
-        if answer["statusCode"] != 200 and not json.loads(answer["body"])["Code"]:  # OK
+        if answer["statusCode"] != HTTPStatus.OK and not json.loads(answer["body"])["Code"]:
             return "an error without its code"
     elif answer and "Outcome" not in answer:
         return "an answer without an outcome"
     return ""
 
 
-def malformed_event(simulation: Simulation, random: Random, number: int) -> Any:  # noqa: ANN401  # JSON
-    """Return an event as a real source would write it, and then changed."""
+def malformed_event(simulation: Simulation, random: Random, number: int) -> Json:
+    """Return an event of a real source, with some changes."""
     request = _request(simulation, random, number)
     sources = (_queue_event, _bus_event, _direct_event, _api_event, _garbage)
     event = random.choices(sources, weights=(4, 4, 4, 4, 1))[0](request, random)
@@ -167,8 +173,8 @@ def malformed_event(simulation: Simulation, random: Random, number: int) -> Any:
     return event
 
 
-def _request(simulation: Simulation, random: Random, number: int) -> dict[str, Any]:
-    request: dict[str, Any] = {
+def _request(simulation: Simulation, random: Random, number: int) -> dict[str, Json]:
+    request: dict[str, Json] = {
         "ConnectionToken": simulation.producers.chats[0].connection_token,
         "ContentType": "text/plain",
         "Content": f"{SECRET_WORD}{number}",
@@ -181,29 +187,29 @@ def _request(simulation: Simulation, random: Random, number: int) -> dict[str, A
     return request
 
 
-def _queue_event(request: Any, random: Random) -> Any:  # noqa: ANN401  # JSON
+def _queue_event(request: Json, random: Random) -> Json:
     return {"Records": [record(_text(request, random)) for _ in range(random.choice((1, 1, 2, 10)))]}
 
 
-def _bus_event(request: Any, _: Random) -> Any:  # noqa: ANN401  # JSON
+def _bus_event(request: Json, _: Random) -> Json:
     return bus_event(request)
 
 
-def _direct_event(request: Any, _: Random) -> Any:  # noqa: ANN401  # JSON
+def _direct_event(request: Json, _: Random) -> Json:
     return request
 
 
-def _api_event(request: Any, random: Random) -> Any:  # noqa: ANN401  # JSON
+def _api_event(request: Json, random: Random) -> Json:
     return api_request(_text(request, random), base64=random.random() < 0.1)
 
 
-def _garbage(_: Any, random: Random) -> Any:  # noqa: ANN401  # JSON
+def _garbage(_: Json, random: Random) -> Json:
     value = random.choice(_STRANGE)
     return {random.choice(_NAMES): copy.deepcopy(value)} if random.random() < 0.5 else copy.deepcopy(value)
 
 
-def _text(request: Any, random: Random) -> str:  # noqa: ANN401  # JSON
-    """Write a request as text; one in five loses, gains or repeats some characters."""
+def _text(request: Json, random: Random) -> str:
+    """Return a request as text. One in five loses, gains or repeats some characters."""
     text = json.dumps(request)
     if random.random() < 0.8:
         return text
@@ -213,7 +219,7 @@ def _text(request: Any, random: Random) -> str:  # noqa: ANN401  # JSON
     )
 
 
-def changed(value: Any, random: Random) -> Any:  # noqa: ANN401  # JSON
+def changed(value: Json, random: Random) -> Json:
     """Return a JSON value with one change somewhere in it."""
     if isinstance(value, dict) and value and random.random() < 0.85:
         return _changed_object(value, random)
@@ -222,7 +228,7 @@ def changed(value: Any, random: Random) -> Any:  # noqa: ANN401  # JSON
     return _replaced(value, random)
 
 
-def _changed_object(value: dict[str, Any], random: Random) -> dict[str, Any]:
+def _changed_object(value: dict[str, Json], random: Random) -> dict[str, Json]:
     name = random.choice(list(value))
     match random.randrange(8):
         case 0:
@@ -230,14 +236,14 @@ def _changed_object(value: dict[str, Any], random: Random) -> dict[str, Any]:
         case 1:
             return {**value, random.choice(_NAMES): copy.deepcopy(random.choice(_STRANGE))}
         case 2:
-            # A secret in a field that is an id would be the caller's own doing
+            # A secret in an id would be the caller's mistake
             names = _HARMLESS_NAMES if name in _HOLD_SECRETS else _NAMES
             return {(random.choice(names) if key == name else key): item for key, item in value.items()}
         case _:
             return {**value, name: changed(value[name], random)}
 
 
-def _changed_list(value: list[Any], random: Random) -> list[Any]:
+def _changed_list(value: list[Json], random: Random) -> list[Json]:
     place = random.randrange(len(value))
     match random.randrange(4):
         case 0:
@@ -248,7 +254,7 @@ def _changed_list(value: list[Any], random: Random) -> list[Any]:
             return [*value[:place], changed(value[place], random), *value[place + 1 :]]
 
 
-def _replaced(value: Any, random: Random) -> Any:  # noqa: ANN401  # JSON
+def _replaced(value: Json, random: Random) -> Json:
     match random.randrange(4):
         case 0 if isinstance(value, str):
             return value[: len(value) // 2]

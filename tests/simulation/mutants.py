@@ -1,128 +1,134 @@
-"""Positive controls: each mechanism that keeps the promise, broken on purpose, turns a named check red.
+"""Mutation checks: each mutant breaks one mechanism that keeps the promise, and must fail a named check.
 
-They break the function's own parts from the outside, for as long as one scenario runs. A check that stays
-green here would prove nothing where it is green.
+A mutant replaces a function, a method or a constant, by its dotted name, while one scenario runs. If the name
+or the parameters of the original change, the mutant raises an error. A check that fails under no mutant would
+prove nothing where it passes.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+import inspect
+import pkgutil
+from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from unittest.mock import patch
 from uuid import uuid4
 
-from message_sender.deadlines import Deadlines
-from message_sender.event_sources.sqs import RETRY_SECONDS, SqsSource
-from message_sender.publisher import Publisher
-from message_sender.queues import Queues
-from message_sender.request import ParsedRequest
 from message_sender.result import Failed
 from message_sender.retry import READ_TIMEOUT
 from ops.dead_letters import DeadLetterQueue
 from tests.simulation import scenarios
-from tests.simulation.models.clock import VirtualTime
-from tests.simulation.models.operator import Operator
+from tests.simulation.models.aws import Sqs
 from tests.support.lambda_events import FakeLambdaContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Sequence
 
+    from message_sender.deadlines import Deadlines
+    from message_sender.delivery import Delivery
+    from message_sender.event_sources.sqs import Record, SqsSource
+    from message_sender.queues import Queues
+    from message_sender.result import MessageResult
+    from ops.redrive_policy import RedriveFilter
+    from tests.simulation.models.clock import VirtualTime
+    from tests.simulation.models.operator import Operator
     from tests.simulation.scenarios import Scenario
+
+Function: TypeAlias = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """A mechanism that is broken.
+class Mutant:
+    """A mechanism that is broken on purpose.
 
     Attributes:
-        broken: What is.
-        scenario: In which it must show.
-        check: That must be red, whatever others are.
-        breaking: Breaks it for a while.
+        change: The mutation, in words.
+        check: It must fail; others may.
+        target: The dotted name of the original. None: the scenario itself is the mutation.
+        replacement: Gets the original, and returns the object that replaces it.
     """
 
-    broken: str
+    change: str
     scenario: Scenario
     check: str
-    breaking: Callable[[], AbstractContextManager[object]]
+    target: str | None = None
+    replacement: Callable[[Any], Any] | None = None
 
-    def red_checks(self, seed: object) -> list[str]:
-        """Run the scenario with the mechanism broken. Return the checks that are red."""
-        with self.breaking():
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Apply the mutation for a while.
+
+        Raises:
+            AttributeError: The target does not exist.
+            TypeError: The replacement has other parameters than the target.
+        """
+        if self.target is None or self.replacement is None:
+            yield
+            return
+        original = pkgutil.resolve_name(self.target)
+        mutated = self.replacement(original)
+        if callable(original):
+            _require_same_parameters(self.target, original, mutated)
+        with patch(self.target, mutated):
+            yield
+
+    def failed_checks(self, seed: object) -> list[str]:
+        """Run the scenario with the mutation. Return the checks that fail."""
+        with self.applied():
             return sorted(self.scenario(seed))
 
 
-@contextmanager
-def _random_client_token() -> Iterator[None]:
-    with patch("message_sender.event_sources.sqs.derive_client_token", lambda *_: str(uuid4())):
-        yield
+def _require_same_parameters(target: str, original: Function, mutated: Function) -> None:
+    expected, found = (list(inspect.signature(function).parameters) for function in (original, mutated))
+    if found not in (expected, ["args", "kwargs"]):
+        raise TypeError(f"{target} has the parameters {expected}, and its mutant {found}")
 
 
-@contextmanager
-def _copy_without_client_token() -> Iterator[None]:
-    with patch.object(ParsedRequest, "text_with_client_token", lambda parsed: parsed.text):
-        yield
+def _random_client_token(_: Function) -> Function:
+    return lambda *args, **kwargs: str(uuid4())  # noqa: ARG005  # whatever the token is derived from
 
 
-@contextmanager
-def _followers_not_held() -> Iterator[None]:
-    deliver_chat = SqsSource._deliver_chat  # noqa: SLF001  # broken on purpose, from the outside
+def _copy_without_client_token(_: Function) -> Function:
+    return lambda self: self.text
 
+
+def _successors_sent_after_a_failure(deliver_chat: Function) -> Function:
     def deliver_each(
-        self: SqsSource, chat: Sequence[Any], handled: list[Any], *, deadlines: Deadlines
+        self: SqsSource, chat: Sequence[Record], handled: list[Record], *, deadlines: Deadlines
     ) -> None:
         for item in chat:
             deliver_chat(self, [item], handled, deadlines=deadlines)
 
-    with patch.object(SqsSource, "_deliver_chat", deliver_each):
-        yield
+    return deliver_each
 
 
-@contextmanager
-def _followers_left_hidden() -> Iterator[None]:
-    delay = Queues.delay
+def _only_first_delayed(delay_redelivery: Function) -> Function:
+    def delay_first(self: Queues, receipt_handles: Sequence[str], *, seconds: int, until: float) -> None:
+        delay_redelivery(self, receipt_handles[:1], seconds=seconds, until=until)
 
-    def delay_head(self: Queues, receipt_handles: Sequence[str], *, seconds: int, until: float) -> None:
-        delay(self, receipt_handles[:1], seconds=seconds, until=until)
-
-    with patch.object(Queues, "delay", delay_head):
-        yield
+    return delay_first
 
 
-@contextmanager
-def _never_given_up() -> Iterator[None]:
-    with patch.object(SqsSource, "_outcome", lambda _, __, delivery: delivery.outcome):
-        yield
+def _no_retry_window(_: Function) -> Function:
+    return lambda self, record, delivery: delivery.outcome  # noqa: ARG005  # the parameters of the original
 
 
-@contextmanager
-def _publish_error_swallowed() -> Iterator[None]:
-    publish = Publisher.publish
-
-    def publish_and_forget(self: Publisher, results: Sequence[Any], *, until: float) -> list[bool]:
-        return [True for _ in publish(self, results, until=until)]
-
-    with patch.object(Publisher, "publish", publish_and_forget):
-        yield
+def _publish_errors_ignored(publish: Function) -> Function:
+    return lambda *args, **kwargs: [True for _ in publish(*args, **kwargs)]
 
 
-@contextmanager
-def _deadline_ignored() -> Iterator[None]:
-    of_invocation = Deadlines.of_invocation
+def _deadline_ignored(of_invocation: Function) -> Function:
+    def far(*args: object, **kwargs: object) -> object:
+        return of_invocation(FakeLambdaContext(seconds_left=600), *args[1:], **kwargs)
 
-    def far(_: object, clock: Any) -> Deadlines:  # noqa: ANN401  # handed on
-        return of_invocation(FakeLambdaContext(seconds_left=600), clock)  # type: ignore[arg-type]  # a fake
-
-    with patch.object(Deadlines, "of_invocation", far):
-        yield
+    return far
 
 
-@contextmanager
-def _chats_one_after_another() -> Iterator[None]:
+def _chats_one_after_another(_: Function) -> Function:
     def in_turn(
-        self: VirtualTime,  # noqa: ARG001  # as it is called
+        self: VirtualTime,  # noqa: ARG001  # the parameters of the original
         calls: Sequence[Callable[[], None]],
         *,
         timeout: float,  # noqa: ARG001  # the same
@@ -131,91 +137,142 @@ def _chats_one_after_another() -> Iterator[None]:
             call()
         return [None for _ in calls]
 
-    with patch.object(VirtualTime, "workers", in_turn):
-        yield
+    return in_turn
 
 
-@contextmanager
-def read_timeouts_retried() -> Iterator[None]:
-    with patch("message_sender.event_sources.sqs.RETRY_SECONDS", RETRY_SECONDS + READ_TIMEOUT):
-        yield
-
-
-@contextmanager
-def _tasks_answered_before_publishing() -> Iterator[None]:
-    finish = SqsSource._finish  # noqa: SLF001  # broken on purpose, from the outside
-
-    def answer_first(self: SqsSource, handled: Sequence[Any], *, deadlines: Deadlines) -> None:
+def _tasks_completed_before_publishing(finish: Function) -> Function:
+    def complete_first(self: SqsSource, handled: Sequence[Record], *, deadlines: Deadlines) -> None:
         ended = [
-            (item, item.delivery.result(item.outcome, item.origin))
-            for item in handled
-            if item.delivery is not None and item.outcome is not None
+            (record, record.delivery, record.delivery.result(record.outcome, record.origin))
+            for record in handled
+            if record.delivery is not None and record.outcome is not None
         ]
-        self._answer_tasks(ended, until=deadlines.publish)
+        self._complete_tasks(ended, until=deadlines.publish)
         finish(self, handled, deadlines=deadlines)
 
-    with patch.object(SqsSource, "_finish", answer_first):
-        yield
+    return complete_first
 
 
-@contextmanager
-def _failed_tasks_not_answered() -> Iterator[None]:
-    answer_tasks = SqsSource._answer_tasks  # noqa: SLF001  # broken on purpose, from the outside
+def _failed_tasks_not_completed(complete_tasks: Function) -> Function:
+    def complete_others(
+        self: SqsSource, ended: Sequence[tuple[Record, Delivery, MessageResult]], *, until: float
+    ) -> None:
+        others = [each for each in ended if not isinstance(each[2].outcome, Failed)]
+        complete_tasks(self, others, until=until)
 
-    def answer_others(self: SqsSource, ended: Sequence[Any], *, until: float) -> None:
-        others = [(item, result) for item, result in ended if not isinstance(result.outcome, Failed)]
-        answer_tasks(self, others, until=until)
-
-    with patch.object(SqsSource, "_answer_tasks", answer_others):
-        yield
+    return complete_others
 
 
-@contextmanager
-def _letters_moved_as_they_are() -> Iterator[None]:
+def _dead_letters_moved_unchanged(_: Function) -> Function:
     """Redrive as StartMessageMoveTask of SQS does."""
 
-    def move(self: Operator, queue: DeadLetterQueue, _: object) -> bool:
-        queues = self.services["sqs"].queues  # type: ignore[attr-defined]  # those of the model
+    def move(self: Operator, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:  # noqa: ARG001  # as the original
+        sqs = self.services["sqs"]
+        assert isinstance(sqs, Sqs)
         if queue is DeadLetterQueue.DEAD_LETTER:
-            letters = queues["dead-letter.fifo"]
-            for letter in letters.messages:
-                letters.redrive(letter, to=queues["messages.fifo"])
+            dead_letters = sqs.queues["dead-letter.fifo"]
+            for dead_letter in dead_letters.messages:
+                dead_letters.redrive(dead_letter, to=sqs.queues["messages.fifo"])
         return True
 
-    with patch.object(Operator, "_redrive", move):
-        yield
+    return move
 
 
-CONTROLS: Final = (
-    Control("the service forgets ClientTokens early", scenarios.forgetful_service, "once", nullcontext),
-    Control("ClientToken is random", scenarios.cut_off, "once", _random_client_token),
-    Control("ClientToken is not in the copy", scenarios.given_up, "copies", _copy_without_client_token),
-    Control("followers are not held", scenarios.failing_service, "order", _followers_not_held),
-    Control("followers' visibility is left alone", scenarios.outage, "recovery", _followers_left_hidden),
-    Control("nothing is given up", scenarios.given_up, "in time", _never_given_up),
-    Control(
-        "an error of publishing is swallowed",
+_SOURCE: Final = "message_sender.event_sources.sqs"
+
+READ_TIMEOUTS_RETRIED: Final = Mutant(
+    "read timeouts are retried at once",
+    scenarios.hanging_chats,
+    "delay",
+    f"{_SOURCE}.RETRY_SECONDS",
+    lambda seconds: seconds + READ_TIMEOUT,
+)
+
+MUTANTS: Final = (
+    Mutant("the service forgets ClientTokens early", scenarios.forgetful_service, "once"),
+    Mutant(
+        "the ClientToken is random",
+        scenarios.cut_off,
+        "once",
+        f"{_SOURCE}.derive_client_token",
+        _random_client_token,
+    ),
+    Mutant(
+        "copies have no ClientToken",
+        scenarios.retries_exhausted,
+        "copies",
+        "message_sender.request.ParsedRequest.text_with_client_token",
+        _copy_without_client_token,
+    ),
+    Mutant(
+        "messages are sent while a predecessor is pending",
+        scenarios.failing_service,
+        "order",
+        f"{_SOURCE}.SqsSource._deliver_chat",
+        _successors_sent_after_a_failure,
+    ),
+    Mutant(
+        "only the first failed message of a chat gets a visibility timeout",
+        scenarios.outage,
+        "recovery",
+        "message_sender.queues.Queues.delay_redelivery",
+        _only_first_delayed,
+    ),
+    Mutant(
+        "the retry window is ignored",
+        scenarios.retries_exhausted,
+        "in time",
+        f"{_SOURCE}.SqsSource._outcome",
+        _no_retry_window,
+    ),
+    Mutant(
+        "publish errors are ignored",
         scenarios.no_way_to_publish,
         "an outcome",
-        _publish_error_swallowed,
+        "message_sender.publisher.Publisher.publish",
+        _publish_errors_ignored,
     ),
-    Control("the deadline is ignored", scenarios.slow_service, "deadline", _deadline_ignored),
-    Control(
-        "tasks are answered before publishing",
+    Mutant(
+        "the deadline is ignored",
+        scenarios.slow_service,
+        "deadline",
+        "message_sender.deadlines.Deadlines.of_invocation",
+        _deadline_ignored,
+    ),
+    Mutant(
+        "tasks are completed before publishing",
         scenarios.waiting_tasks,
-        "tasks' answers",
-        _tasks_answered_before_publishing,
+        "task results",
+        f"{_SOURCE}.SqsSource._finish",
+        _tasks_completed_before_publishing,
     ),
-    Control(
-        "tasks of what is given up are not answered",
+    Mutant(
+        "tasks of failed messages are not completed",
         scenarios.waiting_tasks,
         "tasks",
-        _failed_tasks_not_answered,
+        f"{_SOURCE}.SqsSource._complete_tasks",
+        _failed_tasks_not_completed,
     ),
-    Control(
-        "a redrive does not write in the ClientToken", scenarios.redriven, "once", _copy_without_client_token
+    Mutant(
+        "a redrive does not write the ClientToken",
+        scenarios.redriven,
+        "once",
+        "message_sender.request.ParsedRequest.text_with_client_token",
+        _copy_without_client_token,
     ),
-    Control("letters are moved as they are", scenarios.redriven, "once", _letters_moved_as_they_are),
-    Control("chats run one after another", scenarios.calm_among_troubled, "delay", _chats_one_after_another),
-    Control("read timeouts are retried at once", scenarios.hanging_chats, "delay", read_timeouts_retried),
+    Mutant(
+        "dead letters are moved unchanged",
+        scenarios.redriven,
+        "once",
+        "tests.simulation.models.operator.Operator._redrive",
+        _dead_letters_moved_unchanged,
+    ),
+    Mutant(
+        "the chats of a batch are sent one after another",
+        scenarios.chats_with_faults,
+        "delay",
+        "tests.simulation.models.clock.VirtualTime.workers",
+        _chats_one_after_another,
+    ),
+    READ_TIMEOUTS_RETRIED,
 )

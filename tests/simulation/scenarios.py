@@ -1,6 +1,6 @@
-"""Named situations, each with what it must end in, on top of the checks that hold always.
+"""Named situations, each with its own checks in addition to the invariants.
 
-A scenario is a function of a seed that returns what was violated, by check. Bounds are in virtual seconds.
+A scenario is a function of a seed. It returns the violations by check. Bounds are in virtual seconds.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from message_sender.retry import LONGEST_REDELIVERY_DELAY
+from message_sender.retry import MAX_REDELIVERY_DELAY
 from ops.dead_letters import DeadLetterQueue
 from sandbox.participant_service.faults import Latency, Status
-from tests.simulation.fault_profiles import STORMY, Strike
+from tests.simulation.fault_profiles import ALL_FAULTS, Fault, FaultProfile
+from tests.simulation.function import RETRY_WINDOW_MINUTES
 from tests.simulation.invariants import Observations, Violations, violations
 from tests.simulation.models.clock import START
-from tests.simulation.models.lambda_ import FUNCTION_TIMEOUT
-from tests.simulation.simulation import RETRY_WINDOW_MINUTES, VISIBILITY_TIMEOUT, Setup, Simulation
+from tests.simulation.models.lambda_service import FUNCTION_TIMEOUT
+from tests.simulation.simulation import VISIBILITY_TIMEOUT, Setup, Simulation
 from tests.simulation.workload import NUMBER, Plan, Route
 
 if TYPE_CHECKING:
@@ -35,47 +36,47 @@ Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
 
 _RETRY_WINDOW: Final = RETRY_WINDOW_MINUTES * 60.0
 AT_ONCE: Final = 2.0
-"""Seconds that a message takes at most that nothing goes wrong with, and that is behind none."""
+"""The most seconds that a message takes without a fault and without a predecessor."""
 
-RECOVERY: Final = LONGEST_REDELIVERY_DELAY + FUNCTION_TIMEOUT
-"""Seconds after which a chat goes on at the latest, once its trouble is over: one backoff, one batch."""
+RECOVERY: Final = MAX_REDELIVERY_DELAY + FUNCTION_TIMEOUT
+"""The most seconds from the end of a fault until its chats continue: one backoff and one batch."""
 
 SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
-"""Seconds by which others delay a chat at most: the batch that its last message shared with them."""
+"""The most seconds by which other chats delay a chat: the batch that its last message shared with them."""
 
 LONGEST_WAIT_AMONG_HANGING: Final = 6.0
-"""Seconds: one read timeout and one more.
+"""Seconds: one read timeout plus one second.
 
-99 of 100 messages of other chats wait less while one chat in ten hangs.
+While one chat in ten hangs, 99 of 100 messages of the other chats wait less.
 """
 
 
 def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
-    """Let everything go wrong at once, with storms on top, for hours; then have operators work it off."""
-    simulation = Simulation(Setup(seed=seed, rates=STORMY, poison=_is_poison))
+    """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters."""
+    simulation = Simulation(Setup(seed=seed, profile=ALL_FAULTS, poison=_is_poison))
     seconds = messages / 4
     simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
-    random, time, weather = simulation.weather.random, simulation.time, simulation.weather
-    storms: list[tuple[dict[Strike, float], float]] = [
-        ({Strike.THROTTLED: 0.8}, 60),
-        ({Strike.SERVER_ERROR: 0.9}, 120),
-        ({Strike.REFUSED: 0.9}, 40),
-        ({Strike.SLOW: 0.5}, 40),
-        ({Strike.CUT: 0.5}, 40),
-        ({Strike.BUS_FAILS: 1.0}, 60),
-        ({Strike.BUS_FAILS: 1.0, Strike.QUEUE_FAILS: 0.9}, 30),
-        ({Strike.VISIBILITY_FAILS: 0.9}, 60),
-        ({Strike.CRASH: 0.3}, 60),
-        ({Strike.CUT_OFF: 0.3}, 60),
-        ({Strike.LOST_ACKNOWLEDGEMENT: 0.5}, 60),
+    random, time, injector = simulation.injector.random, simulation.time, simulation.injector
+    bursts: list[tuple[FaultProfile, float]] = [
+        ({Fault.THROTTLED: 0.8}, 60),
+        ({Fault.SERVER_ERROR: 0.9}, 120),
+        ({Fault.REFUSED: 0.9}, 40),
+        ({Fault.SLOW: 0.5}, 40),
+        ({Fault.CUT: 0.5}, 40),
+        ({Fault.BUS_FAILS: 1.0}, 60),
+        ({Fault.BUS_FAILS: 1.0, Fault.QUEUE_FAILS: 0.9}, 30),
+        ({Fault.VISIBILITY_FAILS: 0.9}, 60),
+        ({Fault.CRASH: 0.3}, 60),
+        ({Fault.CUT_OFF: 0.3}, 60),
+        ({Fault.LOST_ACKNOWLEDGEMENT: 0.5}, 60),
     ]
     begins = 0.0
     while begins < seconds:
-        rates, lasts = random.choice(storms)
-        time.after(begins, partial(weather.storm, rates, seconds=lasts))
+        profile, lasts = random.choice(bursts)
+        time.after(begins, partial(injector.burst, profile, seconds=lasts))
         begins += lasts + random.uniform(10, 60)
     for chat in simulation.producers.chats:
-        if random.random() < 0.04:  # a chat that is down for so long that its messages are given up
+        if random.random() < 0.04:  # so long that the retries of its messages are exhausted
             down = partial(
                 simulation.participant.faults.add,
                 Status(status=503),
@@ -92,30 +93,30 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         time.after(random.uniform(0, seconds), partial(simulation.producers.send, chat, **_POISON))
     simulation.run()
     if operators:
-        work_off(simulation)
+        handle_dead_letters(simulation)
     return simulation
 
 
-def work_off(simulation: Simulation) -> None:
-    """Have operators work off all letters and kept results, and mend what was broken, in three steps.
+def handle_dead_letters(simulation: Simulation) -> None:
+    """Make operators handle all dead letters and unpublished results, in three steps.
 
-    Of the letters that have no outcome, first the younger half are tried again, while some chats still do
-    not work; then the older half get their outcome. Then everything is mended, and all letters are tried
-    again, as often as it takes.
+    First they redrive the younger half of the dead letters without an outcome, while some chats still fail.
+    Then they finalize the older half. At last all faults are repaired, and they redrive everything, as often
+    as needed.
     """
     operator = simulation.operator
     simulation.function.poison = lambda _: False
     without_outcome = [
-        *(letter for letter in simulation.dead_letters.messages if letter.source_queue is not None),
+        *(message for message in simulation.dead_letters.messages if message.source_queue is not None),
         *simulation.events_dead_letters.messages,
     ]
-    middle = median([letter.enqueued_at for letter in without_outcome] or [0.0])
-    for settle in (False, True):
+    middle = median([message.enqueued_at for message in without_outcome] or [0.0])
+    for finalize in (False, True):
         young = timedelta(seconds=simulation.time.epoch() - middle)
         operator.carry_out(
             [
-                operator.redrive(DeadLetterQueue.EVENTS, max_age=young, finalize=settle),
-                operator.redrive(DeadLetterQueue.DEAD_LETTER, max_age=young, finalize=settle),
+                operator.redrive(DeadLetterQueue.EVENTS, max_age=young, finalize=finalize),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, max_age=young, finalize=finalize),
             ]
         )
         simulation.run()
@@ -130,17 +131,17 @@ def work_off(simulation: Simulation) -> None:
             ]
         )
         simulation.run()
-        if not _has_letters(simulation):
+        if not _has_dead_letters(simulation):
             break
-    for _ in range(_MOST_ROUNDS):  # what the last letters have left
+    for _ in range(_MOST_ROUNDS):  # the last redrive may have left results
         if simulation.unpublished.messages:
             operator.carry_out([operator.republish])
             simulation.run()
-    simulation.worked_off = True
+    simulation.dead_letters_handled = True
 
 
-def _has_letters(simulation: Simulation) -> bool:
-    """Say whether an operator sees letters, or results that wait. Some letters stay: what has expired."""
+def _has_dead_letters(simulation: Simulation) -> bool:
+    """Return whether an operator sees dead letters or unpublished results. Expired messages stay."""
     queues = (simulation.dead_letters, simulation.events_dead_letters, simulation.unpublished)
     return any(queue.messages for queue in queues)
 
@@ -150,21 +151,21 @@ def _is_poison(event: Mapping[str, object]) -> bool:
 
 
 def random_mix(seed: object) -> dict[str, Violations]:
-    """Many messages, many chats, every fault: the promise holds before operators come, and after."""
+    """Many messages, many chats, every fault: the promise holds before operators act, and afterwards."""
     simulation = mix(seed, operators=False)
     found = violations(Observations.of(simulation))
-    work_off(simulation)
+    handle_dead_letters(simulation)
     return found | _found(simulation)
 
 
 def outage(seed: object) -> dict[str, Violations]:
-    """The service is down for five minutes: nothing fails, and all goes on soon after."""
+    """The service is down for five minutes: no message fails, and all chats continue soon afterwards."""
     simulation = Simulation(Setup(seed=seed))
     routes = {Route.QUEUE: 4.0, Route.BUS: 1.0}
     simulation.producers.carry_out(
         Plan(messages=120, chats=24, seconds=200, invalid=0, ending=0, routes=routes)
     )
-    simulation.weather.storm({Strike.SERVER_ERROR: 1.0}, seconds=300)
+    simulation.injector.burst({Fault.SERVER_ERROR: 1.0}, seconds=300)
     simulation.run()
 
     late = [message for message in _all(simulation) if _ended_at(simulation, message) > 300 + RECOVERY]
@@ -172,14 +173,17 @@ def outage(seed: object) -> dict[str, Violations]:
         simulation,
         {
             "no failure": _not_sent(simulation),
-            "recovery": [f"message {message.number} came {RECOVERY:.0f} s late" for message in late],
+            "recovery": [
+                f"message {message.number} ended more than {RECOVERY:.0f} s after the outage"
+                for message in late
+            ],
         },
     )
 
 
 def failing_service(seed: object) -> dict[str, Violations]:
-    """Six of ten calls fail: messages come back often, and their chats keep their order."""
-    simulation = Simulation(Setup(seed=seed, rates={Strike.SERVER_ERROR: 0.6}))
+    """Six of ten calls fail: messages are redelivered often, and their chats keep their order."""
+    simulation = Simulation(Setup(seed=seed, profile={Fault.SERVER_ERROR: 0.6}))
     plan = Plan(messages=100, chats=10, seconds=60, ending=0, routes={Route.QUEUE: 1})
     simulation.producers.carry_out(plan)
     simulation.run()
@@ -188,7 +192,7 @@ def failing_service(seed: object) -> dict[str, Violations]:
 
 
 def throttling(seed: object) -> dict[str, Violations]:
-    """Messages come at three times the quota: nothing fails, all are sent."""
+    """Messages arrive at three times the quota: no message fails, all are sent."""
     simulation = Simulation(Setup(seed=seed))
     simulation.participant.throttle.set(10, burst=15)
     simulation.producers.carry_out(
@@ -199,8 +203,8 @@ def throttling(seed: object) -> dict[str, Violations]:
     return _found(simulation, {"no failure": _not_sent(simulation)})
 
 
-def given_up(seed: object) -> dict[str, Violations]:
-    """One chat does not work for half an hour: its messages fail when the retry window is over."""
+def retries_exhausted(seed: object) -> dict[str, Violations]:
+    """One chat fails for half an hour: its messages fail at the end of the retry window."""
     simulation = Simulation(Setup(seed=seed))
     producers = simulation.producers
     broken, sound = producers.start_chat(), producers.start_chat()
@@ -210,12 +214,12 @@ def given_up(seed: object) -> dict[str, Violations]:
     simulation.time.after(1800, simulation.participant.faults.clear)
     simulation.run()
 
-    longest = _RETRY_WINDOW + LONGEST_REDELIVERY_DELAY + 2 * FUNCTION_TIMEOUT
+    longest = _RETRY_WINDOW + MAX_REDELIVERY_DELAY + 2 * FUNCTION_TIMEOUT
     return _found(
         simulation,
         {
             "in time": [
-                f"message {message.number} was not given up in time"
+                f"message {message.number} did not fail in time"
                 for message in failing
                 if not _RETRY_WINDOW < _ended_at(simulation, message) <= longest
             ]
@@ -224,9 +228,9 @@ def given_up(seed: object) -> dict[str, Violations]:
 
 
 def poison(seed: object) -> dict[str, Violations]:
-    """The function dies of one message each time: SQS moves it, its chat goes on, and a redrive ends it.
+    """One message kills every invocation: SQS moves it, its chat continues, and a redrive finishes it.
 
-    What shares its batches is received as often as the poison, and may end where it ends. All else goes on.
+    Messages in the same batches are received as often, so SQS may move them too. All others are sent.
     """
     simulation = Simulation(Setup(seed=seed, poison=_is_poison))
     producers, time = simulation.producers, simulation.time
@@ -242,8 +246,8 @@ def poison(seed: object) -> dict[str, Violations]:
 
     before = Observations.of(simulation)
     found = violations(before)
-    moved = {letter.message_id for letter in before.dead_letters if letter.source_queue}
-    work_off(simulation)
+    moved = {message.message_id for message in before.dead_letters if message.source_queue}
+    handle_dead_letters(simulation)
 
     own = {
         "poison": [] if deadly.source_ids[0] in moved else ["the poison was not moved"],
@@ -252,7 +256,7 @@ def poison(seed: object) -> dict[str, Violations]:
             for message in companions
             if message.source_ids[0] not in moved and before.outcome(message.client_token) != "SENT"
         ],
-        "chat goes on": [
+        "chat continues": [
             f"message {message.number} is {before.outcome(message.client_token)}"
             for message in others
             if before.outcome(message.client_token) != "SENT"
@@ -263,69 +267,73 @@ def poison(seed: object) -> dict[str, Violations]:
 
 
 def redriven(seed: object) -> dict[str, Violations]:
-    """Redrives that fail and are interrupted send each message of every kind of dead letter once."""
-    rates = {
-        Strike.OPERATOR_CUT_OFF: 0.4,
-        Strike.LETTERS_FAIL: 0.2,
-        Strike.LETTERS_TIME_OUT: 0.1,
-        Strike.QUEUE_FAILS: 0.4,
-        Strike.QUEUE_TIMES_OUT: 0.1,
-        Strike.BUS_FAILS: 0.2,
+    """Redrives that fail and are interrupted still send each message of every kind of dead letter once."""
+    profile: FaultProfile = {
+        Fault.OPERATOR_CUT_OFF: 0.4,
+        Fault.DEAD_LETTER_CALL_FAILS: 0.2,
+        Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.1,
+        Fault.QUEUE_FAILS: 0.4,
+        Fault.QUEUE_TIMES_OUT: 0.1,
+        Fault.BUS_FAILS: 0.2,
     }
-    simulation = Simulation(Setup(seed=seed, rates=rates, poison=_is_poison))
+    simulation = Simulation(Setup(seed=seed, profile=profile, poison=_is_poison))
     producers = simulation.producers
     broken, *deadly = (producers.start_chat() for _ in range(6))
     simulation.participant.faults.add(Status(status=500), contact_id=broken.contact_id, times=None)
     for number in range(8):
         producers.send(broken, **_named(broken, number))
-    simulation.run()  # these are given up; of what follows the function dies, and of what shares its batches
+    simulation.run()  # the retries of these are exhausted; those that follow kill the function
     for chat in deadly:
         for number in range(4):
             producers.send(chat, **_named(chat, number), **_POISON)
     producers.send(deadly[0], Route.BUS, **_POISON)
     simulation.run(until=simulation.time.monotonic() + 1)
-    simulation.weather.storm({Strike.INVOCATION_THROTTLED: 1.0}, seconds=30)
+    simulation.injector.burst({Fault.INVOCATION_THROTTLED: 1.0}, seconds=30)
     producers.send(deadly[1], Route.BUS)
     simulation.run()
 
-    letters = Observations.of(simulation)
+    before = Observations.of(simulation)
     kinds = {
-        "given up": [letter for letter in letters.dead_letters if letter.source_queue is None],
-        "moved by SQS": [letter for letter in letters.dead_letters if letter.source_queue],
-        "failed on": [letter for letter in letters.events_dead_letters if "requestPayload" in letter.body],
-        "not handed over": [letter for letter in letters.events_dead_letters if letter.attributes],
+        "a failed message": [message for message in before.dead_letters if message.source_queue is None],
+        "moved by SQS": [message for message in before.dead_letters if message.source_queue],
+        "an event that failed": [
+            message for message in before.events_dead_letters if "requestPayload" in message.body
+        ],
+        "an event that was not delivered": [
+            message for message in before.events_dead_letters if message.attributes
+        ],
     }
-    work_off(simulation)
+    handle_dead_letters(simulation)
 
     numbers = Observations.of(simulation).transcripts[broken.contact_id]
     return _found(
         simulation,
         {
-            "order of letters": []
+            "order of the redrive": []
             if list(numbers) == sorted(numbers)
-            else [f"they are put back as {numbers}"],
-            "letters": [f"no letter is {kind}" for kind, found in kinds.items() if not found],
+            else [f"the messages appear as {numbers}"],
+            "kinds": [f"no dead letter is {kind}" for kind, found in kinds.items() if not found],
             "redrive": _not_sent(simulation),
         },
     )
 
 
 def _named(chat: Chat, number: int) -> dict[str, Any]:
-    """Return a ClientToken of the producer's own for each second message."""
+    """Return a ClientToken for each second message."""
     return {"ClientToken": f"own-{chat.number}-{number}"} if number % 2 else {}
 
 
 def waiting_tasks(seed: object) -> dict[str, Violations]:
-    """Tasks wait for messages that are sent, given up, or so late that they are sent again."""
-    rates = {
-        Strike.TASK_ANSWER_FAILS: 0.2,
-        Strike.TASK_ANSWER_TIMES_OUT: 0.1,
-        Strike.SENT_AGAIN: 0.2,
-        Strike.UNKNOWN_TASK: 0.05,
-        Strike.CUT: 0.1,
+    """Tasks wait for messages that are sent, that fail, or that are so late that they are sent again."""
+    profile: FaultProfile = {
+        Fault.TASK_ANSWER_FAILS: 0.2,
+        Fault.TASK_ANSWER_TIMES_OUT: 0.1,
+        Fault.SENT_AGAIN: 0.2,
+        Fault.UNKNOWN_TASK: 0.05,
+        Fault.CUT: 0.1,
     }
-    simulation = Simulation(Setup(seed=seed, rates=rates))
-    producers, time, random = simulation.producers, simulation.time, simulation.weather.random
+    simulation = Simulation(Setup(seed=seed, profile=profile))
+    producers, time, random = simulation.producers, simulation.time, simulation.injector.random
     broken, late, *sound = (producers.start_chat() for _ in range(8))
     for chat, times in ((broken, None), (late, 20)):
         simulation.participant.faults.add(Status(status=503), contact_id=chat.contact_id, times=times)
@@ -350,11 +358,11 @@ def waiting_tasks(seed: object) -> dict[str, Violations]:
 
 
 def cut_off(seed: object, *, idempotency_window: float | None = None) -> dict[str, Violations]:
-    """Many invocations are cut off in mid-batch: nothing is lost, nothing appears twice."""
+    """Many invocations are cut off within a batch: no message is lost, none appears twice."""
     simulation = Simulation(
         Setup(
             seed=seed,
-            rates={Strike.CUT_OFF: 0.25, Strike.CRASH: 0.25},
+            profile={Fault.CUT_OFF: 0.25, Fault.CRASH: 0.25},
             idempotency_window=idempotency_window,
         )
     )
@@ -366,20 +374,20 @@ def cut_off(seed: object, *, idempotency_window: float | None = None) -> dict[st
 
 
 def forgetful_service(seed: object) -> dict[str, Violations]:
-    """The same, with a service that forgets a ClientToken before the message comes back."""
+    """The same, with a service that forgets a ClientToken before the message is redelivered."""
     return cut_off(seed, idempotency_window=VISIBILITY_TIMEOUT / 3)
 
 
-def calm_among_troubled(seed: object) -> dict[str, Violations]:
-    """Some chats are slow and failing: the others lose no more than the batch that they share.
+def chats_with_faults(seed: object) -> dict[str, Violations]:
+    """Some chats are slow and fail: they delay the others by at most the batch that they share.
 
-    A chat of one message loses nothing: it shares a batch, but is not behind anything. A chat of several may
-    have to wait for the batch of its message before.
+    A chat with one message is not delayed at all: it shares a batch, but has no predecessor. A chat with
+    several messages may wait for the batch of the predecessor.
     """
     simulation = Simulation(Setup(seed=seed))
-    producers, random, time = simulation.producers, simulation.weather.random, simulation.time
-    busy, troubled = ([producers.start_chat() for _ in range(10)] for _ in range(2))
-    for chat in troubled:
+    producers, random, time = simulation.producers, simulation.injector.random, simulation.time
+    busy, failing = ([producers.start_chat() for _ in range(10)] for _ in range(2))
+    for chat in failing:
         fault = random.choice([Latency(latency=4.5), Latency(latency=30), Status(status=503, latency=2)])
         simulation.participant.faults.add(fault, contact_id=chat.contact_id, times=None)
     bounds: list[tuple[Accepted, float]] = []
@@ -391,7 +399,7 @@ def calm_among_troubled(seed: object) -> dict[str, Violations]:
         at = random.uniform(0, 120)
         time.after(at, partial(send, AT_ONCE, producers.start_chat()))
         time.after(at, partial(send, SHARED_BATCH, random.choice(busy)))
-        time.after(at, partial(producers.send, random.choice(troubled)))
+        time.after(at, partial(producers.send, random.choice(failing)))
     simulation.run()
 
     appeared = _appeared_at(simulation)
@@ -410,21 +418,21 @@ def calm_among_troubled(seed: object) -> dict[str, Violations]:
 def with_hanging_chats(
     seed: object, hanging: int, *, rate: int = 20, seconds: int = 30, quota: int | None = None
 ) -> tuple[Simulation, list[float]]:
-    """Send to 200 chats with ten instances, while the service never answers in some of the chats.
+    """Send to 200 chats with ten instances, while the service never answers for some of the chats.
 
-    It takes the messages of half of these nevertheless. Messages become visible each half second, so that
-    batches mix chats.
+    In half of these chats it delivers the message all the same. Messages become visible each half second, so
+    that batches mix chats.
 
     Args:
         hanging: The number of chats that hang.
-        rate: Messages a second.
-        quota: Of the service, in calls a second. None: no limit.
+        rate: Messages per second.
+        quota: Of the service, in calls per second. None: no limit.
 
     Returns:
         The simulation, and the seconds from acceptance to arrival of each message of the other chats.
     """
     simulation = Simulation(Setup(seed=seed, concurrency=10))
-    producers, random, time = simulation.producers, simulation.weather.random, simulation.time
+    producers, random, time = simulation.producers, simulation.injector.random, simulation.time
     if quota is not None:
         simulation.participant.throttle.set(quota, burst=quota + quota // 2)
     chats = [producers.start_chat() for _ in range(200)]
@@ -453,8 +461,8 @@ def hanging_chats(seed: object) -> dict[str, Violations]:
 
 
 def slow_service(seed: object) -> dict[str, Violations]:
-    """Every answer takes long: what does not fit into the time of an invocation comes back."""
-    simulation = Simulation(Setup(seed=seed, rates={Strike.BUS_FAILS: 0.5, Strike.QUEUE_FAILS: 0.3}))
+    """Every answer is slow: messages that do not fit into an invocation are redelivered."""
+    simulation = Simulation(Setup(seed=seed, profile={Fault.BUS_FAILS: 0.5, Fault.QUEUE_FAILS: 0.3}))
     simulation.participant.faults.add(Latency(latency=4.6), times=None)
     plan = Plan(messages=60, chats=6, seconds=20, ending=0, routes={Route.QUEUE: 1})
     simulation.producers.carry_out(plan)
@@ -464,9 +472,9 @@ def slow_service(seed: object) -> dict[str, Violations]:
 
 
 def no_way_to_publish(seed: object) -> dict[str, Violations]:
-    """Neither bus nor queue takes results for a minute: the messages come back until one does."""
+    """Neither bus nor queue accepts results for a minute: the messages are redelivered until one does."""
     simulation = Simulation(Setup(seed=seed))
-    simulation.weather.storm({Strike.BUS_FAILS: 1.0, Strike.QUEUE_FAILS: 1.0}, seconds=60)
+    simulation.injector.burst({Fault.BUS_FAILS: 1.0, Fault.QUEUE_FAILS: 1.0}, seconds=60)
     simulation.producers.carry_out(
         Plan(messages=40, chats=10, seconds=30, ending=0, routes={Route.QUEUE: 3, Route.BUS: 1})
     )
@@ -478,22 +486,22 @@ def no_way_to_publish(seed: object) -> dict[str, Violations]:
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a mix of everything": random_mix,
     "five minutes of outage": outage,
-    "a service that fails more often than not": failing_service,
+    "a service that fails six of ten calls": failing_service,
     "three times the quota": throttling,
-    "a chat that does not work": given_up,
-    "a message the function dies of": poison,
-    "letters of every kind, worked off": redriven,
-    "tasks that wait": waiting_tasks,
-    "invocations cut off in mid-batch": cut_off,
-    "calm chats among troubled ones": calm_among_troubled,
+    "a chat that fails for longer than the retry window": retries_exhausted,
+    "a message that kills the function": poison,
+    "dead letters of every kind, redriven": redriven,
+    "waiting tasks": waiting_tasks,
+    "invocations cut off within a batch": cut_off,
+    "chats beside slow and failing ones": chats_with_faults,
     "chats that hang": hanging_chats,
-    "answers that take long": slow_service,
+    "slow answers": slow_service,
     "no way to publish": no_way_to_publish,
 }
 
 
 def _found(simulation: Simulation, own: Mapping[str, Violations] | None = None) -> dict[str, Violations]:
-    """Return what is violated, of the checks that hold always and of the scenario's own."""
+    """Return the violations of the invariants and of the scenario's own checks."""
     found = violations(Observations.of(simulation))
     return found | {name: violated for name, violated in (own or {}).items() if violated}
 
@@ -503,7 +511,7 @@ def _all(simulation: Simulation) -> Iterable[Accepted]:
 
 
 def _not_sent(simulation: Simulation) -> Violations:
-    """Say which valid messages were not sent."""
+    """Return a violation for each valid message that was not sent."""
     seen = Observations.of(simulation)
     return [
         f"message {message.number} is {seen.outcome(message.client_token)}"
@@ -513,7 +521,7 @@ def _not_sent(simulation: Simulation) -> Violations:
 
 
 def _ended_at(simulation: Simulation, message: Accepted) -> float:
-    """Return when a message's first result was on the bus, infinity if it never was."""
+    """Return the moment of a message's first result on the bus, infinity if there is none."""
     return min(
         (at for at, result in simulation.bus.results if result["ClientToken"] == message.client_token),
         default=float("inf"),
@@ -521,7 +529,7 @@ def _ended_at(simulation: Simulation, message: Accepted) -> float:
 
 
 def _appeared_at(simulation: Simulation) -> dict[int, float]:
-    """Return when each message appeared in its chat, by the number of its text."""
+    """Return the moment at which each message appeared in its chat, by the number of its text."""
     service = simulation.participant.service
     return {
         int(found[1]): datetime.fromisoformat(item.absolute_time).timestamp() - START.timestamp()

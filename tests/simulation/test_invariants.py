@@ -1,4 +1,4 @@
-"""Each check finds what it is there for, and nothing else does: on a run that was green, changed by hand."""
+"""Each check fails on a run that passed and was then changed by hand."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
     ("once", lambda seen: with_transcript(seen, lambda numbers: [*numbers, numbers[0]])),
     ("once", lambda seen: with_transcript(seen, lambda numbers: numbers[1:])),
     ("order", lambda seen: with_transcript(seen, lambda numbers: numbers[::-1])),
-    ("not sent, not seen", lambda seen: with_transcript(seen, lambda numbers: [*numbers, rejected(seen)])),
+    ("only sent messages", lambda seen: with_transcript(seen, lambda numbers: [*numbers, rejected(seen)])),
     ("rejected", lambda seen: replace(seen, rejected=[])),
     ("rejected", lambda seen: replace(seen, rejected=[*seen.rejected, copy(seen.rejected[0], "own")])),
     ("dead letters", lambda seen: replace(seen, dead_letters=[copy(seen.rejected[0], "own")])),
     ("copies", lambda seen: replace(seen, rejected=[replace(seen.rejected[0], body='{"Content": "x"}')])),
     ("empty queue", lambda seen: replace(seen, messages=seen.rejected)),
-    ("net", lambda seen: replace(seen, all_dead_letters=[moved(seen)])),
-    ("an outcome", lambda seen: replace(seen, published=[], worked_off=True, dead_letters=[moved(seen)])),
-    ("empty queue", lambda seen: replace(seen, worked_off=True, dead_letters=[moved(seen)])),
-    ("empty queue", lambda seen: replace(seen, worked_off=True, unpublished=seen.rejected)),
-    ("kept results", lambda seen: replace(seen, published_at=[(0.0, other(seen.published[0]))])),
+    ("moved by SQS", lambda seen: replace(seen, all_dead_letters=[moved(seen)])),
+    (
+        "an outcome",
+        lambda seen: replace(seen, published=[], dead_letters_handled=True, dead_letters=[moved(seen)]),
+    ),
+    ("empty queue", lambda seen: replace(seen, dead_letters_handled=True, dead_letters=[moved(seen)])),
+    ("empty queue", lambda seen: replace(seen, dead_letters_handled=True, unpublished=seen.rejected)),
+    ("unpublished results", lambda seen: replace(seen, published_at=[(0.0, other(seen.published[0]))])),
     ("tasks", lambda seen: with_wait(seen, answer=None, timed_out_at=900.0)),
     ("tasks", lambda seen: with_wait(seen, answer=None, timed_out_at=900.0, calls_lost=1)),
-    ("tasks' answers", lambda seen: with_wait(seen, answered_at=0.0)),
-    ("tasks' answers", lambda seen: replace(seen, published_at=[])),
-    ("tasks' answers", lambda seen: with_wait(seen, answer=("SendTaskSuccess", {"output": "{}"}))),
+    ("task results", lambda seen: with_wait(seen, answered_at=0.0)),
+    ("task results", lambda seen: replace(seen, published_at=[])),
+    ("task results", lambda seen: with_wait(seen, answer=("SendTaskSuccess", {"output": "{}"}))),
     (
-        "tasks' answers",
+        "task results",
         lambda seen: with_wait(seen, answer=("SendTaskFailure", {"error": "ExpiredError", "cause": "x"})),
     ),
     ("answers", lambda seen: with_answer(seen, "InternalError")),
@@ -54,7 +57,7 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
 
 @pytest.fixture
 def seen() -> Observations:
-    """Return a run: four messages sent, one of them waited for by a task, one rejected, one with a caller."""
+    """Return a run: four sent messages, one of them with a waiting task, a rejected one, and a caller's."""
     simulation = Simulation(Setup())
     producers = simulation.producers
     chat = producers.start_chat()
@@ -62,65 +65,65 @@ def seen() -> Observations:
         producers.send(chat)
     producers.send_and_wait(chat)
     body = producers.fields(chat, 99) | {"Content": ""}
-    producers.hand_in(body, chat, Route.QUEUE, 99, code="InvalidRequest")
+    producers.submit(body, chat, Route.QUEUE, 99, code="InvalidRequest")
     producers.send(chat, Route.DIRECT, ClientToken="called")
     simulation.run()
     return Observations.of(simulation)
 
 
-def test_a_run_without_faults_is_green(seen: Observations) -> None:
+def test_a_run_without_faults_passes(seen: Observations) -> None:
     assert violations(seen) == {}
 
 
 @pytest.mark.parametrize(("check", "broken"), BROKEN, ids=[check for check, _ in BROKEN])
-def test_a_check_turns_red(
+def test_a_check_fails(
     seen: Observations, check: str, broken: Callable[[Observations], Observations]
 ) -> None:
     assert CHECKS[check](broken(seen)) != []
 
 
-def test_every_check_is_tried() -> None:
+def test_every_check_has_a_test() -> None:
     assert {check for check, _ in BROKEN} == set(CHECKS)
 
 
-def test_what_a_fault_explains_is_no_violation(seen: Observations) -> None:
+def test_a_fault_explains_a_second_outcome_and_a_late_answer(seen: Observations) -> None:
     tokens = frozenset(seen.accepted)
     contradiction = replace(seen, published=[*seen.published, failed(seen.published[0])], disturbed=tokens)
     by_sqs = replace(seen, all_dead_letters=[moved(seen)], disturbed=tokens)
 
     assert CHECKS["one outcome"](contradiction) == []
-    assert CHECKS["net"](by_sqs) == []
+    assert CHECKS["moved by SQS"](by_sqs) == []
     for fault in ({"calls_lost": 2}, {"timed_out_at": 1.0}, {}):
         wait = with_wait(seen, **{"answer": None, "timed_out_at": 900.0} | fault)
         assert CHECKS["tasks"](wait if fault else replace(wait, disturbed=tokens)) == []
 
 
-def test_a_message_may_stand_at_any_of_its_places_and_no_earlier(seen: Observations) -> None:
+def test_a_message_may_appear_at_any_of_its_positions_and_no_earlier(seen: Observations) -> None:
     first, third = token_of(seen, 1), token_of(seen, 3)
     late = with_transcript(seen, lambda _: [2, 1, 3, 4])
     early = with_transcript(seen, lambda _: [3, 1, 2, 4])
     first_again, third_again = (
-        {**seen.places, token: [*seen.places[token], 100]} for token in (first, third)
+        {**seen.positions, token: [*seen.positions[token], 100]} for token in (first, third)
     )
 
     for order in (late, early):
         assert CHECKS["order"](order) != []
-    assert CHECKS["order"](replace(late, places=first_again)) == []
-    assert CHECKS["order"](replace(early, places=third_again)) != []
+    assert CHECKS["order"](replace(late, positions=first_again)) == []
+    assert CHECKS["order"](replace(early, positions=third_again)) != []
 
 
-def test_what_came_back_after_it_was_given_up_may_be_late_if_a_fault_says_why(seen: Observations) -> None:
+def test_a_message_redelivered_after_it_failed_may_be_late_if_a_fault_explains_it(seen: Observations) -> None:
     first = token_of(seen, 1)
     late = with_transcript(seen, lambda _: [2, 1, 3, 4])
-    given_up = replace(late, all_dead_letters=[copy(seen.rejected[0], first)])
+    failed_first = replace(late, all_dead_letters=[copy(seen.rejected[0], first)])
 
-    assert CHECKS["order"](given_up) != []
-    assert CHECKS["order"](replace(given_up, disturbed=frozenset([first]))) == []
-    assert CHECKS["order"](replace(given_up, not_published=frozenset([first]))) == []
+    assert CHECKS["order"](failed_first) != []
+    assert CHECKS["order"](replace(failed_first, disturbed=frozenset([first]))) == []
+    assert CHECKS["order"](replace(failed_first, not_published=frozenset([first]))) == []
     assert CHECKS["order"](replace(late, disturbed=frozenset([first]))) != []
 
 
-def test_sent_wins(seen: Observations) -> None:
+def test_sent_wins_over_other_outcomes(seen: Observations) -> None:
     token = seen.published[0]["ClientToken"]
 
     for published in (
@@ -139,7 +142,7 @@ def failed(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def other(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the result with an outcome that it cannot have."""
+    """Return the result with an impossible outcome."""
     if result["Outcome"] == "SENT":
         return result | {"Outcome": "REJECTED", "Message": None, "Error": error("Expired")}
     return result | {"Outcome": "SENT", "Error": None}
@@ -154,13 +157,21 @@ def token_of(seen: Observations, number: int) -> str:
 
 
 def moved(seen: Observations) -> Message:
-    """Return a letter that SQS itself moved."""
+    """Return a dead letter that SQS itself moved."""
     return replace(seen.rejected[0], source_queue="messages.fifo")
 
 
-def with_wait(seen: Observations, **change: Any) -> Observations:  # noqa: ANN401  # of any field
+def with_wait(seen: Observations, **change: object) -> Observations:
     [wait] = seen.waits
-    return replace(seen, waits=[replace(wait, task=replace(wait.task, **change))])
+    return replace(
+        seen,
+        waits=[
+            replace(
+                wait,
+                task=replace(wait.task, **change),  # type: ignore[arg-type]  # of any field
+            )
+        ],
+    )
 
 
 def with_transcript(seen: Observations, change: Callable[[list[int]], Iterable[int]]) -> Observations:

@@ -1,4 +1,4 @@
-"""The promise, in a short run of everything and in each named situation."""
+"""The promise holds in a short run of everything and in each named situation."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
-def test_the_promise_is_kept(scenario: Scenario, seed: int) -> None:
+def test_the_promise_holds(scenario: Scenario, seed: int) -> None:
     assert scenario(seed) == {}

@@ -1,4 +1,4 @@
-"""The world as a whole: the same run each time, and a green one where nothing goes wrong."""
+"""The simulation as a whole: a seed repeats a run, and a run without faults passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.participant_service.faults import Status
-from tests.simulation.fault_profiles import CALM, STORMY, Strike
+from tests.simulation.fault_profiles import ALL_FAULTS, NO_FAULTS, Fault
 from tests.simulation.invariants import CHECKS, Observations, violations
 from tests.simulation.scenarios import mix
 from tests.simulation.simulation import Setup, Simulation
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def story(simulation: Simulation) -> list[Any]:
-    """Return all that happened, without the names that are drawn anew each time."""
+    """Return all events, without the ids that differ between runs."""
     chats = {chat.contact_id: chat.number for chat in simulation.producers.chats}
     return [
         (at, result["Outcome"], result["SourceId"], result["Attempts"], result["ReceiveCount"])
         for at, result in simulation.bus.results
     ] + [
-        sorted(simulation.weather.counts.items()),
+        sorted(simulation.injector.counts.items()),
         sorted(
             (number, list(numbers))
             for contact_id, numbers in Observations.of(simulation).transcripts.items()
@@ -44,8 +44,8 @@ def test_another_seed_is_another_run(seed: int) -> None:
     assert story(mix(seed, messages=60, chats=8)) != story(mix(f"{seed}+1", messages=60, chats=8))
 
 
-def test_in_calm_weather_every_message_is_sent_at_the_first_try(seed: int) -> None:
-    simulation = Simulation(Setup(seed=seed, rates=CALM))
+def test_without_faults_every_message_is_sent_at_the_first_attempt(seed: int) -> None:
+    simulation = Simulation(Setup(seed=seed, profile=NO_FAULTS))
     simulation.producers.carry_out(Plan(messages=60, chats=6, seconds=60, invalid=0, ending=0))
 
     simulation.run()
@@ -54,17 +54,17 @@ def test_in_calm_weather_every_message_is_sent_at_the_first_try(seed: int) -> No
     assert violations(seen) == {}
     assert {seen.outcome(token) for token in seen.accepted} == {"SENT"}
     assert {result["Attempts"] for result in seen.published} == {1}
-    assert simulation.weather.counts.total() == 0
+    assert simulation.injector.counts.total() == 0
 
 
-def test_what_a_lost_acknowledgement_brings_back_after_it_was_rejected_may_be_late() -> None:
+def test_a_rejected_message_that_is_redelivered_after_a_lost_acknowledgement_may_be_late() -> None:
     simulation = Simulation(Setup())
-    producers, weather = simulation.producers, simulation.weather
+    producers, injector = simulation.producers, simulation.injector
     chat = producers.start_chat()
     simulation.participant.faults.add(Status(status=404), contact_id=chat.contact_id)
-    weather.storm({Strike.LOST_ACKNOWLEDGEMENT: 1.0}, seconds=10)
+    injector.burst({Fault.LOST_ACKNOWLEDGEMENT: 1.0}, seconds=10)
     late, other = producers.send(chat), producers.send(chat)
-    weather.ended_by_fault.add(late.client_token)
+    injector.ended_by_fault.add(late.client_token)
 
     simulation.run()
 
@@ -75,14 +75,14 @@ def test_what_a_lost_acknowledgement_brings_back_after_it_was_rejected_may_be_la
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{n}-{m.code}" for n, m in enumerate(MISTAKES)])
-def test_each_mistake_is_one_whatever_the_seed(mistake: Mistake) -> None:
-    """Were a wrong message right, the invariants would expect the wrong thing."""
+def test_each_mistake_causes_its_error_code(mistake: Mistake) -> None:
+    """Otherwise the invariants would expect the wrong outcome."""
     simulation = Simulation(Setup())
     producers = simulation.producers
     chat = producers.start_chat()
     fields = producers.fields(chat, 1)
     body = mistake.make(fields)
-    producers.hand_in(body, chat, Route.QUEUE, 1, code=mistake.code)
+    producers.submit(body, chat, Route.QUEUE, 1, code=mistake.code)
 
     simulation.run()
 
@@ -92,15 +92,15 @@ def test_each_mistake_is_one_whatever_the_seed(mistake: Mistake) -> None:
 
 
 def test_every_fault_is_part_of_the_mix() -> None:
-    not_by_rate = {
-        Strike.QUOTA,
-        Strike.CHAT_DOWN,
-        Strike.CHAT_ENDED,
-        Strike.TOKEN_EXPIRED,
-        Strike.INVALID,
-        Strike.TASK_TIMED_OUT,
-        Strike.POISONED,
+    without_a_rate = {
+        Fault.QUOTA,
+        Fault.CHAT_DOWN,
+        Fault.CHAT_ENDED,
+        Fault.TOKEN_EXPIRED,
+        Fault.INVALID,
+        Fault.TASK_TIMED_OUT,
+        Fault.POISONED,
     }
 
-    assert STORMY.keys() | not_by_rate == set(Strike)
-    assert not STORMY.keys() & not_by_rate
+    assert ALL_FAULTS.keys() | without_a_rate == set(Fault)
+    assert not ALL_FAULTS.keys() & without_a_rate

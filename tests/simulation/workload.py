@@ -1,6 +1,7 @@
-"""Producers of messages, and their own record of what was accepted: all that the invariants know of the plan.
+"""Producers of messages, and their own record of the accepted ones. The invariants know no other plan.
 
-Every text holds `confidential-` and a number: it is known by it in a transcript, and must be in no output.
+Every text holds `confidential-` and a number. The number identifies it in a transcript, and the word must not
+appear in any captured output.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from message_sender.request import derive_client_token
-from tests.simulation.fault_profiles import Strike
-from tests.simulation.models.lambda_ import Ending
+from tests.simulation.fault_profiles import Fault
+from tests.simulation.models.lambda_service import Ending
 from tests.support.lambda_events import api_request, bus_event
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from random import Random
 
     from sandbox.participant_service.api import ParticipantApi
-    from tests.simulation.fault_profiles import Weather
+    from tests.simulation.fault_profiles import FaultInjector
     from tests.simulation.models.aws import StepFunctions
     from tests.simulation.models.clock import VirtualTime
-    from tests.simulation.models.lambda_ import EventDelivery, Function, Invocation
+    from tests.simulation.models.lambda_service import EventDelivery, Function, Invocation
     from tests.simulation.models.sqs import Queue
 
 SECRET_WORD: Final = "confidential-"
@@ -39,12 +40,11 @@ TASK_TOKEN_PREFIX: Final = f"task-token-{SECRET_WORD}"
 
 _MOST_CALLS: Final = 4
 _MOST_SENDS: Final = 3
-"""Of a message, by a state machine."""
+"""How often a state machine sends a message at most."""
 _SEND_AGAIN_SECONDS: Final = 1.0
 TASK_TIMEOUT: Final = 936.0
-"""Seconds. That of the stack's own state machine, for the retry window of the simulation."""
+"""Seconds. The stack's own state machine has the same for this retry window."""
 _TASK_TIMEOUTS: Final = (5.0, 60.0, TASK_TIMEOUT)
-_RETRYABLE_STATUS: Final = frozenset({429, 502, 504})
 RETRYABLE_ERRORS: Final = frozenset(
     {"ThrottledError", "ServiceUnavailableError", "ConnectionFailedError", "DeadlineExceededError"}
 )
@@ -52,7 +52,7 @@ JSON_TYPE: Final = "application/json"
 
 
 class Route(StrEnum):
-    """A way in."""
+    """An event source, as a producer uses it."""
 
     QUEUE = "queue"
     BUS = "bus"
@@ -61,13 +61,13 @@ class Route(StrEnum):
 
     @property
     def has_caller(self) -> bool:
-        """Whether somebody waits for the answer."""
+        """Whether a caller waits for the answer."""
         return self in {Route.DIRECT, Route.API}
 
 
 @dataclass(slots=True)
 class Chat:
-    """A chat as its producer has it."""
+    """A chat as its producer knows it."""
 
     number: int
     contact_id: str
@@ -78,14 +78,14 @@ class Chat:
 
 @dataclass(slots=True, kw_only=True)
 class Accepted:
-    """A message that somebody was told is accepted; or that a caller waits for.
+    """A message that a service has accepted, or that a caller waits for.
 
     Attributes:
-        number: What its text is known by.
-        code: With which it must be rejected, None if it is as it should be.
+        number: Identifies its text.
+        code: The error code of an invalid message. None if the message is valid.
         expires: Whether it has an ExpiresAt that may pass.
-        source_ids: What the producer was given, once for each time that it sent the message.
-        answers: What a caller was told at last: `SENT`, an error's name, or None where the call was lost.
+        source_ids: The ids that the producer got, one for each time that it sent the message.
+        answers: The answers to a caller's calls: `SENT`, an error's name, or None for a lost call.
     """
 
     number: int
@@ -101,14 +101,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many messages, of what kinds.
+    """The number and kinds of messages.
 
     Attributes:
-        seconds: In which they are produced.
-        burst: The most messages that one chat produces at once.
-        invalid: The share of invalid messages.
-        ending: The share of chats that end, or whose token expires, half-way.
-        routes: With their weights.
+        seconds: The duration of the workload.
+        burst: The most messages that one chat sends at once.
+        invalid: The fraction of invalid messages.
+        ending: The fraction of chats that end, or whose token expires, during the run.
+        routes: Weights.
     """
 
     messages: int
@@ -127,7 +127,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A way to get a message wrong, and the code that it must be rejected with."""
+    """A mistake in a message, and the error code that it must cause."""
 
     code: str
     make: Callable[[Fields], Fields | str]
@@ -137,7 +137,7 @@ def _without(name: str) -> Callable[[Fields], Fields]:
     return lambda fields: {key: value for key, value in fields.items() if key != name}
 
 
-# Each keeps the text or the token somewhere, so that a careless error would show it.
+# Each keeps the text or the token somewhere, so that a careless error message would contain it
 MISTAKES: Final = (
     Mistake("InvalidRequest", _without("ConnectionToken")),
     Mistake("InvalidRequest", _without("ContentType")),
@@ -166,12 +166,12 @@ MISTAKES: Final = (
 
 
 class Producers:
-    """Everybody who sends messages: through the queue, on the bus, and by calling the function.
+    """All producers: they send through the queue, through the bus, and by calling the function.
 
     Attributes:
         accepted: By ClientToken.
-        by_source_id: The same messages by what the producer was given.
-        source_ids_by_task: What the producer was given for the messages that hold a task token, by the token.
+        by_source_id: The same messages, by the ids that the producer got.
+        source_ids_by_task: The ids that the producer got for messages with a task token, by the token.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Producers:
         *,
         time: VirtualTime,
         random: Random,
-        weather: Weather,
+        injector: FaultInjector,
         api: ParticipantApi,
         queue: Queue,
         function: Function,
@@ -188,7 +188,7 @@ class Producers:
     ) -> None:
         self._time = time
         self._random = random
-        self._weather = weather
+        self._injector = injector
         self._api = api
         self._queue = queue
         self._function = function
@@ -201,7 +201,7 @@ class Producers:
         self.source_ids_by_task: defaultdict[str, list[str]] = defaultdict(list)
 
     def start_chat(self) -> Chat:
-        """Start a chat that takes text and JSON, and connect its customer."""
+        """Start a chat that accepts text and JSON, and connect its customer."""
         service = self._api.service
         started = service.start_chat(content_types=["text/plain", JSON_TYPE])
         connection = service.create_connection(started.participant_token)
@@ -210,46 +210,46 @@ class Producers:
         return chat
 
     def carry_out(self, plan: Plan) -> None:
-        """Put a plan on the agenda. Chats begin now."""
+        """Schedule a plan. Its chats start now."""
         random = self._random
         chats = [self.start_chat() for _ in range(plan.chats)]
         for chat in chats:
             if random.random() < plan.ending:
                 end = partial(self._end, chat, expires=random.random() < 0.5)
                 self._time.after(random.uniform(0.3, 1) * plan.seconds, end)
-        left = plan.messages
+        remaining = plan.messages
         routes, weights = list(plan.routes), list(plan.routes.values())
-        while left > 0:
-            size = min(left, random.randint(1, plan.burst))
-            left -= size
+        while remaining > 0:
+            size = min(remaining, random.randint(1, plan.burst))
+            remaining -= size
             route = random.choices(routes, weights)[0]
             send = partial(self._send_burst, random.choice(chats), route, size, plan.invalid)
             self._time.after(random.uniform(0, plan.seconds), send)
 
-    def send(self, chat: Chat, route: Route = Route.QUEUE, **fields: Any) -> Accepted:  # noqa: ANN401  # JSON
-        """Send one message that is as it should be."""
+    def send(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
+        """Send one valid message."""
         number = next(self._numbers)
-        return self.hand_in(self.fields(chat, number) | fields, chat, route, number)
+        return self.submit(self.fields(chat, number) | fields, chat, route, number)
 
-    def send_and_wait(self, chat: Chat, *, timeout: float = TASK_TIMEOUT, **fields: Any) -> Accepted:  # noqa: ANN401  # JSON
-        """Send one message, as it should be unless the fields say otherwise, and have a task wait for it."""
+    def send_and_wait(self, chat: Chat, *, timeout: float = TASK_TIMEOUT, **fields: object) -> Accepted:
+        """Send one message, valid unless `fields` change that, and start a task that waits for it."""
         number = next(self._numbers)
         body = self.fields(chat, number) | {"ClientToken": f"own-{number}"} | fields
-        return self.hand_in(self._with_task(body, timeout), chat, Route.QUEUE, number)
+        return self.submit(self._with_task(body, timeout), chat, Route.QUEUE, number)
 
     def _with_task(self, fields: Fields, timeout: float) -> Fields:
-        """Have a task wait for a message, and its state machine send it again if it waits in vain."""
-        if self._weather.strikes(Strike.UNKNOWN_TASK):
+        """Start a task that waits for a message. If it times out, its state machine sends it again."""
+        if self._injector.occurs(Fault.UNKNOWN_TASK):
             return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown"}
         send_again = partial(self._send_again, fields, timeout)
         task = self._step_functions.start_task(timeout=timeout, on_timeout=send_again)
-        if self._weather.strikes(Strike.SENT_AGAIN):  # the answer of SQS was lost, so the task has failed
+        if self._injector.occurs(Fault.SENT_AGAIN):  # the response of SQS was lost, so the task has failed
             self._time.after(_SEND_AGAIN_SECONDS, partial(self._step_functions.stop, task))
             self._time.after(_SEND_AGAIN_SECONDS, send_again)
         return fields | {"TaskToken": task.token}
 
     def _send_again(self, fields: Fields, timeout: float) -> None:
-        """Send the same message, with a new task. Not one that was wrong, and not for ever."""
+        """Send the same message with a new task, if it is valid and has not been sent too often."""
         message = self.accepted.get(fields["ClientToken"])
         if message is not None and message.code is None and len(message.source_ids) < _MOST_SENDS:
             self._accept(self._with_task(fields, timeout), message)
@@ -257,10 +257,10 @@ class Producers:
     def _end(self, chat: Chat, *, expires: bool) -> None:
         chat.ended = True
         if expires:
-            self._weather.counts[Strike.TOKEN_EXPIRED] += 1
+            self._injector.counts[Fault.TOKEN_EXPIRED] += 1
             self._api.service.expire_connection_token(chat.connection_token)
         else:
-            self._weather.counts[Strike.CHAT_ENDED] += 1
+            self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
     def _send_burst(self, chat: Chat, route: Route, size: int, invalid: float) -> None:
@@ -268,7 +268,7 @@ class Producers:
             self._send_any(chat, route, invalid)
 
     def _send_any(self, chat: Chat, route: Route, invalid: float) -> None:
-        """Send a message with some of all that a request may hold; or one that is not as it should be."""
+        """Send a message with some of the optional fields of a request, or an invalid one."""
         random = self._random
         number = next(self._numbers)
         fields = self.fields(chat, number)
@@ -294,16 +294,13 @@ class Producers:
             body = mistake.make(fields)
             if route is Route.BUS and isinstance(body, str):
                 body = {"Content": body}  # a detail is always an object
-            self._weather.counts[Strike.INVALID] += 1
-            self.hand_in(body, chat, route, number, code=mistake.code, expires=expires)
+            self._injector.counts[Fault.INVALID] += 1
+            self.submit(body, chat, route, number, code=mistake.code, expires=expires)
             return
-        message = self.hand_in(fields, chat, route, number, expires=expires)
+        message = self.submit(fields, chat, route, number, expires=expires)
         if "ClientToken" in fields and random.random() < 0.05:
-            # A producer that repeats its own call: the same message, whatever the queue makes of it
-            self._time.after(random.uniform(0, 60), partial(self._repeat, fields, message))
-
-    def _repeat(self, fields: Fields, message: Accepted) -> None:
-        self._accept(fields, message)
+            # A producer that repeats its own call: the same message, and the queue may accept it twice
+            self._time.after(random.uniform(0, 60), partial(self._accept, fields, message))
 
     def fields(self, chat: Chat, number: int) -> Fields:
         return {
@@ -313,7 +310,7 @@ class Producers:
             "ContactId": chat.contact_id,
         }
 
-    def hand_in(
+    def submit(
         self,
         body: Fields | str,
         chat: Chat,
@@ -337,7 +334,7 @@ class Producers:
         return message
 
     def _accept(self, body: Fields | str, message: Accepted) -> None:
-        """Hand a message in, and note what it is known by."""
+        """Send a message, and record its ids."""
         own = body.get("ClientToken") if isinstance(body, dict) else None
         own = own if isinstance(own, str) else None
         if message.route is Route.QUEUE:
@@ -360,7 +357,7 @@ class Producers:
             self.source_ids_by_task[task_token].append(source_id)
 
     def _call(self, body: Fields, message: Accepted, calls: int) -> None:
-        """Call the function and wait, as a state machine or a client of the API does."""
+        """Call the function and wait for the answer, as a state machine or an API client does."""
         event = body
         if message.route is Route.API:
             event = api_request(body)
@@ -368,7 +365,7 @@ class Producers:
         self._function.invoke(event, partial(self._answered, body, message, calls))
 
     def _answered(self, body: Fields, message: Accepted, calls: int, invocation: Invocation) -> None:
-        answer = _told(message.route, invocation)
+        answer = _answer(message.route, invocation)
         message.answers.append(answer)
         if (answer is None or answer in RETRYABLE_ERRORS) and calls < _MOST_CALLS:
             self._time.after(2.0**calls, partial(self._call, body, message, calls + 1))
@@ -378,12 +375,12 @@ class Producers:
 
 
 def client_token_in(body: str) -> str | None:
-    """Read the ClientToken of a request's text, None if it holds none."""
+    """Return the ClientToken in the text of a request, None if there is none."""
     return _string_in(body, "ClientToken")
 
 
 def _task_token_in(body: Fields | str) -> str | None:
-    """Read the task token of a request, None if there is none that anybody could read."""
+    """Return the task token in a request, None if there is none or the request cannot be read."""
     return _string_in(body if isinstance(body, str) else json.dumps(body), "TaskToken")
 
 
@@ -395,8 +392,8 @@ def _string_in(body: str, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _told(route: Route, invocation: Invocation) -> str | None:
-    """Return what a caller learns from an invocation: `SENT`, an error's name, or nothing."""
+def _answer(route: Route, invocation: Invocation) -> str | None:
+    """Return the answer to a caller: `SENT`, an error's name, or None for a lost call."""
     match invocation.ending:
         case Ending.RAISED:
             return invocation.error_type
@@ -407,11 +404,3 @@ def _told(route: Route, invocation: Invocation) -> str | None:
             return str(body.get("Outcome") or f"{body['Code']}Error")
         case _:
             return None
-
-
-def by_chat(messages: list[Accepted]) -> dict[str, list[Accepted]]:
-    """Return the messages of each chat, by contact id, in the order of their sending."""
-    chats: dict[str, list[Accepted]] = defaultdict(list)
-    for message in messages:
-        chats[message.chat.contact_id].append(message)
-    return chats

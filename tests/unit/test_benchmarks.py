@@ -1,4 +1,4 @@
-"""What the benchmark makes of its samples, and the means by which it takes them."""
+"""The benchmark's figures and report, and the processes that it measures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS
 from benchmarks.events import POISONS, batch
 from benchmarks.figures import bound, require_all
 from benchmarks.packages import zipped_parts
@@ -24,14 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OURS, LOOP, POWERTOOLS, THREADS = "ours", "(a) boto3 loop", "(b) boto3 + Powertools", "(c) boto3 + threads"
-
 
 def taken(ours: float, loop: float, powertools: float) -> dict[str, list[float]]:
     return {OURS: [ours] * 3, LOOP: [loop] * 3, POWERTOOLS: [powertools] * 3}
 
 
-def results(**changed: Any) -> dict[str, Any]:  # noqa: ANN401  # any part of the results
+def results(**changed: object) -> dict[str, Any]:
     """Return results that reach every goal."""
     cold = {"wall": taken(0.1, 0.2, 0.3), "cpu": taken(0.1, 0.2, 0.3), "peak": taken(30e6, 47e6, 53e6)}
     warm = {"wall": taken(4e-4, 9e-4, 5e-3), "cpu": taken(4e-4, 9e-4, 5e-3), "peak": taken(30e6, 47e6, 53e6)}
@@ -115,13 +114,13 @@ def test_every_goal_can_be_reached() -> None:
         ),
     ],
 )
-def test_a_goal_that_is_missed_is_told(changed: dict[str, Any], figure: str) -> None:
-    (told,) = missed(results(**changed))
+def test_a_missed_goal_is_reported(changed: dict[str, Any], figure: str) -> None:
+    (goal,) = missed(results(**changed))
 
-    assert told.startswith(figure)
+    assert goal.startswith(figure)
 
 
-def test_a_cold_start_is_held_against_both_peers() -> None:
+def test_a_cold_start_is_compared_with_both_baselines() -> None:
     cold = results()["cold"]["http"]
     slow = {"http": cold, "tls": cold | {"wall": taken(0.2, 0.2, 0.3)}}
 
@@ -136,7 +135,7 @@ def test_a_goal_is_met_at_its_limit(spread: float, met: bool) -> None:
     assert Goal.at_most("x", Spread(spread, 0, 1), 0.5).met is met
 
 
-def test_the_page_and_the_plots_depend_on_the_results_alone(tmp_path: Path) -> None:
+def test_the_page_depends_only_on_the_results(tmp_path: Path) -> None:
     def written(folder: Path) -> dict[str, bytes]:
         folder.mkdir()
         write_report(results(), folder)
@@ -145,22 +144,18 @@ def test_the_page_and_the_plots_depend_on_the_results_alone(tmp_path: Path) -> N
     first = written(tmp_path / "1")
 
     assert first == written(tmp_path / "2")
-    assert set(first) == {"results.md", *(f"{name}.svg" for name in PLOTS)}
-    assert all(f"({name}.svg)" in first["results.md"].decode() for name in PLOTS)
+    assert set(first) == {"results.md"}
+    assert first["results.md"].count(b"```mermaid") == 3
     assert "**no**" not in first["results.md"].decode()
 
 
-PLOTS = ("batch", "cold-start", "cpu", "long-run", "small")
-
-
-def test_without_small_functions_there_is_no_plot_of_them(tmp_path: Path) -> None:
+def test_without_small_functions_the_page_has_no_section_about_them(tmp_path: Path) -> None:
     write_report(results(small={}), tmp_path)
 
-    assert not (tmp_path / "small.svg").exists()
-    assert "small.svg" not in (tmp_path / "results.md").read_text()
+    assert "## Small functions" not in (tmp_path / "results.md").read_text()
 
 
-def test_the_events_are_valid_and_no_message_comes_twice() -> None:
+def test_the_events_are_valid_and_every_message_is_new() -> None:
     first, second = batch(20, chats=10), batch(20, chats=10)
     bodies = [record["body"] for event in (first, second) for record in event["Records"]]
 
@@ -213,30 +208,30 @@ def busy() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the clock of another process is Linux's")
-def test_a_limited_process_gets_no_more_than_its_share(busy: subprocess.Popen[bytes]) -> None:
+def test_a_limited_process_gets_no_more_than_its_fraction_of_a_core(busy: subprocess.Popen[bytes]) -> None:
     clock = (~busy.pid << 3) | 2
     with limited(busy.pid, 0.2):
         time.sleep(0.2)
         started, used = time.monotonic(), time.clock_gettime(clock)
         time.sleep(1.0)
-        share = (time.clock_gettime(clock) - used) / (time.monotonic() - started)
+        fraction = (time.clock_gettime(clock) - used) / (time.monotonic() - started)
     afterwards = time.clock_gettime(clock)
     time.sleep(0.5)
 
-    assert 0.01 < share < 0.3
-    assert time.clock_gettime(clock) - afterwards > 0.05  # it goes on
+    assert 0.01 < fraction < 0.3
+    assert time.clock_gettime(clock) - afterwards > 0.05  # it continues
 
 
-def test_a_limit_outlives_no_process() -> None:
+def test_a_limit_ends_with_its_process() -> None:
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", "pass"]) as process, limited(process.pid, 0.2):
         process.wait(30)
 
     assert process.returncode == 0
 
 
-def test_nothing_is_started_to_wait_for_a_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_reply_starts_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def start(_thread: threading.Thread) -> None:
-        raise AssertionError  # a signal in here would leave a thread, for which Python waits when it exits
+        raise AssertionError  # a signal here would leave a thread, and Python waits for threads
 
     report: dict[str, Any] = {
         "cpu": 1.0,
@@ -254,7 +249,9 @@ def test_nothing_is_started_to_wait_for_a_reply(tmp_path: Path, monkeypatch: pyt
         assert worker.run([]) == Report(**report)
 
 
-def test_a_process_that_does_not_answer_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_answer_fails_the_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
     monkeypatch.setattr("benchmarks.processes._LONGEST_REPLY", 0.1)
 

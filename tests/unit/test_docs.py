@@ -17,8 +17,8 @@ from infra.options import StageOptions, json_schema
 from message_sender.errors import DeliveryError
 from message_sender.request import MAX_TEXT
 from scripts.render_contract import OPTIONS, REFERENCE, reference
-from tests.simulation.fault_profiles import Strike
-from tests.simulation.mutants import CONTROLS
+from tests.simulation.fault_profiles import Fault
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenarios import SCENARIOS
 from tests.support.errors import leaves
 from tests.support.schemas import RESULT_SCHEMA
@@ -131,16 +131,16 @@ def test_every_module_of_the_function_is_in_the_architecture_once() -> None:
     listed = [name for row in table.split("\n") for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
     modules = [module.stem for module in package.glob("*.py") if module.stem != "__init__"]
-    assert sorted(listed) == sorted([*modules, "event_sources/*"])
+    assert sorted(listed) == sorted([*modules, "aws/*", "event_sources/*"])
 
 
 def test_the_readme_says_how_much_the_fault_suite_does() -> None:
     readme = (ROOT / "README.md").read_text()
 
     for row, number in {
-        "kinds of faults that strike them": len(Strike),
+        "kinds of faults that strike them": len(Fault),
         "named situations, such as an outage or three times the quota": len(SCENARIOS),
-        "mechanisms broken on purpose, each of which must make it fail": len(CONTROLS),
+        "mechanisms broken on purpose, each of which must make it fail": len(MUTANTS),
     }.items():
         assert f"| {row} | {number} |" in readme
 

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "SEED", "FAULT_MESSAGES", "FAULT_EVENTS", "QUICK"),
-    "STAGE",
+    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID"),
+    *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE"),
 ]
-TARGETS = ["demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota", "synth", "deploy"]
+TARGETS = ["demo", "sandbox", "end-chat", "transcript", "simulation", "bench", "quota", "synth", "deploy"]
 INSTALLED = [
     *(".venv", ".sandbox/venv-emulator", ".sandbox/venv-runtime", ".sandbox/venv-awscli", ".sandbox/venv-uv"),
     *(".sandbox/venv-audit", "node_modules"),
@@ -167,9 +167,10 @@ def test_variables_have_their_defaults(project: Path) -> None:
     calls = make(project, *TARGETS, origin="environment")
 
     assert calls[calls.index("sandbox.demo") + 1 :][:2] == ["--", "examples/messages.jsonl"]
-    assert calls[calls.index("tests.simulation") + 1 :][:2] == ["--messages=20000", "--events=100000"]
     assert calls.count("stage=dev") == 2
-    assert not [call for call in calls if call.startswith(("--emulator-port", "--seed", "--quick"))]
+    assert not [
+        call for call in calls if call.startswith(("--emulator-port", "--seed", "--messages", "--quick"))
+    ]
     assert "STAGE=dev" in calls
 
 

@@ -1,6 +1,6 @@
-"""What the function's calls reach: queues, a bus, tasks that wait, and the Participant Service.
+"""The services that the function calls: queues, a bus, waiting tasks, and the Participant Service.
 
-Each is a `network.Service`.
+Each one is a `network.Service`.
 """
 
 from __future__ import annotations
@@ -8,18 +8,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending
-from tests.simulation.fault_profiles import Strike
+from tests.simulation.fault_profiles import Fault
 from tests.simulation.models.sqs import SqsError, arn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandbox.participant_service.api import ParticipantApi
-    from tests.simulation.fault_profiles import Weather
+    from tests.simulation.fault_profiles import FaultInjector
     from tests.simulation.models.clock import VirtualTime
     from tests.simulation.models.network import Request
     from tests.simulation.models.sqs import Message, Queue
@@ -29,33 +30,34 @@ NO_ANSWER_SECONDS: Final = 30.0
 
 
 class ParticipantHost:
-    """The local Participant Service, at its host name."""
+    """The local Participant Service at its host name."""
 
-    def __init__(self, api: ParticipantApi, weather: Weather) -> None:
+    def __init__(self, api: ParticipantApi, injector: FaultInjector) -> None:
         self._api = api
-        self._weather = weather
+        self._injector = injector
 
     def __call__(self, request: Request) -> Answer:
-        counts = self._weather.counts
-        told_to = counts[Strike.THROTTLED] + counts[Strike.CHAT_DOWN]
+        counts = self._injector.counts
+        by_fault = counts[Fault.THROTTLED] + counts[Fault.CHAT_DOWN]
         answer = self._api.call(
             _OPERATIONS[request.path], bearer=request.headers.get("x-amz-bearer"), body=request.body
         )
-        if answer.status == 429 and counts[Strike.THROTTLED] + counts[Strike.CHAT_DOWN] == told_to:
-            counts[Strike.QUOTA] += 1
+        is_fault = counts[Fault.THROTTLED] + counts[Fault.CHAT_DOWN] > by_fault
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS and not is_fault:
+            counts[Fault.QUOTA] += 1
         return answer
 
 
 @dataclass
 class Bus:
-    """The event bus: what was published on it.
+    """The event bus.
 
     Attributes:
-        results: When a result event was accepted, and its detail.
+        results: For each result event the moment of its acceptance, and its detail.
     """
 
     time: VirtualTime
-    weather: Weather
+    injector: FaultInjector
     results: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     def __call__(self, request: Request) -> Answer:
@@ -63,33 +65,33 @@ class Bus:
         operation, parameters = _call(request)
         if operation != "PutEvents":
             return _unknown()
-        if self.weather.strikes(Strike.BUS_FAILS):
-            return _failure(self.weather)
+        if self.injector.occurs(Fault.BUS_FAILS):
+            return _failure(self.injector)
         answers: list[dict[str, str]] = []
-        in_part = self.weather.strikes(Strike.BUS_FAILS_IN_PART)
+        in_part = self.injector.occurs(Fault.BUS_FAILS_IN_PART)
         for entry in parameters["Entries"]:
-            if in_part and self.weather.random.random() < 0.5:
-                answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "told to refuse"})
+            if in_part and self.injector.random.random() < 0.5:
+                answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "a fault of the profile"})
                 continue
             self.results.append((self.time.monotonic(), json.loads(entry["Detail"])))
             answers.append({"EventId": f"e-{len(self.results)}"})
         failed = sum("ErrorCode" in answer for answer in answers)
         answer = _answer({"FailedEntryCount": failed, "Entries": answers})
-        if self.weather.strikes(Strike.BUS_TIMES_OUT):
+        if self.injector.occurs(Fault.BUS_TIMES_OUT):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
 
 @dataclass
 class Sqs:
-    """The SQS API in front of queues, as far as the function and operators call it.
+    """The SQS API in front of queues: the operations that the function and operators call.
 
     Args:
         queues: By the last part of their URL.
     """
 
     queues: Mapping[str, Queue]
-    weather: Weather
+    injector: FaultInjector
 
     def __call__(self, request: Request) -> Answer:
         operation, parameters = _call(request)
@@ -109,53 +111,53 @@ class Sqs:
             return _answer({"__type": f"com.amazonaws.sqs#{error}"}, status=400)
 
     def _send_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.weather.strikes(Strike.QUEUE_FAILS):
-            return _failure(self.weather)
+        if self.injector.occurs(Fault.QUEUE_FAILS):
+            return _failure(self.injector)
         answer = _answer({"MessageId": _send(queue, parameters)})
-        if self.weather.strikes(Strike.QUEUE_TIMES_OUT):
+        if self.injector.occurs(Fault.QUEUE_TIMES_OUT):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
     def _send_message_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.weather.strikes(Strike.QUEUE_FAILS):
-            return _failure(self.weather)
+        if self.injector.occurs(Fault.QUEUE_FAILS):
+            return _failure(self.injector)
 
         def send(entry: dict[str, Any]) -> None:
-            if self.weather.strikes(Strike.QUEUE_FAILS):
+            if self.injector.occurs(Fault.QUEUE_FAILS):
                 raise SqsError("InternalError")
             _send(queue, entry)
 
         return _each(parameters["Entries"], send)
 
     def _change_visibility_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.weather.strikes(Strike.VISIBILITY_FAILS):
-            return _failure(self.weather)
-        in_part = self.weather.strikes(Strike.VISIBILITY_FAILS_IN_PART)
+        if self.injector.occurs(Fault.VISIBILITY_FAILS):
+            return _failure(self.injector)
+        in_part = self.injector.occurs(Fault.VISIBILITY_FAILS_IN_PART)
 
         def change(entry: dict[str, Any]) -> None:
-            if in_part and self.weather.random.random() < 0.5:
+            if in_part and self.injector.random.random() < 0.5:
                 raise SqsError("InternalError")
             queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
 
         return _each(parameters["Entries"], change)
 
     def _receive_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.weather.strikes(Strike.LETTERS_FAIL):
-            return _failure(self.weather)
+        if self.injector.occurs(Fault.DEAD_LETTER_CALL_FAILS):
+            return _failure(self.injector)
         messages = queue.receive(
             parameters["MaxNumberOfMessages"], visibility_timeout=parameters["VisibilityTimeout"]
         )
         return self._done({"Messages": [_received(message) for message in messages]} if messages else {})
 
     def _delete_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.weather.strikes(Strike.LETTERS_FAIL):
-            return _failure(self.weather)
+        if self.injector.occurs(Fault.DEAD_LETTER_CALL_FAILS):
+            return _failure(self.injector)
         queue.delete(parameters["ReceiptHandle"])
         return self._done({})
 
     def _done(self, document: dict[str, Any]) -> Answer:
         answer = _answer(document)
-        if self.weather.strikes(Strike.LETTERS_TIME_OUT):
+        if self.injector.occurs(Fault.DEAD_LETTER_CALL_TIMES_OUT):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
@@ -181,15 +183,15 @@ def _received(message: Message) -> dict[str, Any]:
 
 @dataclass(slots=True, kw_only=True)
 class WaitingTask:
-    """A task of a state machine that waits for an answer.
+    """A task of a state machine that waits for a callback.
 
     Attributes:
-        on_timeout: What its state machine does then.
-        answer: The one that it took, as it was called: operation and parameters.
-        answered_at: When that was.
-        ended: Why it takes no answer any more, as Step Functions names it, None while it waits.
-        timed_out_at: When it did, None if it did not.
-        calls_lost: Calls that answered it, and that the weather let fail before they did.
+        on_timeout: The reaction of its state machine.
+        answer: The callback that it accepted: operation and parameters.
+        answered_at: The moment of that callback.
+        ended: Why it accepts no callback any more, by the name of Step Functions. None while it waits.
+        timed_out_at: None if it did not time out.
+        calls_lost: Callbacks that a fault made fail before they reached the task.
     """
 
     token: str = field(repr=False)
@@ -203,39 +205,39 @@ class WaitingTask:
 
 @dataclass
 class StepFunctions:
-    """Step Functions, as far as tasks wait for a callback.
+    """Step Functions: tasks that wait for a callback.
 
     Source: Step Functions API reference, "SendTaskSuccess" and "SendTaskFailure".
 
     Args:
-        token_prefix: What every task token begins with.
+        token_prefix: Of every task token.
 
     Attributes:
-        tasks: All that there were, by token.
+        tasks: All tasks, by token.
     """
 
     time: VirtualTime
-    weather: Weather
+    injector: FaultInjector
     token_prefix: str
     tasks: dict[str, WaitingTask] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def start_task(self, *, timeout: float, on_timeout: Callable[[], object]) -> WaitingTask:
-        """Begin to wait, for some seconds."""
+        """Start a task that waits for `timeout` seconds."""
         task = WaitingTask(token=f"{self.token_prefix}{next(self._numbers)}", on_timeout=on_timeout)
         self.tasks[task.token] = task
         self.time.after(timeout, partial(self._time_out, task))
         return task
 
     def stop(self, task: WaitingTask) -> None:
-        """Wait no longer: the task has failed otherwise, or its execution was stopped."""
+        """End the task: it has failed for another reason, or its execution was stopped."""
         task.ended = task.ended or "TaskDoesNotExist"
 
     def _time_out(self, task: WaitingTask) -> None:
         if task.ended is None:
             task.ended = "TaskTimedOut"
             task.timed_out_at = self.time.monotonic()
-            self.weather.counts[Strike.TASK_TIMED_OUT] += 1
+            self.injector.counts[Fault.TASK_TIMED_OUT] += 1
             task.on_timeout()
 
     def __call__(self, request: Request) -> Answer:
@@ -244,10 +246,10 @@ class StepFunctions:
         if operation not in {"SendTaskSuccess", "SendTaskFailure"}:
             return _unknown()
         task = self.tasks.get(parameters["taskToken"])
-        if self.weather.strikes(Strike.TASK_ANSWER_FAILS):
+        if self.injector.occurs(Fault.TASK_ANSWER_FAILS):
             if task is not None:
                 task.calls_lost += 1
-            return _failure(self.weather)
+            return _failure(self.injector)
         if task is None:
             return _answer({"__type": "com.amazonaws#InvalidToken"}, status=400)
         if task.ended is not None:
@@ -256,7 +258,7 @@ class StepFunctions:
         task.answer = operation, {key: value for key, value in parameters.items() if key != "taskToken"}
         task.answered_at = self.time.monotonic()
         answer = _answer({})
-        if self.weather.strikes(Strike.TASK_ANSWER_TIMES_OUT):
+        if self.injector.occurs(Fault.TASK_ANSWER_TIMES_OUT):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
@@ -272,7 +274,7 @@ def _send(queue: Queue, parameters: dict[str, Any]) -> str:
 
 
 def _each(entries: list[dict[str, Any]], call: Callable[[dict[str, Any]], None]) -> Answer:
-    """Answer a batch: each entry succeeds or fails by itself."""
+    """Answer a batch, in which each entry succeeds or fails on its own."""
     successful: list[dict[str, str]] = []
     failed: list[dict[str, str]] = []
     for entry in entries:
@@ -293,10 +295,10 @@ def _unknown() -> Answer:
     return _answer({"__type": "com.amazonaws#UnknownOperationException"}, status=400)
 
 
-def _failure(weather: Weather) -> Answer:
-    """Answer a call of which nothing was accepted, in one of the ways in which services fail."""
+def _failure(injector: FaultInjector) -> Answer:
+    """Return the answer to a call that had no effect, in one of the ways in which services fail."""
     answer = _answer({"__type": "com.amazonaws#InternalFailure"}, status=500)
-    match weather.random.randrange(4):
+    match injector.random.randrange(4):
         case 0:
             return replace(answer, ending=Ending.RESET)
         case 1:
@@ -307,7 +309,7 @@ def _failure(weather: Weather) -> Answer:
             return answer
 
 
-def _answer(document: dict[str, Any], *, status: int = 200) -> Answer:
+def _answer(document: dict[str, Any], *, status: int = HTTPStatus.OK) -> Answer:
     return Answer(
         status=status,
         headers={"content-type": "application/x-amz-json-1.0"},

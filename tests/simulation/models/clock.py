@@ -1,7 +1,10 @@
-"""Time that passes only when everybody waits: a clock and a scheduler of threads.
+"""Virtual time: a clock, and a scheduler of threads that jumps to the next event instead of waiting.
 
-Production code runs in real threads, since it must not know. But one thread runs at a time, and which one is
-next is decided by the moment it waits for and then by the order of asking: the same run every time.
+Production code runs in real threads. Exactly one thread runs at a time. The scheduler chooses the next one by
+the moment that it waits for, and then by the order of the requests, so a seed always gives the same run.
+
+There is no scheduler thread: a thread that waits or ends runs the agenda until another task is due, and hands
+over to it directly. A task that is next itself goes on without a switch of threads.
 """
 
 from __future__ import annotations
@@ -20,18 +23,18 @@ START: Final = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
 class KilledError(BaseException):
-    """The thread's sandbox is gone: Lambda cut it off, or it crashed.
+    """The thread's sandbox was ended by Lambda, or it crashed.
 
-    No `Exception`, so that production code does not handle what in reality it would never see.
+    Not an `Exception`: production code must not handle an event that it would never see.
     """
 
 
 class StuckError(RuntimeError):
-    """A thread waits for something that is not in virtual time, such as a lock that another one holds."""
+    """A thread waits for something outside virtual time, such as a lock that another thread holds."""
 
 
 class Baton:
-    """Handed from thread to thread: whoever waits for it gets it once. A raw lock is the fastest there is."""
+    """Passes control from thread to thread. A raw lock is the fastest primitive."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,12 +44,16 @@ class Baton:
         self._lock.release()
 
     def take(self, *, timeout: float = -1) -> bool:
-        """Wait for it, and say whether it came in time. Real seconds."""
+        """Wait for the baton. Return whether it arrived in time.
+
+        Args:
+            timeout: Real seconds; -1 waits forever.
+        """
         return self._lock.acquire(timeout=timeout)
 
 
 class Worker:
-    """A thread that runs one task after the other: a new one for each would cost more than most tasks."""
+    """A thread that runs one task after another: starting a thread costs more than most tasks."""
 
     def __init__(self) -> None:
         self._baton = Baton()
@@ -64,7 +71,7 @@ class Worker:
 
 
 class Task:
-    """A call in a thread of its own."""
+    """A call that runs in its own thread."""
 
     def __init__(self, time: VirtualTime, call: Callable[[], object], parent: Task | None) -> None:
         self._time = time
@@ -74,7 +81,7 @@ class Task:
         self._on_end: list[Callable[[], object]] = []
         self._killed = False
         self.waits = 0
-        """How often this has waited, by which a wake-up is known that comes too late."""
+        """How often the task has waited. An old value identifies a wake-up that arrives too late."""
         self.children: list[Task] = []
         self.thread: int | None = None
         self.done = False
@@ -84,11 +91,11 @@ class Task:
             parent.children.append(self)
 
     def when_done(self, action: Callable[[], object]) -> None:
-        """Call something when this ends, at the same moment."""
+        """Call an action when the task ends, at the same moment."""
         self._on_end.append(action)
 
     def kill(self) -> None:
-        """End this and all that it started, wherever they wait now."""
+        """End this task and every task that it started, where they wait now."""
         for child in self.children:
             child.kill()
         if not self._killed and not self.done:
@@ -96,56 +103,64 @@ class Task:
             self._time.after(0.0, partial(self.resume, self.waits))
 
     def resume(self, waits: int) -> None:
-        """Let this go on until it waits again. Without effect if it no longer waits for that."""
-        if self.done or waits != self.waits:
-            return
-        self._time.running = self  # before it runs, or it might wait before we know who does
+        """Make the task the next to run, unless it no longer waits for this wake-up."""
+        if not self.done and waits == self.waits:
+            self._time.chosen = self
+
+    def go_on(self) -> None:
+        """Give control to the task. The caller's thread must not run on."""
         if self._has_begun:
             self._baton.give()
         else:
             self._has_begun = True
             self._time.worker().begin(self)
-        self._time.until_back()
 
     def park(self) -> None:
-        """Wait until somebody resumes this. Called in its own thread."""
-        self._time.back.give()
-        self._baton.take()
+        """Wait until the task is resumed. Must run in the task's own thread."""
+        if not self._time.hand_over(self):
+            self._baton.take()
         self.waits += 1
         if self._killed:
             raise KilledError
 
     def run(self, worker: Worker) -> None:
-        """Do the call. Called in a worker's thread."""
+        """Make the call, in the thread of a worker."""
         self.thread = threading.get_ident()
         self.waits += 1
         try:
-            if self._killed:
-                raise KilledError  # noqa: TRY301  # it is the end of a task like any other
-            self.result = self._call()
-        except BaseException as error:  # noqa: BLE001  # it belongs to whoever started the task
+            if not self._killed:
+                self.result = self._call()
+        except BaseException as error:  # noqa: BLE001  # it belongs to the code that started the task
             self.error = error
+        if self._killed and self.error is None:
+            self.error = KilledError()
         self.done = True
-        self._time.ended(self._on_end, worker)
+        for action in self._on_end:
+            self._time.after(0.0, action)
+        self._time.release(worker)
 
 
 class VirtualTime:
-    """A `message_sender.clock.Clock`, with threads to match.
+    """A `message_sender.clock.Clock` with the matching threads.
 
     Args:
-        real_timeout: Seconds of real time after which a thread that neither waits nor ends must be stuck.
+        real_timeout: Real seconds without progress after which a thread counts as stuck.
     """
 
     def __init__(self, *, real_timeout: float = 60.0) -> None:
         self._real_timeout = real_timeout
         self._seconds = 0.0
+        self._until = 0.0
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
-        self.running: Task | None = None
-        """Who runs now, None if it is the scheduler."""
+        self._steps = 0
+        self._error: BaseException | None = None
         self._idle: list[Worker] = []
-        self.back = Baton()
-        """What a thread gives back when it waits or ends."""
+        self._finished = Baton()
+        self.running: Task | None = None
+        """The task that runs now; None while an action of the agenda runs."""
+        self.chosen: Task | None = None
+        """The task that an action has resumed, and that runs next."""
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self._seconds)
@@ -163,17 +178,17 @@ class VirtualTime:
         task.park()
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
-        """Call something later. It must not wait; what waits is started."""
+        """Call an action later. The action must not wait: start a task for work that waits."""
         heapq.heappush(self._agenda, (self._seconds + seconds, next(self._order), action))
 
     def start(self, call: Callable[[], object]) -> Task:
-        """Run a call in a thread of its own, from this moment on."""
+        """Run a call in its own thread, from this moment on."""
         task = Task(self, call, self.running)
         self.after(0.0, partial(task.resume, task.waits))
         return task
 
     def workers(self, calls: Sequence[Callable[[], None]], *, timeout: float) -> list[BaseException | None]:
-        """Do in virtual time what `message_sender.worker_pool.ThreadPool` does."""
+        """Do in virtual time the same as `message_sender.worker_pool.ThreadPool`."""
         waiting = self._running()
         tasks = [self.start(call) for call in calls]
         left = len(tasks)
@@ -192,36 +207,68 @@ class VirtualTime:
         return [task.error if task.done else TimeoutError() for task in tasks]
 
     def run(self, *, until: float = float("inf")) -> None:
-        """Let time pass until nothing is left to happen, or to a moment.
+        """Let time pass until the agenda is empty, or to a moment.
 
         Raises:
             StuckError: A thread waits in real time.
         """
-        while self._agenda and self._agenda[0][0] <= until:
-            moment, _, action = heapq.heappop(self._agenda)
-            self._seconds = max(self._seconds, moment)
-            action()
+        self._until = until
+        self.hand_over(None)
+        steps = -1
+        while not self._finished.take(timeout=self._real_timeout):
+            if steps == self._steps:
+                raise StuckError("a thread waits for something outside virtual time")
+            steps = self._steps
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def close(self) -> None:
+        """End the threads. The agenda must be empty."""
+        while self._idle:
+            self._idle.pop().begin(None)
+
+    def hand_over(self, waiting: Task | None) -> bool:
+        """Run the agenda until a task is due, and give it control.
+
+        Args:
+            waiting: The task whose thread this is, if it waits.
+
+        Returns:
+            Whether the waiting task itself is next, so that its thread can run on.
+        """
+        self.running = None
+        try:
+            due = self._next_task()
+        except BaseException as error:  # noqa: BLE001  # `run` raises it, in the thread that called it
+            self._error, due = error, None
+        self.running = due
+        if due is None:
+            self._finished.give()
+        elif due is not waiting:
+            due.go_on()
+        return due is not None and due is waiting
 
     def worker(self) -> Worker:
         return self._idle.pop() if self._idle else Worker()
 
-    def until_back(self) -> None:
-        """Wait until the one thread that runs waits or ends."""
-        if not self.back.take(timeout=self._real_timeout):
-            raise StuckError("a thread waits for something that is not in virtual time")
-        self.running = None
-
-    def ended(self, actions: Sequence[Callable[[], object]], worker: Worker) -> None:
-        """Note the end of a task, in its thread."""
-        for action in actions:
-            self.after(0.0, action)
+    def release(self, worker: Worker) -> None:
+        """Take back the worker of a task that has ended, and let the next task run."""
         self._idle.append(worker)
-        self.back.give()
+        self.hand_over(None)
 
-    def close(self) -> None:
-        """End the threads. Nothing may be left to happen."""
-        while self._idle:
-            self._idle.pop().begin(None)
+    def _next_task(self) -> Task | None:
+        """Run actions until one resumes a task. Return None if none is left before the end of the run."""
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= self._until:
+            moment, _, action = heapq.heappop(agenda)
+            self._seconds = max(self._seconds, moment)
+            self._steps += 1
+            action()
+            if self.chosen is not None:
+                task, self.chosen = self.chosen, None
+                return task
+        return None
 
     def _running(self) -> Task:
         if self.running is None or self.running.thread != threading.get_ident():

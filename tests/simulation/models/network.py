@@ -1,6 +1,6 @@
-"""A network without sockets: urllib3 and http.client are real, down to the bytes; only the server is not.
+"""A network without sockets: urllib3 and http.client are real, down to the bytes, and the server is a model.
 
-So a reset, a late answer or a body cut short reaches the function as the exception that urllib3 makes of it.
+So the function sees a reset, a late answer or a cut body as the exception that urllib3 raises for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import responses
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
+    from _typeshed import WriteableBuffer
+
     from tests.simulation.models.clock import VirtualTime
 
 _CONNECT_SECONDS: Final = 0.002
@@ -30,7 +32,7 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class Request(NamedTuple):
-    """A request as it arrived; the names of its headers in lower case."""
+    """A request as the server sees it. Names of headers are in lower case."""
 
     method: str
     path: str
@@ -39,53 +41,53 @@ class Request(NamedTuple):
 
 
 class Service(Protocol):
-    """What listens at a host name. Answers at once: an answer's latency passes on the server."""
+    """Listens at a host name. It answers at once; the network adds the latency of the answer."""
 
     def __call__(self, request: Request) -> Answer: ...
 
 
-class Trouble(Protocol):
-    """Decides what goes wrong on the server."""
+class NetworkFaults(Protocol):
+    """Decides which faults of the network occur."""
 
-    def connecting(self, host: str) -> str | None:
-        """Return `refused` or `timeout` for a connection that does not come about."""
+    def connecting(self, host: str, /) -> str | None:
+        """Return `refused` or `timeout` for a connection that fails, else None."""
         ...
 
-    def kept_alive_is_dead(self, host: str) -> bool:
-        """Say whether the other side has closed a connection that is used again, unnoticed."""
+    def kept_alive_is_dead(self, host: str, /) -> bool:
+        """Return whether the server has closed an idle connection that the client reuses."""
         ...
 
-    def arrives_late(self, host: str) -> float:
-        """Return the seconds that a request is on its way: one whose sender may long have given up."""
+    def arrives_late(self, host: str, /) -> float:
+        """Return the seconds by which a request arrives late, when its sender may have timed out."""
         ...
 
 
-class NoTrouble:
-    """A network on which nothing goes wrong."""
+class NoFaults:
+    """A network without faults."""
 
-    def connecting(self, host: str) -> str | None:  # noqa: ARG002  # the protocol's
+    def connecting(self, _host: str) -> str | None:
         return None
 
-    def kept_alive_is_dead(self, host: str) -> bool:  # noqa: ARG002  # the protocol's
+    def kept_alive_is_dead(self, _host: str) -> bool:
         return False
 
-    def arrives_late(self, host: str) -> float:  # noqa: ARG002  # the protocol's
+    def arrives_late(self, _host: str) -> float:
         return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Host names and what listens there.
+    """Host names and the services that listen there.
 
     Args:
         random: For the time that an answer takes.
-        typical_seconds: From a request to its answer, give or take a half, by host.
+        typical_seconds: From a request to its answer, plus or minus 50 %, by host.
     """
 
     time: VirtualTime
     random: Random
     services: Mapping[str, Service]
-    trouble: Trouble = field(default_factory=NoTrouble)
+    faults: NetworkFaults = field(default_factory=NoFaults)
     typical_seconds: Mapping[str, float] = field(default_factory=dict)
 
     def pools(self) -> urllib3.PoolManager:
@@ -107,29 +109,29 @@ class Network:
 
 
 class VirtualConnection(HTTPConnection):
-    """urllib3's connection over a fake socket. It skips TLS: no fault depends on it."""
+    """urllib3's connection over a fake socket. It skips TLS, because no fault depends on it."""
 
     network: ClassVar[Network]
 
     def _new_conn(self) -> socket.socket:
         network = self.network
-        trouble = network.trouble.connecting(self.host)
-        if trouble == "timeout":
+        fault = network.faults.connecting(self.host)
+        if fault == "timeout":
             network.time.sleep(self.timeout if isinstance(self.timeout, float) else 1.0)
-            raise ConnectTimeoutError(self, "told to time out")
+            raise ConnectTimeoutError(self, "a fault of the profile")
         network.time.sleep(_CONNECT_SECONDS)
-        if trouble is not None or self.host not in network.services:
-            raise NewConnectionError(self, "told to refuse")
-        return VirtualSocket(network, self.host)  # type: ignore[return-value]  # as much of one as is used
+        if fault is not None or self.host not in network.services:
+            raise NewConnectionError(self, "a fault of the profile")
+        return VirtualSocket(network, self.host)  # type: ignore[return-value]  # it has the methods that urllib3 calls
 
     @property
     def is_connected(self) -> bool:
-        """Whether it seems so: nobody notices a dead connection before it is used."""
+        """Whether the client believes so: it notices a dead connection only when it uses it."""
         return self.sock is not None
 
 
 class VirtualSocket:
-    """One end of a connection. The other end is a service, which gets a request as soon as it is whole."""
+    """The client's end of a connection. The service at the other end gets a request when it is complete."""
 
     def __init__(self, network: Network, host: str) -> None:
         self._network = network
@@ -143,13 +145,13 @@ class VirtualSocket:
         self._timeout = seconds
 
     def setsockopt(self, *option: object) -> None:
-        """Take an option of a real socket: there is none here."""
+        """Ignore an option of a real socket."""
 
     def shutdown(self, how: int) -> None:
-        """Be told that no more is read."""
+        """Ignore the end of reading."""
 
     def close(self) -> None:
-        """Be told that nobody uses this any more."""
+        """Ignore the end of use."""
 
     def sendall(self, data: bytes) -> None:
         self._sent += data
@@ -163,28 +165,28 @@ class VirtualSocket:
         self._answer = self._deliver(request)
         self._used_before = True
 
-    def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002  # http.client reads bytes
+    def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._receive))
 
     def _deliver(self, request: Request) -> _Incoming:
-        """Hand a request to the service at once: whoever is cut off while it waits has sent it."""
+        """Pass a request to the service at once: a client that is killed while it waits has sent it."""
         network = self._network
         service = network.services[self._host]
         arrives = network.time.monotonic() + network.answer_seconds(self._host)
-        if self._used_before and network.trouble.kept_alive_is_dead(self._host):
+        if self._used_before and network.faults.kept_alive_is_dead(self._host):
             return _Incoming(b"", network.time.monotonic(), Ending.CLOSED)
-        if late := network.trouble.arrives_late(self._host):
+        if late := network.faults.arrives_late(self._host):
             network.time.after(late, partial(service, request))
             return _Incoming(b"", arrives + late, Ending.CLOSED)
         answer = service(request)
         return _Incoming(_bytes(answer), arrives + answer.latency, answer.ending)
 
     def _receive(self) -> bytes:
-        """Return the next bytes, none at the end.
+        """Return the next bytes, or none at the end.
 
         Raises:
-            TimeoutError: They do not come in time.
-            ConnectionResetError: The other side broke the connection.
+            TimeoutError: They do not arrive in time.
+            ConnectionResetError: The server broke the connection.
         """
         time, answer = self._network.time, self._answer
         wait = answer.arrives - time.monotonic()
@@ -194,14 +196,14 @@ class VirtualSocket:
         if wait > 0:
             time.sleep(wait)
         if answer.ending is Ending.RESET:
-            raise ConnectionResetError("told to reset")
+            raise ConnectionResetError("a fault of the profile")
         data, answer.data = answer.data, b""
         return data
 
 
 @dataclass(slots=True)
 class _Incoming:
-    """Bytes on the way, and when they arrive: none for an answer that never comes."""
+    """Bytes on the way and the moment of their arrival. No bytes: the connection ends without an answer."""
 
     data: bytes
     arrives: float
@@ -216,10 +218,11 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # a writable buffer, which has no name in 3.11
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
         self._left = self._left or self._receive()
-        size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
+        size = min(len(view), len(self._left))
+        view[:size], self._left = self._left[:size], self._left[size:]
         return size
 
 
@@ -231,7 +234,7 @@ def _request(head: bytes, body: bytes) -> Request:
 
 
 def _bytes(answer: Answer) -> bytes:
-    """Write an answer as it goes over the server, cut where it is cut."""
+    """Return an answer as bytes, cut where the fault cuts it."""
     if answer.ending in {Ending.CLOSED, Ending.RESET}:
         return b""
     headers = {**answer.headers, "content-length": str(len(answer.body))}

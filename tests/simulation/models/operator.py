@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
-
+from message_sender.aws.client import AwsClient
 from message_sender.errors import AwsCallError
-from message_sender.publisher import Publisher
-from message_sender.queues import Queues
-from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
 from ops.redrive import Done, RedriveRun
 from ops.redrive_policy import RedriveFilter
 from ops.republish import RepublishRun
-from sandbox.participant_service.api import Ending
-from tests.simulation.fault_profiles import Strike
-from tests.simulation.models.aws import NO_ANSWER_SECONDS
+from tests.simulation.fault_profiles import Fault
+from tests.simulation.function import new_outputs
+from tests.simulation.models.boto_client import BotoClient
 from tests.simulation.models.clock import KilledError
-from tests.simulation.models.network import Request
 from tests.simulation.models.sqs import arn_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from random import Random
 
-    from tests.simulation.fault_profiles import Weather
+    from tests.simulation.fault_profiles import FaultInjector
     from tests.simulation.models.clock import Task, VirtualTime
     from tests.simulation.models.network import Service
 
 Command: TypeAlias = Callable[[], bool]
-"""Runs once. Returns whether it has done all."""
+"""Runs once. Returns whether nothing is left to do."""
 
 _CALL_SECONDS: Final = 0.02
 _CUT_OFF_WITHIN: Final = 2.0
 _AGAIN_AFTER: Final = 960.0
-"""Seconds, above the time for which a run that is cut off hides its letters."""
+"""Seconds: longer than an interrupted run hides the dead letters that it received."""
 _MOST_RUNS: Final = 12
 FOREVER: Final = timedelta(days=365)
 
@@ -57,55 +50,27 @@ def _url(name: str) -> str:
     return f"https://sqs/000000000000/{name}"
 
 
-class AwsClient:
-    """A client of boto3 for one of the models: any method, by the name that boto3 gives it."""
-
-    def __init__(self, service: Service, time: VirtualTime) -> None:
-        self._service = service
-        self._time = time
-
-    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
-        return partial(self._call, name.title().replace("_", ""))
-
-    def _call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3 has them
-        self._time.sleep(_CALL_SECONDS)
-        headers = {"x-amz-target": f"Service.{operation}"}
-        answer = self._service(Request("POST", "/", headers, json.dumps(parameters).encode()))
-        if answer.ending is Ending.RESET:
-            raise ConnectionClosedError(endpoint_url="https://aws")
-        if answer.latency >= NO_ANSWER_SECONDS:
-            self._time.sleep(NO_ANSWER_SECONDS)
-            raise ReadTimeoutError(endpoint_url="https://aws")
-        document: dict[str, Any] = json.loads(answer.body)
-        if answer.status != 200:  # OK
-            error = {
-                "Error": {"Code": document["__type"].rpartition("#")[2], "Message": ""},
-                "ResponseMetadata": {"HTTPStatusCode": answer.status},
-            }
-            raise ClientError(error, operation)
-        return document
-
-
 class Operator:
-    """Somebody who runs the commands, and runs one again that was cut off or could not do all.
+    """A person who runs the commands, and repeats a run that was interrupted or has left something.
 
     Attributes:
-        done: What became of letters, over all runs.
-        republished: Results that were published at last.
+        redriven, finalized: Dead letters, over all runs.
+        republished: Results, over all runs.
     """
 
     def __init__(
-        self, *, time: VirtualTime, random: Random, weather: Weather, services: Mapping[str, Service]
+        self, *, time: VirtualTime, random: Random, injector: FaultInjector, services: Mapping[str, Service]
     ) -> None:
         self._time = time
         self._random = random
-        self._weather = weather
+        self._injector = injector
         self.services = services
-        self.done: Counter[Done] = Counter()
+        self.redriven = 0
+        self.finalized = 0
         self.republished = 0
 
     def carry_out(self, commands: Sequence[Command]) -> None:
-        """Run commands one after the other, each until it has done all. Some runs are cut off."""
+        """Run commands one after the other, each until nothing is left to do. Some runs are interrupted."""
         self._begin(commands, 1)
 
     def redrive(
@@ -123,7 +88,6 @@ class Operator:
             event_bus_arn="arn:aws:events:eu-central-1:000000000000:event-bus/bus",
             dry_run=False,
             clock=self._time,
-            random=self._random.random,
             on_result=lambda *_: None,
         )
         try:
@@ -133,29 +97,13 @@ class Operator:
         return totals.all_done
 
     def _redrive(self, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:
-        queues = Queues(
-            sqs=self._api("sqs"),
-            message_queue_url=_url("messages.fifo"),
-            dead_letter_queue_url=_url("dead-letter.fifo"),
-            rejected_queue_url=_url("rejected"),
-            unpublished_results_queue_url=_url("unpublished"),
-            clock=self._time,
-            random=self._random.random,
-        )
+        outputs = new_outputs(self.services, time=self._time, random=self._random.random)
         run = RedriveRun(
             queue=queue,
             reader=self._reader(_QUEUES[queue]),
-            queues=queues,
-            publisher=Publisher(
-                events=self._api("events"),
-                event_bus_name="bus",
-                queues=queues,
-                clock=self._time,
-                random=self._random.random,
-            ),
-            tasks=TaskCallback(
-                step_functions=self._api("states"), clock=self._time, random=self._random.random
-            ),
+            queues=outputs.queues,
+            publisher=outputs.publisher,
+            tasks=outputs.tasks,
             messages_queue_arn=arn_of("messages.fifo"),
             redrive_filter=redrive_filter,
             dry_run=False,
@@ -165,21 +113,23 @@ class Operator:
         try:
             totals = run.run()
         finally:
-            self.done += run.totals.count
+            self.redriven += run.totals.count[Done.REDRIVEN]
+            self.finalized += run.totals.count[Done.FINALIZED]
         return totals.all_done
 
     def _reader(self, queue: str) -> QueueReader:
-        return QueueReader(self._api("sqs"), _url(queue), clock=self._time, random=self._random.random)
+        return QueueReader(self._api("sqs"), _url(queue), clock=self._time)
 
-    def _api(self, host: str) -> BotoApi:
-        return BotoApi(AwsClient(self.services[host], self._time))
+    def _api(self, host: str) -> AwsClient:
+        api = BotoApi(BotoClient(self.services[host], self._time))
+        return AwsClient(api, clock=self._time, random=self._random.random)
 
     def _begin(self, commands: Sequence[Command], runs: int) -> None:
         if not commands:
             return
         task = self._time.start(commands[0])
         task.when_done(partial(self._ended, task, commands, runs))
-        if self._weather.strikes(Strike.OPERATOR_CUT_OFF):
+        if self._injector.occurs(Fault.OPERATOR_CUT_OFF):
             self._time.after(self._random.uniform(0, _CUT_OFF_WITHIN), task.kill)
 
     def _ended(self, task: Task, commands: Sequence[Command], runs: int) -> None:

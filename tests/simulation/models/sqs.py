@@ -1,35 +1,36 @@
-"""SQS, by the behaviours that were recorded of it or that its documentation states.
+"""SQS, by the behaviours that its documentation states or that were recorded against the service.
 
-Source: SQS developer guide and API reference; visibility in FIFO queues, recorded against the service. Each
-behaviour has its test in `test_queue_model.py`.
+Source: SQS developer guide and API reference. Each behaviour has a test in `test_sqs_*.py`.
 """
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from random import Random
 
     from tests.simulation.models.clock import VirtualTime
 
 DEDUPLICATION_SECONDS: Final = 300.0
+LARGEST_BATCH: Final = 10
 _MAX_BYTES: Final = 1_048_576
 _MAX_ATTRIBUTES: Final = 10
-_LARGEST_BATCH: Final = 10
 _MAX_VISIBILITY: Final = 43_200
-_REFUSED: Final = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_CHARACTER: Final = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FIFO_ID: Final = re.compile(r"[!-~]{1,128}")
 _ATTRIBUTE_NAME: Final = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
 
 
 class SqsError(Exception):
-    """A call that SQS refuses. The text is the name of the error, as in an answer of its JSON protocol."""
+    """A call that SQS rejects. The text is the name of the error in the JSON protocol."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,10 +38,10 @@ class Message:
     """A message in a queue.
 
     Attributes:
-        sequence: Its place in the order in which the queue accepted its messages.
-        visible_at: The moment from which it may be received.
-        source_queue: Of a message that SQS moved here: the name of the queue it was in.
-        receipt: Of the last receive.
+        sequence: Its position in the order in which the queue accepted its messages.
+        visible_at: The moment from which it can be received.
+        source_queue: The name of the queue from which SQS moved the message here, if it did.
+        receipt: The receipt handle of the last receive.
     """
 
     message_id: str
@@ -63,14 +64,18 @@ def arn_of(name: str) -> str:
 class Queue:
     """One queue.
 
+    SQS promises no order between message groups. A receive therefore draws the groups at random, or takes
+    them in turn, so that a study can try both.
+
     Args:
-        name: Ends in `.fifo` if it is a FIFO queue.
-        random: For ids and for the order of groups in a receive.
-        dead_letters: Where a message goes that was received `max_receive_count` times.
+        name: Ends in `.fifo` for a FIFO queue.
+        random: For ids and for the order of the groups.
+        dead_letters: Gets the messages that were received `max_receive_count` times.
+        groups_in_turn: Whether the group that has been ready longest is received first.
 
     Attributes:
         messages_accepted: So far.
-        accepted: All of these, by message id. What changes of one does so here too.
+        accepted: All messages that the queue ever accepted, by message id. They are the same objects.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Queue:
         visibility_timeout: float = 30.0,
         dead_letters: Queue | None = None,
         max_receive_count: int = 0,
+        groups_in_turn: bool = False,
     ) -> None:
         self.name = name
         self.arn = arn_of(name)
@@ -91,24 +97,31 @@ class Queue:
         self._random = random
         self._dead_letters = dead_letters
         self._max_receive_count = max_receive_count
+        self._groups_in_turn = groups_in_turn
         self.messages_accepted = 0
         self.accepted: dict[str, Message] = {}
-        # A standard queue has one group for each message: nothing waits for anything.
-        self._groups: defaultdict[str, list[Message]] = defaultdict(list)
+        # By group and message id, in order. In a standard queue each message is its own group.
+        self._groups: defaultdict[str, dict[str, Message]] = defaultdict(dict)
+        # Every group whose first message is visible is in `_ready`. `_hidden` holds the ends of visibility
+        # timeouts, so that a receive finds the groups that have become ready since.
+        self._ready: dict[str, None] = {}
+        self._hidden: list[tuple[float, int, str]] = []
+        self._order = count()
         self._by_receipt: dict[str, Message] = {}
         self._repeats: dict[tuple[str, str], tuple[float, str]] = {}
         self._watchers: list[Callable[[], object]] = []
+        self._notifying = False
 
     @property
     def messages(self) -> list[Message]:
-        """All messages, hidden ones too, in the order in which the queue accepted them."""
+        """All messages, including the hidden ones, in the order in which the queue accepted them."""
         return sorted(
-            (message for group in self._groups.values() for message in group),
+            (message for group in self._groups.values() for message in group.values()),
             key=lambda message: message.sequence,
         )
 
     def watch(self, action: Callable[[], object]) -> None:
-        """Call something whenever a message may have become visible."""
+        """Call an action whenever a message may have become visible."""
         self._watchers.append(action)
 
     def send(
@@ -121,13 +134,14 @@ class Queue:
     ) -> str:
         """Accept a message and return its id.
 
-        A FIFO queue takes a repeat within five minutes, of the same group, for the message that it has.
+        A FIFO queue accepts a repeat of a de-duplication id within the same group and five minutes, and
+        drops it.
 
         Raises:
-            SqsError: SQS would refuse it.
+            SqsError: SQS would reject the call.
         """
         attributes = attributes or {}
-        _check_size(body, attributes)
+        _validate(body, attributes)
         if not self.fifo:
             return self._add(body, attributes, group, None).message_id
         if group is None or deduplication_id is None:
@@ -142,26 +156,19 @@ class Queue:
         self._repeats[group, deduplication_id] = now, message.message_id
         return message.message_id
 
-    def receive(
-        self, most: int = _LARGEST_BATCH, *, visibility_timeout: float | None = None
-    ) -> list[Message]:
-        """Receive messages and hide them, for the queue's visibility timeout unless another is given.
+    def receive(self, most: int = LARGEST_BATCH, *, visibility_timeout: float | None = None) -> list[Message]:
+        """Receive messages and hide them.
 
-        Of a FIFO group only what stands before its first hidden message, in order.
+        A FIFO group returns its messages in order, and only those before its first hidden message. A batch
+        takes as many messages of one group as there are before it takes the next group. Source: SQS developer
+        guide, "FIFO queue delivery logic".
+
+        Args:
+            visibility_timeout: In place of the queue's own, in seconds.
         """
-        now = self._time.monotonic()
-        groups = list(self._groups)
-        self._random.shuffle(groups)
         received: list[Message] = []
-        for group in groups:
-            for message in tuple(self._groups[group]):
-                if len(received) == most or message.visible_at > now:
-                    break
-                if self._dead_letters is not None and message.receive_count >= self._max_receive_count:
-                    self._remove(message)
-                    self._dead_letters.take_over(message, self.name)
-                    continue
-                received.append(message)
+        for group in self._ready_groups():
+            received += self._receive_from(group, most - len(received))
             if len(received) == most:
                 break
         for message in received:
@@ -172,23 +179,56 @@ class Queue:
             self._hide(message, visibility_timeout or self.visibility_timeout)
         return received
 
+    def _ready_groups(self) -> Iterator[str]:
+        """Yield each group whose first message may be visible, and count it as taken."""
+        now = self._time.monotonic()
+        while self._hidden and self._hidden[0][0] <= now:
+            _, _, group = heapq.heappop(self._hidden)
+            if group in self._groups:
+                self._ready[group] = None
+        groups = list(self._ready)
+        if self._groups_in_turn:
+            groups.reverse()
+        while groups:
+            if not self._groups_in_turn:
+                drawn = self._random.randrange(len(groups))
+                groups[drawn], groups[-1] = groups[-1], groups[drawn]
+            group = groups.pop()
+            del self._ready[group]
+            yield group
+
+    def _receive_from(self, group: str, room: int) -> list[Message]:
+        now = self._time.monotonic()
+        received: list[Message] = []
+        exhausted: list[Message] = []
+        for message in self._groups[group].values():
+            if len(received) == room or message.visible_at > now:
+                break
+            is_exhausted = self._dead_letters and message.receive_count >= self._max_receive_count
+            (exhausted if is_exhausted else received).append(message)
+        for message in exhausted:
+            self._remove(message)
+            if self._dead_letters is not None:
+                self._dead_letters.take_over(message, self.name)
+        return received
+
     def delete(self, receipt: str) -> None:
-        """Delete a message that is held. Deleting it once more changes nothing.
+        """Delete a received message. A second delete changes nothing.
 
         Raises:
-            SqsError: The receipt handle is no longer good. A FIFO queue refuses one that has expired.
+            SqsError: The receipt handle is no longer valid. A FIFO queue rejects one that has expired.
         """
         message = self._by_receipt.get(receipt)
         if message is None or (self.fifo and message.visible_at <= self._time.monotonic()):
             raise SqsError("InvalidParameterValue")
         self._remove(message)
-        self._tell()
+        self._notify()
 
     def change_visibility(self, receipt: str, seconds: int) -> None:
-        """Set when a message that is held comes back. Each message of a group has its own moment.
+        """Set when a received message becomes visible again. Each message of a group has its own time.
 
         Raises:
-            SqsError: The message is not held, or the value is none.
+            SqsError: The message is not in flight, or the value is out of range.
         """
         if not 0 <= seconds <= _MAX_VISIBILITY:
             raise SqsError("InvalidParameterValue")
@@ -200,13 +240,14 @@ class Queue:
         self._hide(message, seconds)
 
     def release(self, message: Message, *, seconds: float = 0.0) -> None:
-        """Let a message come back early, as when SQS delivers it twice."""
+        """Make a message visible early, as when SQS delivers it twice."""
         self._hide(message, seconds)
 
     def take_over(self, message: Message, source_queue: str) -> None:
-        """Accept a message from the queue whose dead letters these are.
+        """Accept a message from the queue of which this is the dead-letter queue.
 
-        It keeps its id, which replaces its de-duplication id in a FIFO queue, and its time starts anew.
+        The message keeps its id. In a FIFO queue the id also replaces the de-duplication id, and the enqueue
+        time starts again.
         """
         moved = self._add(
             message.body,
@@ -220,7 +261,7 @@ class Queue:
             self._repeats[moved.group, moved.deduplication_id] = self._time.monotonic(), moved.message_id
 
     def redrive(self, message: Message, to: Queue) -> str:
-        """Move a dead letter back. The message is a new one for the queue: another id, another time."""
+        """Move a dead letter to a queue, where it is a new message with another id and enqueue time."""
         self._remove(message)
         return to._add(message.body, message.attributes, message.group, message.deduplication_id).message_id
 
@@ -244,33 +285,47 @@ class Queue:
             enqueued_at=self._time.epoch(),
         )
         self.accepted[message.message_id] = message
-        self._groups[self._key(message)].append(message)
-        self._tell()
+        key = self._key(message)
+        if key not in self._groups:
+            self._ready[key] = None
+        self._groups[key][message.message_id] = message
+        self._notify()
         return message
 
     def _hide(self, message: Message, seconds: float) -> None:
         message.visible_at = self._time.monotonic() + seconds
+        heapq.heappush(self._hidden, (message.visible_at, next(self._order), self._key(message)))
         if self._watchers:
-            self._time.after(seconds, self._tell)
+            self._time.after(seconds, self._notify)
 
     def _remove(self, message: Message) -> None:
         key = self._key(message)
-        if message in self._groups[key]:
-            self._groups[key].remove(message)
-        if not self._groups[key]:
-            del self._groups[key]
+        group = self._groups.get(key, {})
+        group.pop(message.message_id, None)
+        if not group:
+            self._groups.pop(key, None)
+            self._ready.pop(key, None)
+        elif next(iter(group.values())).visible_at <= self._time.monotonic():
+            self._ready[key] = None
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
+        """Call the watchers once, when all that happens at this moment has happened."""
+        if self._watchers and not self._notifying:
+            self._notifying = True
+            self._time.after(0.0, self._call_watchers)
+
+    def _call_watchers(self) -> None:
+        self._notifying = False
         for action in self._watchers:
-            self._time.after(0.0, action)
+            action()
 
     def _key(self, message: Message) -> str:
         return str(message.group) if self.fifo else str(message.sequence)
 
 
-def _check_size(body: str, attributes: Mapping[str, str]) -> None:
+def _validate(body: str, attributes: Mapping[str, str]) -> None:
     texts = [body, *attributes.values()]
-    if not all(texts) or any(_REFUSED.search(text) for text in texts):
+    if not all(texts) or any(_INVALID_CHARACTER.search(text) for text in texts):
         raise SqsError("InvalidMessageContents")
     if len(attributes) > _MAX_ATTRIBUTES or not all(map(_ATTRIBUTE_NAME.fullmatch, attributes)):
         raise SqsError("InvalidParameterValue")

@@ -1,4 +1,4 @@
-"""The server: what urllib3 makes of each thing that can go wrong on it."""
+"""The network: how urllib3 reports each of its faults."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from urllib3.exceptions import (
 
 from sandbox.participant_service.api import Answer, Ending
 from tests.simulation.models.clock import VirtualTime
-from tests.simulation.models.network import Network, NoTrouble
+from tests.simulation.models.network import Network, NoFaults
 
 if TYPE_CHECKING:
-    from tests.simulation.models.network import Request, Trouble
+    from tests.simulation.models.network import NetworkFaults, Request
 
 ANSWER = Answer(headers={"x-amzn-requestid": "r-1"}, body=b'{"Id": "1"}')
 
 
 @dataclass
 class Client:
-    """Calls a service that answers what it is told."""
+    """Calls a service that always gives the same answer."""
 
     answer: Answer = ANSWER
-    trouble: Trouble = field(default_factory=NoTrouble)
+    faults: NetworkFaults = field(default_factory=NoFaults)
     time: VirtualTime = field(default_factory=VirtualTime)
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.network = Network(
-            time=self.time, random=Random(1), services={"there": self._serve}, trouble=self.trouble
+            time=self.time, random=Random(1), services={"there": self._serve}, faults=self.faults
         )
         self.pools = self.network.pools()
 
@@ -46,7 +46,7 @@ class Client:
         return self.answer
 
     def call(self, *, host: str = "there", calls: int = 1) -> urllib3.BaseHTTPResponse:
-        """Call in virtual time, and return the last response or raise what ended the calls."""
+        """Call in virtual time. Return the last response, or raise the error that ended the calls."""
 
         def main() -> urllib3.BaseHTTPResponse:
             for _ in range(calls):
@@ -68,7 +68,7 @@ class Client:
         return task.result
 
 
-def test_a_request_arrives_and_its_answer_comes_back() -> None:
+def test_a_request_reaches_the_service_and_its_answer_the_client() -> None:
     client = Client(answer=replace(ANSWER, status=429))
 
     response = client.call()
@@ -85,7 +85,7 @@ def test_a_request_arrives_and_its_answer_comes_back() -> None:
 
 
 @pytest.mark.parametrize("ending", [Ending.CLOSED, Ending.RESET, Ending.BODY_CUT_SHORT])
-def test_a_connection_that_breaks_is_an_error_though_the_request_arrived(ending: Ending) -> None:
+def test_a_broken_connection_is_an_error_after_the_request_has_arrived(ending: Ending) -> None:
     client = Client(answer=replace(ANSWER, ending=ending))
 
     with pytest.raises(ProtocolError):
@@ -94,7 +94,7 @@ def test_a_connection_that_breaks_is_an_error_though_the_request_arrived(ending:
     assert len(client.requests) == 1
 
 
-def test_an_answer_past_the_read_timeout_is_a_timeout_though_the_request_arrived() -> None:
+def test_an_answer_after_the_read_timeout_is_a_timeout_after_the_request_has_arrived() -> None:
     client = Client(answer=replace(ANSWER, latency=7.0))
 
     with pytest.raises(ReadTimeoutError):
@@ -104,7 +104,7 @@ def test_an_answer_past_the_read_timeout_is_a_timeout_though_the_request_arrived
     assert client.time.monotonic() == pytest.approx(5.0, abs=0.01)
 
 
-def test_a_late_answer_within_the_read_timeout_is_waited_for() -> None:
+def test_the_client_waits_for_an_answer_within_the_read_timeout() -> None:
     client = Client(answer=replace(ANSWER, latency=4.0))
 
     assert client.call().status == 200
@@ -114,12 +114,12 @@ def test_a_late_answer_within_the_read_timeout_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("kind", "error"), [("refused", NewConnectionError), ("timeout", ConnectTimeoutError)]
 )
-def test_no_connection_is_an_error_and_nothing_arrives(kind: str, error: type[HTTPError]) -> None:
-    class Down(NoTrouble):
-        def connecting(self, host: str) -> str:  # noqa: ARG002  # the protocol's
+def test_a_failed_connection_is_an_error_and_no_request_arrives(kind: str, error: type[HTTPError]) -> None:
+    class Down(NoFaults):
+        def connecting(self, _host: str) -> str:
             return kind
 
-    client = Client(trouble=Down())
+    client = Client(faults=Down())
 
     with pytest.raises(error):
         client.call()
@@ -127,17 +127,17 @@ def test_no_connection_is_an_error_and_nothing_arrives(kind: str, error: type[HT
     assert client.requests == []
 
 
-def test_an_unknown_host_refuses() -> None:
+def test_an_unknown_host_refuses_the_connection() -> None:
     with pytest.raises(NewConnectionError):
         Client().call(host="elsewhere")
 
 
-def test_a_connection_is_used_again_and_found_dead_only_then() -> None:
-    class DeadOnUse(NoTrouble):
-        def kept_alive_is_dead(self, host: str) -> bool:  # noqa: ARG002  # the protocol's
+def test_the_client_notices_a_dead_connection_only_when_it_reuses_it() -> None:
+    class DeadOnUse(NoFaults):
+        def kept_alive_is_dead(self, _host: str) -> bool:
             return True
 
-    client = Client(trouble=DeadOnUse())
+    client = Client(faults=DeadOnUse())
 
     with pytest.raises(ProtocolError):
         client.call(calls=2)
@@ -145,12 +145,12 @@ def test_a_connection_is_used_again_and_found_dead_only_then() -> None:
     assert len(client.requests) == 1
 
 
-def test_a_request_may_arrive_when_its_sender_has_given_up() -> None:
-    class Slow(NoTrouble):
-        def arrives_late(self, host: str) -> float:  # noqa: ARG002  # the protocol's
+def test_a_request_can_arrive_after_its_sender_has_timed_out() -> None:
+    class Late(NoFaults):
+        def arrives_late(self, _host: str) -> float:
             return 8.0
 
-    client = Client(trouble=Slow())
+    client = Client(faults=Late())
 
     with pytest.raises(ReadTimeoutError):
         client.call()

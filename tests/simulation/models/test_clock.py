@@ -1,4 +1,4 @@
-"""The clock and the scheduler that everything else stands on."""
+"""Virtual time: the clock and the scheduler of threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.models.clock import START, KilledError, StuckError, VirtualTime
 
 
-def test_an_hour_of_waiting_takes_no_time() -> None:
+def test_an_hour_of_sleep_takes_no_real_time() -> None:
     time = VirtualTime()
     task = time.start(partial(time.sleep, 3600))
 
@@ -21,7 +21,7 @@ def test_an_hour_of_waiting_takes_no_time() -> None:
     assert (time.now() - START).total_seconds() == 3600
 
 
-def test_threads_take_turns_by_the_moment_they_wait_for() -> None:
+def test_threads_run_in_the_order_of_the_moments_that_they_wait_for() -> None:
     time = VirtualTime()
     seen: list[tuple[str, float]] = []
 
@@ -37,7 +37,7 @@ def test_threads_take_turns_by_the_moment_they_wait_for() -> None:
     assert seen == [("a", 1), ("b", 1), ("b", 2), ("b", 3), ("a", 4)]
 
 
-def test_calls_side_by_side_take_as_long_as_the_longest() -> None:
+def test_concurrent_calls_take_as_long_as_the_longest() -> None:
     time = VirtualTime()
 
     def main() -> list[BaseException | None]:
@@ -52,7 +52,7 @@ def test_calls_side_by_side_take_as_long_as_the_longest() -> None:
     assert ended == [5]
 
 
-def test_calls_side_by_side_are_waited_for_no_longer_than_patience_allows() -> None:
+def test_concurrent_calls_that_exceed_the_timeout_are_reported_and_run_on() -> None:
     time = VirtualTime()
     late: list[float] = []
 
@@ -71,10 +71,10 @@ def test_calls_side_by_side_are_waited_for_no_longer_than_patience_allows() -> N
     time.run()
 
     assert task.result == ([TimeoutError, type(None), ZeroDivisionError], 3)
-    assert late == [9]  # it goes on, as a thread does
+    assert late == [9]  # it runs on, as a thread does
 
 
-def test_nothing_side_by_side_is_done_at_once() -> None:
+def test_no_concurrent_calls_take_no_time() -> None:
     time = VirtualTime()
     task = time.start(lambda: time.workers([], timeout=5))
 
@@ -84,7 +84,7 @@ def test_nothing_side_by_side_is_done_at_once() -> None:
     assert time.monotonic() == 0
 
 
-def test_a_call_that_is_killed_ends_where_it_waits_and_takes_its_children_along() -> None:
+def test_a_killed_call_ends_where_it_waits_with_all_calls_that_it_started() -> None:
     time = VirtualTime()
     seen: list[str] = []
 
@@ -109,7 +109,7 @@ def test_only_a_started_call_can_wait() -> None:
         VirtualTime().sleep(1)
 
 
-def test_a_thread_of_somebody_elses_cannot_wait() -> None:
+def test_a_thread_outside_virtual_time_cannot_wait() -> None:
     time = VirtualTime()
     errors: list[BaseException] = []
 
@@ -130,7 +130,7 @@ def test_a_thread_of_somebody_elses_cannot_wait() -> None:
     assert len(errors) == 1
 
 
-def test_time_runs_to_a_moment_and_on_from_there() -> None:
+def test_a_run_to_a_moment_can_be_continued() -> None:
     time = VirtualTime()
     seen: list[float] = []
     for moment in (1, 2, 3):
@@ -143,7 +143,7 @@ def test_time_runs_to_a_moment_and_on_from_there() -> None:
     assert seen == [1, 2, 3]
 
 
-def test_a_thread_that_waits_in_real_time_is_found() -> None:
+def test_a_thread_that_waits_in_real_time_is_reported() -> None:
     time = VirtualTime(real_timeout=0.05)
     held = threading.Event()
     time.start(held.wait)
@@ -152,3 +152,16 @@ def test_a_thread_that_waits_in_real_time_is_found() -> None:
         time.run()
 
     held.set()
+
+
+def test_an_error_in_an_action_ends_the_run() -> None:
+    time = VirtualTime()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    time.start(partial(time.sleep, 2))
+    time.after(1, fail)
+
+    with pytest.raises(ZeroDivisionError):
+        time.run()

@@ -8,35 +8,34 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-from tests.simulation.fault_profiles import Strike
-from tests.simulation.models.sqs import SqsError
+from tests.simulation.fault_profiles import Fault
+from tests.simulation.models.sqs import LARGEST_BATCH, SqsError
 from tests.support.lambda_events import FakeLambdaContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
-    from tests.simulation.fault_profiles import Weather
+    from tests.simulation.fault_profiles import FaultInjector
     from tests.simulation.models.clock import Task, VirtualTime
     from tests.simulation.models.sqs import Message, Queue
 
 FUNCTION_TIMEOUT: Final = 28.0
-"""Seconds. The same as in `infra.sender_function`, which a test asserts."""
-_BATCH_SIZE: Final = 10
+"""Seconds. A test asserts that `infra.sender_function` has the same."""
 _ASYNCHRONOUS_RETRY_SECONDS: Final = (60.0, 120.0)
 _RULE_RETRY_SECONDS: Final = 5.0
 _MOST_RULE_RETRIES: Final = 3
-_DIES_WITHIN: Final = 0.03
-"""Seconds in which the function dies of a poison, less than a call of SendMessage takes."""
+_POISON_KILLS_WITHIN: Final = 0.03
+"""Seconds: less than a call of SendMessage takes."""
 
-Handler = Any
-"""A Lambda handler, which Powertools' decorators leave without a type."""
+Handler: TypeAlias = Callable[[Any, Any], Any]
+"""A Lambda handler. Powertools' decorators leave it without types."""
 
 
 class Ending(StrEnum):
@@ -45,7 +44,7 @@ class Ending(StrEnum):
     RUNNING = "not yet"
     RETURNED = "returned"
     RAISED = "raised"
-    TIMED_OUT = "timed out by itself"
+    TIMED_OUT = "timed out without a fault"
     CUT_OFF = "cut off"
     CRASHED = "crashed"
     THROTTLED = "throttled"
@@ -56,7 +55,7 @@ _FAULTS: Final = frozenset({Ending.CRASHED, Ending.CUT_OFF, Ending.THROTTLED})
 
 @dataclass(slots=True)
 class Invocation:
-    """One invocation. The error's type is what Lambda reports, and what a state machine matches."""
+    """One invocation. Lambda reports the error's type, and a state machine matches it."""
 
     request_id: str
     event: dict[str, Any]
@@ -67,7 +66,7 @@ class Invocation:
 
 
 class Context(FakeLambdaContext):
-    """The context of one invocation: its time runs out."""
+    """The context of one invocation, with the time that is left."""
 
     def __init__(self, time: VirtualTime, request_id: str) -> None:
         super().__init__()
@@ -80,11 +79,15 @@ class Context(FakeLambdaContext):
 
 
 class Function:
-    """The function: as many instances as are needed, each for one invocation at a time.
+    """The function, with as many instances as it needs. Each handles one invocation at a time.
 
     Args:
-        new_instance: Returns a new instance's handler.
-        poison: Says of an event whether the function dies of it, each time. To be changed when it is mended.
+        new_instance: Returns the handler of a new instance.
+        poison: Returns whether an event kills the function. A scenario that repairs it sets the attribute.
+        log: Gets the traceback of an error that the handler raises, as the runtime client logs it.
+
+    Attributes:
+        running: The invocations in progress, by request id.
     """
 
     def __init__(
@@ -92,44 +95,48 @@ class Function:
         *,
         time: VirtualTime,
         random: Random,
-        weather: Weather,
+        injector: FaultInjector,
         new_instance: Callable[[], Handler],
         poison: Callable[[dict[str, Any]], bool] = lambda _: False,
+        log: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._time = time
         self._random = random
-        self._weather = weather
+        self._injector = injector
         self._new_instance = new_instance
+        self._log = log
         self.poison = poison
         self._idle: list[Handler] = []
         self.invocations = 0
+        self.running: dict[str, Invocation] = {}
         self.timed_out: list[Invocation] = []
 
     def invoke(self, event: dict[str, Any], on_end: Callable[[Invocation], None]) -> None:
-        """Invoke the function, and call back when the invocation has ended, however it did."""
+        """Invoke the function, and call back when the invocation has ended in whatever way."""
         request_id = str(UUID(int=self._random.getrandbits(128), version=4))
         invocation = Invocation(request_id, event, self._time.monotonic())
         self.invocations += 1
-        if self._weather.strikes(Strike.INVOCATION_THROTTLED):
+        if self._injector.occurs(Fault.INVOCATION_THROTTLED):
             invocation.ending = Ending.THROTTLED
             self._time.after(0.01, partial(on_end, invocation))
             return
+        self.running[request_id] = invocation
         handler = self._idle.pop() if self._idle else self._new_instance()
         task = self._time.start(partial(handler, event, Context(self._time, request_id)))
         task.when_done(partial(self._ended, invocation, task, handler, on_end))
         self._time.after(FUNCTION_TIMEOUT, partial(self._kill, invocation, task, Ending.TIMED_OUT))
         if self.poison(event):
-            self._weather.counts[Strike.POISONED] += 1
-            # While it sends, at the latest: what it sends may be in the chat, and nobody is told
-            moment = self._random.uniform(0, _DIES_WITHIN)
+            self._injector.counts[Fault.POISONED] += 1
+            # During SendMessage at the latest: the message may be in the chat, and there is no outcome
+            moment = self._random.uniform(0, _POISON_KILLS_WITHIN)
             self._time.after(moment, partial(self._kill, invocation, task, Ending.CRASHED))
-        elif self._weather.strikes(Strike.CRASH):
+        elif self._injector.occurs(Fault.CRASH):
             self._kill_soon(invocation, task, Ending.CRASHED)
-        elif self._weather.strikes(Strike.CUT_OFF):
+        elif self._injector.occurs(Fault.CUT_OFF):
             self._kill_soon(invocation, task, Ending.CUT_OFF)
 
     def _kill_soon(self, invocation: Invocation, task: Task, ending: Ending) -> None:
-        """End an invocation while it is likely to be at work."""
+        """End an invocation while it is probably still running."""
         self._time.after(self._random.expovariate(8), partial(self._kill, invocation, task, ending))
 
     def _kill(self, invocation: Invocation, task: Task, ending: Ending) -> None:
@@ -146,8 +153,9 @@ class Function:
         handler: Handler,
         on_end: Callable[[Invocation], None],
     ) -> None:
+        del self.running[invocation.request_id]
         delay = 0.0
-        if invocation.ending is Ending.CUT_OFF:  # reported when the time is up
+        if invocation.ending is Ending.CUT_OFF:  # Lambda reports it at the function's timeout
             delay = invocation.started_at + FUNCTION_TIMEOUT - self._time.monotonic()
         elif invocation.ending is Ending.RUNNING:
             self._idle.append(handler)
@@ -157,19 +165,18 @@ class Function:
             else:
                 invocation.ending = Ending.RAISED
                 invocation.error_type = type(task.error).__name__
-                # The runtime client logs what a handler raises
-                print("".join(traceback.format_exception(task.error)))  # noqa: T201  # it is the log
+                self._log("".join(traceback.format_exception(task.error)))
         self._time.after(delay, partial(on_end, invocation))
 
 
 class EventSourceMapping:
-    """Hands batches of a FIFO queue to the function, and deletes what it reports as done.
+    """Passes batches of a FIFO queue to the function, and deletes the records that it does not report.
 
     Attributes:
-        disturbed: Ids of messages with which something went wrong between the function and the queue: who
-            was promised one outcome for these may see another. Not of those that the function itself failed
-            on, by an error or by taking too long: nothing excuses that.
-        redeliveries: Receives that were not a message's first.
+        disturbed: Ids of messages that a fault has hit between the function and the queue. The promise of
+            one outcome does not hold for them. An error or a timeout of the function itself does not count.
+        receives: Of all records.
+        redeliveries: Receives after the first of each message.
     """
 
     def __init__(
@@ -178,42 +185,55 @@ class EventSourceMapping:
         time: VirtualTime,
         queue: Queue,
         function: Function,
-        weather: Weather,
+        injector: FaultInjector,
         maximum_concurrency: int,
     ) -> None:
         self._time = time
         self._queue = queue
         self._function = function
-        self._weather = weather
-        self._free = maximum_concurrency
+        self._injector = injector
+        self._free = self._maximum_concurrency = maximum_concurrency
         self.disturbed: set[str] = set()
+        self.receives = 0
         self.redeliveries = 0
         self.batches = 0
+        self._busy_seconds = 0.0
+        self._counted_until = 0.0
         queue.watch(self.poll)
 
+    def busy_seconds(self) -> float:
+        """Return the seconds that invocations have taken until now, those in progress included."""
+        now = self._time.monotonic()
+        self._busy_seconds += (self._maximum_concurrency - self._free) * (now - self._counted_until)
+        self._counted_until = now
+        return self._busy_seconds
+
     def poll(self) -> None:
-        """Invoke the function as long as there are messages and places."""
+        """Invoke the function while there are messages and the maximum concurrency allows it."""
         while self._free:
-            batch = self._queue.receive(_BATCH_SIZE)
+            batch = self._queue.receive(LARGEST_BATCH)
             if not batch:
                 return
+            self.busy_seconds()
             self._free -= 1
             self.batches += 1
+            self.receives += len(batch)
             self.redeliveries += sum(message.receive_count > 1 for message in batch)
             receipts = {message.message_id: message.receipt for message in batch}
-            if self._weather.strikes(Strike.DELIVERED_TWICE):
+            if self._injector.occurs(Fault.DELIVERED_TWICE):
                 self._return_early(batch)
             event = {"Records": [_record(message, self._queue.arn) for message in batch]}
             self._function.invoke(event, partial(self._ended, receipts))
 
     def _return_early(self, batch: list[Message]) -> None:
-        """Let the batch come back while it is at work, as a distributed queue may."""
+        """Make the batch visible while the function handles it, as a distributed queue may."""
         self.disturbed.update(message.message_id for message in batch)
-        seconds = self._weather.random.uniform(0.01, 0.9)
+        seconds = self._injector.random.uniform(0.01, 0.9)
         for message in batch:
             self._queue.release(message, seconds=seconds)
 
     def _ended(self, receipts: dict[str, str], invocation: Invocation) -> None:
+        self.busy_seconds()
         self._free += 1
         self._time.after(0.0, self.poll)
         failed = _failed_ids(invocation, receipts)
@@ -224,7 +244,7 @@ class EventSourceMapping:
         for message_id, receipt in receipts.items():
             if message_id in failed:
                 continue
-            if self._weather.strikes(Strike.LOST_ACKNOWLEDGEMENT):
+            if self._injector.occurs(Fault.LOST_ACKNOWLEDGEMENT):
                 self.disturbed.add(message_id)
                 continue
             try:
@@ -234,7 +254,7 @@ class EventSourceMapping:
 
 
 def _failed_ids(invocation: Invocation, receipts: dict[str, str]) -> set[str] | None:
-    """Read a partial batch response. None if the whole batch failed: so does one that names a stranger."""
+    """Read a partial batch response. None if the whole batch failed, as when it names an unknown record."""
     if invocation.ending is not Ending.RETURNED:
         return None
     failures = invocation.answer.get("batchItemFailures") or []
@@ -268,33 +288,35 @@ class EventDelivery:
     """A rule of the bus with the function as its target: asynchronous invocation, with its retries.
 
     Args:
-        dead_letters: For what the rule cannot hand over and for what the function fails on, in two formats.
+        dead_letters: Gets events that the rule cannot deliver and events on which the function fails, in two
+            formats.
 
     Attributes:
         disturbed: Ids of events that the function saw more than once.
     """
 
     def __init__(
-        self, *, time: VirtualTime, function: Function, dead_letters: Queue, weather: Weather
+        self, *, time: VirtualTime, function: Function, dead_letters: Queue, injector: FaultInjector
     ) -> None:
         self._time = time
         self._function = function
         self._dead_letters = dead_letters
-        self._weather = weather
+        self._injector = injector
         self.disturbed: set[str] = set()
 
-    def deliver(self, event: dict[str, Any], *, tries: int = 1) -> None:
-        """Hand an event over to Lambda, which takes it at once."""
-        if self._weather.strikes(Strike.INVOCATION_THROTTLED):
-            if tries > _MOST_RULE_RETRIES:
+    def deliver(self, event: dict[str, Any], *, attempts: int = 1) -> None:
+        """Deliver an event to Lambda, which accepts it at once."""
+        if self._injector.occurs(Fault.INVOCATION_THROTTLED):
+            if attempts > _MOST_RULE_RETRIES:
                 self._dead_letters.send(json.dumps(event), attributes={"ERROR_CODE": "THROTTLING"})
                 return
-            self._time.after(_RULE_RETRY_SECONDS, partial(self.deliver, event, tries=tries + 1))
+            again = partial(self.deliver, event, attempts=attempts + 1)
+            self._time.after(_RULE_RETRY_SECONDS, again)
             return
         self._invoke(event, 1)
-        if self._weather.strikes(Strike.EVENT_TWICE):
+        if self._injector.occurs(Fault.EVENT_TWICE):
             self.disturbed.add(event["id"])
-            self._time.after(self._weather.random.uniform(0, 5), partial(self._invoke, event, 1))
+            self._time.after(self._injector.random.uniform(0, 5), partial(self._invoke, event, 1))
 
     def _invoke(self, event: dict[str, Any], count: int) -> None:
         self._function.invoke(event, partial(self._ended, event, count))
@@ -302,7 +324,7 @@ class EventDelivery:
     def _ended(self, event: dict[str, Any], count: int, invocation: Invocation) -> None:
         if invocation.ending is Ending.RETURNED:
             return
-        if invocation.ending is Ending.THROTTLED:  # uses up none of the retries
+        if invocation.ending is Ending.THROTTLED:  # does not use up a retry
             self._time.after(1.0, partial(self._invoke, event, count))
             return
         self.disturbed.add(event["id"])
@@ -314,7 +336,7 @@ class EventDelivery:
 
 
 def _failure_record(event: dict[str, Any], invocation: Invocation, count: int) -> dict[str, Any]:
-    """Return what Lambda sends to the destination for failures."""
+    """Return the record that Lambda sends to the destination for failures."""
     return {
         "version": "1.0",
         "requestContext": {

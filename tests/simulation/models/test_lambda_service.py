@@ -1,4 +1,4 @@
-"""Lambda: what becomes of a batch and of an event, however an invocation ends."""
+"""Lambda: the fate of a batch and of an event, for each ending of an invocation."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.timing import FUNCTION_TIMEOUT_SECONDS
-from tests.simulation.fault_profiles import CALM, Rates, Strike, Weather
+from tests.simulation.fault_profiles import NO_FAULTS, Fault, FaultInjector, FaultProfile
 from tests.simulation.models.clock import VirtualTime
-from tests.simulation.models.lambda_ import (
+from tests.simulation.models.lambda_service import (
     FUNCTION_TIMEOUT,
     Ending,
     EventDelivery,
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
 
 
 class World:
-    """A function that does what its records or its event say, and what invokes it."""
+    """A function that acts as its records or its event say, with its event sources."""
 
-    def __init__(self, rates: Rates = CALM, *, concurrency: int = 10) -> None:
+    def __init__(self, profile: FaultProfile = NO_FAULTS, *, concurrency: int = 10) -> None:
         self.time = VirtualTime()
-        self.weather = Weather(time=self.time, random=Random(1), rates=rates)
+        self.injector = FaultInjector(time=self.time, random=Random(1), profile=profile)
         self.queue = Queue("messages.fifo", time=self.time, random=Random(2), visibility_timeout=168)
         self.dead_letters = Queue("events-dead-letter", time=self.time, random=Random(3))
         self.events: list[tuple[float, dict[str, Any]]] = []
         self.function = Function(
             time=self.time,
             random=Random(4),
-            weather=self.weather,
+            injector=self.injector,
             new_instance=lambda: self._handle,
         )
         self.mapping = EventSourceMapping(
             time=self.time,
             queue=self.queue,
             function=self.function,
-            weather=self.weather,
+            injector=self.injector,
             maximum_concurrency=concurrency,
         )
         self.delivery = EventDelivery(
-            time=self.time, function=self.function, dead_letters=self.dead_letters, weather=self.weather
+            time=self.time, function=self.function, dead_letters=self.dead_letters, injector=self.injector
         )
 
     def _handle(self, event: dict[str, Any], context: FakeLambdaContext) -> dict[str, Any]:
         self.events.append((self.time.monotonic(), event))
         assert context.get_remaining_time_in_millis() == pytest.approx(28_000, abs=1)
-        told = json.dumps(event)
-        self.time.sleep(40 if "hangs" in told else 1)
-        if "raises" in told:
+        text = json.dumps(event)
+        self.time.sleep(40 if "hangs" in text else 1)
+        if "raises" in text:
             raise ValueError
         failed = [record["messageId"] for record in event.get("Records", []) if "fails" in record["body"]]
-        strangers = ["stranger"] if "stranger" in told else []
-        return {"batchItemFailures": [{"itemIdentifier": item} for item in failed + strangers]}
+        unknown = ["unknown"] if "unknown" in text else []
+        return {"batchItemFailures": [{"itemIdentifier": item} for item in failed + unknown]}
 
     def send(self, *bodies: str, group: str = "chat") -> None:
         for body in bodies:
@@ -75,11 +75,11 @@ class World:
         return [(at, [record["body"] for record in event["Records"]]) for at, event in self.events]
 
 
-def test_the_timeout_is_that_of_the_stack() -> None:
+def test_the_timeout_equals_that_of_the_stack() -> None:
     assert FUNCTION_TIMEOUT_SECONDS == FUNCTION_TIMEOUT
 
 
-def test_what_is_not_reported_as_failed_is_deleted() -> None:
+def test_records_that_are_not_reported_as_failed_are_deleted() -> None:
     world = World()
     world.send("a", "fails", "c")
 
@@ -89,8 +89,8 @@ def test_what_is_not_reported_as_failed_is_deleted() -> None:
     assert world.mapping.disturbed == set()
 
 
-@pytest.mark.parametrize("body", ["raises", "hangs", "stranger"])
-def test_a_batch_that_fails_as_a_whole_comes_back_after_its_visibility(body: str) -> None:
+@pytest.mark.parametrize("body", ["raises", "hangs", "unknown"])
+def test_a_batch_that_fails_as_a_whole_is_redelivered_after_its_visibility_timeout(body: str) -> None:
     world = World()
     world.send("a", body)
 
@@ -98,11 +98,11 @@ def test_a_batch_that_fails_as_a_whole_comes_back_after_its_visibility(body: str
 
     assert [at for at, _ in world.batches()] == pytest.approx([0, 168])
     assert world.left == ["a", body]
-    assert world.mapping.disturbed == set()  # nothing excuses the function
+    assert world.mapping.disturbed == set()  # no fault excuses the function
     assert world.mapping.redeliveries == 2
 
 
-def test_an_invocation_that_takes_too_long_is_noted_as_such() -> None:
+def test_an_invocation_that_takes_too_long_times_out() -> None:
     world = World()
     world.send("hangs")
 
@@ -112,7 +112,7 @@ def test_an_invocation_that_takes_too_long_is_noted_as_such() -> None:
     assert invocation.ending is Ending.TIMED_OUT
 
 
-def test_no_more_batches_run_at_once_than_are_allowed() -> None:
+def test_the_maximum_concurrency_limits_the_batches_in_flight() -> None:
     world = World(concurrency=2)
     for group in range(30):
         world.send("a", group=f"{group}")
@@ -123,9 +123,9 @@ def test_no_more_batches_run_at_once_than_are_allowed() -> None:
     assert world.left == []
 
 
-@pytest.mark.parametrize("strike", [Strike.CRASH, Strike.CUT_OFF, Strike.INVOCATION_THROTTLED])
-def test_an_invocation_that_does_not_end_acknowledges_nothing(strike: Strike) -> None:
-    world = World({strike: 1.0})
+@pytest.mark.parametrize("fault", [Fault.CRASH, Fault.CUT_OFF, Fault.INVOCATION_THROTTLED])
+def test_an_invocation_that_a_fault_ends_deletes_nothing(fault: Fault) -> None:
+    world = World({fault: 1.0})
     world.send("a")
 
     world.time.run(until=100)
@@ -135,9 +135,9 @@ def test_an_invocation_that_does_not_end_acknowledges_nothing(strike: Strike) ->
     assert world.mapping.disturbed == {message.message_id}
 
 
-def test_a_crash_is_known_at_once_and_a_cut_off_when_the_time_is_up() -> None:
-    def ended_at(strike: Strike) -> float:
-        world = World({strike: 1.0})
+def test_a_crash_ends_an_invocation_at_once_and_a_cut_off_at_the_timeout() -> None:
+    def ended_at(fault: Fault) -> float:
+        world = World({fault: 1.0})
         ended: list[float] = []
 
         def note(_: Invocation) -> None:
@@ -147,12 +147,12 @@ def test_a_crash_is_known_at_once_and_a_cut_off_when_the_time_is_up() -> None:
         world.time.run()
         return ended[0]
 
-    assert ended_at(Strike.CRASH) < 1
-    assert ended_at(Strike.CUT_OFF) == FUNCTION_TIMEOUT
+    assert ended_at(Fault.CRASH) < 1
+    assert ended_at(Fault.CUT_OFF) == FUNCTION_TIMEOUT
 
 
-def test_a_lost_acknowledgement_leaves_the_message_where_it_is() -> None:
-    world = World({Strike.LOST_ACKNOWLEDGEMENT: 1.0})
+def test_a_lost_acknowledgement_leaves_the_message_in_the_queue() -> None:
+    world = World({Fault.LOST_ACKNOWLEDGEMENT: 1.0})
     world.send("a")
 
     world.time.run(until=10)
@@ -161,10 +161,10 @@ def test_a_lost_acknowledgement_leaves_the_message_where_it_is() -> None:
     assert len(world.mapping.disturbed) == 1
 
 
-def test_a_record_that_is_delivered_twice_is_so_in_another_batch() -> None:
-    world = World({Strike.DELIVERED_TWICE: 1.0})
+def test_a_record_delivered_twice_arrives_in_another_batch() -> None:
+    world = World({Fault.DELIVERED_TWICE: 1.0})
     world.send("a")
-    world.time.after(0.05, lambda: world.weather.rates.update({Strike.DELIVERED_TWICE: 0.0}))
+    world.time.after(0.05, lambda: world.injector.profile.update({Fault.DELIVERED_TWICE: 0.0}))
 
     world.time.run()
 
@@ -172,7 +172,7 @@ def test_a_record_that_is_delivered_twice_is_so_in_another_batch() -> None:
     assert world.left == []
 
 
-def test_an_event_that_fails_is_tried_three_times_and_then_a_dead_letter() -> None:
+def test_an_event_that_fails_three_times_becomes_a_dead_letter() -> None:
     world = World()
     event = bus_event({"Content": "raises"}, event_id="e-1")
 
@@ -180,29 +180,29 @@ def test_an_event_that_fails_is_tried_three_times_and_then_a_dead_letter() -> No
     world.time.run()
 
     assert [at for at, _ in world.events] == pytest.approx([0, 61, 182])
-    [letter] = world.dead_letters.messages
-    record = json.loads(letter.body)
+    [dead_letter] = world.dead_letters.messages
+    record = json.loads(dead_letter.body)
     assert record["requestPayload"] == event
     assert record["requestContext"]["approximateInvokeCount"] == 3
     assert record["responsePayload"] == {"errorType": "ValueError"}
     assert world.delivery.disturbed == {"e-1"}
 
 
-def test_an_event_that_the_rule_cannot_hand_over_is_a_dead_letter_as_it_is() -> None:
-    world = World({Strike.INVOCATION_THROTTLED: 1.0})
+def test_an_event_that_the_rule_cannot_deliver_becomes_an_unchanged_dead_letter() -> None:
+    world = World({Fault.INVOCATION_THROTTLED: 1.0})
     event = bus_event({})
 
     world.delivery.deliver(event)
     world.time.run()
 
-    [letter] = world.dead_letters.messages
-    assert json.loads(letter.body) == event
-    assert letter.attributes == {"ERROR_CODE": "THROTTLING"}
+    [dead_letter] = world.dead_letters.messages
+    assert json.loads(dead_letter.body) == event
+    assert dead_letter.attributes == {"ERROR_CODE": "THROTTLING"}
     assert world.events == []
 
 
-def test_an_event_may_come_twice() -> None:
-    world = World({Strike.EVENT_TWICE: 1.0})
+def test_an_event_can_be_delivered_twice() -> None:
+    world = World({Fault.EVENT_TWICE: 1.0})
 
     world.delivery.deliver(bus_event({}))
     world.time.run()

@@ -1,8 +1,8 @@
-"""The same weather for what a user would write instead: the boto3 loop of the benchmarks, in usual variants.
+"""Baselines: the boto3 loop of the benchmarks, in usual variants, under the same faults as the function.
 
-The peer's code is run as it is, with the real boto3 and botocore over the network of the simulation. Its
-retries wait in virtual time. It knows only the queue, so its traffic is that: valid messages, each with all
-the fields that the loop reads, in chats of which some end half-way.
+The code of the loop is unchanged, with the real boto3 and botocore over the network of the simulation. Its
+retries wait in virtual time. The loop knows only the queue, so its workload is valid messages from the queue,
+each with all fields that it reads. Some of the chats end during the run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from unittest.mock import patch
 
 import boto3
+from urllib3 import Timeout
 
-from tests.simulation.fault_profiles import STORMY
+from tests.simulation.fault_profiles import ALL_FAULTS
 from tests.simulation.invariants import Observations
 from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.workload import client_token_in
@@ -31,7 +33,7 @@ from tests.simulation.workload import client_token_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.models.lambda_ import Handler
+    from tests.simulation.models.lambda_service import Handler
     from tests.simulation.workload import Chat
 
 LOOP: Final = Path(__file__).parents[2] / "benchmarks/baselines/boto3_loop.py"
@@ -44,13 +46,13 @@ _MESSAGES_A_SECOND: Final = 4
 Variant: TypeAlias = Callable[["Handler"], "Handler"]
 
 
-def as_it_is(loop: Handler) -> Handler:
-    """Leave the loop alone: an error fails its whole batch."""
+def unchanged(loop: Handler) -> Handler:
+    """Return the loop itself: an error fails its whole batch."""
     return loop
 
 
-def goes_on(loop: Handler) -> Handler:
-    """Log an error and go on with the next record."""
+def ignores_errors(loop: Handler) -> Handler:
+    """Log an error and continue with the next record."""
 
     def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         _each(loop, event, context)
@@ -63,7 +65,7 @@ def reports_records(loop: Handler) -> Handler:
     """Log the event, and report each record that failed."""
 
     def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-        print(json.dumps(event))  # noqa: T201  # as public samples do
+        sys.stdout.write(f"{json.dumps(event)}\n")  # as public samples do
         failed = _each(loop, event, context)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -71,56 +73,62 @@ def reports_records(loop: Handler) -> Handler:
 
 
 def _each(loop: Handler, event: dict[str, Any], context: object) -> list[str]:
-    """Call the loop for each record. Return the ids of those that it failed on."""
+    """Call the loop for each record. Return the ids of the records that failed."""
     failed = []
     for record in event["Records"]:
         try:
             loop({"Records": [record]}, context)
         except Exception as error:  # noqa: BLE001  # as public samples do
-            print(f"Error: {error}")  # noqa: T201  # the same
+            sys.stdout.write(f"Error: {error}\n")
             failed.append(record["messageId"])
     return failed
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Baseline:
     """A loop as somebody deploys it.
 
     Attributes:
-        own_client_tokens: Whether the message's ClientToken is handed on. Else botocore draws one a call.
+        own_client_tokens: Whether the loop passes the message's ClientToken. Else botocore generates one for
+            each call.
     """
 
     variant: Variant
     own_client_tokens: bool = True
 
 
-PEERS: Final[dict[str, Peer]] = {
-    "boto3 loop": Peer(as_it_is),
-    "no client token": Peer(as_it_is, own_client_tokens=False),
-    "logs errors, goes on": Peer(goes_on),
-    "logs events, reports records": Peer(reports_records),
+BASELINES: Final[dict[str, Baseline]] = {
+    "boto3 loop": Baseline(unchanged),
+    "no client token": Baseline(unchanged, own_client_tokens=False),
+    "logs errors, goes on": Baseline(ignores_errors),
+    "logs events, reports records": Baseline(reports_records),
 }
 
+# One session for all instances: it keeps the service models, and loading them takes most of the start
+_SESSION: Final = boto3.session.Session(
+    aws_access_key_id="000000000000", aws_secret_access_key="test", region_name="eu-central-1"
+)
 
-class PeerSimulation(Simulation):
-    """The same world, with a peer as the function."""
 
-    def __init__(self, setup: Setup, peer: Peer) -> None:
+class BaselineSimulation(Simulation):
+    """The simulation with a baseline as the function."""
+
+    def __init__(self, setup: Setup, baseline: Baseline) -> None:
         super().__init__(setup)
-        self._peer = peer
+        self._baseline = baseline
 
     def new_instance(self) -> Handler:
-        """Import the peer's module as in a process of its own."""
+        """Import the module of the loop, as in its own process."""
         spec = spec_from_file_location(LOOP.stem, LOOP)
         assert spec is not None
         assert spec.loader is not None
         module = module_from_spec(spec)
         with patch("boto3.client", self._client):
             spec.loader.exec_module(module)
-        return self._peer.variant(module.lambda_handler)
+        return self._baseline.variant(module.lambda_handler)
 
     def run(self, *, until: float = float("inf")) -> None:
-        # What would make runs differ: botocore's sleep, and its jitter, which the whole process shares
+        # Without this, runs would differ: botocore sleeps, and shares the process's generator for jitter
         sleeping = SimpleNamespace(sleep=self.time.sleep)
         state = random.getstate()
         random.seed(f"{self.setup.seed}/botocore")
@@ -130,67 +138,72 @@ class PeerSimulation(Simulation):
         finally:
             random.setstate(state)
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401  # boto3 has no types
-        """Return a client whose connections are those of the simulation, and all else its own."""
-        client = boto3.session.Session(
-            aws_access_key_id="000000000000", aws_secret_access_key="test", region_name="eu-central-1"
-        ).client(service, endpoint_url=f"https://{_HOSTS[service]}")
-        session = client._endpoint.http_session  # noqa: SLF001  # there is no other way to the server
+    def _client(self, service: str) -> object:
+        """Return a boto3 client whose connections are those of the simulation."""
+        client: Any = _SESSION.client(
+            service,  # type: ignore[call-overload]  # one of several services
+            endpoint_url=f"https://{_HOSTS[service]}",
+        )
         pools = self.network.pools()
-        pools.connection_pool_kw["timeout"] = session._timeout  # noqa: SLF001  # as botocore sets it
-        session._manager = pools  # noqa: SLF001
-        if service == "connectparticipant" and not self._peer.own_client_tokens:
+        pools.connection_pool_kw["timeout"] = Timeout(connect=60, read=60)  # botocore's defaults
+        session = client._endpoint.http_session  # noqa: SLF001  # botocore has no public access to it
+        session._manager = pools  # noqa: SLF001  # the same
+        if service == "connectparticipant" and not self._baseline.own_client_tokens:
             send_message = client.send_message
-            client.send_message = lambda ClientToken, **fields: send_message(**fields)  # noqa: N803, ARG005
+            client.send_message = lambda **fields: send_message(
+                **{name: value for name, value in fields.items() if name != "ClientToken"}
+            )
         return client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What became of the messages.
+    """Counts of the endings of messages.
 
-    A message to a chat that has ended cannot be shown; that somebody is told can be had all the same.
+    Nobody can show a message in a chat that has ended, but a result can still report it.
 
     Attributes:
-        lost: Not shown, in no queue, and nobody was told: no result says what became of them.
-        untold: Shown, and no result says so.
-        wrongly_sent: SENT by their result, and not shown.
-        letters: In the dead-letter queue, and no result says why.
+        lost: Not shown, in no queue, and without a result.
+        unreported: Shown without a result.
+        not_shown: SENT by the result, and not shown.
+        dead_letters: In the dead-letter queue without a result that gives the reason.
         twice: Shown more than once.
-        late: Shown behind a message of the same chat that the queue accepted later.
-        secrets: Writes to the log and results that hold a text or a token; at most the first hundred writes.
+        late: Shown after a message of the same chat that the queue accepted later.
+        secrets: Captured texts and results that hold a text or a token; at most the first hundred texts.
     """
 
     accepted: int
     lost: int
-    untold: int
-    wrongly_sent: int
-    letters: int
+    unreported: int
+    not_shown: int
+    dead_letters: int
     twice: int
     late: int
     secrets: int
 
 
-def tally_of(seed: object, peer: Peer | None, *, messages: int = 1_000) -> Tally:
-    """Run, and count."""
-    return tally(Observations.of(run(seed, peer, messages=messages)))
+def tally_of(seed: object, baseline: Baseline | None, *, messages: int = 1_000) -> Tally:
+    """Run a baseline, or the function if None, and count."""
+    return tally(Observations.of(run(seed, baseline, messages=messages)))
 
 
 def tally(seen: Observations) -> Tally:
-    """Count what became of messages that were all valid and sent once, in the order of their numbers."""
+    """Count the endings of messages that were all valid and sent once, in the order of their numbers."""
     shown = Counter(number for numbers in seen.transcripts.values() for number in numbers)
     without = {token: message for token, message in seen.accepted.items() if seen.outcome(token) is None}
-    letters = {client_token_in(letter.body) for letter in seen.dead_letters}
-    kept = letters | {client_token_in(message.body) for message in seen.messages}
+    dead_letters = {client_token_in(dead_letter.body) for dead_letter in seen.dead_letters}
+    kept = dead_letters | {client_token_in(message.body) for message in seen.messages}
     return Tally(
         accepted=len(seen.accepted),
         lost=sum(token not in kept and not shown[message.number] for token, message in without.items()),
-        untold=sum(token not in kept and bool(shown[message.number]) for token, message in without.items()),
-        wrongly_sent=sum(
+        unreported=sum(
+            token not in kept and bool(shown[message.number]) for token, message in without.items()
+        ),
+        not_shown=sum(
             seen.outcome(token) == "SENT" and not shown[message.number]
             for token, message in seen.accepted.items()
         ),
-        letters=len(letters & without.keys()),
+        dead_letters=len(dead_letters & without.keys()),
         twice=sum(times > 1 for times in shown.values()),
         late=sum(_late(numbers) for numbers in seen.transcripts.values()),
         secrets=len(seen.leaks),
@@ -198,7 +211,7 @@ def tally(seen: Observations) -> Tally:
 
 
 def _late(numbers: Sequence[int]) -> int:
-    """Count the numbers that stand behind a greater one, each by its first place."""
+    """Count the numbers that follow a greater one, each at its first position."""
     latest = late = 0
     for number in dict.fromkeys(numbers):
         late += number < latest
@@ -206,11 +219,11 @@ def _late(numbers: Sequence[int]) -> int:
     return late
 
 
-def run(seed: object, peer: Peer | None, *, messages: int) -> Simulation:
-    """Run a peer, or the function if None, in the weather of the long run without its storms."""
-    setup = Setup(seed=seed, rates=STORMY)
-    simulation = Simulation(setup) if peer is None else PeerSimulation(setup, peer)
-    producers, time, chance = simulation.producers, simulation.time, Random(f"{seed}/peer")
+def run(seed: object, baseline: Baseline | None, *, messages: int) -> Simulation:
+    """Run a baseline, or the function if None, under all faults but without fault bursts."""
+    setup = Setup(seed=seed, profile=ALL_FAULTS)
+    simulation = Simulation(setup) if baseline is None else BaselineSimulation(setup, baseline)
+    producers, time, chance = simulation.producers, simulation.time, Random(f"{seed}/baseline")
     chats = [producers.start_chat() for _ in range(max(1, messages // _MESSAGES_A_CHAT))]
     seconds = messages / _MESSAGES_A_SECOND
 

@@ -1,0 +1,204 @@
+"""Writes the findings of the study: a page with tables and charts, and the figures as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.markdown import chart, table
+from benchmarks.quota.scenarios import CHANGE, ENDLESS, INSTANCES, STEADY
+from benchmarks.quota.senders import SENDERS
+from benchmarks.quota.study import SEED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from benchmarks.quota.study import Run
+
+LEAST_GOODPUT: Final = 0.95
+MOST_THROTTLED: Final = 0.05
+LEAST_FAIRNESS: Final = 0.9
+MOST_INSTANCES: Final = 50
+"""The goals apply up to this number. The page shows the figures for more without a verdict."""
+_THREE_DIGITS: Final = 10
+_CHART_SECONDS: Final = 50
+
+_INTRODUCTION: Final = f"""\
+# The quota, shared by instances that do not know each other
+
+`make quota` writes this page. It is a simulation in virtual time, and the same seed gives the same figures.
+The event sources, the retries and the rate limiter are the function's own code.
+SQS, Lambda and EventBridge are the [models of the simulation](../../tests/simulation/models).
+The model of Amazon Connect is a token bucket with a burst of 1.5 times the quota, like the real 10 and 15.
+A call takes 60 to 120 ms. None of this was measured on AWS.
+
+| Column | Meaning |
+|---|---|
+| goodput | accepted calls, divided by the calls that the quota allowed |
+| throttled | throttled calls (429), divided by all calls |
+| median, p99 | seconds from the acceptance by the queue to the published outcome |
+| fair | Jain's index of the messages sent per chat: 1 if all chats get the same |
+| FAILED | messages whose retries were exhausted |
+| moved | messages that SQS moved to the dead-letter queue without an outcome |
+| lost | messages without an outcome that are in no queue |
+| receives | receives per message: average, most |
+| busy | instances that handled batches, on average |
+
+{table(("Sender", "Description"), SENDERS.items())}
+"""
+
+_STEADY: Final = f"""\
+There is always a backlog, from {STEADY.chats} chats.
+The goals for up to {MOST_INSTANCES} instances: a goodput of {LEAST_GOODPUT}, at most {MOST_THROTTLED:.0%} \
+of calls throttled, a fairness of {LEAST_FAIRNESS}, and no message lost or moved.
+"Too few" marks instances that are all busy and never throttled, and still do not use the whole quota.
+With a backlog a batch holds one chat, which is sent in order: about ten messages a second with any sender.
+"""
+
+_HOUR: Final = f"""\
+The figures begin after 15 minutes, with {ENDLESS.instances} instances.
+The backlog grows with any sender, and so does the age of the messages.
+A message without an attempt never fails: with a rate limiter nearly all messages are sent, late.
+Without one they are attempted, throttled and FAILED.
+Give a message an `ExpiresAt` if it must not be late: an expired message takes no call.
+"""
+
+
+def verdict(run: Run) -> str:
+    """Return `met` or `missed` for the goals of the steady state, or why they do not apply."""
+    instances, figures = run.scenario.instances, run.figures
+    if instances > MOST_INSTANCES:
+        return "shown"
+    if figures.throttled == 0 and figures.goodput < LEAST_GOODPUT and figures.busy > 0.9 * instances:
+        return "too few"
+    met = (
+        figures.goodput >= LEAST_GOODPUT
+        and figures.throttled <= MOST_THROTTLED
+        and figures.lost == figures.moved == 0
+        and (figures.fairness or 0) >= LEAST_FAIRNESS
+    )
+    return "met" if met else "missed"
+
+
+def write(runs: Sequence[Run], folder: Path) -> None:
+    """Write quota.md and quota.json."""
+    rows = [json.dumps(asdict(run.scenario) | asdict(run.figures)) for run in runs]
+    (folder / "quota.json").write_text(f'{{"seed": {SEED}, "runs": [\n' + ",\n".join(rows) + "\n]}\n")
+    (folder / "quota.md").write_text(_page(runs))
+
+
+def _page(runs: Sequence[Run]) -> str:
+    steady = [run for run in runs if run.scenario.name == STEADY.name]
+    others = [run for run in runs if run.scenario.name not in {STEADY.name, ENDLESS.name}]
+    endless = [run for run in runs if run.scenario.name == ENDLESS.name]
+    comparable = [run for run in steady if run.scenario.quota == STEADY.quota]
+    parts = [
+        _INTRODUCTION,
+        "## Three times the quota",
+        _STEADY,
+        _table(
+            [run for run in steady if run.figures.sender == "ours"],
+            {"quota": lambda run: f"{run.scenario.quota:g}"},
+            {"goals": verdict},
+        ),
+        "### All senders, quota 10",
+        "Goodput, and the fraction of the calls that were throttled, by instances:",
+        _comparison(comparable),
+        chart(
+            "Calls throttled at three times the quota, 10 instances",
+            list(SENDERS),
+            "percent of all calls",
+            [run.figures.throttled * 100 for run in comparable if run.scenario.instances == STEADY.instances],
+            top=100,
+        ),
+        "## Other loads, other quotas",
+    ]
+    for name, group in groupby(others, key=lambda run: run.scenario.name):
+        same = list(group)
+        parts += [f"### {name[0].upper()}{name[1:]}", _table(same)]
+        if name == CHANGE.name:
+            parts += [
+                _change_chart(same),
+                "The stepped line is the quota, the other one the calls of ours.",
+            ]
+    parts += ["## An hour at three times the quota: messages older than the retry window", _HOUR]
+    parts += [_table(endless), _failed_chart(endless)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+_Columns = dict[str, "Callable[[Run], str]"]
+
+_COLUMNS: Final[_Columns] = {
+    "goodput": lambda run: f"{run.figures.goodput:.2f}",
+    "throttled": lambda run: f"{run.figures.throttled:.1%}",
+    "median": lambda run: _seconds(run.figures.median),
+    "p99": lambda run: _seconds(run.figures.p99),
+    "fair": lambda run: "–" if run.figures.fairness is None else f"{run.figures.fairness:.2f}",
+    "FAILED": lambda run: f"{run.figures.failed}",
+    "moved": lambda run: f"{run.figures.moved}",
+    "lost": lambda run: f"{run.figures.lost}",
+    "receives": lambda run: (
+        "–" if run.figures.receives is None else f"{run.figures.receives:.1f}, {run.figures.most_receives}"
+    ),
+    "busy": lambda run: f"{run.figures.busy:.1f}",
+}
+
+
+def _table(runs: Sequence[Run], first: _Columns | None = None, last: _Columns | None = None) -> str:
+    columns: _Columns = {
+        **(first or {}),
+        "instances": lambda run: f"{run.scenario.instances}",
+        **({} if first else {"sender": lambda run: run.figures.sender}),
+        **_COLUMNS,
+        **(last or {}),
+    }
+    if any(run.scenario.event_load for run in runs):
+        columns["event p99"] = lambda run: _seconds(run.figures.event_p99)
+    if any(run.scenario.call_load for run in runs):
+        columns["call p99"] = lambda run: _seconds(run.figures.call_p99)
+        columns["refused"] = lambda run: f"{run.figures.refused}"
+    if any(run.scenario.arrivals_end for run in runs):
+        del columns["goodput"]
+        columns["last outcome"] = lambda run: _seconds(run.figures.last_outcome)
+    return table(list(columns), [[cell(run) for cell in columns.values()] for run in runs])
+
+
+def _comparison(runs: Iterable[Run]) -> str:
+    by_sender = {
+        sender: [
+            f"{run.figures.goodput:.2f}, {run.figures.throttled:.1%}"
+            for run in runs
+            if run.figures.sender == sender
+        ]
+        for sender in SENDERS
+    }
+    columns = ["sender", *(f"{number}" for number in INSTANCES)]
+    return table(columns, [[sender, *cells] for sender, cells in by_sender.items()])
+
+
+def _change_chart(runs: Iterable[Run]) -> str:
+    ours = next(run for run in runs if run.figures.sender == "ours")
+    begins = range(0, int(CHANGE.seconds), _CHART_SECONDS)
+    accepted = [sum(ours.accepted[begin : begin + _CHART_SECONDS]) / _CHART_SECONDS for begin in begins]
+    quotas = [(0.0, CHANGE.quota), *CHANGE.new_quotas]
+    quota = [next(quota for moment, quota in reversed(quotas) if moment <= begin) for begin in begins]
+    places = [f"{begin}" for begin in begins]
+    return chart("The quota changes, 10 instances", places, "calls a second", quota, accepted, bars=False)
+
+
+def _failed_chart(runs: Sequence[Run]) -> str:
+    return chart(
+        "Messages FAILED in an hour",
+        [run.figures.sender for run in runs],
+        "messages",
+        [run.figures.failed for run in runs],
+    )
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if value < _THREE_DIGITS else f"{value:.0f}"

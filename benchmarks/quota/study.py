@@ -1,0 +1,292 @@
+"""Runs one scenario with one sender in virtual time, and counts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import count, pairwise
+from random import Random
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from benchmarks.quota.senders import ParticipantModel, new_instance
+from tests.simulation.models.clock import START
+from tests.simulation.models.lambda_service import Ending, Invocation
+from tests.simulation.simulation import Setup, Simulation
+from tests.simulation.workload import client_token_in
+from tests.support.lambda_events import bus_event, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.simulation.models.lambda_service import Handler
+
+SEED: Final = 20261123
+
+Route: TypeAlias = Literal["sqs", "eventbridge", "direct"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One situation, for any sender.
+
+    Attributes:
+        instances: The maximum concurrency of the queue. Events and calls use further instances.
+        quota: The calls per second that the service accepts.
+        load: The messages per second that arrive in the queue, as a fraction of the quota. `event_load` and
+            `call_load` are the same for events and calls.
+        seconds: The whole duration. The measurement begins after `warm_up`.
+        arrivals_end: The moment of the last arrival. None: there is none.
+        known_quota: The quota in the function's settings. None: the real one.
+        new_quotas: Moments at which the quota changes, each with the new quota.
+        at_random: Whether SQS draws the next chat at random, instead of in turn.
+    """
+
+    name: str
+    instances: int
+    quota: float
+    load: float
+    seconds: float
+    warm_up: float = 0.0
+    chats: int = 600
+    event_load: float = 0.0
+    call_load: float = 0.0
+    arrivals_end: float | None = None
+    known_quota: float | None = None
+    new_quotas: tuple[tuple[float, float], ...] = ()
+    retry_after: float | None = None
+    at_random: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The measurements of one run.
+
+    Attributes:
+        goodput: Accepted calls divided by the calls that the quota allowed.
+        throttled: Throttled calls divided by all calls.
+        median, p99: Seconds from acceptance to outcome, of messages of the queue.
+        event_p99, call_p99: The same for events and calls.
+        fairness: Jain's index of the messages sent per chat.
+        failed: Messages with the outcome FAILED.
+        moved: Messages that SQS moved to the dead-letter queue after too many receives.
+        refused: Calls that returned a retryable error.
+        lost: Messages that are in no queue and have no outcome.
+        waiting: Messages in the queue at the end.
+        receives: Average number per message with an outcome. `most_receives`: of one message.
+        busy: Average number of instances that handled batches.
+        last_outcome: The moment of the last outcome.
+    """
+
+    sender: str
+    goodput: float
+    throttled: float
+    median: float | None
+    p99: float | None
+    event_p99: float | None
+    call_p99: float | None
+    fairness: float | None
+    failed: int
+    moved: int
+    refused: int
+    lost: int
+    waiting: int
+    receives: float | None
+    most_receives: int
+    busy: float
+    last_outcome: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The figures of a scenario with one sender, and its accepted and throttled calls by second."""
+
+    scenario: Scenario
+    figures: Figures
+    accepted: list[int]
+    throttled: list[int]
+
+
+def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
+    """Run a scenario."""
+    study = _Study(scenario, sender, seed)
+    study.run_scenario()
+    return study.result()
+
+
+class _Study(Simulation):
+    """The simulation without faults, with another sender in the function and another workload."""
+
+    def __init__(self, scenario: Scenario, sender: str, seed: int) -> None:
+        known_quota = scenario.known_quota or scenario.quota
+        super().__init__(
+            Setup(
+                seed=seed,
+                concurrency=scenario.instances,
+                quota=known_quota,
+                groups_in_turn=not scenario.at_random,
+            )
+        )
+        self._scenario = scenario
+        self._sender = sender
+        self._fair_share = known_quota / scenario.instances
+        self._chance = Random(seed)  # noqa: S311  # the same seed must give the same figures
+        self._numbers = count(1)
+        self._participant = ParticipantModel(
+            self.time, self._chance, quota=scenario.quota, retry_after=scenario.retry_after
+        )
+        self._accepted: set[str] = set()
+        self._refused: set[str] = set()
+        self._before_measurement = (0, 0.0)
+
+    def new_instance(self) -> Handler:
+        return new_instance(
+            self._sender,
+            fair_share=self._fair_share,
+            participant=self._participant,
+            services=self.services,
+            time=self.time,
+            random=self._chance,
+        )
+
+    def run_scenario(self) -> None:
+        scenario, time = self._scenario, self.time
+        arrivals: list[tuple[Callable[[], None], float]] = [
+            (self._send, scenario.load),
+            (self._emit, scenario.event_load),
+            (self._call, scenario.call_load),
+        ]
+        for arrive, load in arrivals:
+            if load:
+                self._next_arrival(arrive, load * scenario.quota)
+        for moment, quota in scenario.new_quotas:
+            time.after(moment, partial(self._participant.set_quota, quota))
+        self.run(until=scenario.warm_up)
+        self._before_measurement = self.mapping.receives, self.mapping.busy_seconds()
+        self.run(until=scenario.seconds)
+
+    def _next_arrival(self, arrive: Callable[[], None], rate: float) -> None:
+        def arrival() -> None:
+            arrive()
+            self._next_arrival(arrive, rate)
+
+        wait, end = self._chance.expovariate(rate), self._scenario.arrivals_end
+        if end is None or self.time.monotonic() + wait < end:
+            self.time.after(wait, arrival)
+
+    def _request(self, **fields: str) -> dict[str, Any]:
+        token = f"message-{next(self._numbers)}"
+        self._accepted.add(token)
+        return request(ClientToken=token, **fields)
+
+    def _send(self) -> None:
+        chat = str(UUID(int=self._chance.randrange(self._scenario.chats)))
+        body = self._request(ContactId=chat)
+        self.messages.send(json.dumps(body), group=chat, deduplication_id=body["ClientToken"])
+
+    def _emit(self) -> None:
+        """Publish an event without a ContactId, so that each event has its own message group."""
+        event_id = str(UUID(int=self._chance.getrandbits(128), version=4))
+        event = bus_event(self._request(), event_id=event_id)
+        self.events.deliver(event | {"time": self.time.now().isoformat()})
+
+    def _call(self) -> None:
+        def ended(invocation: Invocation) -> None:
+            if invocation.ending is Ending.RAISED:
+                self._refused.add(body["ClientToken"])
+
+        body = self._request()
+        self.function.invoke(body, ended)
+
+    def result(self) -> Run:
+        scenario, results = self._scenario, self._results()
+        seconds = range(int(scenario.warm_up), int(scenario.seconds))
+        accepted, throttled = (
+            sum(calls[second] for second in seconds)
+            for calls in (self._participant.accepted, self._participant.throttled)
+        )
+        waits: dict[Route, list[float]] = defaultdict(list)
+        sent: Counter[str] = Counter()
+        for at, result in results:
+            if at >= scenario.warm_up:
+                waits[result["EventSource"]].append(at - _seconds(result["AcceptedAt"]))
+                if result["EventSource"] == "sqs":
+                    sent[result["ContactId"]] += result["Outcome"] == "SENT"
+        moved = [message for message in self.dead_letters.messages if message.source_queue]
+        receives, busy_seconds = self._before_measurement
+        figures = Figures(
+            sender=self._sender,
+            goodput=_rounded(accepted / _allowed(scenario)),
+            throttled=_rounded(throttled / max(1, accepted + throttled)),
+            median=_percentile(waits["sqs"], 50),
+            p99=_percentile(waits["sqs"], 99),
+            event_p99=_percentile(waits["eventbridge"], 99),
+            call_p99=_percentile(waits["direct"], 99),
+            fairness=fairness([sent[str(UUID(int=chat))] for chat in range(scenario.chats)]),
+            failed=sum(result["Outcome"] == "FAILED" for _, result in results),
+            moved=len(moved),
+            refused=len(self._refused),
+            lost=self._lost(),
+            waiting=len(self.messages.messages),
+            receives=_rounded((self.mapping.receives - receives) / len(waits["sqs"]))
+            if waits["sqs"]
+            else None,
+            most_receives=max((each.receive_count for each in self.messages.accepted.values()), default=0),
+            busy=_rounded(
+                (self.mapping.busy_seconds() - busy_seconds) / (scenario.seconds - scenario.warm_up)
+            ),
+            last_outcome=_rounded(max((at for at, _ in results), default=0.0)),
+        )
+        calls = (self._participant.accepted, self._participant.throttled)
+        by_second = [[each[second] for second in range(int(scenario.seconds))] for each in calls]
+        return Run(scenario, figures, *by_second)
+
+    def _results(self) -> list[tuple[float, dict[str, Any]]]:
+        """Return the results on the bus and in the unpublished-results queue, with their moments."""
+        kept = [
+            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
+            for message in self.unpublished.accepted.values()
+        ]
+        return [*self.bus.results, *kept]
+
+    def _lost(self) -> int:
+        found = {result["ClientToken"] for _, result in self._results()} | self._refused
+        found |= {
+            str(client_token_in(message.body))
+            for message in (*self.messages.messages, *self.dead_letters.messages)
+        }
+        for invocation in self.function.running.values():
+            body = invocation.event.get("detail", invocation.event)
+            found.add(body.get("ClientToken", ""))
+        return len(self._accepted - found)
+
+
+def _seconds(accepted_at: str) -> float:
+    return datetime.fromisoformat(accepted_at).timestamp() - START.timestamp()
+
+
+def _allowed(scenario: Scenario) -> float:
+    """Return the number of calls that the quota allowed during the measurement, without the burst."""
+    allowed = 0.0
+    moments = [(0.0, scenario.quota), *scenario.new_quotas, (scenario.seconds, 0.0)]
+    for (begin, quota), (end, _) in pairwise(moments):
+        allowed += quota * max(0.0, end - max(begin, scenario.warm_up))
+    return allowed
+
+
+def fairness(values: Sequence[float]) -> float | None:
+    """Return Jain's index: 1 if all values are equal, 1/n if one value is everything."""
+    squares = sum(value * value for value in values)
+    return _rounded(sum(values) ** 2 / (len(values) * squares)) if squares else None
+
+
+def _percentile(values: list[float], percent: int) -> float | None:
+    return _rounded(quantiles(values, n=100, method="inclusive")[percent - 1]) if len(values) > 1 else None
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3)

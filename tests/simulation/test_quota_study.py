@@ -1,0 +1,115 @@
+"""The quota study: its figures are right, and its report is the same each time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.quota.report import verdict, write
+from benchmarks.quota.scenarios import CHANGE, ENDLESS, INSTANCES
+from benchmarks.quota.senders import SENDERS, FixedDivision
+from benchmarks.quota.study import Run, Scenario, fairness, simulate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OVERLOAD = Scenario(
+    name="three times the quota", instances=10, quota=10, load=3, chats=60, seconds=200, warm_up=80
+)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Run:
+    return simulate(OVERLOAD, "ours")
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_no_message_is_lost(sender: str) -> None:
+    scenario = replace(OVERLOAD, instances=2, seconds=60, warm_up=0, event_load=0.3, call_load=0.3)
+
+    run = simulate(scenario, sender)
+
+    assert run.figures.lost == 0
+    assert sum(run.accepted) > 500
+
+
+def test_one_instance_below_the_quota_is_never_throttled_and_never_waits() -> None:
+    quiet = Scenario(name="quiet", instances=1, quota=10, load=0.2, seconds=200)
+
+    limited, unlimited = simulate(quiet, "ours").figures, simulate(quiet, "no rate limiter").figures
+
+    assert limited.throttled == 0.0
+    assert replace(limited, sender="no rate limiter") == unlimited
+
+
+def test_only_the_sender_with_the_rate_limiter_reaches_the_goals(ours: Run) -> None:
+    unlimited = simulate(replace(OVERLOAD, seconds=110), "no rate limiter")
+
+    assert verdict(ours) == "met"
+    assert verdict(unlimited) == "missed"
+    assert unlimited.figures.throttled > 0.5
+
+
+def test_a_burst_shorter_than_the_retry_window_ends_without_a_failed_message() -> None:
+    scenario = replace(OVERLOAD, seconds=400, arrivals_end=60, warm_up=0)
+
+    figures = simulate(scenario, "ours").figures
+
+    assert (figures.failed, figures.waiting, figures.moved) == (0, 0, 0)
+    assert figures.last_outcome < 300
+
+
+def test_a_seed_determines_the_figures(ours: Run) -> None:
+    assert simulate(OVERLOAD, "ours") == ours
+    assert simulate(OVERLOAD, "ours", seed=1).figures != ours.figures
+
+
+def test_the_rate_limiter_obeys_a_retry_hint() -> None:
+    scenario = replace(OVERLOAD, instances=2, seconds=150, warm_up=0)
+
+    hinted = simulate(replace(scenario, retry_after=2.0), "ours").figures
+
+    assert hinted.goodput < simulate(scenario, "ours").figures.goodput
+
+
+def test_the_busy_instances_of_a_backlog_are_all_instances(ours: Run) -> None:
+    assert ours.figures.busy == pytest.approx(OVERLOAD.instances, rel=0.02)
+
+
+@pytest.mark.parametrize(("values", "index"), [([2, 2, 2], 1.0), ([3, 0, 0], 0.333), ([0, 0], None)])
+def test_fairness_is_jain_s_index(values: list[float], index: float | None) -> None:
+    assert fairness(values) == index
+
+
+def test_a_fixed_division_never_exceeds_its_fair_share() -> None:
+    limiter = FixedDivision(fair_share=2, random=lambda: 0.0)
+
+    waits = [limiter.reserve(10.0, latest=100.0) for _ in range(4)]
+
+    assert waits == [0.0, 0.0, 0.0, 0.5]
+    assert limiter.reserve(10.0, latest=10.4) is None
+
+
+def test_the_report_is_the_same_each_time_and_gives_a_verdict(ours: Run, tmp_path: Path) -> None:
+    scenarios = [*(replace(OVERLOAD, instances=instances) for instances in INSTANCES), CHANGE, ENDLESS]
+    runs = [
+        replace(ours, scenario=scenario, figures=replace(ours.figures, sender=sender))
+        for scenario in scenarios
+        for sender in SENDERS
+    ]
+    folders = [tmp_path / "one", tmp_path / "two"]
+
+    for folder in folders:
+        folder.mkdir()
+        write(runs, folder)
+
+    one, two = [{path.name: path.read_text() for path in folder.iterdir()} for folder in folders]
+    assert one == two
+    assert len(json.loads(one["quota.json"])["runs"]) == len(runs)
+    page = one["quota.md"]
+    assert page.count("| shown |") == 1
+    assert page.count("| met |") + page.count("| missed |") == len(INSTANCES) - 1
+    assert page.count("```mermaid") == 3
