@@ -480,7 +480,7 @@ def _broken_rules(
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            yield f"{name} is not valid Unicode: it holds half of a surrogate pair"
+            yield f"{name} is not valid Unicode: it contains half of a surrogate pair"
     most = _FIELDS["Metadata"]["x-max-bytes"]
     if sum(len(f"{key}{value}".encode()) for key, value in (request.metadata or {}).items()) > most:
         yield f"Metadata is longer than {most} bytes of UTF-8 in all"
@@ -503,7 +503,7 @@ def _broken_content_rules(content: str, content_type: str, content_limits: Conte
         try:
             json.loads(content, parse_constant=_refuse_constant, parse_int=str, parse_float=str)
         except (ValueError, RecursionError):
-            yield f"Content must hold JSON text for {_JSON}"
+            yield f"Content must be JSON text for {_JSON}"
 
 
 def _refuse_constant(_: str) -> NoReturn:
