@@ -1,4 +1,4 @@
-"""What producers may do: in this account by the ProducerPolicy, in other accounts by resource policies."""
+"""Permissions of producers: in this account the ProducerPolicy, for other accounts resource policies."""
 
 from typing import Any
 

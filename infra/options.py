@@ -34,7 +34,7 @@ class InvalidOptionsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What an option accepts: in words, as a check, and as JSON Schema."""
+    """The accepted values of an option: in words, as a check, and as JSON Schema."""
 
     accepted: str
     accepts: Callable[[object], bool]
@@ -110,7 +110,7 @@ def _option(rule: _Rule, description: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions:
-    """What may differ between stages. Validated however it is created.
+    """The options of one stage. They are validated however they are created.
 
     `cdk.json` names every option of each stage, so that it shows which options there are. Only an option that
     may be null can be absent: the CDK drops a null from its context.

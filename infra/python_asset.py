@@ -27,7 +27,7 @@ from aws_cdk import aws_lambda as lambda_
 CACHE = Path(__file__).parent.parent / ".cdk-cache"
 _PACKAGE = "message_sender"
 
-# Where Lambda unpacks the package: the paths in a traceback
+# The folder into which Lambda unpacks the package. Tracebacks show it.
 _TASK_ROOT = "/var/task"
 
 # Patterns of names of files and folders that the function never needs

@@ -48,7 +48,7 @@ class Alarm:
     measures: str
     happened: str
     impact: str
-    """What it means for chats."""
+    """The consequence for chats."""
     first: str
     """The first step. It follows "First:"."""
     then: str

@@ -63,10 +63,10 @@ def synthesize(context: dict[str, Any], share: Share) -> Synthesize:
 def synthesize_into(
     folder: Path, context: dict[str, Any], *, add: Callable[[cdk.Stack], object] = lambda _: None
 ) -> None:
-    """Synthesize a stack with the rules of cdk-nag and the CDK's own. What they find is in a report.
+    """Synthesize a stack with the rules of cdk-nag and of the CDK. The report has their findings.
 
     Args:
-        add: Adds something to the stack before.
+        add: Called with the stack before the synthesis.
     """
     application = cdk.App(context=context, outdir=str(folder))
     add(app.build(application))

@@ -99,12 +99,13 @@ def disturb(folder: Path) -> None:
         path.chmod(0o600)
 
 
-def test_second_build_needs_no_package_index(
+def test_second_build_for_the_runtime_needs_no_package_index(
     asset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    version = RUNTIME.name.removeprefix("python")
 
-    PythonAsset(SOURCE, python_version="3.13", cache=CACHE).build(tmp_path)
+    PythonAsset(SOURCE, python_version=version, cache=CACHE).build(tmp_path)
 
     assert files(tmp_path) == files(asset)
 
@@ -304,7 +305,7 @@ def empty(entry: Path) -> None:
     entry.mkdir()
 
 
-def test_cache_entry_that_was_changed_is_not_used(
+def test_cache_entry_is_used_again_unless_it_was_changed(
     wheelhouse: Wheelhouse,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -321,25 +322,14 @@ def test_cache_entry_that_was_changed_is_not_used(
     assert package == PACKAGE
     assert f"The files of {wheelhouse.entry} have changed" in capsys.readouterr().err
     pip(tmp_path, monkeypatch, install="exit 1")
+    assert wheelhouse.build(tmp_path / "third") == PACKAGE
     intact = wheelhouse.cache
     for damage in (change, remove, add, rename, empty):
         wheelhouse.cache = tmp_path / damage.__name__
         shutil.copytree(intact, wheelhouse.cache)
         damage(wheelhouse.entry)
         with pytest.raises(AssetBuildError, match=r"^pip could not install"):
-            wheelhouse.build(tmp_path / "third")
-
-
-def test_cache_entry_is_used_again(
-    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as with_index:
-        with_index.setenv("PIP_NO_INDEX", "1")
-        with_index.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
-        wheelhouse.build(tmp_path / "first")
-    pip(tmp_path, monkeypatch, install="exit 1", config="exit 1")
-
-    assert wheelhouse.build(tmp_path / "second") == PACKAGE
+            wheelhouse.build(tmp_path / "fourth")
 
 
 THIS_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -352,13 +342,19 @@ def executable(path: Path, script: str) -> Path:
     return path
 
 
-def packaged(tmp_path: Path, module: str, *, python_version: str) -> Path:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of builds without dependencies."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def packaged(tmp_path: Path, cache: Path, module: str, *, python_version: str) -> Path:
     """Build a function of one module, without dependencies."""
     source, output = tmp_path / "source", tmp_path / "output"
     (source / "message_sender").mkdir(parents=True)
     (source / "message_sender" / "module.py").write_text(module)
     (source / "requirements.txt").touch()
-    PythonAsset(source, python_version=python_version, cache=tmp_path / "cache").build(output)
+    PythonAsset(source, python_version=python_version, cache=cache).build(output)
     return output
 
 
@@ -380,9 +376,9 @@ def test_interpreter_of_the_version_is_found_on_the_path(
 
 
 def test_package_is_compiled_by_an_interpreter_of_its_version(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output = packaged(tmp_path, "answer = 42", python_version=THIS_VERSION)
+    output = packaged(tmp_path, cache, "answer = 42", python_version=THIS_VERSION)
 
     assert [path.relative_to(output).parts[:2] for path in output.rglob("*.pyc")] == [
         ("message_sender", "__pycache__")
@@ -391,9 +387,9 @@ def test_package_is_compiled_by_an_interpreter_of_its_version(
 
 
 def test_package_is_not_compiled_without_such_an_interpreter_and_one_line_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output = packaged(tmp_path, "answer = 42", python_version="3.99")
+    output = packaged(tmp_path, cache, "answer = 42", python_version="3.99")
 
     assert [*output.rglob("*.pyc")] == []
     assert capsys.readouterr().err == (
@@ -402,17 +398,17 @@ def test_package_is_not_compiled_without_such_an_interpreter_and_one_line_says_s
     )
 
 
-def test_module_that_does_not_compile_is_an_error(tmp_path: Path) -> None:
+def test_module_that_does_not_compile_is_an_error(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(
         AssetBuildError, match=r"(?s)^.+ could not compile the package:.+module\.py.+SyntaxError"
     ):
-        packaged(tmp_path, "def", python_version=THIS_VERSION)
+        packaged(tmp_path, cache, "def", python_version=THIS_VERSION)
 
 
 def test_compiled_modules_depend_on_neither_folder_nor_user(asset: Path, tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "here", tmp_path / "some" / "where" / "else"
     for folder in (here, elsewhere):
-        shutil.copytree(asset, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(asset / "urllib3", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for path in elsewhere.rglob("*.py"):
         os.utime(path, (0, 0))
 
@@ -436,11 +432,3 @@ def test_compiled_module_is_never_checked_and_names_its_file_in_lambda(tmp_path:
     assert compiled[:4] == importlib.util.MAGIC_NUMBER
     assert compiled[4:8] == (1).to_bytes(4, "little")  # a hash instead of a time, and not to be checked
     assert marshal.loads(compiled[16:]).co_filename == "/var/task/module.py"  # noqa: S302  # made here
-
-
-def test_runtime_of_the_function_decides_the_version(asset: Path, tmp_path: Path) -> None:
-    version = RUNTIME.name.removeprefix("python")
-
-    PythonAsset(SOURCE, python_version=version, cache=CACHE).build(tmp_path)
-
-    assert files(tmp_path) == files(asset)
