@@ -115,4 +115,4 @@ def test_the_report_is_the_same_each_time_and_gives_a_verdict(ours: Run, tmp_pat
     page = one["quota.md"]
     assert page.count("| shown |") == 1
     assert page.count("| met |") + page.count("| missed |") == len(INSTANCES) - 1
-    assert page.count("```mermaid") == 3
+    assert page.count("```mermaid") == 2
