@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SEED: Final = 20261123
 
-Route: TypeAlias = Literal["sqs", "eventbridge", "direct"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
