@@ -21,6 +21,7 @@ _MS: Final = 1e-3
 _MICROSECOND: Final = 1e-6
 _MB: Final = 1e6
 _TRANSPORTS: Final = {"http": "plain HTTP", "tls": "TLS"}
+_FIGURES: Final = {"wall": "wall", "cpu": "CPU"}
 _SHORT: Final = 0.05
 """Seconds of latency below which the overhead may be a larger part."""
 _LARGEST_ASSET: Final = 3.2
@@ -188,7 +189,13 @@ def _contenders(taken: dict[str, Samples], unit: str, ratios: Sequence[str]) -> 
         )
         for name in _fastest_first(taken["cpu"])
     ]
-    columns = ("", f"wall {unit}", f"CPU {unit}", "peak MB", *(f"ours / this, {each}" for each in ratios))
+    columns = (
+        "",
+        f"wall {unit}",
+        f"CPU {unit}",
+        "peak MB",
+        *(f"ours / this, {_FIGURES[each]}" for each in ratios),
+    )
     return table(columns, rows)
 
 
