@@ -149,32 +149,26 @@ class Bench:
         names = [*_EVERYBODY, *([] if tls else [OURS + TRACED, POWERTOOLS + TRACED])]
         taken: dict[str, Samples] = {}
         messages = self._effort.warm_batches * BATCH
-        with ExitStack() as stack:
-            workers = self._warmed_up(names, stack, tls=tls)
-            for name in self._rounds(self._effort.warm_tls if tls else self._effort.warm, names):
-                report = self._run(workers[name], [batch(BATCH) for _ in range(self._effort.warm_batches)])
-                _add(taken, name, cpu=report.cpu / messages, wall=report.wall / messages, peak=report.peak)
+        rounds = self._effort.warm_tls if tls else self._effort.warm
+        for name, worker in self._warm_rounds(rounds, names, tls=tls):
+            report = self._run(worker, [batch(BATCH) for _ in range(self._effort.warm_batches)])
+            _add(taken, name, cpu=report.cpu / messages, wall=report.wall / messages, peak=report.peak)
         return taken
 
     def batches(self, latency: float) -> Samples:
         """Measure the wall time of one batch of ten chats with a latency of the service."""
         self._begin(f"batches at {latency * 1000:.0f} ms")
         taken: dict[str, Samples] = {}
-        with ExitStack() as stack:
-            workers = self._warmed_up(_EVERYBODY, stack)
-            self._set_latency(latency)
-            for name in self._rounds(self._effort.batches, _EVERYBODY):
-                _add(taken, name, wall=self._run(workers[name], [batch(BATCH)]).wall)
+        for name, worker in self._warm_rounds(self._effort.batches, _EVERYBODY, latency=latency):
+            _add(taken, name, wall=self._run(worker, [batch(BATCH)]).wall)
         return taken["wall"]
 
     def poison(self) -> Samples:
         """Measure the wall time of nine chats at 50 ms, with and without a message that is slow to parse."""
         self._begin("a batch with a message that is slow to parse")
         taken: dict[str, Samples] = {}
-        with ExitStack() as stack:
-            worker = self._warmed_up([OURS], stack)[OURS]
-            self._set_latency(_SMALL_LATENCY)
-            for name in self._rounds(self._effort.poison, [UNPOISONED, *POISONS]):
+        for _, worker in self._warm_rounds(self._effort.poison, [OURS], latency=_SMALL_LATENCY):
+            for name in self._rounds(1, [UNPOISONED, *POISONS]):
                 chats = batch(BATCH - 1)
                 event = poisoned(chats, body=POISONS[name]) if name in POISONS else chats
                 report = worker.run([event])
@@ -188,9 +182,8 @@ class Bench:
         cases = {f"{size}": (size, BATCH) for size in SIZES}
         cases[f"{MANY_CHATS}, each its own chat"] = (MANY_CHATS, MANY_CHATS)
         taken: dict[str, Samples] = {}
-        with ExitStack() as stack:
-            worker = self._warmed_up([OURS], stack)[OURS]
-            for name in self._rounds(self._effort.sizes, list(cases)):
+        for _, worker in self._warm_rounds(self._effort.sizes, [OURS]):
+            for name in self._rounds(1, list(cases)):
                 size, chats = cases[name]
                 times = max(1, self._effort.messages_of_a_size // size)
                 report = self._run(worker, [batch(size, chats=chats) for _ in range(times)])
@@ -215,13 +208,11 @@ class Bench:
         taken: dict[str, Samples] = {}
         for name in self._rounds(self._effort.small_cold, (OURS, THREADS)):
             _add(taken, name, cold=self._start_cold(name, fraction=fraction)[0])
-        with ExitStack() as stack:
-            workers = self._warmed_up((OURS, THREADS), stack)
-            for worker in workers.values():
-                stack.enter_context(_limit(worker, fraction))
-            self._set_latency(_SMALL_LATENCY)
-            for name in self._rounds(self._effort.small_batches, (OURS, THREADS)):
-                _add(taken, name, batch=self._run(workers[name], [batch(BATCH)]).wall)
+        rounds = self._warm_rounds(
+            self._effort.small_batches, (OURS, THREADS), latency=_SMALL_LATENCY, fraction=fraction
+        )
+        for name, worker in rounds:
+            _add(taken, name, batch=self._run(worker, [batch(BATCH)]).wall)
         return taken
 
     def _begin(self, measurement: str) -> None:
@@ -241,11 +232,24 @@ class Bench:
         endpoint = f"https://localhost:{self._stub.tls_port}"
         return self._contenders.start(name, endpoint=endpoint, ca_bundle=self._ca_bundle)
 
-    def _warmed_up(self, names: Sequence[str], stack: ExitStack, *, tls: bool = False) -> dict[str, Worker]:
-        workers = {name: stack.enter_context(self._start(name, tls=tls)) for name in names}
-        for worker in workers.values():
-            self._run(worker, [batch(BATCH) for _ in range(self._effort.warm_batches)])
-        return workers
+    def _warm_rounds(
+        self,
+        rounds: int,
+        names: Sequence[str],
+        *,
+        tls: bool = False,
+        latency: float = 0.0,
+        fraction: float | None = None,
+    ) -> Iterator[tuple[str, Worker]]:
+        """Warm workers up, then yield each once per round."""
+        with ExitStack() as stack:
+            workers = {name: stack.enter_context(self._start(name, tls=tls)) for name in names}
+            for worker in workers.values():
+                self._run(worker, [batch(BATCH) for _ in range(self._effort.warm_batches)])
+                stack.enter_context(_limit(worker, fraction))
+            self._set_latency(latency)
+            for name in self._rounds(rounds, names):
+                yield name, workers[name]
 
     def _run(self, worker: Worker, events: Sequence[dict[str, Any]]) -> Report:
         report = worker.run(events)

@@ -21,6 +21,7 @@ _MS: Final = 1e-3
 _MICROSECOND: Final = 1e-6
 _MB: Final = 1e6
 _TRANSPORTS: Final = {"http": "plain HTTP", "tls": "TLS"}
+_FIGURES: Final = {"wall": "wall", "cpu": "CPU"}
 _SHORT: Final = 0.05
 """Seconds of latency below which the overhead may be a larger part."""
 _LARGEST_ASSET: Final = 3.2
@@ -128,10 +129,16 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
         _introduction(results),
         f"## Goals\n\n{table(('Figure', 'Goal', 'Measured', 'Met'), met)}",
         f"## Cold start\n\n{_bars('Cold start over TLS', 'ms of wall time', cold['tls']['wall'], _MS)}",
-        *(f"### Over {over}\n\n{_cold(cold[key])}" for key, over in _TRANSPORTS.items()),
+        *(
+            f"### Over {over}\n\n{_contenders(cold[key], 'ms', ('wall', 'cpu'))}"
+            for key, over in _TRANSPORTS.items()
+        ),
         "## CPU per message, warm",
         _bars("CPU per message, batches of ten chats", "µs of CPU", warm["http"]["cpu"], _MICROSECOND),
-        *(f"### Over {over}\n\n{_warm(warm[key])}" for key, over in _TRANSPORTS.items()),
+        *(
+            f"### Over {over}\n\n{_contenders(warm[key], 'µs', ('cpu',))}"
+            for key, over in _TRANSPORTS.items()
+        ),
         f"### Ours, by the size of the batch\n\n{_sizes(results['sizes'])}",
         f"## A batch of ten chats, by the latency of SendMessage\n\n{_batches(results['batches'])}",
         f"## A message that is slow to parse, with nine chats at 50 ms\n\n{_poison(results['poison'])}",
@@ -165,31 +172,31 @@ def _bars(title: str, label: str, samples: Samples, unit: float) -> str:
     return chart(title, [_SHORT_NAMES.get(name, name) for name in names], label, medians)
 
 
-def _cold(taken: dict[str, Samples]) -> str:
-    columns = ("", "wall ms", "CPU ms", "peak MB", "ours / this, wall", "ours / this, CPU")
+def _by_transport(taken: dict[str, dict[str, Samples]], unit: str, ratios: Sequence[str]) -> Iterator[str]:
+    for transport, over in _TRANSPORTS.items():
+        yield f"### Over {over}\n\n{_contenders(taken[transport], unit, ratios)}"
+
+
+def _contenders(taken: dict[str, Samples], unit: str, ratios: Sequence[str]) -> str:
+    """Return the table of all contenders, the fastest first."""
+    scale = _MS if unit == "ms" else _MICROSECOND
     rows = [
         (
             name,
-            *(Spread.of(taken[figure][name]).text(_MS, 0) for figure in ("wall", "cpu")),
-            Spread.of(taken["peak"][name]).text(_MB, 1),
-            *(ratio(taken[figure], OURS, name).text() for figure in ("wall", "cpu")),
-        )
-        for name in _fastest_first(taken["cpu"])
-    ]
-    return table(columns, rows)
-
-
-def _warm(taken: dict[str, Samples]) -> str:
-    rows = [
-        (
-            name,
-            *(Spread.of(taken[figure][name]).text(_MICROSECOND, 0) for figure in ("cpu", "wall")),
+            *(Spread.of(taken[figure][name]).text(scale, 0) for figure in ("wall", "cpu")),
             f"{max(taken['peak'][name]) / _MB:.1f}",
-            ratio(taken["cpu"], OURS, name).text(),
+            *(ratio(taken[figure], OURS, name).text() for figure in ratios),
         )
         for name in _fastest_first(taken["cpu"])
     ]
-    return table(("", "CPU µs", "wall µs", "peak MB", "ours / this, CPU"), rows)
+    columns = (
+        "",
+        f"wall {unit}",
+        f"CPU {unit}",
+        "peak MB",
+        *(f"ours / this, {_FIGURES[each]}" for each in ratios),
+    )
+    return table(columns, rows)
 
 
 def _sizes(sizes: Samples) -> str:

@@ -49,12 +49,8 @@ def main() -> int:
 
 def _line(run: Run) -> str:
     scenario, figures = run.scenario, run.figures
-    return (
-        f"{scenario.name}, {scenario.instances} instances, quota {scenario.quota:g}: {figures.sender}: "
-        f"goodput {figures.goodput:.3f}, throttled {figures.throttled:.1%}, fairness {figures.fairness}, "
-        f"FAILED {figures.failed}, moved {figures.moved}, lost {figures.lost}, "
-        f"most receives {figures.most_receives}"
-    )
+    name = f"{scenario.name}, {scenario.instances} instances, quota {scenario.quota:g}: {figures.sender}"
+    return f"{name}: goodput {figures.goodput:.2f}, throttled {figures.throttled:.1%}, lost {figures.lost}"
 
 
 if __name__ == "__main__":

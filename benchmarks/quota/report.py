@@ -125,7 +125,7 @@ def _page(runs: Sequence[Run]) -> str:
                 "The stepped line is the quota, the other one the calls of ours.",
             ]
     parts += ["## An hour at three times the quota: messages older than the retry window", _HOUR]
-    parts += [_table(endless), _failed_chart(endless)]
+    parts += [_table(endless)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -187,15 +187,6 @@ def _change_chart(runs: Iterable[Run]) -> str:
     quota = [next(quota for moment, quota in reversed(quotas) if moment <= begin) for begin in begins]
     places = [f"{begin}" for begin in begins]
     return chart("The quota changes, 10 instances", places, "calls a second", quota, accepted, bars=False)
-
-
-def _failed_chart(runs: Sequence[Run]) -> str:
-    return chart(
-        "Messages FAILED in an hour",
-        [run.figures.sender for run in runs],
-        "messages",
-        [run.figures.failed for run in runs],
-    )
 
 
 def _seconds(value: float | None) -> str:

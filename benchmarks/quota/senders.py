@@ -58,7 +58,8 @@ class ParticipantModel:
         """Set the calls per second, and a burst of half as many more: the service's own are 10 and 15."""
         self._throttle.set(quota, burst=round(1.5 * quota))
 
-    def send_message(self, _request: object, *, timeout: float) -> Sent:  # noqa: ARG002  # the protocol has it
+    def send_message(self, _request: object, *, timeout: float) -> Sent:
+        del timeout  # no call takes that long
         is_accepted = self._throttle.allows()
         (self.accepted if is_accepted else self.throttled)[int(self._time.monotonic())] += 1
         self._time.sleep(self._random.uniform(*(_SENDING if is_accepted else _BEING_THROTTLED)))

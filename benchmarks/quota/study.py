@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count, pairwise
 from random import Random
 from statistics import quantiles
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from benchmarks.quota.senders import ParticipantModel, new_instance
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SEED: Final = 20261123
 
-Route: TypeAlias = Literal["sqs", "eventbridge", "direct"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
@@ -36,13 +34,11 @@ class Scenario:
 
     Attributes:
         instances: The maximum concurrency of the queue. Events and calls use further instances.
-        quota: The calls per second that the service accepts.
-        load: The messages per second that arrive in the queue, as a fraction of the quota. `event_load` and
-            `call_load` are the same for events and calls.
+        quota: The calls per second that the service accepts. `known_quota`: in the function's settings, if
+            different. `new_quotas`: moments at which it changes, each with the new quota.
+        load: Messages per second that arrive in the queue, as a fraction of the quota. `event_load` and
+            `call_load`: the same for events and calls. `arrivals_end`: the moment of the last arrival.
         seconds: The whole duration. The measurement begins after `warm_up`.
-        arrivals_end: The moment of the last arrival. None: there is none.
-        known_quota: The quota in the function's settings. None: the real one.
-        new_quotas: Moments at which the quota changes, each with the new quota.
         at_random: Whether SQS draws the next chat at random, instead of in turn.
     """
 
@@ -64,21 +60,11 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The measurements of one run.
+    """The measurements of one run. The page of the study explains those that are not explained here.
 
     Attributes:
-        goodput: Accepted calls divided by the calls that the quota allowed.
-        throttled: Throttled calls divided by all calls.
-        median, p99: Seconds from acceptance to outcome, of messages of the queue.
-        event_p99, call_p99: The same for events and calls.
-        fairness: Jain's index of the messages sent per chat.
-        failed: Messages with the outcome FAILED.
-        moved: Messages that SQS moved to the dead-letter queue after too many receives.
         refused: Calls that returned a retryable error.
-        lost: Messages that are in no queue and have no outcome.
         waiting: Messages in the queue at the end.
-        receives: Average number per message with an outcome. `most_receives`: of one message.
-        busy: Average number of instances that handled batches.
         last_outcome: The moment of the last outcome.
     """
 
@@ -209,7 +195,7 @@ class _Study(Simulation):
             sum(calls[second] for second in seconds)
             for calls in (self._participant.accepted, self._participant.throttled)
         )
-        waits: dict[Route, list[float]] = defaultdict(list)
+        waits: dict[str, list[float]] = defaultdict(list)
         sent: Counter[str] = Counter()
         for at, result in results:
             if at >= scenario.warm_up:

@@ -81,13 +81,16 @@ class Mutant:
 
 
 def _require_same_parameters(target: str, original: Function, mutated: Function) -> None:
-    expected, found = (list(inspect.signature(function).parameters) for function in (original, mutated))
+    expected, found = (
+        [name.lstrip("_") for name in inspect.signature(function).parameters]
+        for function in (original, mutated)
+    )
     if found not in (expected, ["args", "kwargs"]):
         raise TypeError(f"{target} has the parameters {expected}, and its mutant {found}")
 
 
 def _random_client_token(_: Function) -> Function:
-    return lambda *args, **kwargs: str(uuid4())  # noqa: ARG005  # whatever the token is derived from
+    return lambda *_args, **_kwargs: str(uuid4())
 
 
 def _copy_without_client_token(_: Function) -> Function:
@@ -112,7 +115,7 @@ def _only_first_delayed(delay_redelivery: Function) -> Function:
 
 
 def _no_retry_window(_: Function) -> Function:
-    return lambda self, record, delivery: delivery.outcome  # noqa: ARG005  # the parameters of the original
+    return lambda _self, _record, delivery: delivery.outcome
 
 
 def _publish_errors_ignored(publish: Function) -> Function:
@@ -128,11 +131,12 @@ def _deadline_ignored(of_invocation: Function) -> Function:
 
 def _chats_one_after_another(_: Function) -> Function:
     def in_turn(
-        self: VirtualTime,  # noqa: ARG001  # the parameters of the original
+        _self: VirtualTime,
         calls: Sequence[Callable[[], None]],
         *,
-        timeout: float,  # noqa: ARG001  # the same
+        timeout: float,
     ) -> list[BaseException | None]:
+        del timeout
         for call in calls:
             call()
         return [None for _ in calls]
@@ -166,7 +170,7 @@ def _failed_tasks_not_completed(complete_tasks: Function) -> Function:
 def _dead_letters_moved_unchanged(_: Function) -> Function:
     """Redrive as StartMessageMoveTask of SQS does."""
 
-    def move(self: Operator, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:  # noqa: ARG001  # as the original
+    def move(self: Operator, queue: DeadLetterQueue, _redrive_filter: RedriveFilter) -> bool:
         sqs = self.services["sqs"]
         assert isinstance(sqs, Sqs)
         if queue is DeadLetterQueue.DEAD_LETTER:

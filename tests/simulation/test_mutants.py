@@ -26,7 +26,7 @@ def test_sqs_moves_messages_if_the_function_fails_on_every_batch(seed: int) -> N
 
 
 def _with_other_parameters(_: object) -> Callable[[object], None]:
-    return lambda other: None  # noqa: ARG005  # only its name matters
+    return lambda _other: None
 
 
 @pytest.mark.parametrize(

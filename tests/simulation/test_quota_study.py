@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OVERLOAD = Scenario(
-    name="three times the quota", instances=10, quota=10, load=3, chats=60, seconds=200, warm_up=80
+    name="three times the quota", instances=10, quota=10, load=3, chats=40, seconds=140, warm_up=60
 )
 
 
@@ -28,16 +28,16 @@ def ours() -> Run:
 
 @pytest.mark.parametrize("sender", SENDERS)
 def test_no_message_is_lost(sender: str) -> None:
-    scenario = replace(OVERLOAD, instances=2, seconds=60, warm_up=0, event_load=0.3, call_load=0.3)
+    scenario = replace(OVERLOAD, instances=2, seconds=45, warm_up=0, event_load=0.3, call_load=0.3)
 
     run = simulate(scenario, sender)
 
     assert run.figures.lost == 0
-    assert sum(run.accepted) > 500
+    assert sum(run.accepted) > 400
 
 
 def test_one_instance_below_the_quota_is_never_throttled_and_never_waits() -> None:
-    quiet = Scenario(name="quiet", instances=1, quota=10, load=0.2, seconds=200)
+    quiet = Scenario(name="quiet", instances=1, quota=10, load=0.2, seconds=100)
 
     limited, unlimited = simulate(quiet, "ours").figures, simulate(quiet, "no rate limiter").figures
 
@@ -46,7 +46,7 @@ def test_one_instance_below_the_quota_is_never_throttled_and_never_waits() -> No
 
 
 def test_only_the_sender_with_the_rate_limiter_reaches_the_goals(ours: Run) -> None:
-    unlimited = simulate(replace(OVERLOAD, seconds=110), "no rate limiter")
+    unlimited = simulate(replace(OVERLOAD, seconds=80), "no rate limiter")
 
     assert verdict(ours) == "met"
     assert verdict(unlimited) == "missed"
@@ -54,21 +54,24 @@ def test_only_the_sender_with_the_rate_limiter_reaches_the_goals(ours: Run) -> N
 
 
 def test_a_burst_shorter_than_the_retry_window_ends_without_a_failed_message() -> None:
-    scenario = replace(OVERLOAD, seconds=400, arrivals_end=60, warm_up=0)
+    scenario = replace(OVERLOAD, seconds=300, arrivals_end=40, warm_up=0)
 
     figures = simulate(scenario, "ours").figures
 
     assert (figures.failed, figures.waiting, figures.moved) == (0, 0, 0)
-    assert figures.last_outcome < 300
+    assert figures.last_outcome < 250
 
 
-def test_a_seed_determines_the_figures(ours: Run) -> None:
-    assert simulate(OVERLOAD, "ours") == ours
-    assert simulate(OVERLOAD, "ours", seed=1).figures != ours.figures
+def test_a_seed_determines_the_figures() -> None:
+    scenario = replace(OVERLOAD, seconds=60, warm_up=20)
+    first, second, other = (simulate(scenario, "ours", seed=seed) for seed in (1, 1, 2))
+
+    assert first == second
+    assert first.figures != other.figures
 
 
 def test_the_rate_limiter_obeys_a_retry_hint() -> None:
-    scenario = replace(OVERLOAD, instances=2, seconds=150, warm_up=0)
+    scenario = replace(OVERLOAD, instances=2, seconds=80, warm_up=0)
 
     hinted = simulate(replace(scenario, retry_after=2.0), "ours").figures
 
@@ -112,4 +115,4 @@ def test_the_report_is_the_same_each_time_and_gives_a_verdict(ours: Run, tmp_pat
     page = one["quota.md"]
     assert page.count("| shown |") == 1
     assert page.count("| met |") + page.count("| missed |") == len(INSTANCES) - 1
-    assert page.count("```mermaid") == 3
+    assert page.count("```mermaid") == 2

@@ -28,7 +28,7 @@ def printed(table: Table) -> str:
 
 
 def test_the_table_shows_messages_faults_outcomes_and_zero_lines() -> None:
-    table, passed = report.table_of_mix(mix(1, messages=50, chats=5), seed=1, seconds=0.0)
+    table, passed = report.table_of_mix(mix(1, messages=20, chats=3), seed=1, seconds=0.0)
 
     text = printed(table)
     assert passed

@@ -3,8 +3,8 @@
 Production code runs in real threads. Exactly one thread runs at a time. The scheduler chooses the next one by
 the moment that it waits for, and then by the order of the requests, so a seed always gives the same run.
 
-There is no scheduler thread: a thread that waits or ends runs the agenda until another task is due, and hands
-over to it directly. A task that is next itself goes on without a switch of threads.
+There is no scheduler thread. A thread that waits or ends runs the agenda until a task is due, and passes
+control to it directly. If that task is its own, no switch of threads is needed.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Task:
 
     def park(self) -> None:
         """Wait until the task is resumed. Must run in the task's own thread."""
-        if not self._time.hand_over(self):
+        if not self._time.pass_control(self):
             self._baton.take()
         self.waits += 1
         if self._killed:
@@ -213,7 +213,7 @@ class VirtualTime:
             StuckError: A thread waits in real time.
         """
         self._until = until
-        self.hand_over(None)
+        self.pass_control(None)
         steps = -1
         while not self._finished.take(timeout=self._real_timeout):
             if steps == self._steps:
@@ -228,7 +228,7 @@ class VirtualTime:
         while self._idle:
             self._idle.pop().begin(None)
 
-    def hand_over(self, waiting: Task | None) -> bool:
+    def pass_control(self, waiting: Task | None) -> bool:
         """Run the agenda until a task is due, and give it control.
 
         Args:
@@ -255,7 +255,7 @@ class VirtualTime:
     def release(self, worker: Worker) -> None:
         """Take back the worker of a task that has ended, and let the next task run."""
         self._idle.append(worker)
-        self.hand_over(None)
+        self.pass_control(None)
 
     def _next_task(self) -> Task | None:
         """Run actions until one resumes a task. Return None if none is left before the end of the run."""

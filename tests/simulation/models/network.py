@@ -6,6 +6,7 @@ So the function sees a reset, a late answer or a cut body as the exception that 
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import responses
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS: Final = 0.002
 _HEAD_END: Final = b"\r\n\r\n"
+_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 class Request(NamedTuple):
@@ -156,13 +158,11 @@ class VirtualSocket:
     def sendall(self, data: bytes) -> None:
         self._sent += data
         head, separator, body = bytes(self._sent).partition(_HEAD_END)
-        if not separator:
-            return
-        request = _request(head, body)
-        if len(body) < int(request.headers.get("content-length", 0)):
+        length = _CONTENT_LENGTH.search(head)
+        if not separator or (length and len(body) < int(length[1])):
             return
         self._sent.clear()
-        self._answer = self._deliver(request)
+        self._answer = self._deliver(_request(head, body))
         self._used_before = True
 
     def makefile(self, _mode: str) -> io.BufferedReader:

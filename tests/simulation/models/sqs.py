@@ -65,7 +65,7 @@ class Queue:
     """One queue.
 
     SQS promises no order between message groups. A receive therefore draws the groups at random, or takes
-    them in turn, so that a study can try both.
+    them in turn, so that a study can compare both.
 
     Args:
         name: Ends in `.fifo` for a FIFO queue.
