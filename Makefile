@@ -23,14 +23,18 @@ CDK := node_modules/.bin/cdk
 # cdk.json runs app.py with "python3"
 CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
 STEP := "$$PYTHON" -m sandbox.progress
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses=2
 
 PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 
-# Twelve lines at every synth, for what the README says in one
+# The README says in one line what this warning says in twelve, at every synth
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-# Otherwise it is unpacked into the home folder
+# The unpacked CDK takes 207 MB and saves 6 s each time. The tests keep it, in this folder; one synth does not.
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
+export JSII_RUNTIME_PACKAGE_CACHE := $(if $(wildcard .sandbox/cache/jsii),enabled,disabled)
+functional infra e2e test check: export JSII_RUNTIME_PACKAGE_CACHE := enabled
 ifneq (yes,$(shell test -w "$$HOME" && echo yes))
+export UV_CACHE_DIR := $(CURDIR)/.sandbox/cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.sandbox/cache/pip
 export npm_config_cache := $(CURDIR)/.sandbox/cache/npm
 endif
@@ -78,23 +82,39 @@ end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
 transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript -- "$${CHAT:-$$CONTACT_ID}"
 
-##@ Test and measure
+##@ Test
 
-.PHONY: test
-test: prepare .sandbox/venv-awscli/.installed ## Run every test
-	@exec $(VENV_PYTHON) -m pytest
+.PHONY: unit functional infra e2e clients test check
+unit: .venv/.dev-installed ## Test single modules, in 12 seconds
+	@exec $(PYTEST) tests/unit
+
+functional: .venv/.dev-installed ## Test the function with local servers, and simulate it
+	@exec $(PYTEST) tests/functional tests/simulation
+
+infra: .venv/.dev-installed node_modules/.installed ## Test the templates of the stack
+	@exec $(PYTEST) tests/infra
+
+e2e: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the stack in the local emulator
+	@exec $(PYTEST) tests/e2e
+
+clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test with the AWS CLI and a JavaScript SDK
+	@exec $(PYTEST) tests/clients
+
+test: prepare .venv/.dev-installed node_modules/.dev-installed ## Run all these tests but those of `make clients`
+	@exec $(PYTEST) --ignore=tests/clients
+
+check: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, all tests, coverage
+	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m mypy
+	@exec $(PYTEST) --cov
+
+##@ Measure
 
 .PHONY: faults
 faults: .venv/.installed ## Run the long form of the fault suite: everything goes wrong at once, for hours of virtual time
 	@PYTHONPATH=lambda_src exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
 		--messages="$$FAULT_MESSAGES" --events="$$FAULT_EVENTS"
-
-.PHONY: check
-check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage
-	$(VENV_PYTHON) -m ruff format --check
-	$(VENV_PYTHON) -m ruff check
-	$(VENV_PYTHON) -m mypy
-	@exec $(VENV_PYTHON) -m pytest --cov
 
 .PHONY: bench
 bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders, into docs/benchmarks
@@ -143,9 +163,10 @@ picture: prepare ## Draw the dashboard with what a run of the local stack measur
 	@exec $(VENV_PYTHON) -m sandbox.dashboard
 
 .PHONY: lock
-lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pyproject.toml
+lock: .venv/.installed ## Write the requirements files again from pyproject.toml
 	$(UV) pyproject.toml -o requirements.txt
-	$(UV) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(UV) --group tools -c requirements.txt pyproject.toml -o requirements-tools.txt
+	$(UV) --group dev -c requirements-tools.txt pyproject.toml -o requirements-dev.txt
 	$(UV) --group emulator -o sandbox/requirements-emulator.txt
 	$(UV) --group awscli -o sandbox/requirements-awscli.txt
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
@@ -160,45 +181,51 @@ audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and np
 clean: ## Remove everything that make has put into this folder
 	rm -rf .venv .sandbox .cdk-cache node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# What the targets above need. A file in each folder says that it is complete.
+# The installations that the targets above need. A file in each folder says that it is complete.
+
+bench: node_modules/.dev-installed
+bench faults quota docs picture: .venv/.dev-installed
 
 .PHONY: prerequisites
 prerequisites:
 	@sh scripts/check-prerequisites.sh
 
-.venv/.installed: requirements-dev.txt | prerequisites
-	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 950 MB, in a minute or a few.'
-	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$$PYTHON" .venv $<
+.venv/.installed: requirements-tools.txt scripts/create-venv.sh | prerequisites
+	@test -d .venv || echo 'The first run installs what the project needs into this folder: 450 MB.'
+	@$(STEP) 'Installing the project' sh scripts/create-venv.sh "$$PYTHON" .venv $< lambda_src
 	@touch $@
 
-.sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | prerequisites
+.venv/.dev-installed: requirements-dev.txt | .venv/.installed
+	@$(STEP) 'Installing the tools for tests' sh scripts/create-venv.sh "$$PYTHON" .venv $<
+	@touch $@
+
+.sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | .venv/.installed
 	@$(STEP) 'Installing the AWS emulator' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
-# 190 MB, which only the tests need
-.sandbox/venv-awscli/.installed: sandbox/requirements-awscli.txt | prerequisites
-	@$(STEP) 'Installing the AWS CLI, for tests' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
+.sandbox/venv-awscli/.installed: sandbox/requirements-awscli.txt | .venv/.installed
+	@$(STEP) 'Installing the AWS CLI' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
-.sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | prerequisites
-	@$(STEP) 'Installing what the Lambda runtime brings' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
+.sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | .venv/.installed
+	@$(STEP) 'Installing the packages of the Lambda runtime' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | prerequisites
-	@$(STEP) 'Installing the AWS CDK CLI and, for tests and benchmarks, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@$(STEP) 'Installing the AWS CDK CLI' npm ci --omit=dev --no-audit --no-fund
 	@touch $@
+
+node_modules/.dev-installed: node_modules/.installed
+	@$(STEP) 'Installing the AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@touch $< $@
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed
 	@rm -rf $(@D)
 	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --output $(@D)
 	@touch $@
 
-.sandbox/venv-uv/.installed: | prerequisites
-	@$(STEP) 'Installing uv' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet uv==0.13.9'
-	@touch $@
-
 .sandbox/venv-audit/.installed: | prerequisites
 	@$(STEP) 'Installing pip-audit' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
 	@touch $@
 
-UV := .sandbox/venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock"
+UV := .venv/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --custom-compile-command "make lock"
