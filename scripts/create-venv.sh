@@ -12,32 +12,32 @@ python=$1
 folder=$2
 requirements=$3
 sources=${4-}
-uv=.venv/bin/uv
-
-pip_install() {
-    "$folder/bin/python" -m pip --version >/dev/null 2>&1 || "$folder/bin/python" -m ensurepip >/dev/null
-    # Few modules of the CDK are ever imported. Python compiles those on import, in half the time and space
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
-}
-
-uv_install() {
-    "$uv" pip install --quiet --system-certs --python "$folder/bin/python" "$@"
-}
-
-pip_has_an_index() {
-    .venv/bin/python -m pip config list | grep -Eq '\.(index-url|no-index|proxy)='
-}
 
 if [ "$folder" = .venv ]; then
     # The CDK builds the function's package with this environment's pip
     .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
-    pip_install "$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' "$requirements")" || rm -f "$uv"
 else
     "$folder/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear --without-pip "$folder"
 fi
 
-if ! { [ -x "$uv" ] && ! pip_has_an_index && uv_install --requirement "$requirements"; }; then
-    pip_install --requirement "$requirements"
+# The development tools include uv. Without them, it stays in .sandbox/uv until `make prepare` has finished.
+uv=.venv/bin/uv
+[ -x $uv ] || uv=.sandbox/uv/bin/uv
+
+install_uv() {
+    [ -x $uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile \
+        --target .sandbox/uv "$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements-dev.txt)"
+}
+
+pip_has_another_index() {
+    .venv/bin/python -m pip config list | grep -Eq '\.(index-url|no-index|proxy)='
+}
+
+if pip_has_another_index || ! install_uv ||
+    ! "$uv" pip install --quiet --system-certs --python "$folder/bin/python" --requirement "$requirements"; then
+    "$folder/bin/python" -m pip --version >/dev/null 2>&1 || "$folder/bin/python" -m ensurepip >/dev/null
+    # Few modules of the CDK are ever imported. Python compiles those on import, in half the time and space
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --requirement "$requirements"
 fi
 
 test -z "$sources" || "$folder/bin/python" - "$sources" <<'END'
