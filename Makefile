@@ -29,6 +29,8 @@ PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 
 # The README says in one line what this warning says in twelve, at every synth
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+# Container images set this. Every process would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # The CDK, unpacked and compiled, takes 240 MB and saves 10 s at each synth. Only those who run the tests keep it.
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
 ifeq (,$(wildcard .sandbox/cache/jsii))
@@ -88,7 +90,7 @@ transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
 
 .PHONY: unit functional infra e2e clients test check
 unit: .venv/.dev-installed ## Test single modules, in 12 seconds
-	@exec $(PYTEST) tests/unit
+	@exec $(VENV_PYTHON) -m pytest tests/unit
 
 functional: .venv/.dev-installed ## Test the function with local servers, and simulate it
 	@exec $(PYTEST) tests/functional tests/simulation
@@ -109,7 +111,7 @@ check: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-aw
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
-	@exec $(PYTEST) --cov
+	@exec $(PYTEST) --hypothesis-profile=thorough --cov
 
 ##@ Measure
 

@@ -33,8 +33,16 @@ pip_has_another_index() {
     .venv/bin/python -m pip config list | grep -Eq '\.(index-url|no-index|proxy)='
 }
 
-if pip_has_another_index || ! install_uv ||
-    ! "$uv" pip install --quiet --system-certs --python "$folder/bin/python" --requirement "$requirements"; then
+uv_pip() {
+    command=$1
+    shift
+    "$uv" pip "$command" --quiet --system-certs --python "$folder/bin/python" "$@"
+}
+
+if ! pip_has_another_index && install_uv && uv_pip install --requirement "$requirements"; then
+    # venv adds it up to Python 3.11, and nothing uses it
+    uv_pip uninstall setuptools
+else
     "$folder/bin/python" -m pip --version >/dev/null 2>&1 || "$folder/bin/python" -m ensurepip >/dev/null
     # Few modules of the CDK are ever imported. Python compiles those on import, in half the time and space
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --requirement "$requirements"
