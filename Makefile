@@ -49,41 +49,42 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables'
-	@echo '  MESSAGES=file.jsonl                       demo'
-	@echo '  EMULATOR_PORT=number                      demo, sandbox'
-	@echo '  CHAT=contact-id                           end-chat, transcript; else that of $$CONTACT_ID'
-	@echo '  SEED, FAULT_MESSAGES, FAULT_EVENTS=number faults'
-	@echo '  QUICK=yes                                 bench, quota'
-	@echo '  STAGE=dev|prod                            synth, deploy, smoke, redrive, republish'
-	@echo '  DRY_RUN=yes|no                            redrive, republish'
-	@echo '  QUEUE, CODE, MAX_AGE, SETTLE, DISCARD ... redrive: docs/redrive.md'
-	@echo '  CONNECT_INSTANCE, CONTACT_FLOW ...        smoke: docs/smoke-test.md'
-	@echo '  PYTHON=python3.13                         all'
+	@echo '  STAGE=dev|prod           synth, deploy'
+	@echo '  MESSAGES=file.jsonl      demo'
+	@echo '  EMULATOR_PORT=number     demo, sandbox'
+	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
+	@echo '  SEED=number              faults'
+	@echo '  FAULT_MESSAGES=number    faults'
+	@echo '  FAULT_EVENTS=number      faults'
+	@echo '  QUICK=yes                bench, quota'
+	@echo '  PYTHON=python3.13        every target'
+	@echo
+	@echo 'Commands for a deployed stack: .venv/bin/python -m ops --help'
 
 ##@ Try it out
 
 .PHONY: demo messages-file
-demo: messages-file prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
+demo: messages-file prepare ## Send the example messages through a local stack
 	@exec $(VENV_PYTHON) -m sandbox.demo $(PORT_OPTION) -- "$$MESSAGES"
 
 messages-file:
 	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }
 
 .PHONY: sandbox
-sandbox: prepare ## Keep the local stack running, and print commands that send to it and the results
+sandbox: prepare ## Keep a local stack running, and send to it yourself
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
 .PHONY: chat end-chat transcript
-chat: .venv/.installed ## Open another chat in the running sandbox
+chat: .venv/.installed ## Open another chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
 
-end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
+end-chat: .venv/.installed ## End the chat CHAT of the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats end -- "$${CHAT:-$$CONTACT_ID}"
 
-transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
+transcript: .venv/.installed ## Print the chat CHAT of the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript -- "$${CHAT:-$$CONTACT_ID}"
 
 ##@ Test
@@ -101,13 +102,13 @@ infra: .venv/.dev-installed node_modules/.installed ## Test the templates of the
 e2e: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the stack in the local emulator
 	@exec $(PYTEST) tests/e2e
 
-clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test with the AWS CLI and a JavaScript SDK
+clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test the AWS CLI and a JavaScript SDK as clients
 	@exec $(PYTEST) tests/clients
 
-test: prepare .venv/.dev-installed node_modules/.dev-installed ## Run all these tests but those of `make clients`
+test: prepare .venv/.dev-installed node_modules/.dev-installed ## Run all these tests, except clients
 	@exec $(PYTEST) --ignore=tests/clients
 
-check: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, all tests, coverage
+check: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Run what CI runs: all tests, coverage, lint, types
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
@@ -131,12 +132,12 @@ quota: .venv/.installed ## Simulate how instances share the quota of SendMessage
 ##@ Deploy and operate
 
 .PHONY: synth
-synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
+synth: .venv/.installed node_modules/.installed ## Write the template of STAGE into cdk.out
 	$(CDK_PATH) $(CDK) synth --quiet --context "stage=$$STAGE"
 	@printf 'The template is in cdk.out/ConnectMessageSender-%s.template.json\n' "$$STAGE"
 
 .PHONY: deploy
-deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
+deploy: .venv/.installed node_modules/.installed ## Deploy STAGE into your AWS account
 	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE"
 
 .PHONY: smoke
@@ -153,22 +154,22 @@ republish: .venv/.installed ## Show the results that the event bus did not take;
 ##@ Work on it
 
 .PHONY: prepare
-prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install everything into this folder, and run nothing
+prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install what the local stack needs
 prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
 	@rm -rf .sandbox/uv
 
 .PHONY: docs
-docs: .venv/.installed ## Write the tables that documents take from the sources
+docs: .venv/.installed ## Write the generated parts of the documents
 	$(VENV_PYTHON) scripts/render_docs.py
 	$(VENV_PYTHON) scripts/render_openapi.py
 	$(VENV_PYTHON) scripts/render_licences.py
 
 .PHONY: picture
-picture: prepare ## Draw the dashboard with what a run of the local stack measures, in six minutes: docs/images/dashboard.svg
+picture: prepare ## Draw docs/images/dashboard.svg, in six minutes
 	@exec $(VENV_PYTHON) -m sandbox.dashboard
 
 .PHONY: lock
-lock: .venv/.dev-installed ## Write the requirements files again from pyproject.toml
+lock: .venv/.dev-installed ## Write the requirements files from pyproject.toml
 	$(UV) pyproject.toml -o requirements.txt
 	$(UV) --group tools -c requirements.txt pyproject.toml -o requirements-tools.txt
 	$(UV) --group dev -c requirements-tools.txt pyproject.toml -o requirements-dev.txt
@@ -179,11 +180,11 @@ lock: .venv/.dev-installed ## Write the requirements files again from pyproject.
 		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
 
 .PHONY: audit
-audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and npm about known vulnerabilities of all that is pinned
+audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known vulnerabilities of the pinned packages
 	@sh scripts/audit.sh .sandbox/venv-audit/bin/pip-audit
 
 .PHONY: clean
-clean: ## Remove everything that make has put into this folder
+clean: ## Remove everything that make added to this folder
 	rm -rf .venv .sandbox .cdk-cache node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # The installations that the targets above need. A file in each folder says that it is complete.

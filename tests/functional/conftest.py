@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from message_sender.application import create_handler
+from message_sender.clock import SystemClock
 from sandbox.participant_service.server import running_participant_service
 from tests.support.aws_endpoint import AwsEndpoint, running_aws_endpoint
 from tests.support.lambda_events import FakeLambdaContext, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from sandbox.participant_service.server import RunningParticipantService
 
@@ -37,13 +40,30 @@ class Chat:
         return request(**{"ConnectionToken": self.connection_token} | fields)
 
 
+class SkippingClock(SystemClock):
+    """The clock of the machine, but it skips the time that the function waits."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._skipped)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        self._skipped += seconds
+
+
 @dataclass
 class Function:
-    """The function as deployed, and what it talks to."""
+    """The function and the services that it calls."""
 
     participant: RunningParticipantService
     aws: AwsEndpoint
     handler: Any
+    clock: SkippingClock
 
     def __call__(self, event: object, context: FakeLambdaContext | None = None) -> dict[str, Any]:
         answer: dict[str, Any] = self.handler(event, context or FakeLambdaContext())
@@ -97,6 +117,7 @@ def capture_logs() -> None:
 @pytest.fixture
 def function() -> Iterator[Function]:
     with running_participant_service() as participant, running_aws_endpoint() as aws:
-        handler = create_handler(function_environ(participant.url, aws.url))
+        clock = SkippingClock()
+        handler = create_handler(function_environ(participant.url, aws.url), clock=clock)
         capture_logs()
-        yield Function(participant, aws, handler)
+        yield Function(participant, aws, handler, clock)

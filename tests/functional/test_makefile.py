@@ -15,19 +15,16 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
     *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "SEED", "FAULT_MESSAGES", "FAULT_EVENTS", "QUICK"),
-    *("STAGE", "DRY_RUN", "QUEUE", "CODE", "MAX_AGE", "SETTLE", "DISCARD", "MAYBE_DELIVERED"),
-    *("CONNECT_INSTANCE", "CONTACT_FLOW", "CONNECTION_TOKEN", "CONNECT_REGION", "SOURCES", "API_URL", "LONG"),
+    "STAGE",
 ]
-TARGETS = [
-    *("demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota"),
-    *("synth", "deploy", "smoke", "redrive", "republish"),
-]
+TARGETS = ["demo", "sandbox", "end-chat", "transcript", "faults", "bench", "quota", "synth", "deploy"]
 INSTALLED = [
-    *(".venv", ".sandbox/venv-emulator", ".sandbox/venv-runtime", ".sandbox/venv-awscli", ".sandbox/venv-uv"),
-    *(".sandbox/venv-audit", "node_modules"),
+    *(".venv/.installed", ".venv/.dev-installed", "node_modules/.installed", "node_modules/.dev-installed"),
+    *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "audit")),
 ]
 SOURCES = [
-    *("app.py", "cdk.json", "requirements.txt", "requirements-dev.txt", "package.json", "package-lock.json"),
+    *("app.py", "cdk.json", "package.json", "package-lock.json"),
+    *("requirements.txt", "requirements-tools.txt", "requirements-dev.txt"),
     *(f"sandbox/requirements-{name}.txt" for name in ("emulator", "awscli", "runtime")),
     *("infra/module.py", "lambda_src/module.py", "scripts/check-prerequisites.sh", "scripts/create-venv.sh"),
 ]
@@ -63,9 +60,9 @@ def project(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", project)
     for program in (".venv/bin/python", "node_modules/.bin/cdk", "programs/npm"):
         write_stub(project / program)
-    for folder in (*INSTALLED, ".sandbox/cdk.out"):
-        (project / folder).mkdir(parents=True, exist_ok=True)
-        (project / folder / (".synthesized" if folder.endswith("cdk.out") else ".installed")).touch()
+    for marker in (*INSTALLED, ".sandbox/cdk.out/.synthesized"):
+        (project / marker).parent.mkdir(parents=True, exist_ok=True)
+        (project / marker).touch()
     return project
 
 
@@ -124,30 +121,31 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         assert option in calls
         position = calls.index(option) + 1
         assert calls[position : position + len(expected)] == expected
-    for program in ("smoke", "redrive", "republish"):
-        position = calls.index(program) + 1
-        assert calls[position : position + len(VARIABLES)] == [f"{name}={value}" for name in VARIABLES]
+    # The programs read the variables from their environment too
+    position = calls.index("synth")
+    values = calls[calls.index(f"stage={value}", position) + 1 :][: len(VARIABLES)]
+    assert values == [f"{name}={value}" for name in VARIABLES]
 
 
 @ORIGINS
 @pytest.mark.parametrize("value", HOSTILE[::3])
 def test_name_of_the_python_is_text(project: Path, origin: str, value: str) -> None:
     write_stub(project / "programs" / value)
-    for folder in INSTALLED:
-        (project / folder / ".installed").unlink()
+    for marker in INSTALLED:
+        (project / marker).unlink()
     before = {path.name for path in project.rglob("*")}
 
     calls = make(
         project,
-        *(f"{folder}/.installed" for folder in INSTALLED),
+        *INSTALLED,
         *("prerequisites", "bench", "synth"),
         origin=origin,
         PYTHON=value,
     )
 
-    assert {path.name for path in project.rglob("*")} - before <= {"calls", ".installed"}
+    assert {path.name for path in project.rglob("*")} - before <= {"calls", ".installed", ".dev-installed"}
     assert calls.count("sandbox.progress") == len(INSTALLED)
-    assert calls.count("venv") == 2
+    assert calls.count("venv") == 1
     assert f"--python={value}" in calls
 
 
@@ -201,3 +199,12 @@ def test_no_recipe_pastes_a_variable_of_the_user() -> None:
     assert {"MESSAGES", "STAGE", "PYTHON"} < listed <= {*VARIABLES, "PYTHON"}
     for name in (*VARIABLES, "PYTHON"):
         assert not re.search(rf"(?<!\$)\$[({{]{name}[)}}:]", MAKEFILE.partition("\nexport PYTHON")[2])
+
+
+def test_help_lists_every_target_in_80_columns() -> None:
+    targets = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
+
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert [name for name in targets if f"  make {name} " not in done.stdout] == []
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
