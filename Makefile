@@ -23,7 +23,8 @@ CDK := node_modules/.bin/cdk
 # cdk.json runs app.py with "python3"
 CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
 STEP := "$$PYTHON" -m sandbox.progress
-PYTEST := $(VENV_PYTHON) -m pytest --numprocesses=2
+# Two workers take whole files of tests, in the order of tests/conftest.py
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 
