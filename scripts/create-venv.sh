@@ -30,7 +30,7 @@ install_uv() {
 }
 
 pip_has_another_index() {
-    .venv/bin/python -m pip config list | grep -Eq '\.(index-url|no-index|proxy)='
+    .venv/bin/python -m pip config list | grep -E '\.(index-url|no-index|proxy)=' >/dev/null
 }
 
 uv_pip() {

@@ -1,4 +1,4 @@
-"""The deployed stack in the emulator. Each pytest-xdist worker starts one, on free ports, in its own folder."""
+"""The deployed stack in the emulator. Each pytest-xdist worker starts its own, on free ports."""
 
 from __future__ import annotations
 
