@@ -32,9 +32,9 @@ PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 # Container images set this. Every process would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# The CDK, unpacked and compiled, takes 240 MB and saves 10 s at each synth. Only those who run the tests keep it.
+# The CDK, unpacked and compiled, takes 240 MB and saves 10 s at each synth. Only test targets keep it.
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
-ifeq (,$(wildcard .sandbox/cache/jsii))
+ifeq (,$(filter infra e2e clients test check,$(MAKECMDGOALS))$(wildcard .sandbox/cache/jsii))
 .sandbox/cdk.out/.synthesized synth deploy: export JSII_RUNTIME_PACKAGE_CACHE := disabled
 .sandbox/cdk.out/.synthesized synth deploy: export PYTHONDONTWRITEBYTECODE := 1
 endif
@@ -198,7 +198,7 @@ prerequisites:
 	@sh scripts/check-prerequisites.sh
 
 .venv/.installed: requirements-tools.txt scripts/create-venv.sh | prerequisites
-	@test -d .venv || echo 'The first run installs what the project needs into this folder: 450 MB.'
+	@test -d .venv || echo 'The first run installs what the project needs into this folder: 500 MB.'
 	@$(STEP) 'Installing the project' sh scripts/create-venv.sh "$$PYTHON" .venv $< lambda_src
 	@touch $@
 
