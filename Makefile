@@ -21,14 +21,23 @@ CDK := node_modules/.bin/cdk
 # cdk.json runs app.py with "python3"
 CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
 STEP := "$$PYTHON" -m sandbox.progress
+# Two workers take whole files of tests, in the order of tests/conftest.py
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
 
-# Twelve lines at every synth, for what the README says in one
+# The README says in one line what this warning says in twelve, at every synth
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-# Otherwise it is unpacked into the home folder
+# Container images set this. Every process would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+# The CDK, unpacked and compiled, takes 240 MB and saves 10 s at each synth. Only test targets keep it.
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
+ifeq (,$(filter infra e2e clients test check,$(MAKECMDGOALS))$(wildcard .sandbox/cache/jsii))
+.sandbox/cdk.out/.synthesized synth deploy: export JSII_RUNTIME_PACKAGE_CACHE := disabled
+.sandbox/cdk.out/.synthesized synth deploy: export PYTHONDONTWRITEBYTECODE := 1
+endif
 ifneq (yes,$(shell test -w "$$HOME" && echo yes))
+export UV_CACHE_DIR := $(CURDIR)/.sandbox/cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.sandbox/cache/pip
 export npm_config_cache := $(CURDIR)/.sandbox/cache/npm
 endif
@@ -39,98 +48,118 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables'
-	@echo '  MESSAGES=file.jsonl                       demo'
-	@echo '  EMULATOR_PORT=number                      demo, sandbox'
-	@echo '  CHAT=contact-id                           end-chat, transcript; else that of $$CONTACT_ID'
-	@echo '  SEED, SIMULATED_MESSAGES, MALFORMED_EVENTS=number simulation'
-	@echo '  QUICK=yes                                 bench, quota'
-	@echo '  STAGE=dev|prod                            synth, deploy'
-	@echo '  PYTHON=python3.13                         all'
+	@echo '  STAGE=dev|prod           synth, deploy'
+	@echo '  MESSAGES=file.jsonl      demo'
+	@echo '  EMULATOR_PORT=number     demo, sandbox'
+	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
+	@echo '  SEED=number              simulation'
+	@echo '  SIMULATED_MESSAGES=n     simulation'
+	@echo '  MALFORMED_EVENTS=n       simulation'
+	@echo '  QUICK=yes                bench, quota'
+	@echo '  PYTHON=python3.13        every target'
 	@echo
-	@echo 'Commands for a deployed stack (redrive, republish, smoke): .venv/bin/python -m ops --help'
+	@echo 'Commands for a deployed stack: .venv/bin/python -m ops --help'
 
 ##@ Try it out
 
 .PHONY: demo messages-file
-demo: messages-file prepare ## Send the messages of examples/messages.jsonl through the local stack, and check the outcomes
+demo: messages-file prepare ## Send the example messages through a local stack
 	@exec $(VENV_PYTHON) -m sandbox.demo $(PORT_OPTION) -- "$$MESSAGES"
 
 messages-file:
 	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }
 
 .PHONY: sandbox
-sandbox: prepare ## Keep the local stack running, and print commands that send to it and the results
+sandbox: prepare ## Keep a local stack running, and send to it yourself
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
 .PHONY: chat end-chat transcript
-chat: .venv/.installed ## Open another chat in the running sandbox
+chat: .venv/.installed ## Open another chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
 
-end-chat: .venv/.installed ## End the chat CHAT of the running sandbox
+end-chat: .venv/.installed ## End the chat CHAT of the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats end -- "$${CHAT:-$$CONTACT_ID}"
 
-transcript: .venv/.installed ## Show the chat CHAT of the running sandbox
+transcript: .venv/.installed ## Print the chat CHAT of the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript -- "$${CHAT:-$$CONTACT_ID}"
 
-##@ Test and measure
+##@ Test
 
-.PHONY: test
-test: prepare .sandbox/venv-awscli/.installed ## Run every test
-	@exec $(VENV_PYTHON) -m pytest
+.PHONY: unit functional infra e2e clients test check
+unit: .venv/.dev-installed ## Test single modules, in 12 seconds
+	@exec $(VENV_PYTHON) -m pytest tests/unit
 
-.PHONY: simulation
-simulation: .venv/.installed ## Run the simulation in its long form: every kind of fault, for hours of virtual time
-	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
-		$${SIMULATED_MESSAGES:+--messages="$$SIMULATED_MESSAGES"} $${MALFORMED_EVENTS:+--events="$$MALFORMED_EVENTS"}
+functional: .venv/.dev-installed ## Test the function with local servers, and simulate it
+	@exec $(PYTEST) tests/functional tests/simulation
 
-.PHONY: check
-check: prepare .sandbox/venv-awscli/.installed ## Run what CI runs: format, lint, types, every test with coverage
+infra: .venv/.dev-installed node_modules/.installed ## Test the templates of the stack
+	@exec $(PYTEST) tests/infra
+
+e2e: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the stack in the local emulator
+	@exec $(PYTEST) tests/e2e
+
+clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test the participant service with SDKs
+	@exec $(PYTEST) tests/clients
+
+test: prepare .venv/.dev-installed node_modules/.dev-installed ## Run all these tests, except clients
+	@exec $(PYTEST) --ignore=tests/clients
+
+check: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Run what CI runs: lint, types, all tests
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
-	@exec $(VENV_PYTHON) -m pytest --cov
+	@exec $(PYTEST) --hypothesis-profile=thorough --cov
+
+##@ Measure
+
+.PHONY: simulation
+simulation: .venv/.installed ## Simulate hours with every kind of fault
+	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
+		$${SIMULATED_MESSAGES:+--messages="$$SIMULATED_MESSAGES"} $${MALFORMED_EVENTS:+--events="$$MALFORMED_EVENTS"}
 
 .PHONY: bench
-bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function and other senders, and write docs/benchmarks/results.md
+bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders
 	@exec $(VENV_PYTHON) -m benchmarks --python="$$PYTHON" $${QUICK:+--quick --output .sandbox/benchmarks}
 
 .PHONY: quota
-quota: .venv/.installed ## Simulate how instances share the quota of SendMessage, and write docs/benchmarks/quota.md
+quota: .venv/.installed ## Simulate how instances share a quota
 	@exec $(VENV_PYTHON) -m benchmarks.quota $${QUICK:+--quick}
 
 ##@ Deploy
 
 .PHONY: synth
-synth: .venv/.installed node_modules/.installed ## Synthesize the stack of STAGE into cdk.out
+synth: .venv/.installed node_modules/.installed ## Write the template of STAGE into cdk.out
 	$(CDK_PATH) $(CDK) synth --quiet --context "stage=$$STAGE"
 	@printf 'The template is in cdk.out/ConnectMessageSender-%s.template.json\n' "$$STAGE"
 
 .PHONY: deploy
-deploy: .venv/.installed node_modules/.installed ## Deploy the stack of STAGE into your AWS account
+deploy: .venv/.installed node_modules/.installed ## Deploy STAGE into your AWS account
 	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE"
 
 ##@ Work on it
 
 .PHONY: prepare
-prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install everything into this folder, and run nothing
+prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install what the local stack needs
 prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
+	@rm -rf .sandbox/uv
 
 .PHONY: docs
 docs: .venv/.installed ## Write the generated parts of the documents
-	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m scripts.render_contract
-	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m scripts.render_stack
+	@$(VENV_PYTHON) -m scripts.render_contract
+	@$(VENV_PYTHON) -m scripts.render_stack
 
 .PHONY: picture
-picture: prepare ## Draw the dashboard with what a run of the local stack measures, in six minutes: docs/images/dashboard.svg
+picture: prepare ## Draw docs/images/dashboard.svg, in six minutes
 	@exec $(VENV_PYTHON) -m sandbox.dashboard
 
 .PHONY: lock
-lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pyproject.toml
+lock: .venv/.dev-installed ## Write the requirements files from pyproject.toml
 	$(UV) pyproject.toml -o requirements.txt
-	$(UV) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(UV) --group tools -c requirements.txt pyproject.toml -o requirements-tools.txt
+	$(UV) --group dev -c requirements-tools.txt pyproject.toml -o requirements-dev.txt
 	$(UV) --group emulator -o sandbox/requirements-emulator.txt
 	$(UV) --group awscli -o sandbox/requirements-awscli.txt
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
@@ -138,52 +167,58 @@ lock: .sandbox/venv-uv/.installed ## Write the requirements files anew from pypr
 		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
 
 .PHONY: audit
-audit: .sandbox/venv-audit/.installed node_modules/.installed ## Ask PyPI and npm about known vulnerabilities of all that is pinned
+audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known vulnerabilities of the pinned packages
 	@sh scripts/audit.sh .sandbox/venv-audit/bin/pip-audit
 
 .PHONY: clean
-clean: ## Remove everything that make has put into this folder
+clean: ## Remove everything that make added to this folder
 	rm -rf .venv .sandbox .cdk-cache node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# What the targets above need. A file in each folder says that it is complete.
+# The installations that the targets above need. A file in each folder says that it is complete.
+
+bench: node_modules/.dev-installed
+bench simulation quota docs picture: .venv/.dev-installed
 
 .PHONY: prerequisites
 prerequisites:
 	@sh scripts/check-prerequisites.sh
 
-.venv/.installed: requirements-dev.txt scripts/create-venv.sh | prerequisites
-	@test -d .venv || echo 'The first run installs all that is needed into this folder: about 950 MB, in a minute or a few.'
-	@$(STEP) 'Installing the project and its tools' sh scripts/create-venv.sh "$$PYTHON" .venv $< lambda_src
+.venv/.installed: requirements-tools.txt scripts/create-venv.sh | prerequisites
+	@test -d .venv || echo 'The first run installs what the project needs into this folder: 500 MB.'
+	@$(STEP) 'Installing the project' sh scripts/create-venv.sh "$$PYTHON" .venv $< lambda_src
 	@touch $@
 
-.sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | prerequisites
+.venv/.dev-installed: requirements-dev.txt | .venv/.installed
+	@$(STEP) 'Installing the tools for tests' sh scripts/create-venv.sh "$$PYTHON" .venv $<
+	@touch $@
+
+.sandbox/venv-emulator/.installed: sandbox/requirements-emulator.txt | .venv/.installed
 	@$(STEP) 'Installing the AWS emulator' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
-# 190 MB, which only the tests need
-.sandbox/venv-awscli/.installed: sandbox/requirements-awscli.txt | prerequisites
-	@$(STEP) 'Installing the AWS CLI, for tests' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
+.sandbox/venv-awscli/.installed: sandbox/requirements-awscli.txt | .venv/.installed
+	@$(STEP) 'Installing the AWS CLI' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
-.sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | prerequisites
-	@$(STEP) 'Installing what the Lambda runtime brings' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
+.sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | .venv/.installed
+	@$(STEP) 'Installing the packages of the Lambda runtime' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | prerequisites
-	@$(STEP) 'Installing the AWS CDK CLI and, for tests and benchmarks, an AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@$(STEP) 'Installing the AWS CDK CLI' npm ci --omit=dev --no-audit --no-fund
 	@touch $@
+
+node_modules/.dev-installed: node_modules/.installed
+	@$(STEP) 'Installing the AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@touch $< $@
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed
 	@rm -rf $(@D)
 	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --output $(@D)
 	@touch $@
 
-.sandbox/venv-uv/.installed: | prerequisites
-	@$(STEP) 'Installing uv' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet uv==0.13.9'
-	@touch $@
-
 .sandbox/venv-audit/.installed: | prerequisites
 	@$(STEP) 'Installing pip-audit' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
 	@touch $@
 
-UV := .sandbox/venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock"
+UV := .venv/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --custom-compile-command "make lock"

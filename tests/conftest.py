@@ -1,14 +1,21 @@
-"""What every tier of tests shares: no socket leaves this machine."""
+"""Settings that every tier of tests shares."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 
-# How long an example takes says something of the machine, and nothing of the function.
-settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any-machine")
+# An example has no time limit: a busy machine is not a failure. CI runs more examples: see `make check`.
+_ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", _ANY_MACHINE, max_examples=20)
+settings.register_profile("thorough", _ANY_MACHINE, max_examples=100)
+settings.load_profile("quick")
+
+TIERS = ["e2e", "clients", "infra", "simulation", "functional", "unit"]
+"""In the order in which two workers finish at the same time: long files of tests first."""
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +25,9 @@ def _loopback_only() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "e2e: needs the local stack")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly, which shuffles the files
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: TIERS.index(item.path.relative_to(folder).parts[0]))

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> None:
-    """Install the clients, in case pytest runs without make."""
-    clients = [".sandbox/venv-awscli/.installed", "node_modules/.installed"]
+    """Install the clients, also if you run pytest without make."""
+    clients = [".sandbox/venv-awscli/.installed", "node_modules/.dev-installed"]
     subprocess.run(["make", *clients], cwd=ROOT, check=True)
 
 

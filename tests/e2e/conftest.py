@@ -1,7 +1,8 @@
-"""The deployed stack in the emulator: started once, on free ports, in a temporary folder."""
+"""The deployed stack in the emulator. Each pytest-xdist worker starts its own, on free ports."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -142,11 +143,19 @@ def listeners(children: ChildProcesses) -> Iterator[ListenerWatch]:
 
 
 @pytest.fixture(scope="session")
-def stack(children: ChildProcesses, folder: Path, request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+def stack(
+    children: ChildProcesses,
+    folder: Path,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LocalStack]:
+    """Start one stack in each pytest-xdist worker."""
     if sys.platform == "linux":
         request.getfixturevalue("listeners")
-    # So that the working tree is deployed, also when pytest is run without make
-    subprocess.run(["make", "prepare"], cwd=ROOT, check=True)
+    # The stack of the working tree, also if you run pytest without make. One worker at a time prepares it.
+    with (tmp_path_factory.getbasetemp().parent / "prepare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "prepare"], cwd=ROOT, check=True)
     with local_stack(children, folder=folder) as stack:
         yield stack
 

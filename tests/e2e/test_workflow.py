@@ -237,7 +237,8 @@ def test_a_task_that_times_out_before_its_answer_is_not_an_error_of_the_function
     assert result.outcome == "SENT"
     assert alice.texts == ["Friday, please"]
     said = list(log_lines(stack, folder))
-    [ended] = [line for line in said if client_token in line and '"Message ended"' in line]
+    # The emulator also prints the first lines of a new function
+    [ended] = {line.strip() for line in said if client_token in line and '"Message ended"' in line}
     assert json.loads(ended)["level"] == "INFO"
     assert [line for line in said if result.source_id in line and "Task not answered" in line] == []
     assert [line for line in said if '"TaskCallbackFailures"' in line] == []

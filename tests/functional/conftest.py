@@ -7,11 +7,13 @@ import logging
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from message_sender.application import create_handler
+from message_sender.clock import SystemClock
 from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.participant_service.server import running_participant_service
 from tests.support.aws_endpoint import AwsEndpoint, running_aws_endpoint
@@ -20,6 +22,7 @@ from tests.support.lambda_events import FakeLambdaContext, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
     from ssl import SSLContext
 
     from message_sender.clock import Clock
@@ -44,6 +47,22 @@ class Chat:
         return request(**{"ConnectionToken": self.connection_token} | fields)
 
 
+class SkippingClock(SystemClock):
+    """The clock of the machine, but it skips the time that the function waits."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._skipped)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        self._skipped += seconds
+
+
 @dataclass
 class Function:
     """The function and the services that it calls."""
@@ -51,6 +70,7 @@ class Function:
     participant: RunningParticipantService
     aws: AwsEndpoint
     handler: Any
+    clock: SkippingClock
 
     def __call__(self, event: object, context: FakeLambdaContext | None = None) -> dict[str, Any]:
         answer: dict[str, Any] = self.handler(event, context or FakeLambdaContext())
@@ -138,6 +158,7 @@ def server() -> Iterator[FakeServer]:
 @pytest.fixture
 def function() -> Iterator[Function]:
     with running_participant_service() as participant, running_aws_endpoint() as aws:
-        handler = create_handler(function_environ(participant.url, aws.url))
+        clock = SkippingClock()
+        handler = create_handler(function_environ(participant.url, aws.url), clock=clock)
         capture_logs()
-        yield Function(participant, aws, handler)
+        yield Function(participant, aws, handler, clock)

@@ -1,8 +1,7 @@
-"""The quota, with a service that really throttles. In real seconds, few of them."""
+"""The quota, with a service that throttles."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -37,7 +36,7 @@ class CountingThrottle(Throttle):
 
 @pytest.fixture
 def throttle(function: Function) -> Iterator[CountingThrottle]:
-    throttle = CountingThrottle(clock=time.monotonic)
+    throttle = CountingThrottle(clock=function.clock.monotonic)
     throttle.set(QUOTA, burst=BURST)
     function.participant.api.throttle = throttle
     yield throttle
@@ -51,7 +50,7 @@ def with_quota(function: Function, *, quota: int, instances: int = 1) -> Functio
         SEND_QUOTA_PER_SECOND=f"{quota}",
         MAXIMUM_CONCURRENCY=f"{instances}",
     )
-    handler = create_handler(environ)
+    handler = create_handler(environ, clock=function.clock)
     capture_logs()
     return replace(function, handler=handler)
 
@@ -114,9 +113,9 @@ def test_an_event_without_a_slot_is_enqueued_without_an_attempt(function: Functi
 def test_a_synchronous_call_is_not_rate_limited(function: Function) -> None:
     chat = function.start_chat()
     pause(function)
-    began = time.monotonic()
+    began = function.clock.monotonic()
 
     answer = function(api_request(chat.request(ClientToken="c")))
 
     assert answer["statusCode"] == 200
-    assert time.monotonic() - began < 2
+    assert function.clock.monotonic() - began < 2

@@ -7,20 +7,18 @@ import io
 import itertools
 import json
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from message_sender.application import create_handler
-from message_sender.clock import SystemClock
 from message_sender.errors import UnsupportedEventError
 from message_sender.result import EventSource
 from sandbox.participant_service.faults import Processing, ResetBeforeAcceptance, Status
 from sandbox.participant_service.server import running_participant_service
 from sandbox.participant_service.transcript import ProcessingStatus
-from tests.functional.conftest import Function, function_environ
+from tests.functional.conftest import Function, SkippingClock, function_environ
 from tests.infra.iam import resolve
 from tests.infra.template import (
     API_STAGE,
@@ -50,7 +48,6 @@ from tests.support.lambda_events import api_request, bus_event, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -108,22 +105,6 @@ def simulated(title: str) -> list[dict[str, Any]]:
 # Every metric exists
 
 
-class NoWaitClock(SystemClock):
-    """The machine's clock, which a sleep puts forward instead of waiting."""
-
-    def __init__(self) -> None:
-        self._slept = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self._slept)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._slept
-
-    def sleep(self, seconds: float) -> None:
-        self._slept += seconds
-
-
 @pytest.fixture(scope="module")
 def emitted() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
     """Run the handler through every outcome. Return name and dimensions of each emitted metric."""
@@ -134,7 +115,8 @@ def emitted() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
         contextlib.redirect_stdout(output),
     ):
         environ = function_environ(participant.url, aws.url)
-        function = Function(participant, aws, create_handler(environ, clock=NoWaitClock()))
+        clock = SkippingClock()
+        function = Function(participant, aws, create_handler(environ, clock=clock), clock)
         _run_through_everything(function)
     return set(_metrics(output.getvalue()))
 

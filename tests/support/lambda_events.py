@@ -1,20 +1,36 @@
-"""Events and their context, as Lambda delivers them."""
+"""Events as Lambda delivers them, built from the payloads in tests/events, and their context."""
 
 from __future__ import annotations
 
 import json
 import time
+from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-QUEUE_ARN = "arn:aws:sqs:eu-central-1:000000000000:messages.fifo"
-TOKEN = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu"  # made up
-TEXT = "Where is my parcel, please?"
+EVENTS: Final = Path(__file__).parents[1] / "events"
+
+
+@cache
+def _text(name: str) -> str:
+    return (EVENTS / f"{name}.json").read_text(encoding="utf-8")
+
+
+def load_event(name: str) -> dict[str, Any]:
+    """Return a payload as AWS sends it. Its ids and tokens are made up."""
+    event: dict[str, Any] = json.loads(_text(name))
+    return event
+
+
+QUEUE_ARN: Final[str] = load_event("sqs")["Records"][0]["eventSourceARN"]
+TOKEN: Final[str] = load_event("direct")["ConnectionToken"]
+TEXT: Final[str] = load_event("direct")["Content"]
 
 _ids = count(1)
 
@@ -58,67 +74,35 @@ def record(
         attributes: Message attributes.
     """
     number = next(_ids)
-    system = {
+    delivered: dict[str, Any] = load_event("sqs")["Records"][0]
+    system = delivered["attributes"] | {
         "ApproximateReceiveCount": str(receive_count),
         "SentTimestamp": str(int((time.time() - age) * 1000)),
         "SequenceNumber": f"{number:020d}",
-        "SenderId": "AIDAIENQZJOLO23YVJ4VO",
         "MessageDeduplicationId": f"dedup-{number}",
-        "ApproximateFirstReceiveTimestamp": "1769860800100",
+        "MessageGroupId": group,
     }
-    if group is not None:
-        system["MessageGroupId"] = group
-    return {
+    return delivered | {
         "messageId": message_id or f"00000000-0000-4000-8000-{number:012d}",
         "receiptHandle": f"handle-{number}",
         "body": body if isinstance(body, str) else json.dumps(body),
-        "attributes": system,
+        "attributes": {name: value for name, value in system.items() if value is not None},
         "messageAttributes": {
             name: {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": "String"}
             for name, value in (attributes or {}).items()
         },
-        "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": QUEUE_ARN,
-        "awsRegion": "eu-central-1",
     }
 
 
-def bus_event(
-    detail: dict[str, Any], *, event_id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718"
-) -> dict[str, Any]:
+def bus_event(detail: dict[str, Any], *, event_id: str | None = None) -> dict[str, Any]:
     """Return an event as a rule of the bus delivers it."""
-    return {
-        "version": "0",
-        "id": event_id,
-        "detail-type": "SendMessage Requested",
-        "source": "my.backend",
-        "account": "000000000000",
-        "time": "2026-01-31T12:00:00Z",
-        "region": "eu-central-1",
-        "resources": [],
-        "detail": detail,
-    }
+    event = load_event("eventbridge")
+    return event | {"detail": detail, "id": event_id or event["id"]}
 
 
 def api_request(body: str | dict[str, Any] | None, *, base64: bool = False) -> dict[str, Any]:
     """Return a proxy event as a REST API of API Gateway delivers it."""
-    return {
-        "resource": "/messages/sync",
-        "path": "/messages/sync",
-        "httpMethod": "POST",
-        "headers": {"Content-Type": "application/json"},
-        "multiValueHeaders": {"Content-Type": ["application/json"]},
-        "queryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": "/messages/sync",
-            "httpMethod": "POST",
-            "requestId": "chosen-by-the-client",
-            "extendedRequestId": "JKJaXmPLvHcESHA=",
-            "identity": {"sourceIp": "127.0.0.1", "userArn": "arn:aws:iam::000000000000:user/producer"},
-        },
+    return load_event("api_gateway") | {
         "body": json.dumps(body) if isinstance(body, dict) else body,
         "isBase64Encoded": base64,
     }

@@ -74,7 +74,9 @@ def pins(file: str) -> dict[str, str]:
     return {name.lower(): version for name, version in PIN.findall((ROOT / file).read_text())}
 
 
-@pytest.mark.parametrize("file", ["requirements-dev.txt", "lambda_src/requirements.txt"])
+@pytest.mark.parametrize(
+    "file", ["requirements-tools.txt", "requirements-dev.txt", "lambda_src/requirements.txt"]
+)
 def test_the_requirements_agree(file: str) -> None:
     ours, theirs = pins("requirements.txt"), pins(file)
 

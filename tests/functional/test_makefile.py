@@ -19,11 +19,12 @@ VARIABLES = [
 ]
 TARGETS = ["demo", "sandbox", "end-chat", "transcript", "simulation", "bench", "quota", "synth", "deploy"]
 INSTALLED = [
-    *(".venv", ".sandbox/venv-emulator", ".sandbox/venv-runtime", ".sandbox/venv-awscli", ".sandbox/venv-uv"),
-    *(".sandbox/venv-audit", "node_modules"),
+    *(".venv/.installed", ".venv/.dev-installed", "node_modules/.installed", "node_modules/.dev-installed"),
+    *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "audit")),
 ]
 SOURCES = [
-    *("app.py", "cdk.json", "requirements.txt", "requirements-dev.txt", "package.json", "package-lock.json"),
+    *("app.py", "cdk.json", "package.json", "package-lock.json"),
+    *("requirements.txt", "requirements-tools.txt", "requirements-dev.txt"),
     *(f"sandbox/requirements-{name}.txt" for name in ("emulator", "awscli", "runtime")),
     *("infra/module.py", "lambda_src/module.py", "scripts/check-prerequisites.sh", "scripts/create-venv.sh"),
 ]
@@ -59,9 +60,9 @@ def project(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", project)
     for program in (".venv/bin/python", "node_modules/.bin/cdk", "programs/npm"):
         write_stub(project / program)
-    for folder in (*INSTALLED, ".sandbox/cdk.out"):
-        (project / folder).mkdir(parents=True, exist_ok=True)
-        (project / folder / (".synthesized" if folder.endswith("cdk.out") else ".installed")).touch()
+    for marker in (*INSTALLED, ".sandbox/cdk.out/.synthesized"):
+        (project / marker).parent.mkdir(parents=True, exist_ok=True)
+        (project / marker).touch()
     return project
 
 
@@ -130,21 +131,21 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
 @pytest.mark.parametrize("value", HOSTILE[::3])
 def test_name_of_the_python_is_text(project: Path, origin: str, value: str) -> None:
     write_stub(project / "programs" / value)
-    for folder in INSTALLED:
-        (project / folder / ".installed").unlink()
+    for marker in INSTALLED:
+        (project / marker).unlink()
     before = {path.name for path in project.rglob("*")}
 
     calls = make(
         project,
-        *(f"{folder}/.installed" for folder in INSTALLED),
+        *INSTALLED,
         *("prerequisites", "bench", "synth"),
         origin=origin,
         PYTHON=value,
     )
 
-    assert {path.name for path in project.rglob("*")} - before <= {"calls", ".installed"}
+    assert {path.name for path in project.rglob("*")} - before <= {"calls", ".installed", ".dev-installed"}
     assert calls.count("sandbox.progress") == len(INSTALLED)
-    assert calls.count("venv") == 2
+    assert calls.count("venv") == 1
     assert f"--python={value}" in calls
 
 
@@ -199,3 +200,12 @@ def test_no_recipe_pastes_a_variable_of_the_user() -> None:
     assert {"MESSAGES", "STAGE", "PYTHON"} < listed <= {*VARIABLES, "PYTHON"}
     for name in (*VARIABLES, "PYTHON"):
         assert not re.search(rf"(?<!\$)\$[({{]{name}[)}}:]", MAKEFILE.partition("\nexport PYTHON")[2])
+
+
+def test_help_lists_every_target_in_80_columns() -> None:
+    targets = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
+
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert [name for name in targets if f"  make {name} " not in done.stdout] == []
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
