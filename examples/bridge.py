@@ -115,5 +115,5 @@ def send_again(conversation: Conversation, message_id: str) -> None:
 
 
 def notify_customer(conversation: Conversation, message_id: str) -> None:
-    """Tell the customer that the message was not sent."""
+    """Report to the customer that the message was not sent."""
     raise NotImplementedError

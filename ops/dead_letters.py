@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOVED_BY_SQS: Final = "MovedBySQS"
 """The code of a message that SQS moved because it was received too often."""
-NOT_HANDED_OVER: Final = "NotHandedOver"
+NO_ERROR_CODE: Final = "NotHandedOver"
 """The code of an event for which EventBridge or Lambda gave none."""
 
 
@@ -172,10 +172,10 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
     match json.loads(message["Body"]):
         case {"requestPayload": event, "requestContext": dict(context)}:
             was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
-            code = str(context.get("condition") or NOT_HANDED_OVER)
+            code = str(context.get("condition") or NO_ERROR_CODE)
         case event:
             was_invoked, receive_count = False, 1
-            code = _attributes(message).get("ERROR_CODE", NOT_HANDED_OVER)
+            code = _attributes(message).get("ERROR_CODE", NO_ERROR_CODE)
     try:
         source = detect(event)
     except UnsupportedEventError:

@@ -2,7 +2,7 @@
 
 The interpreter of MiniStack's virtual environment runs this file by its path, so it imports only the standard
 library and MiniStack. It replaces private functions of one pinned version. Therefore it checks their
-signatures first, tries the additions, and stops with an error if anything differs.
+signatures first, applies the additions, and stops with an error if anything differs.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DECREASE: Final = 0.3
-"""The part of its rate that an instance gives up when it is throttled."""
+"""The part of its rate that an instance loses when it is throttled."""
 _MIN_PART: Final = 0.25
 """The part of its fair share that an instance keeps however often it is throttled. The rate grows with calls,
 so an instance near zero would hardly recover."""

@@ -428,8 +428,8 @@ def _is_nearly(name: str, known: str) -> bool:
     return any(
         given[:at] == right[:at]
         and (
-            given[at:] in {right[at:], right[at + 1 :]}  # the same, or one letter is missing
-            or given[at + 1 :] in {right[at:], right[at + 1 :]}  # one letter too many, or a wrong one
+            given[at:] in {right[at:], right[at + 1 :]}  # the same, or one character is missing
+            or given[at + 1 :] in {right[at:], right[at + 1 :]}  # one character too many, or a wrong one
             or given[at + 1 : at + 2] + given[at : at + 1] + given[at + 2 :] == right[at:]  # two swapped
         )
         for at in range(len(right) + 1)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 # Before the transcript is read for the last time: a second copy of a message may be late
-_SETTLE_SECONDS = 2.0
+_LATE_COPY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +150,7 @@ def run(
         delays = LONG_DELAYS if settings.long else SHORT_DELAYS
         observed = experiments(chat, run_id=run_id, delays=delays, progress=progress)
         progress("Reading the transcript")
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(_LATE_COPY_SECONDS)
         transcript = chat.transcript()
         chat.end()
         if chat.ended_by is not None:

@@ -57,11 +57,11 @@ class Phase:
 
 
 PHASES = (
-    Phase("calm", 0.22, 4),
+    Phase("ordinary load", 0.22, 4),
     Phase("a burst above the quota", 0.2, 16),
-    Phase("calm", 0.2, 4),
+    Phase("ordinary load", 0.2, 4),
     Phase("Amazon Connect is down", 0.13, 3, is_down=True),
-    Phase("calm again", 0.25, 4),
+    Phase("ordinary load again", 0.25, 4),
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TASK = "task"
 """An execution with a ContactId. Its task waits for a message in the queue."""
 
-WAYS = (*EventSource, TASK)
+THROUGH = (*EventSource, TASK)
 
 _MOST_ERRORS = 10
 _NAME = {"type": "string", "minLength": 1}
@@ -40,7 +40,7 @@ _EXPECTATION = {
 _MESSAGE = _object(
     "chat through request",
     chat=_NAME,
-    through={"enum": [str(way) for way in WAYS]},
+    through={"enum": [str(each) for each in THROUGH]},
     # The demo adds the token
     request={"type": "object", "properties": {"ConnectionToken": _NOT_ALLOWED}},
     expect=_EXPECTATION,
@@ -88,7 +88,7 @@ class Message:
     Attributes:
         number: The number of the line, counted from 1.
         connection: Which connection token of the chat it has, counted from 1.
-        through: One of `WAYS`.
+        through: One of `THROUGH`.
     """
 
     number: int

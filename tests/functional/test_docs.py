@@ -140,7 +140,7 @@ def test_the_readme_says_how_much_the_fault_suite_does() -> None:
     readme = (ROOT / "README.md").read_text()
 
     for row, number in {
-        "kinds of faults that strike them": len(Fault),
+        "kinds of faults": len(Fault),
         "named situations, such as an outage or three times the quota": len(SCENARIOS),
         "mechanisms broken on purpose, each of which must make it fail": len(MUTANTS),
     }.items():

@@ -56,7 +56,7 @@ def test_control_characters_of_an_id_are_escaped_in_a_log_line(
     assert json.loads(line)["client_token"] == client_token
 
 
-def test_letters_and_symbols_of_an_id_stay_readable_in_a_log_line(
+def test_printable_characters_of_an_id_stay_readable_in_a_log_line(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client_token = "Bestellung-Größe\xa0L-👩\u200d👧-\u200f"

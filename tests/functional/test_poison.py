@@ -93,17 +93,19 @@ def test_a_redrive_parses_it_once_and_can_finalize_it(body: str) -> None:
     }
 
     with counted_effort() as effort:
-        letter = read_dead_letter(message, queue=DeadLetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN)
-        assert isinstance(letter, DeadLetter)
+        dead_letter = read_dead_letter(
+            message, queue=DeadLetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN
+        )
+        assert isinstance(dead_letter, DeadLetter)
         redrive_filter = RedriveFilter(finalize=True)
-        decision = decide(letter, redrive_filter, START)
-        assert isinstance(decision, Finalize)
-        decision.result(letter, START).detail()
-        letter.parsed.text_with_client_token()
+        action = decide(dead_letter, redrive_filter, START)
+        assert isinstance(action, Finalize)
+        action.result(dead_letter, START).detail()
+        dead_letter.parsed.text_with_client_token()
 
     unread = ("longer than", "nested more than")
-    assert isinstance(letter.parsed.request, InvalidRequestError)
-    is_unread = any(words in letter.parsed.request.reason for words in unread)
+    assert isinstance(dead_letter.parsed.request, InvalidRequestError)
+    is_unread = any(words in dead_letter.parsed.request.reason for words in unread)
     assert effort.json == ([] if is_unread else [len(body)])
     assert effort.schema_runs <= 1
     assert len(effort.brackets) <= 1

@@ -10,7 +10,7 @@ import pytest
 
 from infra.producer import EventSource
 from sandbox.demo.message_file import (
-    WAYS,
+    THROUGH,
     Chat,
     Expectation,
     Message,
@@ -125,7 +125,7 @@ def test_one_client_token_in_two_chats_makes_two_messages(tmp_path: Path) -> Non
         ({}, "the line must contain ['chat'] properties"),
         ({**LINE, "chat": ""}, "chat must be longer than or equal to 1 characters"),
         ({**LINE, "chat": 1}, "chat must be string"),
-        ({**LINE, "through": "pigeon"}, f"through must be one of {[str(way) for way in WAYS]}"),
+        ({**LINE, "through": "pigeon"}, f"through must be one of {[str(each) for each in THROUGH]}"),
         ({**LINE, "through": ["queue"]}, "through must be one of ['queue', "),
         ({**LINE, "request": "Hello"}, "request must be object"),
         ({**LINE, "request": {"ConnectionToken": "QVFJREFI"}}, "request.ConnectionToken must not be there"),
@@ -197,7 +197,7 @@ class TestTheExample:
 
     def test_has_three_chats_all_event_sources_and_all_content_types(self, file: MessageFile) -> None:
         assert len(file.chats) >= 3
-        assert {message.through for message in file.messages} == set(WAYS)
+        assert {message.through for message in file.messages} == set(THROUGH)
         sent = [message for message in file.messages if message.expected.outcome == "SENT"]
         assert {message.request["ContentType"] for message in sent} == set(CONTENT_TYPES)
 

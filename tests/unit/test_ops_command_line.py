@@ -134,7 +134,7 @@ def test_stage_that_no_stack_can_have_is_refused(
 ) -> None:
     error = refused([*command, f"--stage={stage}"], capsys)
 
-    assert f"argument --stage: {stage!r}: the name of a stage has 1 to 45 letters" in error
+    assert f"argument --stage: {stage!r}: the name of a stage has 1 to 45 letters, digits" in error
 
 
 @pytest.mark.parametrize(

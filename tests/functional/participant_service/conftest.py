@@ -75,7 +75,7 @@ class Participant:
         return post_message(self.http, self.running.url, self.connection_token, members, timeout=timeout)
 
     def statuses(self, client_tokens: str) -> list[int]:
-        """Post one message per letter, which is its ClientToken, and return the statuses."""
+        """Post one message per character, which is its ClientToken, and return the statuses."""
         return [self.post({"ClientToken": client_token}).status for client_token in client_tokens]
 
     @property

@@ -93,10 +93,10 @@ def test_equal_texts_without_a_client_token_are_two_messages(participant: Partic
     assert participant.contents == [TEXT, TEXT]
 
 
-@pytest.mark.parametrize("letter", ["a", "ä", "€", "👋"])
-def test_content_has_at_most_16384_bytes(participant: Participant, letter: str) -> None:
-    size = len(letter.encode())
-    longest = letter * (16_384 // size) + "a" * (16_384 % size)
+@pytest.mark.parametrize("character", ["a", "ä", "€", "👋"])
+def test_content_has_at_most_16384_bytes(participant: Participant, character: str) -> None:
+    size = len(character.encode())
+    longest = character * (16_384 // size) + "a" * (16_384 % size)
 
     participant.send(longest)
 

@@ -296,7 +296,7 @@ def _unknown() -> Answer:
 
 
 def _failure(injector: FaultInjector) -> Answer:
-    """Return the answer to a call that had no effect, in one of the ways in which services fail."""
+    """Return the answer to a call that had no effect, as services fail."""
     answer = _answer({"__type": "com.amazonaws#InternalFailure"}, status=500)
     match injector.random.randrange(4):
         case 0:

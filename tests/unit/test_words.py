@@ -1,0 +1,64 @@
+"""Keep private words out of the code: each has a standard term (CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# The standard term: a pattern for the words that it replaced
+TERMS = {
+    "dead letter": r"(?<!dead)(?<!dead[ _-])(?<!ascii_)\b(?-i:[lL]etters?)(?=\b|_)(?!,? (and )?(digits|symbols))",
+    "redrive": r"\bput(ting|s)? back\b",
+    "finalize": r"settle",
+    "delete": r"discard",
+    "queue reader": r"inbox",
+    "report, log, on_...": r"(?<![a-z])(tell|tells|told|telling)(?![a-z])",
+    "is redelivered": r"\b(come|comes|came|coming) back\b",
+    "retries exhausted": r"\b(give|gives|given|gave|giving)[ _]up\b",
+    "enqueue for retry": r"hand(ed|s|ing)?[ _-]over",
+    "deferred": r"undelivered",
+    "rate limiter, slot, fair share": r"(?<![a-z])(pacing|pacer|paced|paces)(?![a-z])",
+    "worker pool, concurrent": r"side[ _-]by[ _-]side|patience",
+    "attempt": r"\b(a|each|every|the|first|second|last|another|one|no) tr(y|ies)\b|(?<![a-z])tries(?![a-z])",
+    "predecessor pending": r"held[ _]back|(?<![a-z])followers?(?![a-z])",
+    "event source": r"\bways? in\b",
+    "fault profile": r"weather",
+    "fault, fault burst": r"(?<![a-z])strikes?(?![a-z])|storm|(?<![a-z])calm(?![a-z])",
+    "baseline": r"(?<![a-z])peers?(?![a-z])",
+    "process guard": r"lifeline",
+    "fix": r"(?<![a-z])mend(s|ed)?(?![a-z])",
+}
+SUFFIXES = {".py", ".sh", ".mjs", ".json", ".toml", ".yml", ".yaml", ".jsonl"}
+
+
+def sources() -> list[Path]:
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [ROOT / name for name in names.splitlines()]
+    return [
+        file
+        for file in files
+        if (file.suffix in SUFFIXES or file.name == "Makefile")
+        and file != Path(__file__)
+        and file.name != "package-lock.json"
+        and "docs" not in file.relative_to(ROOT).parts
+    ]
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_the_code_uses_the_standard_term(term: str) -> None:
+    pattern = re.compile(TERMS[term], re.IGNORECASE)
+
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for file in sources()
+        if file.is_file()
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if pattern.search(line)
+    ]
+
+    assert found == []
