@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 # The standard term: a pattern for the words that it replaced
 TERMS = {
-    "dead letter": r"(?<!dead)(?<!dead[ _-])(?<!ascii_)\b(?-i:[lL]etters?)(?=\b|_)(?!,? (and )?(digits|symbols))",
+    "dead letter": r"(?<!dead)(?<!dead[ _-])(?<!ascii_)\b(?-i:[lL]etters?)(?=\b|_)(?!,? (and )?digits)",
     "redrive": r"\bput(ting|s)? back\b",
     "finalize": r"settle",
     "delete": r"discard",
