@@ -97,6 +97,8 @@ _TRUE_OR_FALSE = _Rule("true or false", lambda value: isinstance(value, bool), {
 _HEX_ID = "([0-9a-f]{8}|[0-9a-f]{17})"
 _PARTITION = "arn:aws(-[a-z]+)*"
 _REGION = "[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?"
+# The other partitions have no Amazon Connect: see message_sender.aws.endpoints
+_CONNECT_REGION = f"(?!cn-|eusc-|us-iso|eu-iso){_REGION}"
 _ACCOUNT = "[0-9]{12}"
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
 _STATE_MACHINE_NAME = (
@@ -128,7 +130,9 @@ class StageOptions:
     connect_region: str | None = field(
         default=None,
         metadata=_option(
-            _text(_REGION).or_null("the name of an AWS Region, or null for the stack's own"),
+            _text(_CONNECT_REGION).or_null(
+                "the name of an AWS Region with Amazon Connect, or null for the stack's own"
+            ),
             "The Region of the Amazon Connect instance, if it is not the Region of the stack.",
         ),
     )
