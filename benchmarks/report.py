@@ -24,7 +24,6 @@ _TRANSPORTS: Final = {"http": "plain HTTP", "tls": "TLS"}
 _FIGURES: Final = {"wall": "wall", "cpu": "CPU"}
 _SHORT: Final = 0.05
 """Seconds of latency below which the overhead may be a larger part."""
-_LARGEST_ASSET: Final = 3.2
 _SHORT_NAMES: Final = {LOOP: "boto3 loop", POWERTOOLS: "Powertools", THREADS: "threads"}
 
 
@@ -56,19 +55,16 @@ class Goal:
     met: bool
 
     @classmethod
-    def at_most(cls, figure: str, measured: Spread | float, most: float) -> Goal:
-        value, text = _value_and_text(measured)
-        return cls(figure, f"at most {most:.2f}", text, value <= most)
+    def at_most(cls, figure: str, measured: Spread, most: float) -> Goal:
+        return cls(figure, f"at most {most:.2f}", measured.text(), measured.median <= most)
 
     @classmethod
     def at_least(cls, figure: str, measured: Spread, least: float) -> Goal:
         return cls(figure, f"at least {least:g}", measured.text(), measured.median >= least)
 
-
-def _value_and_text(measured: Spread | float) -> tuple[float, str]:
-    if isinstance(measured, Spread):
-        return measured.median, measured.text()
-    return measured, f"{measured:.2f}"
+    @classmethod
+    def below(cls, figure: str, measured: float, most: float, unit: str = "") -> Goal:
+        return cls(figure, f"at most {most:g}{unit}", f"{measured:.2f}{unit}", measured <= most)
 
 
 def ratio(samples: Samples, one: str, other: str) -> Spread:
@@ -102,21 +98,20 @@ def goals(results: dict[str, Any]) -> Iterator[Goal]:
     for name, taken in (("its first message", results["cold"]["http"]), ("warm", results["warm"]["http"])):
         yield Goal.at_most(f"Peak memory, {name}, against (b)", ratio(taken["peak"], OURS, POWERTOOLS), 0.65)
     asset = sum(results["asset"].values()) / _MB
-    goal = f"at most {_LARGEST_ASSET} MB"
-    yield Goal("Asset, zipped, with `.pyc`", goal, f"{asset:.2f} MB", asset <= _LARGEST_ASSET)
+    yield Goal.below("Asset, zipped, with `.pyc`", asset, 3.2, " MB")
     yield from _steadiness(results["sizes"], results["long_run"])
 
 
 def _steadiness(sizes: Samples, points: Sequence[dict[str, float]]) -> Iterator[Goal]:
     of_ten = median(sizes[str(BATCH)])
     largest = max(median(sizes[str(size)]) / of_ten for size in SIZES if size > BATCH)
-    yield Goal.at_most("CPU per message in batches of 100 and 1000, against batches of 10", largest, 1.15)
+    yield Goal.below("CPU per message in batches of 100 and 1000, against batches of 10", largest, 1.15)
     quarter = max(1, len(points) // 4)
     first, last = points[:quarter], points[-quarter:]
     name = f"over {points[-1]['messages']:,.0f} messages in one process, last quarter against first"
     cpu = median(point["cpu"] for point in last) / median(point["cpu"] for point in first)
-    yield Goal.at_most(f"CPU per message {name}", cpu, 1.15)
-    yield Goal.at_most(f"Memory {name}", last[-1]["rss"] / first[-1]["rss"], 1.02)
+    yield Goal.below(f"CPU per message {name}", cpu, 1.15)
+    yield Goal.below(f"Memory {name}", last[-1]["rss"] / first[-1]["rss"], 1.02)
 
 
 def write_report(results: dict[str, Any], folder: Path) -> None:
@@ -229,12 +224,8 @@ def _poison(taken: Samples) -> str:
 
 def _long_run(points: Sequence[dict[str, float]]) -> str:
     rows = [
-        (
-            f"{point['messages']:,.0f}",
-            f"{point['cpu'] / _MICROSECOND:.0f}",
-            f"{point['rss'] / _MB:.1f}",
-        )
-        for point in points
+        [f"{each['messages']:,.0f}", f"{each['cpu'] / _MICROSECOND:.0f}", f"{each['rss'] / _MB:.1f}"]
+        for each in points
     ]
     return table(("messages so far", "CPU µs per message", "memory MB"), rows)
 

@@ -42,33 +42,17 @@ _MESSAGE = _response(
 )
 
 
-class Service:
-    """The state that all connections share."""
-
-    def __init__(self) -> None:
-        self.latency = {"message": 0.0, "event": 0.0}
-        self.counts: Counter[str] = Counter()
-        self._cpu = time.process_time()
-
-    def set(self, latency: dict[str, float]) -> dict[str, float]:
-        """Set latencies, and return the counters since the last call."""
-        counted = {**self.counts, "cpu": time.process_time() - self._cpu}
-        self.latency |= latency
-        self.counts.clear()
-        self._cpu = time.process_time()
-        return counted
+latency = {"message": 0.0, "event": 0.0}
+counts: Counter[str] = Counter()
 
 
 class Connection(asyncio.Protocol):
     """One connection, with one request at a time."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._received = b""
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._received = b""
         self._transport = cast("asyncio.Transport", transport)
-        self._service.counts["connections"] += 1
+        counts["connections"] += 1
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -79,8 +63,8 @@ class Connection(asyncio.Protocol):
         if len(body) < length:
             return
         self._received = b""
-        kind, response = self._answer(head, body)
-        if seconds := self._service.latency[kind]:
+        kind, response = _answer(head, body)
+        if seconds := latency[kind]:
             asyncio.get_running_loop().call_later(seconds, self._write, response)
         else:
             self._write(response)
@@ -89,33 +73,37 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(response)
 
-    def _answer(self, head: bytes, body: bytes) -> tuple[str, bytes]:
-        counts = self._service.counts
-        if head.startswith(b"POST /participant/message "):
-            counts["messages"] += 1
-            return "message", _MESSAGE
-        if b"AWSEvents.PutEvents" in head:
-            entries = json.loads(body)["Entries"]
-            counts["results"] += len(entries)
-            ids = [{"EventId": f"e-{number}"} for number in range(len(entries))]
-            return "event", _response({"FailedEntryCount": 0, "Entries": ids})
-        counts["other_calls"] += 1
-        return "event", _response({"MessageId": "m"})
+
+def _answer(head: bytes, body: bytes) -> tuple[str, bytes]:
+    if head.startswith(b"POST /participant/message "):
+        counts["messages"] += 1
+        return "message", _MESSAGE
+    if b"AWSEvents.PutEvents" in head:
+        entries = json.loads(body)["Entries"]
+        counts["results"] += len(entries)
+        ids = [{"EventId": f"e-{number}"} for number in range(len(entries))]
+        return "event", _response({"FailedEntryCount": 0, "Entries": ids})
+    counts["other_calls"] += 1
+    return "event", _response({"MessageId": "m"})
 
 
 async def _serve(certificate: str) -> None:
-    loop, service = asyncio.get_running_loop(), Service()
+    loop = asyncio.get_running_loop()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     servers = {
-        name: await loop.create_server(lambda: Connection(service), "127.0.0.1", 0, ssl=tls, backlog=2048)
+        name: await loop.create_server(Connection, "127.0.0.1", 0, ssl=tls, backlog=2048)
         for name, tls in (("http", None), ("tls", context))
     }
     _print({name: server.sockets[0].getsockname()[1] for name, server in servers.items()})
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    cpu = time.process_time()
     while line := await lines.readline():
-        _print(service.set(json.loads(line)))
+        latency.update(json.loads(line))
+        _print({**counts, "cpu": time.process_time() - cpu})
+        counts.clear()
+        cpu = time.process_time()
 
 
 def _print(document: object) -> None:

@@ -56,12 +56,12 @@ def scenarios(*, quick: bool) -> Iterator[tuple[Scenario, Sequence[str]]]:
     yield CHANGE, ALL
     if quick:
         return
+    yield replace(CHANGE, instances=50), ALL
     for instances in (2, 10, 50):
         beside = replace(STEADY, name="events and calls beside, 0.2 of the quota each", instances=instances)
         yield replace(beside, event_load=0.2, call_load=0.2, seconds=1500), ALL
     events = replace(STEADY, name="three times the quota, all of it events", load=0, event_load=3)
     yield replace(events, seconds=900, warm_up=200), ALL
-    yield replace(CHANGE, instances=50), ALL
     outage = replace(STEADY, name="nothing is accepted for 60 s", load=1.5, seconds=900, warm_up=100)
     yield replace(outage, new_quotas=((300, 0.001), (360, 10))), ALL
     yield from _wrong_fair_shares()

@@ -175,9 +175,9 @@ class _Study(Simulation):
         self.messages.send(json.dumps(body), group=chat, deduplication_id=body["ClientToken"])
 
     def _emit(self) -> None:
-        """Publish an event without a ContactId, so that each event has its own message group."""
+        """Publish an event of its own chat."""
         event_id = str(UUID(int=self._chance.getrandbits(128), version=4))
-        event = bus_event(self._request(), event_id=event_id)
+        event = bus_event(self._request(ContactId=event_id), event_id=event_id)
         self.events.deliver(event | {"time": self.time.now().isoformat()})
 
     def _call(self) -> None:
