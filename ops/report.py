@@ -65,17 +65,18 @@ class Report:
         words[Done.ERROR] = "failed"
         counts = [f"{count} {words[done]}" for done in Done if (count := totals.count[done])]
         self.line()
-        self.line(", ".join(counts) or "The queue is empty.")
+        self.line(", ".join(counts) or "SQS returned no messages.")
         if totals.expired_tokens:
             self.line(f"{totals.expired_tokens} with an expired connection token: it is older than a day.")
         if totals.need_results:
             self.line(f"{totals.need_results} kept without a result: --finalize publishes it.")
         if seen < waiting:
             self.line(f"Handled: {seen} of about {waiting}.")
+            self.line("The others may be in flight, or behind ten messages of their group that stay.")
+        if not totals.is_complete:
+            self.line("The time of one run is over.")
         if not totals.all_done:
             self.line("Nothing is lost. Run the command again to handle the rest.")
-        elif seen < waiting:
-            self.line("SQS hides the rest of a group whose first ten messages stay in the queue.")
 
     def _entry(self, columns: Mapping[str, int], *cells: str) -> None:
         """Print a row, and the heading before the first one. On a narrow terminal, each id gets a line."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _ERROR_NAME: Final = re.compile(r"[A-Za-z.]{1,80}")
 SERVER_ERRORS: Final = range(500, 1000)
+TASK_IS_OVER: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut"})
+"""Errors of Step Functions for a task that timed out, was stopped, or is complete."""
 
 
 class MessageSenderError(Exception):
@@ -71,6 +73,8 @@ class AwsCallError(MessageSenderError):
     def retryable(self) -> bool:
         """Whether the same call may succeed a moment later."""
         status = self.http_status
+        if self.name in TASK_IS_OVER:
+            return False
         passing = status is None or status in {408, 425, 429} or status in SERVER_ERRORS
         return passing or "Throttl" in self.name
 

@@ -73,9 +73,9 @@ class TimeBudget:
 
     Args:
         deadline: The last attempt must be over by then.
-        retry_seconds: The time for retries, from the start of the first failed attempt. None: until the
-            deadline.
-        max_wait: The longest wait for the rate limiter before an attempt. None: until the deadline.
+        retry_seconds: The time for retries, from the start of the first failed attempt. By default until
+            the deadline.
+        max_wait: The longest wait for the rate limiter before an attempt. By default until the deadline.
     """
 
     def __init__(

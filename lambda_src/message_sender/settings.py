@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _CONTENT_LIMITS: Final[tuple[ContentLimits, ...]] = get_args(ContentLimits)
 CA_BUNDLE_RULE: Final = "the environment variable AWS_CA_BUNDLE must name a readable file of certificates"
-_REGION: Final = re.compile(r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
+_REGION: Final = re.compile(r"(?!cn-|eusc-|us-iso|eu-iso)[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
+"""Of the partitions `aws` and `aws-us-gov`: the others have no Amazon Connect."""
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -102,7 +103,8 @@ def _required(environ: Mapping[str, str], name: str) -> str:
 def _region(name: str, value: str) -> str:
     # It becomes a part of host names
     if not _REGION.fullmatch(value):
-        raise ValueError(f"the environment variable {name} must be the name of an AWS Region")
+        rule = "must be the name of an AWS Region with Amazon Connect"
+        raise ValueError(f"the environment variable {name} {rule}")
     return value
 
 

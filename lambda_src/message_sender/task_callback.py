@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from message_sender.errors import AwsCallError
+from message_sender.errors import TASK_IS_OVER, AwsCallError
 from message_sender.result import Sent
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS: Final = 2
 _MAX_CAUSE: Final = 32_768
 """Source: Step Functions API reference, "SendTaskFailure". Bytes here, however the service counts."""
-
-# The task timed out, was stopped, or is complete
-_NO_TASK_WAITS: Final = frozenset({"TaskDoesNotExist", "TaskTimedOut"})
 
 
 class TaskCallback:
@@ -44,7 +41,7 @@ class TaskCallback:
         try:
             self._step_functions.call(operation, parameters, until=until, max_attempts=_MAX_ATTEMPTS)
         except AwsCallError as error:
-            if error.name not in _NO_TASK_WAITS:
+            if error.name not in TASK_IS_OVER:
                 raise
 
 

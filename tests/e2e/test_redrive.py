@@ -268,7 +268,7 @@ def test_queue_is_emptied_without_losing_messages_that_have_no_result(
 
     assert [result.outcome for result in operator.results_of(client_token)] == ["FAILED"]
     assert operator.stack.queue_depths().dead_letter == 0
-    assert "The queue is empty." in operator.run("redrive").stdout
+    assert "SQS returned no messages." in operator.run("redrive").stdout
 
 
 def test_invalid_message_that_sqs_moved_is_rejected(
@@ -354,7 +354,7 @@ def test_kept_results_reach_the_bus(operator: Operator) -> None:
     assert [len(rows(output.stdout)) for output in (shown, done, again)] == [2, 2, 0]
     assert {output.returncode for output in (shown, done, again)} == {0}
     assert "\n2 to publish\n" in shown.stdout
-    assert "The queue is empty." in again.stdout
+    assert "SQS returned no messages." in again.stdout
     published = {each.source_id: each.detail for each in operator.results_of("c-1")}
     for each in (result, other):
         assert published[each.origin.source_id] == each.detail()

@@ -56,16 +56,6 @@ def test_every_endpoint_equals_botocores(service: Service, fips: bool, dual_stac
 
 
 @pytest.mark.parametrize(
-    "region", [region for partition in sorted(REGIONS.keys() - WITH_CONNECT) for region in REGIONS[partition]]
-)
-def test_a_region_of_a_partition_without_amazon_connect_needs_a_configured_endpoint(region: str) -> None:
-    with pytest.raises(ValueError, match=f"^the Region {region} is in a partition without Amazon Connect$"):
-        endpoint_url(SQS, region=region, environ={})
-
-    assert endpoint_url(SQS, region=region, environ={"AWS_ENDPOINT_URL": "https://x"}) == "https://x"
-
-
-@pytest.mark.parametrize(
     ("environ", "expected"),
     [
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}, "http://127.0.0.1:4566"),

@@ -212,7 +212,7 @@ def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
         ),
         (Totals(count=Counter({Done.DELETED: 3}), is_complete=True), 3, "3 to delete"),
         (Totals(count=Counter({Done.ERROR: 1}), is_complete=True), 1, "1 failed\n"),
-        (Totals(is_complete=True), 0, "\nThe queue is empty.\n"),
+        (Totals(is_complete=True), 0, "\nSQS returned no messages.\n"),
         (Totals(expired_tokens=2, is_complete=True), 0, "2 with an expired connection token"),
         (Totals(need_results=4, is_complete=True), 0, "4 kept without a result: --finalize publishes it"),
         (
@@ -225,7 +225,11 @@ def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
             90,
             "Nothing is lost. Run the command again to handle the rest.",
         ),
-        (Totals(count=Counter({Done.KEPT: 10}), is_complete=True), 12, "Handled: 10 of about 12.\nSQS hides"),
+        (
+            Totals(count=Counter({Done.KEPT: 10}), is_complete=True),
+            12,
+            "Handled: 10 of about 12.\nThe others may be in flight",
+        ),
     ],
 )
 def test_totals_say_what_remains_to_do(totals: Totals, waiting: int, said: str) -> None:
@@ -250,8 +254,9 @@ def test_totals_of_results_say_what_remains_to_do() -> None:
 
     Report(stream).totals(Totals(count=Counter({Done.PUBLISHED: 3, Done.ERROR: 1})), dry_run=False)
 
-    assert stream.getvalue().split("\n")[1:3] == [
+    assert stream.getvalue().split("\n")[1:4] == [
         "3 published, 1 failed",
+        "The time of one run is over.",
         "Nothing is lost. Run the command again to handle the rest.",
     ]
 
@@ -261,4 +266,4 @@ def test_empty_queue_of_results_is_reported() -> None:
 
     Report(stream).totals(Totals(is_complete=True), dry_run=True)
 
-    assert stream.getvalue() == "\nThe queue is empty.\n"
+    assert stream.getvalue() == "\nSQS returned no messages.\n"

@@ -87,14 +87,16 @@ def test_a_region_of_a_partition_with_amazon_connect_is_accepted(name: str, regi
             "eu_central_1",
             "eu-central-1a",
         ),
+        *("cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"),
         *("eu-central-١", "eu-central-1\n", " eu-central-1", "eu-central-100", "eu-central-0", "aws-global"),
     ],
 )
-def test_a_malformed_region_is_refused_and_its_value_is_not_quoted(name: str, value: str) -> None:
+def test_a_region_without_amazon_connect_is_refused_and_not_quoted(name: str, value: str) -> None:
     with pytest.raises(ValueError) as refusal:
         Settings.from_environ(ENVIRON | {name: value})
 
-    assert str(refusal.value) == f"the environment variable {name} must be the name of an AWS Region"
+    rule = "must be the name of an AWS Region with Amazon Connect"
+    assert str(refusal.value) == f"the environment variable {name} {rule}"
 
 
 @pytest.mark.parametrize("variable", ["CONNECTPARTICIPANT", "EVENTBRIDGE", "SQS", "SFN"])

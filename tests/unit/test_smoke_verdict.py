@@ -1,4 +1,4 @@
-"""How `make smoke` judges a message, and how it describes an observation."""
+"""How `python -m ops smoke` judges a message, and how it describes an observation."""
 
 from __future__ import annotations
 

@@ -188,3 +188,12 @@ def test_the_longest_result_is_far_below_the_limit_of_an_output(filler: str) -> 
 
     [(_, parameters)] = setup.step_functions.calls
     assert len(parameters["output"].encode()) < 262_144 / 4
+
+
+@pytest.mark.parametrize("name", ["TaskDoesNotExist", "TaskTimedOut"])
+def test_a_task_that_is_over_is_not_tried_again_whatever_the_status(name: str) -> None:
+    setup = Setup(AwsCallError("SendTaskSuccess", name=name, http_status=503))
+
+    setup.complete()
+
+    assert len(setup.step_functions.calls) == 1

@@ -43,8 +43,6 @@ STEP_FUNCTIONS: Final = Service(
     us_gov_west_fips="states",
 )
 
-_OTHER_PARTITIONS: Final = ("cn-", "eusc-", "us-iso", "eu-iso")
-
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # The path has no percent sign and no empty or dot segment, so its signature equals botocore's
 _URL: Final = re.compile(
@@ -66,9 +64,11 @@ def endpoint_url(service: Service, *, region: str, environ: Mapping[str, str]) -
     `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`
     and `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` work as in the AWS SDKs.
 
+    Args:
+        region: Of the partition `aws` or `aws-us-gov`.
+
     Raises:
-        ValueError: A configured URL is not safe (the text names its variable, not its value), or the Region
-            is in a partition without Amazon Connect.
+        ValueError: A configured URL is not safe. The text names its variable, not its value.
     """
     if not _is_true(environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
         for variable in (f"AWS_ENDPOINT_URL_{service.variable}", "AWS_ENDPOINT_URL"):
@@ -81,8 +81,6 @@ def endpoint_url(service: Service, *, region: str, environ: Mapping[str, str]) -
                     "percent sign, and no empty or dot segment in its path"
                 )
             return configured.removesuffix("/")
-    if region.startswith(_OTHER_PARTITIONS):
-        raise ValueError(f"the Region {region} is in a partition without Amazon Connect")
     dual_stack = _is_true(environ.get("AWS_USE_DUALSTACK_ENDPOINT"))
     host = _host(service, region, fips=_is_true(environ.get("AWS_USE_FIPS_ENDPOINT")), dual_stack=dual_stack)
     return f"https://{host}.{region}.{'api.aws' if dual_stack else 'amazonaws.com'}"
