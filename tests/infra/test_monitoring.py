@@ -371,17 +371,17 @@ def test_thresholds_follow_from_the_options(changed: Template) -> None:
 
 
 def test_throttling_alarm_goes_off_above_the_quota_and_not_below(dev: Template) -> None:
-    three_times, nine_tenths = (
+    three_times, half = (
         [row["throttled"] for row in simulated(title) if row.get("sender", "ours") == "ours"]
-        for title in ("Three times the quota, for ever", "Nine tenths of the quota")
+        for title in ("Three times the quota", "Half the quota")
     )
     threshold = alarms(dev)["SustainedThrottling"]["Threshold"]
 
-    overloaded = [share for share in three_times if share >= 0.5]  # the others have too few instances
+    overloaded = [share for share in three_times if share >= 0.8]  # the others have too few instances
 
-    assert overloaded
+    assert len(overloaded) >= 9
     assert all(share > 2 * threshold for share in overloaded)
-    assert all(share < threshold for share in nine_tenths)
+    assert all(share < threshold for share in half)
 
 
 def test_stack_counts_timeouts_and_crashes_in_the_log_of_the_function(dev: Template) -> None:
