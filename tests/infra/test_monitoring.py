@@ -96,8 +96,8 @@ def metrics_on_dashboard(template: Template) -> Iterator[tuple[str, str, dict[st
 def simulated(title: str) -> list[dict[str, Any]]:
     """Return the rows of a table of `make quota`, with the share of throttled calls in percent."""
     section = QUOTA.read_text(encoding="utf-8").partition(f"# {title}\n")[2].partition("\n#")[0]
-    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
-    head, *rows = lines
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = lines
     table = [dict(zip(head, row, strict=True)) for row in rows]
     return [row | {"throttled": float(row["throttled"].rstrip("%"))} for row in table]
 
