@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,7 +107,13 @@ class Sandbox:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    program = Program("sandbox.live", tmp_path_factory.mktemp("sandbox"))
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def running_sandbox(folder: Path) -> Iterator[Sandbox]:
+    program = Program("sandbox.live", folder)
     with program.start() as process:
         sandbox = Sandbox(program, process)
         try:
@@ -204,14 +211,14 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     assert [command for command in commands if command] == ["open", f"end -- {chat}", f"transcript -- {chat}"]
 
 
-# The last test of this sandbox
-def test_ctrl_c_stops_it_and_leaves_nothing_behind(sandbox: Sandbox) -> None:
-    status = sandbox.stop(signal.SIGINT)
+def test_ctrl_c_stops_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        status = sandbox.stop(signal.SIGINT)
 
-    assert status == 0
-    assert sandbox.line_with("Stopped")
-    assert sandbox.process.stderr
-    assert sandbox.process.stderr.read() == ""
+        assert status == 0
+        assert sandbox.line_with("Stopped")
+        assert sandbox.process.stderr
+        assert sandbox.process.stderr.read() == ""
     assert sandbox.program.left_behind == []
     assert list(sandbox.program.home.iterdir()) == []
 
