@@ -5,37 +5,24 @@ from __future__ import annotations
 import argparse
 import fcntl
 import sys
-from contextlib import ExitStack, contextmanager
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
-from sandbox.display import STOPPED, starting
+from ops.stack.terminal import Terminal
 from sandbox.emulator import PortTakenError
-from sandbox.local_stack import ForeignFolderError, NotPreparedError, local_stack
+from sandbox.local_stack import LocalStack, NotStartedError, start_local_stack
 from sandbox.processes import ChildProcesses, ProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ops.stack.terminal import Terminal
-    from sandbox.local_stack import LocalStack
-
 COULD_NOT_RUN = 2
-
-
-class FolderInUseError(Exception):
-    """Another program writes to the same folder."""
-
-
-_REASONS_NOT_TO_RUN = (
-    FolderInUseError,
-    ForeignFolderError,
-    NotPreparedError,
-    PortTakenError,
-    ProcessError,
-)
 
 
 def stack_parser(program: str, description: str | None, *, folder: Path) -> argparse.ArgumentParser:
@@ -50,12 +37,14 @@ def stack_parser(program: str, description: str | None, *, folder: Path) -> argp
     return parser
 
 
+def standard_output() -> Terminal:
+    """Return the standard output. A terminal without a check mark must not end the program."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
+    return Terminal(sys.stdout)
+
+
 def run_program(
-    run: Callable[[LocalStack, ChildProcesses], int],
-    arguments: argparse.Namespace,
-    *,
-    terminal: Terminal,
-    command: str,
+    run: Callable[[LocalStack], int], arguments: argparse.Namespace, *, terminal: Terminal, command: str
 ) -> int:
     """Run a program on a local stack, and stop the stack when it ends. Return its exit code.
 
@@ -67,22 +56,12 @@ def run_program(
         SystemExit: A signal stopped the program.
     """
     try:
-        with (
-            folder_lock(arguments.folder),
-            stopped_by_signals(),
-            ChildProcesses() as children,
-            ExitStack() as parts,
-        ):
-            with starting(terminal) as ready:
-                stack = local_stack(
-                    children, folder=arguments.folder, emulator_port=arguments.emulator_port, report=ready
-                )
-                running = parts.enter_context(stack)
-            return run(running, children)
+        with _folder_lock(arguments.folder), stopped_by_signals(), ChildProcesses() as children:
+            return run(_started_stack(children, arguments, terminal))
     except SystemExit:
-        terminal.print(STOPPED)
+        terminal.print(Text("Stopped. All processes have ended.", style="dim"))
         raise
-    except _REASONS_NOT_TO_RUN as error:
+    except (NotStartedError, PortTakenError, ProcessError) as error:
         sys.stderr.write(explanation(error, command=command))
         return COULD_NOT_RUN
 
@@ -97,19 +76,33 @@ def explanation(error: Exception, *, command: str) -> str:
     return f"{printable(str(error), lines=True)}\n"
 
 
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Reserve the folder for this process. The lock ends with the process, however it ends.
+def _started_stack(
+    children: ChildProcesses, arguments: argparse.Namespace, terminal: Terminal
+) -> LocalStack:
+    """Start a local stack, and print each part of it when it is ready."""
+    since = time.monotonic()
 
-    Raises:
-        FolderInUseError: Another process has the lock.
-    """
+    def report(part: str, text: str) -> None:
+        nonlocal since
+        started, since = since, time.monotonic()
+        duration = f"{since - started:.1f} s"
+        terminal.print(Text.assemble(("✓ ", "green"), f"{part:<20}  {text}  ", (duration, "dim")))
+
+    with terminal.status("Starting the local stack"):
+        return start_local_stack(
+            children, folder=arguments.folder, emulator_port=arguments.emulator_port, report=report
+        )
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Reserve the folder for this process. The lock ends with the process, however it ends."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FolderInUseError(f"{folder} is in use by another run: wait for it, or stop it") from None
+            raise NotStartedError(f"{folder} is in use by another run: wait for it, or stop it") from None
         yield
 
 

@@ -1,9 +1,7 @@
-"""Show outcomes, times, transcripts and the start of the local stack on a terminal."""
+"""Show outcomes, times and transcripts on a terminal."""
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,9 +11,8 @@ from rich.text import Text
 from ops.stack.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
-    from ops.stack.terminal import Terminal
     from sandbox.participant_service.transcript import TranscriptItem
 
 OUTCOME_STYLES = {"SENT": "green", "REJECTED": "yellow", "FAILED": "red", "REFUSED": "yellow"}
@@ -24,25 +21,6 @@ _TYPE_PREFIXES = (
     "application/vnd.amazonaws.connect.message.",
     "application/vnd.amazonaws.connect.event.",
 )
-
-STOPPED = Text("Stopped. All processes have ended.", style="dim")
-
-
-@contextmanager
-def starting(terminal: Terminal) -> Iterator[Callable[[str, str], None]]:
-    """Yield a function that reports each part of the local stack as ready."""
-    since = time.monotonic()
-    with terminal.status("Starting the local stack"):
-
-        def ready(part: str, text: str) -> None:
-            nonlocal since
-            now = time.monotonic()
-            terminal.print(
-                Text.assemble(("✓ ", "green"), f"{part:<20}  {text}  ", (f"{now - since:.1f} s", "dim"))
-            )
-            since = now
-
-        yield ready
 
 
 def transcript_table(items: Iterable[TranscriptItem]) -> Table:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 SECRET_ACCESS_KEY = "local"  # noqa: S105  # the emulator accepts any
+SESSION = boto3.Session(
+    aws_access_key_id=ACCOUNT, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION
+)
 
 _LAUNCHER = Path(__file__).with_name("emulator_gaps.py")
 _START_TIMEOUT = 30.0
@@ -64,12 +67,9 @@ class Emulator:
         }
 
     def client(self, service: str) -> Any:  # noqa: ANN401  # callers annotate the type
-        return boto3.client(  # type: ignore[call-overload]  # one overload per service
+        return SESSION.client(  # type: ignore[call-overload]  # one overload per service
             service,
             endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=ACCOUNT,
-            aws_secret_access_key=SECRET_ACCESS_KEY,
             # One attempt: a repeated Invoke would be another message
             config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
         )

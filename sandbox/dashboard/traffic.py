@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from types_boto3_sqs.literals import QueueAttributeNameType
 
-    from sandbox.local_stack import LocalStack, OpenChat
+    from sandbox.local_stack import LocalStack
+    from sandbox.participant_service.control import OpenChat
 
 # The quota of Amazon Connect, unless it was raised
 _QUOTA, _BURST = 10, 15

@@ -18,7 +18,8 @@ from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.local_stack import LocalStack, OpenChat
+    from sandbox.local_stack import LocalStack
+    from sandbox.participant_service.control import OpenChat
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,43 +19,36 @@ from typing import ClassVar
 class ServiceError(Exception):
     """An answer other than success. Its text goes to the caller and never contains a token or a message."""
 
-    code: ClassVar[str]
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__.replace("Error", "Exception")
 
 
 class AccessDeniedError(ServiceError):
-    code = "AccessDeniedException"
     status = HTTPStatus.FORBIDDEN
-
-    def __init__(self) -> None:
-        super().__init__("Access denied")
 
 
 class InvalidParameterError(ServiceError):
-    code = "InvalidParameterException"
+    pass
 
 
 class InvalidRequestError(ServiceError):
-    code = "InvalidRequestException"
+    pass
 
 
 class ResourceNotFoundError(ServiceError):
-    code = "ResourceNotFoundException"
     status = HTTPStatus.NOT_FOUND
 
 
 class ThrottlingError(ServiceError):
-    code = "ThrottlingException"
     status = HTTPStatus.TOO_MANY_REQUESTS
-
-    def __init__(self) -> None:
-        super().__init__("Rate exceeded")
 
 
 class UnknownOperationError(ServiceError):
-    code = "UnknownOperationException"
     status = HTTPStatus.NOT_FOUND
 
 
 class ValidationError(ServiceError):
-    code = "ValidationException"
+    pass

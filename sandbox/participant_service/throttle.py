@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,35 +9,29 @@ if TYPE_CHECKING:
 
 
 class Throttle:
-    """Allows every request until a rate is set. Every method may be called from any thread."""
+    """Allows every request until a rate is set."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._rate: float | None = None
-        self._burst = 0
-        self._tokens = 0.0
-        self._filled_at = 0.0
+        self._burst = self._tokens = self._filled_at = 0.0
 
-    def set(self, requests_per_second: float, *, burst: int) -> None:
+    def set(self, requests_per_second: float, *, burst: float) -> None:
         """Start with a full bucket. The real limits of SendMessage are 10 requests a second, burst 15."""
-        with self._lock:
-            self._rate, self._burst = requests_per_second, burst
-            self._tokens, self._filled_at = float(burst), self._clock()
+        self._tokens, self._filled_at = burst, self._clock()
+        self._rate, self._burst = requests_per_second, burst
 
     def off(self) -> None:
-        with self._lock:
-            self._rate = None
+        self._rate = None
 
     def allows(self) -> bool:
         """Take a token for one request. Return False if there is none."""
-        with self._lock:
-            if self._rate is None:
-                return True
-            now = self._clock()
-            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
-            self._filled_at = now
-            if self._tokens < 1.0:
-                return False
-            self._tokens -= 1.0
+        if self._rate is None:
             return True
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

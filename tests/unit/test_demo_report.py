@@ -16,7 +16,7 @@ from sandbox.demo.report import Report
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
-from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.participant_service.transcript import TranscriptItem
 
 MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
 
@@ -45,11 +45,11 @@ def run() -> Run:
     )
     item = TranscriptItem(
         id=MESSAGE_ID,
-        type=ItemType.MESSAGE,
+        type="MESSAGE",
         absolute_time="2026-11-23T10:11:12.300Z",
         content_type="text/plain",
         participant_id="p-1",
-        participant_role=ParticipantRole.CUSTOMER,
+        participant_role="CUSTOMER",
         display_name="Customer",
         content="[bold]Hello\x1b[31m",
     )

@@ -13,7 +13,7 @@ from sandbox.demo.message_file import TASK, Chat, Expectation, Message
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
-from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.participant_service.transcript import TranscriptItem
 
 SENT = Expectation("SENT")
 TOO_LONG = Expectation("REJECTED", "InvalidRequest")
@@ -78,11 +78,11 @@ REFUSED = NotAcceptedError("POST /messages", "InvalidRequest", status=400, reaso
 def shown(message_id: str, content: str = "Hello") -> TranscriptItem:
     return TranscriptItem(
         id=message_id,
-        type=ItemType.MESSAGE,
+        type="MESSAGE",
         absolute_time="2026-11-23T00:00:00.000Z",
         content_type="text/plain",
         participant_id="",
-        participant_role=ParticipantRole.CUSTOMER,
+        participant_role="CUSTOMER",
         display_name="Customer",
         content=content,
     )

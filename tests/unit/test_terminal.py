@@ -12,18 +12,18 @@ from ops.stack.terminal import Terminal
 from sandbox.command_line import explanation
 from sandbox.display import transcript_table
 from sandbox.live.__main__ import result_line
-from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.participant_service.transcript import TranscriptItem
 from sandbox.processes import ProcessError
 
 
 def item(content_type: str, content: str | None) -> TranscriptItem:
     return TranscriptItem(
         id="i-1",
-        type=ItemType.EVENT if content is None else ItemType.MESSAGE,
+        type="EVENT" if content is None else "MESSAGE",
         absolute_time="2026-11-23T10:11:12.300Z",
         content_type=content_type,
         participant_id="p-1",
-        participant_role=ParticipantRole.CUSTOMER,
+        participant_role="CUSTOMER",
         display_name="Customer",
         content=content,
     )

@@ -17,7 +17,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from sandbox.participant_service.api import Answer, Ending
+from sandbox.participant_service.api import Answer
+from sandbox.participant_service.faults import Ending
 
 if TYPE_CHECKING:
     import socket
