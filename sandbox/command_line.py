@@ -76,9 +76,7 @@ def explanation(error: Exception, *, command: str) -> str:
     return f"{printable(str(error), lines=True)}\n"
 
 
-def _started_stack(
-    children: ChildProcesses, arguments: argparse.Namespace, terminal: Terminal
-) -> LocalStack:
+def _started_stack(children: ChildProcesses, arguments: argparse.Namespace, terminal: Terminal) -> LocalStack:
     """Start a local stack, and print each part of it when it is ready."""
     since = time.monotonic()
 

@@ -36,8 +36,7 @@ _RUNTIME_PYTHON = FOLDER / "venv-runtime/bin/python"
 _CDK = ROOT / "node_modules/.bin/cdk"
 _ASSEMBLY = FOLDER / "cdk.out"
 
-_FIRST_FILE = "participant-service.log"
-_URL_FILE = "participant-service.url"  # exists when the service is ready
+_FIRST_FILE = "participant-service.log"  # its first line is the URL
 _START_TIMEOUT = 30.0
 _DEPLOY_TIMEOUT = 180.0
 
@@ -78,11 +77,12 @@ class LocalStack:
 
     def queue_depths(self) -> QueueDepths:
         """Count the messages in each queue, including those that a consumer is processing."""
+        outputs = self.outputs
         return QueueDepths(
-            messages=self._depth(self.outputs.message_queue_url),
-            dead_letter=self._depth(self.outputs.dead_letter_queue_url),
-            rejected=self._depth(self.outputs.rejected_queue_url),
-            events_dead_letter=self._depth(self.outputs.events_dead_letter_queue_url),
+            messages=self._depth(outputs.message_queue_url),
+            dead_letter=self._depth(outputs.dead_letter_queue_url),
+            rejected=self._depth(outputs.rejected_queue_url),
+            events_dead_letter=self._depth(outputs.events_dead_letter_queue_url),
         )
 
     def _depth(self, queue_url: str) -> int:
@@ -94,8 +94,13 @@ class LocalStack:
 
 
 def participant_service_in(folder: Path) -> ParticipantControl:
-    """Return the participant service of the local stack that writes to a folder."""
-    return ParticipantControl((folder / _URL_FILE).read_text(encoding="utf-8").strip())
+    """Return the participant service of the local stack that writes to a folder.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    url, _, _ = (folder / _FIRST_FILE).read_text(encoding="utf-8").partition("\n")
+    return ParticipantControl(url)
 
 
 def start_local_stack(
@@ -178,13 +183,9 @@ def _make_empty(folder: Path) -> None:
 
 
 def _start_participant_service(children: ChildProcesses, folder: Path) -> ParticipantControl:
-    ready_file = folder / _URL_FILE
-    service = children.start(
-        [sys.executable, "-m", "sandbox.participant_service", "--ready-file", str(ready_file)],
-        output=folder / _FIRST_FILE,
-        folder=ROOT,
-    )
-    service.wait_until(ready_file.exists, timeout=_START_TIMEOUT)
+    log = folder / _FIRST_FILE
+    service = children.start([sys.executable, "-m", "sandbox.participant_service"], output=log, folder=ROOT)
+    service.wait_until(lambda: "\n" in log.read_text(encoding="utf-8"), timeout=_START_TIMEOUT)
     return participant_service_in(folder)
 
 

@@ -69,7 +69,7 @@ PHASES = (
 def run(stack: LocalStack, *, seconds: float, report: Callable[[str], None] = lambda _: None) -> Recording:
     """Send messages for some seconds, wait until the queue is empty, and return the recording."""
     recording = Recording(own_namespace=stack.outputs.stack_name)
-    stack.participant.set_throttle(_QUOTA, burst=_BURST)
+    stack.participant.call("set_throttle", requests_per_second=_QUOTA, burst=_BURST)
     traffic = _Traffic(stack, recording)
     with _sampled(stack, recording, traffic):
         for phase in PHASES:
@@ -86,7 +86,7 @@ def run(stack: LocalStack, *, seconds: float, report: Callable[[str], None] = la
         while stack.queue_depths().messages and time.monotonic() < deadline:
             time.sleep(_SAMPLE_SECONDS)
     stack.participant.clear_faults()
-    stack.participant.throttle_off()
+    stack.participant.call("throttle_off")
     _read_log(stack, recording)
     _read_executions(stack, recording)
     return recording
@@ -111,9 +111,9 @@ class _Traffic:
     _plain: OpenChat = field(init=False)
 
     def __post_init__(self) -> None:
-        self._chats = [self.stack.open_chat() for _ in range(_CHATS)]
-        self._ended = self.stack.open_chat(ended=True)
-        self._plain = self.stack.open_chat(content_types=["text/plain"])
+        self._chats = [self.stack.participant.open_chat() for _ in range(_CHATS)]
+        self._ended = self.stack.participant.open_chat(ended=True)
+        self._plain = self.stack.participant.open_chat(content_types=["text/plain"])
 
     def send(self, *, seconds: float, rate: float) -> None:
         started = time.monotonic()

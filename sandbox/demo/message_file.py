@@ -176,18 +176,14 @@ class _Reader:
         self.messages: list[Message] = []
         self._new_tokens: Counter[str] = Counter()
 
-    def read(self, number: int, fields: Mapping[str, Any]) -> None:
+    def read(self, number: int, fields: dict[str, Any]) -> None:
         chat = fields["chat"]
         if "request" in fields:
-            expected = fields.get("expect", {"outcome": "SENT"})
             message = Message(
                 number=number,
-                chat=chat,
                 connection=1 + self._new_tokens[chat],
-                through=fields["through"],
-                request=fields["request"],
-                expected=Expectation(expected["outcome"], expected.get("code")),
-                note=fields.get("note", ""),
+                expected=Expectation(**fields.pop("expect", {"outcome": "SENT"})),
+                **fields,
             )
             self.messages.append(message)
             self.chats.setdefault(chat, Chat(name=chat))

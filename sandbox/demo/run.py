@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from infra.contract import MessageResult
 from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
-from sandbox.demo.message_file import TASK, Chat, Message, MessageFile
+from sandbox.demo.message_file import TASK, Chat, Expectation, Message, MessageFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sandbox.local_stack import LocalStack, OpenChat, QueueDepths
+    from sandbox.local_stack import LocalStack, QueueDepths
     from sandbox.participant_service.transcript import TranscriptItem
 
 _RESULT_SECONDS = 30.0
@@ -31,6 +31,23 @@ class Sending:
     message: Message
     answer: Answer | ProducerError
     result: MessageResult | None
+
+    @property
+    def message_id(self) -> str | None:
+        return self.result.message_id if self.result else None
+
+    @property
+    def outcome(self) -> Expectation | None:
+        """The published outcome, or REFUSED if the event source refused the request. None for neither."""
+        if self.result is not None:
+            return Expectation(self.result.outcome, self.result.code)
+        if isinstance(self.answer, NotAcceptedError):
+            return Expectation("REFUSED", self.answer.code)
+        return None
+
+    @property
+    def is_as_expected(self) -> bool:
+        return self.outcome == self.message.expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,32 +74,20 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
     Args:
         progress: Gets the number of results that have arrived.
     """
-    senders = {
-        chat.name: _Sender(stack, stack.open_chat(ended=chat.ended, content_types=chat.content_types))
-        for chat in file.chats
-    }
+    senders = [_Sender(stack, chat) for chat in file.chats]
+    by_chat = {sender.chat.name: sender for sender in senders}
     results = _Results(stack, progress)
     sent = []
     for message in file.messages:
         known = results.source_ids
-        answer = senders[message.chat].send(message)
-        source_id = results.source_id_of(message, answer, known=known)
-        sent.append((message, answer, source_id))
-    sendings = [
-        Sending(message=message, answer=answer, result=results.get(source_id))
-        for message, answer, source_id in sent
-    ]
+        answer = by_chat[message.chat].send(message)
+        sent.append((message, answer, results.source_id_of(message, answer, known=known)))
     return Run(
-        sendings=sendings,
-        chats=[
-            ChatRecord(
-                chat=chat,
-                contact_id=senders[chat.name].chat.contact_id,
-                connections=senders[chat.name].connections,
-                transcript=stack.participant.messages(senders[chat.name].chat.contact_id),
-            )
-            for chat in file.chats
+        sendings=[
+            Sending(message=message, answer=answer, result=results.get(source_id))
+            for message, answer, source_id in sent
         ],
+        chats=[sender.record() for sender in senders],
         queues=_queue_depths_at_rest(stack),
         has_error_types=stack.has_error_types,
     )
@@ -91,19 +96,31 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
 class _Sender:
     """Sends the messages of one chat, as they are in the file."""
 
-    def __init__(self, stack: LocalStack, chat: OpenChat) -> None:
+    def __init__(self, stack: LocalStack, chat: Chat) -> None:
         self._stack = stack
         self.chat = chat
-        self.connections = 1
+        opened = stack.participant.open_chat(ended=chat.ended, content_types=chat.content_types)
+        self._contact_id = opened.contact_id
+        self._participant_token = opened.participant_token
+        self._connection_token = opened.connection_token
+        self._connections = 1
+
+    def record(self) -> ChatRecord:
+        return ChatRecord(
+            chat=self.chat,
+            contact_id=self._contact_id,
+            connections=self._connections,
+            transcript=self._stack.participant.messages(self._contact_id),
+        )
 
     def send(self, message: Message) -> Answer | ProducerError:
-        while self.connections < message.connection:
-            self.chat = self._stack.renew_connection(self.chat)
-            self.connections += 1
+        while self._connections < message.connection:
+            self._connection_token = self._stack.participant.new_connection_token(self._participant_token)
+            self._connections += 1
         request: dict[str, Any] = {
-            "ContactId": self.chat.contact_id,
+            "ContactId": self._contact_id,
             **message.request,
-            "ConnectionToken": self.chat.connection_token,
+            "ConnectionToken": self._connection_token,
         }
         if message.through == TASK:
             request.setdefault("ClientToken", _client_token_of_task(message))
@@ -112,7 +129,7 @@ class _Sender:
         producer = self._stack.producer
         try:
             answer = producer.send_text(
-                json.dumps(request), through=message.source, message_group=self.chat.contact_id
+                json.dumps(request), through=message.source, message_group=self._contact_id
             )
             if message.source is EventSource.WORKFLOW:
                 answer = producer.wait_for_execution(answer.source_id, timeout=_EXECUTION_SECONDS)

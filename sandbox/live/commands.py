@@ -50,60 +50,64 @@ def chat_environment(chat: OpenChat) -> str:
 
 def sending_commands(stack: LocalStack) -> list[Command]:
     """Return a command for each event source."""
-    outputs = stack.outputs
     event = {
-        "EventBusName": outputs.event_bus_name,
+        "EventBusName": stack.outputs.event_bus_name,
         "Source": "my-backend",
         "DetailType": REQUEST_DETAIL_TYPE,
-        "Detail": json.dumps(_request("Hello by the event bus", "event")),
+        "Detail": json.dumps(_request("Hello by the event bus", EventSource.EVENT)),
     }
+    api = f"{_CURL} {stack.api_url}"
+
+    def command(source: EventSource, title: str, text: str, content: object) -> Command:
+        if isinstance(content, str):
+            content = _request(content, source)
+        return Command(source, title, text.format(outputs=stack.outputs, content=_quoted(content)))
+
     return [
-        Command(
+        command(
             EventSource.QUEUE,
             "The queue",
             # Version 1 of the CLI ignores the endpoint in the environment for SQS
             'aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \\\n'
-            f"    --queue-url {outputs.message_queue_url} \\\n"
+            "    --queue-url {outputs.message_queue_url} \\\n"
             '    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \\\n'
-            f"    --message-body {_quoted(_request('Hello by the queue', 'queue'))}",
+            "    --message-body {content}",
+            "Hello by the queue",
         ),
-        Command(EventSource.EVENT, "The event bus", f"aws events put-events --entries {_quoted([event])}"),
-        Command(
+        command(EventSource.EVENT, "The event bus", "aws events put-events --entries {content}", [event]),
+        command(
             EventSource.WORKFLOW,
             "The state machine",
-            f"aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \\\n"
-            f"    --input {_quoted(_request('Hello by the state machine', 'workflow'))}",
+            "aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \\\n"
+            "    --input {content}",
+            "Hello by the state machine",
         ),
-        Command(
+        command(
             EventSource.DIRECT,
             "The function",
-            f"echo {_quoted(_request('Hello by the function', 'direct'))} |\n"
-            f"    aws lambda invoke --function-name {outputs.function_alias_arn} \\\n"
+            "echo {content} |\n"
+            "    aws lambda invoke --function-name {outputs.function_alias_arn} \\\n"
             # Both versions of the CLI take bytes unchanged. Without the pipe the CLI would overwrite the
             # answer if the output goes to a file.
             "    --payload fileb:///dev/stdin /dev/stdout | cat",
+            "Hello by the function",
         ),
-        Command(
-            EventSource.API,
-            "The HTTP API, to the queue",
-            _post(stack, "/messages", _request("Hello by the API", "api")),
-        ),
-        Command(
+        command(EventSource.API, "The HTTP API, to the queue", f"{api}/messages", "Hello by the API"),
+        command(
             EventSource.API_SYNC,
             "The HTTP API, which waits for the outcome",
-            _post(stack, "/messages/sync", _request("Hello by the API, waiting", "api-sync")),
+            f"{api}/messages/sync",
+            "Hello by the API, waiting",
         ),
     ]
 
 
-def _post(stack: LocalStack, path: str, request: Mapping[str, str]) -> str:
-    return (
-        f"curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \\\n"
-        f"    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \\\n"
-        f"    --data {_quoted(request)} \\\n"
-        f"    --write-out ' %{{http_code}}\\n' {stack.api_url}{path}"
-    )
-
+_CURL = (
+    f"curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \\\n"
+    f"    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \\\n"
+    "    --data {content} \\\n"
+    "    --write-out ' %{{http_code}}\\n'"
+)
 
 # Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
 _VARIABLES = {

@@ -91,7 +91,7 @@ class Chat:
         self.items.append(self.item("EVENT", content_type, at, role=role))
 
     def item(
-        self, item_type: str, content_type: str, at: float, *, role: str = "CUSTOMER", **more: Any
+        self, item_type: str, content_type: str, at: float, *, role: str = "CUSTOMER", **more: str | None
     ) -> TranscriptItem:
         is_customer = role == "CUSTOMER"
         return TranscriptItem(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 from sandbox.participant_service.transcript import ProcessingStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Ending(Enum):
@@ -109,7 +109,9 @@ class Processing(Fault):
         ProcessingStatus(self.status)  # or a ValueError
 
 
-_KINDS = {kind.__name__: kind for kind in (*Fault.__subclasses__(), AcceptedThenStatus)}
+_KINDS: Mapping[str, Callable[..., Fault]] = {
+    kind.__name__: kind for kind in (*Fault.__subclasses__(), AcceptedThenStatus)
+}
 
 
 def fault_from(document: Mapping[str, Any]) -> Fault:

@@ -1,7 +1,7 @@
 """The supported operations: their paths, and the rules for a request body as JSON Schemas.
 
-Source: botocore's models `connectparticipant` of 2018-09-07 and `connect` of 2017-08-08. Rules about bytes and
-about the state of a chat are in `chats`.
+Source: botocore's models `connectparticipant` of 2018-09-07 and `connect` of 2017-08-08. Rules about bytes
+and about a chat's state are in `chats`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from sandbox.participant_service.chats import ParticipantService
     from sandbox.participant_service.faults import FaultPlan
-    from sandbox.participant_service.throttle import Throttle
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _POLL_SECONDS = 0.02  # how long a stop may take
@@ -33,18 +32,8 @@ class RunningParticipantService:
 
     url: str
     api: ParticipantApi
-
-    @property
-    def service(self) -> ParticipantService:
-        return self.api.service
-
-    @property
-    def faults(self) -> FaultPlan:
-        return self.api.faults
-
-    @property
-    def throttle(self) -> Throttle:
-        return self.api.throttle
+    service: ParticipantService
+    faults: FaultPlan
 
 
 @contextmanager
@@ -70,7 +59,8 @@ def running_participant_service(
     thread.start()
     try:
         authority = f"[{host}]" if ":" in host else host
-        yield RunningParticipantService(f"http://{authority}:{server.server_address[1]}", api)
+        url = f"http://{authority}:{server.server_address[1]}"
+        yield RunningParticipantService(url, api, api.service, api.faults)
     finally:
         server.stop()
         thread.join()
@@ -140,7 +130,8 @@ class _Connection(BaseHTTPRequestHandler):
         is_cut = answer.ending is Ending.BODY_CUT_SHORT
         self.wfile.write(answer.body[: len(answer.body) // 2] if is_cut else answer.body)
 
-    do_GET = do_PUT = do_POST
+    def do_PUT(self) -> None:
+        self.do_POST()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

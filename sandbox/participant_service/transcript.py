@@ -100,7 +100,7 @@ def _start_index(items: Sequence[TranscriptItem], position: Mapping[str, Any], *
             if is_forward:
                 return bisect_left(items, moment, key=time)
             return bisect_right(items, moment, key=time) - 1
-        case {"MostRecent": count}:
+        case {"MostRecent": int(count)}:
             return max(len(items) - max(count, 1), 0)
         case _:
             return 0 if is_forward else len(items) - 1

@@ -81,8 +81,8 @@ class Smoke:
 
 
 @pytest.fixture
-def smoke(stack: LocalStack, folder: Path, tmp_path: Path) -> Iterator[Smoke]:
-    participant_url = (folder / "participant-service.url").read_text(encoding="utf-8").strip()
+def smoke(stack: LocalStack, tmp_path: Path) -> Iterator[Smoke]:
+    participant_url = stack.participant.url
     environ = {
         **measured_environ(),
         **stack.emulator.environ(home=tmp_path),

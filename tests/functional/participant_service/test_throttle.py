@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_throttle_allows_a_burst_and_then_the_rate(
     running: RunningParticipantService, participant: Participant, clock: FakeClock
 ) -> None:
-    running.throttle.set(4, burst=3)
+    running.api.throttle.set(4, burst=3)
 
     burst = participant.statuses("1234")
     clock.advance(0.25)
@@ -31,12 +31,12 @@ def test_throttle_allows_a_burst_and_then_the_rate(
 
 
 def test_throttle_can_be_turned_off(running: RunningParticipantService, participant: Participant) -> None:
-    running.throttle.set(1, burst=1)
+    running.api.throttle.set(1, burst=1)
     participant.send()
     with pytest.raises(participant.client.exceptions.ThrottlingException):
         participant.send()
 
-    running.throttle.off()
+    running.api.throttle.off()
 
     participant.send()
 
