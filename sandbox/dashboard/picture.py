@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.dashboard.recording import Recording
 
 # CloudWatch's grid. Lengths are in inches
-_COLUMNS, _COLUMN, _ROW = 24, 0.64, 0.48
+_COLUMNS, _COLUMN, _ROW, _LEGEND_ROW = 24, 0.64, 0.48, 0.17
 _CAPTION_ROWS = 2
 _CHARACTERS_PER_COLUMN = 9.6
 _LONG_LABEL = 24
@@ -40,6 +40,7 @@ _STYLE: Any = {
     "grid.color": "#eaeded",
     "legend.columnspacing": 1.2,
     "legend.frameon": False,
+    "legend.labelspacing": 0.25,
     "legend.handlelength": 0.8,
     "svg.fonttype": "none",
     "svg.hashsalt": "dashboard",
@@ -64,7 +65,7 @@ def draw(dashboard: Mapping[str, Any], recording: Recording, *, period: float, c
     bottom = max(widget["y"] + widget["height"] for widget in widgets)
     rows = bottom + _CAPTION_ROWS
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_COLUMNS * _COLUMN, rows * _ROW), layout="constrained")
+        figure = Figure(figsize=(_COLUMNS * _COLUMN, rows * _ROW))
         grid = figure.add_gridspec(rows, _COLUMNS)
         for widget in widgets:
             left, top, width = widget["x"], widget["y"], widget["width"]
@@ -89,15 +90,21 @@ def draw(dashboard: Mapping[str, Any], recording: Recording, *, period: float, c
 
 def _text(panel: SubFigure, columns: int, text: str, *, title: str = "") -> None:
     wrapped = textwrap.fill(text, round(columns * _CHARACTERS_PER_COLUMN))
-    panel.suptitle(title, x=0.01, ha="left", size=11, weight="bold")
-    panel.text(0.01, 0.5, wrapped, va="center", linespacing=1.5)
+    panel.text(0.01, 0.9, title, va="top", size=11, weight="bold")
+    panel.text(0.01, 0.6, wrapped, va="top", linespacing=1.5)
 
 
 def _graph(panel: SubFigure, properties: Mapping[str, Any], recording: Recording, period: float) -> None:
     found = lines(recording, properties, period=period)
     first, last = recording.whole_periods(period)
-    axes = panel.add_subplot(title=properties.get("title", ""))
-    for line in found:
+    labels = [line.label if line.is_known else f"{line.label} (AWS only)" for line in found]
+    legend_columns = 2 if any(len(label) > _LONG_LABEL for label in labels) else 3
+    legend_height = math.ceil(len(found) / legend_columns) * _LEGEND_ROW
+    width, height = panel.bbox.size / panel.figure.dpi
+    below, above = 0.4 + legend_height, 0.4
+    axes = panel.add_axes((0.45 / width, below / height, 1 - 0.65 / width, 1 - (below + above) / height))
+    axes.set_title(properties.get("title", ""), x=-0.3 / width)
+    for line, label in zip(found, labels, strict=True):
         # NaN leaves a gap for each period without a value. A value between two gaps is a dot.
         values = [line.values.get(number, math.nan) for number in range(first, last + 1)]
         dots = [
@@ -106,7 +113,6 @@ def _graph(panel: SubFigure, properties: Mapping[str, Any], recording: Recording
             if all(map(math.isnan, [*values[max(index - 1, 0) : index], *values[index + 1 : index + 2]]))
         ]
         minutes = [index * period / 60 for index in range(len(values))]
-        label = line.label if line.is_known else f"{line.label} (AWS only)"
         axes.plot(minutes, values, color=line.color, label=label, marker=".", markevery=dots)
     for annotation in properties.get("annotations", {}).get("horizontal", []):
         value, label = annotation["value"], annotation["label"]
@@ -117,8 +123,7 @@ def _graph(panel: SubFigure, properties: Mapping[str, Any], recording: Recording
     axes.set_ylim(bottom=0, top=None if axes.dataLim.y1 > 0 else 1)
     axes.xaxis.set_major_locator(MultipleLocator(1))
     axes.xaxis.set_major_formatter("{x:g} min")
-    has_long_label = any(len(line.label) > _LONG_LABEL for line in found)
-    legend = panel.legend(loc="outside lower left", ncols=2 if has_long_label else 3)
+    legend = panel.legend(loc="lower left", ncols=legend_columns)
     for line, text in zip(found, legend.get_texts(), strict=True):
         if not line.is_known:
             text.set(color=_GREY, style="italic")
