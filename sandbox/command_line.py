@@ -22,7 +22,7 @@ from sandbox.processes import ChildProcesses, ProcessError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COULD_NOT_RUN = 2
+_COULD_NOT_RUN = 2
 
 
 def stack_parser(program: str, description: str | None, *, folder: Path) -> argparse.ArgumentParser:
@@ -44,13 +44,12 @@ def standard_output() -> Terminal:
 
 
 def run_program(
-    run: Callable[[LocalStack], int], arguments: argparse.Namespace, *, terminal: Terminal, command: str
+    run: Callable[[LocalStack], int], arguments: argparse.Namespace, *, terminal: Terminal
 ) -> int:
     """Run a program on a local stack, and stop the stack when it ends. Return its exit code.
 
     Args:
         arguments: Of a `stack_parser`. The folder is locked while the program runs.
-        command: The make command, for advice.
 
     Raises:
         SystemExit: A signal stopped the program.
@@ -62,18 +61,13 @@ def run_program(
         terminal.print(Text("Stopped. All processes have ended.", style="dim"))
         raise
     except (NotStartedError, PortTakenError, ProcessError) as error:
-        sys.stderr.write(explanation(error, command=command))
-        return COULD_NOT_RUN
+        return explain(error)
 
 
-def explanation(error: Exception, *, command: str) -> str:
-    """Say why a command could not run, and how to fix it."""
-    if isinstance(error, PortTakenError):
-        return (
-            f"The emulator's {error}. Name another, or leave EMULATOR_PORT out to use a free one:\n"
-            f"    {command} EMULATOR_PORT={error.port + 1}\n"
-        )
-    return f"{printable(str(error), lines=True)}\n"
+def explain(problem: object) -> int:
+    """Print why a command could not run. Return its exit code."""
+    sys.stderr.write(f"{printable(str(problem), lines=True)}\n")
+    return _COULD_NOT_RUN
 
 
 def _started_stack(children: ChildProcesses, arguments: argparse.Namespace, terminal: Terminal) -> LocalStack:

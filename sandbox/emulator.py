@@ -30,9 +30,7 @@ _START_TIMEOUT = 30.0
 
 
 class PortTakenError(Exception):
-    def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} on 127.0.0.1 is taken by another program")
-        self.port = port
+    """The port that the user has chosen is not free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,10 @@ def _free_port(wanted: int) -> int:
         try:
             probe.bind(("127.0.0.1", wanted))
         except OSError:
-            raise PortTakenError(wanted) from None
+            raise PortTakenError(
+                f"The emulator's port {wanted} on 127.0.0.1 is taken by another program. "
+                f"Name another with EMULATOR_PORT={wanted + 1}, or leave it out to use a free one."
+            ) from None
         return int(probe.getsockname()[1])
 
 

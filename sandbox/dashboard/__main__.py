@@ -50,7 +50,7 @@ def main() -> int:
         terminal.print(f"The picture is in {arguments.output}")
         return 0
 
-    return run_program(render, arguments, terminal=terminal, command="make picture")
+    return run_program(render, arguments, terminal=terminal)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def _graph(panel: SubFigure, properties: Mapping[str, Any], recording: Recording
     labels = [line.label if line.is_known else f"{line.label} (AWS only)" for line in found]
     legend_columns = 2 if any(len(label) > _LONG_LABEL for label in labels) else 3
     legend_height = math.ceil(len(found) / legend_columns) * _LEGEND_ROW
-    width, height = panel.bbox.size / panel.figure.dpi
+    pixels, dpi = panel.bbox, panel.get_figure(root=True).dpi
+    width, height = pixels.width / dpi, pixels.height / dpi
     below, above = 0.4 + legend_height, 0.4
     axes = panel.add_axes((0.45 / width, below / height, 1 - 0.65 / width, 1 - (below + above) / height))
     axes.set_title(properties.get("title", ""), x=-0.3 / width)

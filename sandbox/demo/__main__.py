@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sandbox import demo
-from sandbox.command_line import COULD_NOT_RUN, explanation, run_program, stack_parser, standard_output
+from sandbox.command_line import explain, run_program, stack_parser, standard_output
 from sandbox.demo.message_file import MessageFileError, read_message_file
 from sandbox.demo.report import introduction, report
 from sandbox.demo.run import send_all
@@ -32,8 +32,7 @@ def main() -> int:
     try:
         file = read_message_file(arguments.messages)
     except MessageFileError as error:
-        sys.stderr.write(explanation(error, command="make demo"))
-        return COULD_NOT_RUN
+        return explain(error)
     terminal.print(introduction(file, arguments.messages))
 
     def run(stack: LocalStack) -> int:
@@ -49,7 +48,7 @@ def main() -> int:
         terminal.print(Text("Everything is as expected.", style="bold green"))
         return 0
 
-    return run_program(run, arguments, terminal=terminal, command="make demo")
+    return run_program(run, arguments, terminal=terminal)
 
 
 if __name__ == "__main__":

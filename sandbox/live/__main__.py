@@ -46,7 +46,7 @@ def main() -> int:
 
     terminal.print()
     try:
-        return run_program(run, arguments, terminal=terminal, command="make sandbox")
+        return run_program(run, arguments, terminal=terminal)
     except SystemExit as stop:
         if stop.code == _CTRL_C:  # the ordinary end
             return 0

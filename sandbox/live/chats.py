@@ -8,8 +8,7 @@ from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
-from ops.stack.printable import printable
-from sandbox.command_line import COULD_NOT_RUN, standard_output
+from sandbox.command_line import explain, standard_output
 from sandbox.display import transcript_table
 from sandbox.live.commands import chat_environment
 from sandbox.local_stack import FOLDER, participant_service_in
@@ -27,12 +26,10 @@ def main() -> int:
     try:
         _run(arguments.action, arguments.chat, arguments.folder)
     except (FileNotFoundError, HTTPError):
-        sys.stderr.write("No sandbox is running. Start one in another terminal: make sandbox\n")
+        return explain("No sandbox is running. Start one in another terminal: make sandbox")
     except ControlCallError as error:
-        sys.stderr.write(f"{printable(str(error))}\n")
-    else:
-        return 0
-    return COULD_NOT_RUN
+        return explain(error)
+    return 0
 
 
 def _run(action: str, contact_id: str, folder: Path) -> None:

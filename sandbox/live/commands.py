@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from infra.contract import REQUEST_DETAIL_TYPE
 from infra.producer import EventSource
@@ -22,11 +21,59 @@ if TYPE_CHECKING:
     from sandbox.participant_service.control import OpenChat
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     source: EventSource
     title: str
     text: str
+
+
+# The texts are templates, and the greetings become the Content of a request
+_COMMANDS = (
+    (
+        EventSource.QUEUE,
+        "The queue",
+        "Hello by the queue",
+        # Version 1 of the CLI ignores the endpoint in the environment for SQS
+        r"""aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \
+    --queue-url {outputs.message_queue_url} \
+    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \
+    --message-body {request}""",
+    ),
+    (
+        EventSource.EVENT,
+        "The event bus",
+        "Hello by the event bus",
+        "aws events put-events --entries {entries}",
+    ),
+    (
+        EventSource.WORKFLOW,
+        "The state machine",
+        "Hello by the state machine",
+        r"""aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \
+    --input {request}""",
+    ),
+    (
+        EventSource.DIRECT,
+        "The function",
+        "Hello by the function",
+        # Both versions of the CLI take bytes unchanged. Without the pipe the CLI would overwrite the answer
+        # if the output goes to a file.
+        r"""echo {request} |
+    aws lambda invoke --function-name {outputs.function_alias_arn} \
+    --payload fileb:///dev/stdin /dev/stdout | cat""",
+    ),
+    (EventSource.API, "The HTTP API, to the queue", "Hello by the API", "{curl}/messages"),
+    (
+        EventSource.API_SYNC,
+        "The HTTP API, which waits for the outcome",
+        "Hello by the API, waiting",
+        "{curl}/messages/sync",
+    ),
+)
+_CURL = rf"""curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \
+    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \
+    --data %s \
+    --write-out ' %%{{http_code}}\n' %s"""
 
 
 def aws_environment(stack: LocalStack) -> str:
@@ -50,64 +97,30 @@ def chat_environment(chat: OpenChat) -> str:
 
 def sending_commands(stack: LocalStack) -> list[Command]:
     """Return a command for each event source."""
-    event = {
-        "EventBusName": stack.outputs.event_bus_name,
-        "Source": "my-backend",
-        "DetailType": REQUEST_DETAIL_TYPE,
-        "Detail": json.dumps(_request("Hello by the event bus", EventSource.EVENT)),
-    }
-    api = f"{_CURL} {stack.api_url}"
+    commands = []
+    for source, title, content, template in _COMMANDS:
+        request = {
+            "ConnectionToken": "<token>",
+            "ContactId": "<contact>",
+            "ContentType": "text/plain",
+            "Content": content,
+            "ClientToken": f"{source}-<time>",
+        }
+        event = {
+            "EventBusName": stack.outputs.event_bus_name,
+            "Source": "my-backend",
+            "DetailType": REQUEST_DETAIL_TYPE,
+            "Detail": json.dumps(request),
+        }
+        text = template.format(
+            outputs=stack.outputs,
+            request=_quoted(request),
+            entries=_quoted([event]),
+            curl=_CURL % (_quoted(request), stack.api_url),
+        )
+        commands.append(Command(source, title, text))
+    return commands
 
-    def command(source: EventSource, title: str, text: str, content: object) -> Command:
-        if isinstance(content, str):
-            content = _request(content, source)
-        return Command(source, title, text.format(outputs=stack.outputs, content=_quoted(content)))
-
-    return [
-        command(
-            EventSource.QUEUE,
-            "The queue",
-            # Version 1 of the CLI ignores the endpoint in the environment for SQS
-            'aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \\\n'
-            "    --queue-url {outputs.message_queue_url} \\\n"
-            '    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \\\n'
-            "    --message-body {content}",
-            "Hello by the queue",
-        ),
-        command(EventSource.EVENT, "The event bus", "aws events put-events --entries {content}", [event]),
-        command(
-            EventSource.WORKFLOW,
-            "The state machine",
-            "aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \\\n"
-            "    --input {content}",
-            "Hello by the state machine",
-        ),
-        command(
-            EventSource.DIRECT,
-            "The function",
-            "echo {content} |\n"
-            "    aws lambda invoke --function-name {outputs.function_alias_arn} \\\n"
-            # Both versions of the CLI take bytes unchanged. Without the pipe the CLI would overwrite the
-            # answer if the output goes to a file.
-            "    --payload fileb:///dev/stdin /dev/stdout | cat",
-            "Hello by the function",
-        ),
-        command(EventSource.API, "The HTTP API, to the queue", f"{api}/messages", "Hello by the API"),
-        command(
-            EventSource.API_SYNC,
-            "The HTTP API, which waits for the outcome",
-            f"{api}/messages/sync",
-            "Hello by the API, waiting",
-        ),
-    ]
-
-
-_CURL = (
-    f"curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \\\n"
-    f"    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \\\n"
-    "    --data {content} \\\n"
-    "    --write-out ' %{{http_code}}\\n'"
-)
 
 # Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
 _VARIABLES = {
@@ -115,16 +128,6 @@ _VARIABLES = {
     "<contact>": "'$CONTACT_ID'",
     "<time>": "'$(date +%s)-$RANDOM'",
 }
-
-
-def _request(content: str, name: str) -> dict[str, str]:
-    return {
-        "ConnectionToken": "<token>",
-        "ContactId": "<contact>",
-        "ContentType": "text/plain",
-        "Content": content,
-        "ClientToken": f"{name}-<time>",
-    }
 
 
 def _quoted(document: object) -> str:

@@ -87,22 +87,19 @@ class ErrorStyle:
     type_suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestCounts:
-    """HTTP requests, failed ones included. `by_client_token` counts those of SendMessage."""
-
-    by_operation: Mapping[str, int]
-    by_client_token: Mapping[str, int]
-
-
 class ParticipantApi:
-    """Answers requests, from any thread."""
+    """Answers requests, from any thread.
+
+    Attributes:
+        requests: HTTP requests by operation, failed ones included.
+        client_tokens: HTTP requests of SendMessage by ClientToken.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._by_operation: Counter[str] = Counter()
-        self._by_client_token: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
+        self.client_tokens: Counter[str] = Counter()
         self.service = ParticipantService(clock=clock)
         self.faults = FaultPlan()
         self.throttle = Throttle(clock=clock)
@@ -122,7 +119,7 @@ class ParticipantApi:
             "create_connection": self.service.create_connection,
             "end_chat": self.service.end_chat,
             "expire_connection_token": self.service.expire_connection_token,
-            "request_counts": self.request_counts,
+            "requests": lambda: self.requests,
             "reset": self.reset,
             "set_error_style": self._set_error_style,
             "set_idempotency_window": self.service.set_idempotency_window,
@@ -150,15 +147,10 @@ class ParticipantApi:
             return document
         return _json_answer({} if document is None else document)
 
-    def request_counts(self) -> RequestCounts:
-        return RequestCounts(
-            by_operation=dict(self._by_operation), by_client_token=dict(self._by_client_token)
-        )
-
     def reset(self) -> None:
         """Delete all chats, faults and counts, and restore the defaults."""
-        self._by_operation.clear()
-        self._by_client_token.clear()
+        self.requests.clear()
+        self.client_tokens.clear()
         self.service.reset()
         self.faults.clear()
         self.throttle.off()
@@ -169,7 +161,7 @@ class ParticipantApi:
         if operation is None:
             names = ", ".join(each.name for each in OPERATIONS.values())
             raise UnknownOperationError(f"This local service has {names}")
-        self._by_operation[operation.name] += 1
+        self.requests[operation.name] += 1
         is_of_participant = path.startswith("/participant/")
         if is_of_participant and not bearer:
             raise AccessDeniedError
@@ -221,7 +213,7 @@ class ParticipantApi:
     def _send_message(self, connection_token: str, request: dict[str, Any]) -> Answer:
         client_token = request.get("ClientToken")
         if client_token:
-            self._by_client_token[client_token] += 1
+            self.client_tokens[client_token] += 1
         if not self.throttle.allows():
             raise ThrottlingError
         contact_id = self.service.contact_id_of(connection_token)

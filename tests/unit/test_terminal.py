@@ -9,7 +9,7 @@ from rich.text import Text
 
 from infra.contract import MessageResult
 from ops.stack.terminal import Terminal
-from sandbox.command_line import explanation
+from sandbox.command_line import explain
 from sandbox.display import transcript_table
 from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import TranscriptItem
@@ -90,12 +90,15 @@ def test_result_line_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
     assert line.endswith(f"message id{SHOWN}" if is_sent else f"code{SHOWN}: reason{SHOWN}")
 
 
-def test_explanation_of_an_error_keeps_its_lines_and_escapes_the_rest() -> None:
+def test_explanation_of_an_error_keeps_its_lines_and_escapes_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     error = ProcessError("node ended with status 1.\nThe end of log:\n\x1b[2J\u202e")
 
-    assert explanation(error, command="make demo") == (
-        "node ended with status 1.\nThe end of log:\n\\x1b[2J\\u202e\n"
-    )
+    status = explain(error)
+
+    assert status == 2
+    assert capsys.readouterr().err == "node ended with status 1.\nThe end of log:\n\\x1b[2J\\u202e\n"
 
 
 def test_text_to_paste_is_never_wrapped() -> None:
