@@ -1,4 +1,4 @@
-"""The common part of the sandbox's programs: arguments, the folder lock, and reasons not to run."""
+"""The common part of the sandbox's programs: arguments, the folder lock, and what they print."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import fcntl
 import sys
 import time
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.table import Table
 from rich.text import Text
 
 from ops.stack.printable import printable
@@ -20,9 +22,18 @@ from sandbox.local_stack import LocalStack, NotStartedError, start_local_stack
 from sandbox.processes import ChildProcesses, ProcessError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sandbox.participant_service.transcript import TranscriptItem
 
 _COULD_NOT_RUN = 2
+
+OUTCOME_STYLES = {"SENT": "green", "REJECTED": "yellow", "FAILED": "red", "REFUSED": "yellow"}
+
+_TYPE_PREFIXES = (
+    "application/vnd.amazonaws.connect.message.",
+    "application/vnd.amazonaws.connect.event.",
+)
 
 
 def stack_parser(program: str, description: str | None, *, folder: Path) -> argparse.ArgumentParser:
@@ -70,6 +81,27 @@ def explain(problem: object) -> int:
     return _COULD_NOT_RUN
 
 
+def transcript_table(items: Iterable[TranscriptItem]) -> Table:
+    """Lay out a transcript. A message's lines stay in its column, so that none looks like another message."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    for item in items:
+        table.add_row(
+            time_of_day(item.absolute_time),
+            Text(printable(_short(item.content_type))),
+            Text(printable(item.content or "", lines=True)),
+        )
+    if not table.row_count:
+        table.add_row("no message", "", "")
+    return table
+
+
+def time_of_day(moment: str) -> str:
+    return datetime.fromisoformat(moment).time().isoformat(timespec="milliseconds")
+
+
 def _started_stack(children: ChildProcesses, arguments: argparse.Namespace, terminal: Terminal) -> LocalStack:
     """Start a local stack, and print each part of it when it is ready."""
     since = time.monotonic()
@@ -102,3 +134,9 @@ def _port(text: str) -> int:
     if text.isdecimal() and int(text) in range(1, 65_536):
         return int(text)
     raise argparse.ArgumentTypeError(f"{text} is not a port")
+
+
+def _short(content_type: str) -> str:
+    for prefix in _TYPE_PREFIXES:
+        content_type = content_type.removeprefix(prefix)
+    return content_type

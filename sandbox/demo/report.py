@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.stack.printable import printable
-from sandbox.display import OUTCOME_STYLES, time_of_day, transcript_table
+from sandbox.command_line import OUTCOME_STYLES, time_of_day, transcript_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Sized

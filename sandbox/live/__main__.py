@@ -12,9 +12,14 @@ from rich.text import Text
 
 from ops.stack.printable import printable
 from sandbox import live
-from sandbox.command_line import run_program, stack_parser, standard_output
-from sandbox.display import OUTCOME_STYLES, time_of_day
-from sandbox.live.code import CodeWatch
+from sandbox.command_line import (
+    OUTCOME_STYLES,
+    run_program,
+    stack_parser,
+    standard_output,
+    time_of_day,
+)
+from sandbox.lambda_runtime import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT
 

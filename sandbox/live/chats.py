@@ -8,8 +8,7 @@ from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
-from sandbox.command_line import explain, standard_output
-from sandbox.display import transcript_table
+from sandbox.command_line import explain, standard_output, transcript_table
 from sandbox.live.commands import chat_environment
 from sandbox.local_stack import FOLDER, participant_service_in
 from sandbox.participant_service.control import ControlCallError

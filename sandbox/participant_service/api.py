@@ -16,15 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.participant_service.chats import TEXT_PLAIN, Chat, ParticipantService
-from sandbox.participant_service.errors import (
-    AccessDeniedError,
-    InvalidParameterError,
-    InvalidRequestError,
-    ServiceError,
-    ThrottlingError,
-    UnknownOperationError,
-    ValidationError,
-)
+from sandbox.participant_service.errors import STATUSES, ServiceError, access_denied, invalid
 from sandbox.participant_service.faults import (
     BadBody,
     Ending,
@@ -45,16 +37,8 @@ if TYPE_CHECKING:
 
 CONTROL_PREFIX = "/_local/"
 
-# The exceptions that the model has for a status
-_ERROR_TYPES: Mapping[int, str] = {
-    400: "ValidationException",
-    402: "ServiceQuotaExceededException",
-    403: "AccessDeniedException",
-    404: "ResourceNotFoundException",
-    409: "ConflictException",
-    429: "ThrottlingException",
-    500: "InternalServerException",
-}
+# The name of an error for a status
+_ERROR_TYPES = {status: code for code, status in reversed(STATUSES.items())}
 _WEBSOCKET_URL_LIFETIME = 100.0
 _DEFAULT_DURATION_MINUTES = 25 * 60
 # Customers receive this type and never send it
@@ -142,7 +126,7 @@ class ParticipantApi:
                 else:
                     document = self._operate(method, path, bearer, body)
         except ServiceError as error:
-            return self._error(error.status, error.code, str(error) or error.status.phrase)
+            return self._error(error.status, error.code, str(error))
         if isinstance(document, Answer):
             return document
         return _json_answer({} if document is None else document)
@@ -160,25 +144,28 @@ class ParticipantApi:
         operation = OPERATIONS.get((method, path))
         if operation is None:
             names = ", ".join(each.name for each in OPERATIONS.values())
-            raise UnknownOperationError(f"This local service has {names}")
+            raise ServiceError("UnknownOperationException", f"This local service has {names}")
         self.requests[operation.name] += 1
         is_of_participant = path.startswith("/participant/")
         if is_of_participant and not bearer:
-            raise AccessDeniedError
+            raise access_denied()
         try:
             return self._operations[operation.name](bearer or "", operation.read(body))
-        except ValidationError as error:
+        except ServiceError as error:
+            if is_of_participant or error.code != "ValidationException":
+                raise
             # The `connect` model has another name for it
-            raise error if is_of_participant else InvalidParameterError(str(error)) from None
+            raise ServiceError("InvalidParameterException", str(error)) from None
 
     def _control(self, name: str, body: bytes) -> object:
         """Make a control call. The members of the body are its arguments."""
         if name not in self._control_calls:
-            raise UnknownOperationError(f"The control calls are {', '.join(self._control_calls)}")
+            names = ", ".join(self._control_calls)
+            raise ServiceError("UnknownOperationException", f"The control calls are {names}")
         try:
             return self._control_calls[name](**json.loads(body or b"{}"))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValidationError(f"The arguments are not valid: {error}") from None
+            raise invalid(f"The arguments are not valid: {error}") from None
 
     def _add_fault(self, fault: Mapping[str, Any], **scope: Unpack[Scope]) -> None:
         self.faults.add(fault_from(fault), **scope)
@@ -215,7 +202,7 @@ class ParticipantApi:
         if client_token:
             self.client_tokens[client_token] += 1
         if not self.throttle.allows():
-            raise ThrottlingError
+            raise ServiceError("ThrottlingException")
         contact_id = self.service.contact_id_of(connection_token)
         fault = self.faults.take(contact_id=contact_id, client_token=client_token) or Fault()
         answer = Answer(headers={})
@@ -240,7 +227,7 @@ class ParticipantApi:
     def _start_chat_contact(self, _: str, request: dict[str, Any]) -> object:
         for name in _UNSUPPORTED:
             if name in request:
-                raise InvalidRequestError(f"{name} is not served by this local service")
+                raise ServiceError("InvalidRequestException", f"{name} is not served by this local service")
         content_types = request.get("SupportedMessagingContentTypes", [TEXT_PLAIN])
         chat = self.service.start_chat(
             content_types=set(content_types) - {_INTERACTIVE},

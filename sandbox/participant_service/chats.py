@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.participant_service.errors import AccessDeniedError, ResourceNotFoundError, ValidationError
+from sandbox.participant_service.errors import ServiceError, access_denied, invalid
 from sandbox.participant_service.transcript import (
     ProcessingStatus,
     TranscriptItem,
@@ -140,10 +140,10 @@ class ParticipantService:
         with self._locked() as now:
             chat = self._by_participant_token.get(participant_token)
             if chat is None:
-                raise AccessDeniedError
+                raise access_denied()
             chat.advance(now)
             if chat.ended or chat.customer_left:
-                raise AccessDeniedError
+                raise access_denied()
             if not chat.was_joined:
                 chat.was_joined = True
                 chat.add_event(PARTICIPANT_JOINED, now)
@@ -169,9 +169,9 @@ class ParticipantService:
         with self._locked() as now:
             chat = self._authorized_chat(connection_token, now)
             if chat.ended:
-                raise AccessDeniedError
+                raise access_denied()
             if content_type not in chat.content_types:
-                raise ValidationError("ContentType is not enabled for this chat")
+                raise invalid("ContentType is not enabled for this chat")
             if client_token in chat.accepted:
                 first, at = chat.accepted[client_token]
                 if self._idempotency_window is None or now - at < self._idempotency_window:
@@ -199,7 +199,7 @@ class ParticipantService:
         with self._locked() as now:
             chat = self._authorized_chat(connection_token, now)
             if query.get("ContactId") not in {None, chat.contact_id}:
-                raise AccessDeniedError
+                raise access_denied()
             return transcript_page(chat.contact_id, chat.items, query)
 
     def disconnect_participant(self, connection_token: str) -> None:
@@ -231,7 +231,7 @@ class ParticipantService:
             initial_message: ContentType and Content of the first message of the transcript.
         """
         if unknown := set(content_types) - set(CONTENT_TYPES):
-            raise ValidationError(f"Unknown content types: {', '.join(sorted(unknown))}")
+            raise invalid(f"Unknown content types: {', '.join(sorted(unknown))}")
         with self._locked() as now:
             if client_token in self._by_client_token:
                 return self._by_client_token[client_token]
@@ -248,7 +248,7 @@ class ParticipantService:
                 content_type, content = initial_message["ContentType"], initial_message["Content"]
                 _check_content(content)
                 if content_type not in chat.content_types:
-                    raise ValidationError("ContentType of the initial message is not enabled for this chat")
+                    raise invalid("ContentType of the initial message is not enabled for this chat")
                 chat.items.append(chat.item("MESSAGE", content_type, now, content=content))
             self._chats[chat.contact_id] = chat
             self._by_participant_token[chat.participant_token] = chat
@@ -270,7 +270,7 @@ class ParticipantService:
         with self._locked() as now:
             connection = self._connections.get(connection_token)
             if connection is None:
-                raise ResourceNotFoundError("No such connection token")
+                raise ServiceError("ResourceNotFoundException", "No such connection token")
             connection.expires_at = min(connection.expires_at, now)
 
     def chats(self) -> list[Chat]:
@@ -309,21 +309,21 @@ class ParticipantService:
     def _chat(self, contact_id: str, now: float) -> Chat:
         chat = self._chats.get(contact_id)
         if chat is None:
-            raise ResourceNotFoundError("No such chat")
+            raise ServiceError("ResourceNotFoundException", "No such chat")
         chat.advance(now)
         return chat
 
     def _authorized_chat(self, connection_token: str, now: float) -> Chat:
         connection = self._connections.get(connection_token)
         if connection is None or connection.expires_at <= now or connection.chat.customer_left:
-            raise AccessDeniedError
+            raise access_denied()
         connection.chat.advance(now)
         return connection.chat
 
 
 def _check_content(content: str) -> None:
     if not 1 <= len(content.encode("utf-8", "surrogatepass")) <= _MAX_CONTENT_BYTES:
-        raise ValidationError(f"Content must have 1 to {_MAX_CONTENT_BYTES} bytes")
+        raise invalid(f"Content must have 1 to {_MAX_CONTENT_BYTES} bytes")
 
 
 def _new_token(random_bytes: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import fastjsonschema
 
 from sandbox.participant_service.chats import TEXT_PLAIN
-from sandbox.participant_service.errors import ValidationError
+from sandbox.participant_service.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,15 +31,15 @@ class Operation(NamedTuple):
         A null counts as absent, as in AWS's JSON protocols. An empty body is an object without members.
 
         Raises:
-            ValidationError: The body is not valid JSON, or breaks a rule.
+            ServiceError: The body is not valid JSON, or breaks a rule.
         """
         try:
             return self.check(json.loads(body or b"{}", object_pairs_hook=_without_nulls))
         except fastjsonschema.JsonSchemaValueException as error:
             text = error.message.removeprefix("data")
-            raise ValidationError(text[1:] if text.startswith(".") else f"The request body{text}") from None
+            raise invalid(text[1:] if text.startswith(".") else f"The request body{text}") from None
         except ValueError:
-            raise ValidationError("The request body is not valid JSON") from None
+            raise invalid("The request body is not valid JSON") from None
 
 
 def _without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:

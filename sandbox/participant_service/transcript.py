@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.participant_service.errors import ValidationError
+from sandbox.participant_service.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def _start_index(items: Sequence[TranscriptItem], position: Mapping[str, Any], *
             for index, item in enumerate(items):
                 if item.id == item_id:
                     return index
-            raise ValidationError("StartPosition.Id is not in this transcript")
+            raise invalid("StartPosition.Id is not in this transcript")
         case {"AbsoluteTime": text}:
             moment, time = _canonical_time(text), attrgetter("absolute_time")
             if is_forward:
@@ -114,7 +114,7 @@ def _canonical_time(text: str) -> str:
             return iso_time(moment.timestamp())
     except (ValueError, OverflowError):
         pass
-    raise ValidationError("StartPosition.AbsoluteTime is not an ISO 8601 time with offset")
+    raise invalid("StartPosition.AbsoluteTime is not an ISO 8601 time with offset")
 
 
 def _page_token(contact_id: str, index: int, *, is_forward: bool) -> str:
@@ -126,7 +126,7 @@ def _read_page_token(token: str, contact_id: str) -> tuple[bool, int]:
     try:
         owner, is_forward, index = base64.urlsafe_b64decode(token).decode().split("/")
         if owner != contact_id:
-            raise ValidationError("NextToken belongs to another transcript")
+            raise invalid("NextToken belongs to another transcript")
         return is_forward == "1", int(index)
     except ValueError:
-        raise ValidationError("NextToken is not valid") from None
+        raise invalid("NextToken is not valid") from None

@@ -9,8 +9,7 @@ from rich.text import Text
 
 from infra.contract import MessageResult
 from ops.stack.terminal import Terminal
-from sandbox.command_line import explain
-from sandbox.display import transcript_table
+from sandbox.command_line import explain, transcript_table
 from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import TranscriptItem
 from sandbox.processes import ProcessError
