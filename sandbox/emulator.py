@@ -1,7 +1,8 @@
-"""The AWS emulator, MiniStack, on loopback, and clients for it."""
+"""The AWS emulator, MiniStack, on loopback, clients for it, and the request validators that it leaves out."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from types_boto3_cloudformation import CloudFormationClient
 
     from sandbox.processes import ChildProcesses
 
@@ -116,6 +119,38 @@ def start_emulator(
     return emulator
 
 
+def wire_request_validators(emulator: Emulator, *, stack_name: str) -> None:
+    """Create the stack's request validators, and give each method the one that the template names.
+
+    The emulator's CloudFormation ignores them, but its API Gateway has the API calls of AWS for them.
+    """
+    cloudformation: CloudFormationClient = emulator.client("cloudformation")
+    api_gateway = emulator.client("apigateway")
+    deployed = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in deployed}
+    body: Any = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
+    template = json.loads(body) if isinstance(body, str) else body  # boto3 parses a template in JSON
+
+    for logical_id, properties in _of_type("RequestValidator", template):
+        created = api_gateway.create_request_validator(
+            restApiId=ids[properties["RestApiId"]["Ref"]],
+            name=logical_id,
+            validateRequestBody=properties.get("ValidateRequestBody", False),
+            validateRequestParameters=properties.get("ValidateRequestParameters", False),
+        )
+        ids[logical_id] = created["id"]
+
+    for _, properties in _of_type("Method", template):
+        if validator := properties.get("RequestValidatorId"):
+            patch = {"op": "replace", "path": "/requestValidatorId", "value": ids[validator["Ref"]]}
+            api_gateway.update_method(
+                restApiId=ids[properties["RestApiId"]["Ref"]],
+                resourceId=ids[properties["ResourceId"]["Ref"]],
+                httpMethod=properties["HttpMethod"],
+                patchOperations=[patch],
+            )
+
+
 def _free_port(wanted: int) -> int:
     with socket.socket() as probe:
         # Also free: the port of a connection that is still closing
@@ -136,3 +171,12 @@ def _is_ready(emulator: Emulator) -> bool:
     except urllib3.exceptions.HTTPError:
         return False
     return response.status == HTTPStatus.OK
+
+
+def _of_type(name: str, template: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    resources: Mapping[str, Any] = template["Resources"]
+    return [
+        (logical_id, resource["Properties"])
+        for logical_id, resource in resources.items()
+        if resource["Type"] == f"AWS::ApiGateway::{name}"
+    ]

@@ -56,7 +56,8 @@ def add_context_variables(api_gateway: dict[str, Any]) -> None:
     ) -> str:
         # MiniStack passes the same object for the request and its answer
         context = {} if context is None else context
-        context.setdefault("extendedRequestId", _extended_request_id())
+        # 16 characters of the Base64 alphabet, as in API Gateway
+        context.setdefault("extendedRequestId", base64.b64encode(secrets.token_bytes(11)).decode())
         context.setdefault("requestOverride", {"header": {}})
         return str(render(template, body, params, context))
 
@@ -105,11 +106,6 @@ def _function(module: dict[str, Any], name: str, parameters: str) -> Callable[..
     if function is None or ", ".join(inspect.signature(function).parameters) != parameters:
         raise UnknownEmulatorError(f"MiniStack has no {name}({parameters})")
     return function
-
-
-def _extended_request_id() -> str:
-    """Return an id like those of API Gateway: 16 characters of the Base64 alphabet."""
-    return base64.b64encode(secrets.token_bytes(11)).decode()
 
 
 if __name__ == "__main__":

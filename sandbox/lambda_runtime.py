@@ -1,4 +1,4 @@
-"""Runs the deployed function in `awslambdaric`, the Python runtime client of AWS Lambda, and updates its code.
+"""Runs the deployed function in `awslambdaric`, the Python runtime client of AWS Lambda. Updates its code.
 
 The emulator's own worker for Python functions loses the type of an error. But the emulator can run the
 `bootstrap` of a custom runtime, as Lambda does, and serves it the Lambda Runtime API.

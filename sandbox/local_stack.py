@@ -13,10 +13,16 @@ from urllib.parse import urlsplit
 from infra.outputs import StackOutputs
 from infra.producer import Producer
 from infra.result_watcher import ResultWatcher
-from sandbox.emulator import ACCOUNT, REGION, SESSION, Emulator, start_emulator
+from sandbox.emulator import (
+    ACCOUNT,
+    REGION,
+    SESSION,
+    Emulator,
+    start_emulator,
+    wire_request_validators,
+)
 from sandbox.lambda_runtime import has_awslambdaric, run_in_awslambdaric
 from sandbox.participant_service.control import ParticipantControl
-from sandbox.request_validators import wire_request_validators
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -127,9 +127,7 @@ def read_message_file(path: Path) -> MessageFile:
     try:
         # Not splitlines(), which also splits at characters that JSON allows inside a string
         lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise MessageFileError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise MessageFileError(f"{path}: {error}") from None
     reader = _Reader()
     errors = []

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-import threading
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,7 @@ from sandbox.participant_service.transcript import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 TEXT_PLAIN = "text/plain"
 CONTENT_TYPES = (
@@ -113,7 +111,7 @@ class _Connection:
 
 
 class ParticipantService:
-    """All chats of one instance. Every method may be called from any thread.
+    """All chats of one instance. It needs no lock: `ParticipantApi` makes one call at a time.
 
     Args:
         clock: seconds since the epoch. It must not go backwards.
@@ -121,35 +119,33 @@ class ParticipantService:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
         """Delete all chats and restore the defaults."""
-        with self._lock:
-            self._chats: dict[str, Chat] = {}
-            self._by_participant_token: dict[str, Chat] = {}
-            self._by_client_token: dict[str, Chat] = {}
-            self._connections: dict[str, _Connection] = {}
-            self._idempotency_window: float | None = None
+        self._chats: dict[str, Chat] = {}
+        self._by_participant_token: dict[str, Chat] = {}
+        self._by_client_token: dict[str, Chat] = {}
+        self._connections: dict[str, _Connection] = {}
+        self._idempotency_window: float | None = None
 
     # Operations of the participant's SDK
 
     def create_connection(self, participant_token: str) -> Connection:
         """Add a connection for the participant. Earlier ones stay valid until they expire."""
-        with self._locked() as now:
-            chat = self._by_participant_token.get(participant_token)
-            if chat is None:
-                raise access_denied()
-            chat.advance(now)
-            if chat.ended or chat.customer_left:
-                raise access_denied()
-            if not chat.was_joined:
-                chat.was_joined = True
-                chat.add_event(PARTICIPANT_JOINED, now)
-            token, expires_at = _new_token(_CONNECTION_TOKEN_BYTES), now + chat.token_lifetime
-            self._connections[token] = _Connection(chat=chat, expires_at=expires_at)
-            return Connection(connection_token=token, expiry=iso_time(expires_at))
+        now = self._clock()
+        chat = self._by_participant_token.get(participant_token)
+        if chat is None:
+            raise access_denied()
+        chat.advance(now)
+        if chat.ended or chat.customer_left:
+            raise access_denied()
+        if not chat.was_joined:
+            chat.was_joined = True
+            chat.add_event(PARTICIPANT_JOINED, now)
+        token, expires_at = _new_token(_CONNECTION_TOKEN_BYTES), now + chat.token_lifetime
+        self._connections[token] = _Connection(chat=chat, expires_at=expires_at)
+        return Connection(connection_token=token, expiry=iso_time(expires_at))
 
     def send_message(
         self,
@@ -166,29 +162,28 @@ class ParticipantService:
         the processing status REJECTED or FAILED the message reaches no transcript.
         """
         _check_content(content)
-        with self._locked() as now:
-            chat = self._authorized_chat(connection_token, now)
-            if chat.ended:
-                raise access_denied()
-            if content_type not in chat.content_types:
-                raise invalid("ContentType is not enabled for this chat")
-            if client_token in chat.accepted:
-                first, at = chat.accepted[client_token]
-                if self._idempotency_window is None or now - at < self._idempotency_window:
-                    return first
-            message = chat.item(
-                "MESSAGE",
-                content_type,
-                now,
-                content=content,
-                client_token=client_token,
-                processing_status=processing_status,
-            )
-            if client_token:
-                chat.accepted[client_token] = message, now
-            if processing_status not in {ProcessingStatus.REJECTED, ProcessingStatus.FAILED}:
-                chat.items.append(message)
-            return message
+        chat, now = self._authorized_chat(connection_token), self._clock()
+        if chat.ended:
+            raise access_denied()
+        if content_type not in chat.content_types:
+            raise invalid("ContentType is not enabled for this chat")
+        if client_token in chat.accepted:
+            first, at = chat.accepted[client_token]
+            if self._idempotency_window is None or now - at < self._idempotency_window:
+                return first
+        message = chat.item(
+            "MESSAGE",
+            content_type,
+            now,
+            content=content,
+            client_token=client_token,
+            processing_status=processing_status,
+        )
+        if client_token:
+            chat.accepted[client_token] = message, now
+        if processing_status not in {ProcessingStatus.REJECTED, ProcessingStatus.FAILED}:
+            chat.items.append(message)
+        return message
 
     def get_transcript(self, connection_token: str, query: Mapping[str, Any]) -> TranscriptPage:
         """Return one page. As the documentation implies, an ended chat still has its transcript.
@@ -196,18 +191,16 @@ class ParticipantService:
         Args:
             query: a request of GetTranscript.
         """
-        with self._locked() as now:
-            chat = self._authorized_chat(connection_token, now)
-            if query.get("ContactId") not in {None, chat.contact_id}:
-                raise access_denied()
-            return transcript_page(chat.contact_id, chat.items, query)
+        chat = self._authorized_chat(connection_token)
+        if query.get("ContactId") not in {None, chat.contact_id}:
+            raise access_denied()
+        return transcript_page(chat.contact_id, chat.items, query)
 
     def disconnect_participant(self, connection_token: str) -> None:
         """Disconnect the participant for good: from now on all its tokens are refused."""
-        with self._locked() as now:
-            chat = self._authorized_chat(connection_token, now)
-            chat.customer_left = True
-            chat.add_event(PARTICIPANT_LEFT, now)
+        chat = self._authorized_chat(connection_token)
+        chat.customer_left = True
+        chat.add_event(PARTICIPANT_LEFT, self._clock())
 
     # Operations of the `connect` service and of control calls
 
@@ -232,56 +225,50 @@ class ParticipantService:
         """
         if unknown := set(content_types) - set(CONTENT_TYPES):
             raise invalid(f"Unknown content types: {', '.join(sorted(unknown))}")
-        with self._locked() as now:
-            if client_token in self._by_client_token:
-                return self._by_client_token[client_token]
-            chat = Chat(
-                contact_id=str(uuid.uuid4()),
-                participant_id=str(uuid.uuid4()),
-                participant_token=_new_token(_PARTICIPANT_TOKEN_BYTES),
-                content_types=frozenset({TEXT_PLAIN, *content_types}),
-                token_lifetime=token_lifetime,
-                ends_at=now + duration,
-                display_name=display_name,
-            )
-            if initial_message is not None:
-                content_type, content = initial_message["ContentType"], initial_message["Content"]
-                _check_content(content)
-                if content_type not in chat.content_types:
-                    raise invalid("ContentType of the initial message is not enabled for this chat")
-                chat.items.append(chat.item("MESSAGE", content_type, now, content=content))
-            self._chats[chat.contact_id] = chat
-            self._by_participant_token[chat.participant_token] = chat
-            if client_token:
-                self._by_client_token[client_token] = chat
-            return chat
+        now = self._clock()
+        if client_token in self._by_client_token:
+            return self._by_client_token[client_token]
+        chat = Chat(
+            contact_id=str(uuid.uuid4()),
+            participant_id=str(uuid.uuid4()),
+            participant_token=_new_token(_PARTICIPANT_TOKEN_BYTES),
+            content_types=frozenset({TEXT_PLAIN, *content_types}),
+            token_lifetime=token_lifetime,
+            ends_at=now + duration,
+            display_name=display_name,
+        )
+        if initial_message is not None:
+            content_type, content = initial_message["ContentType"], initial_message["Content"]
+            _check_content(content)
+            if content_type not in chat.content_types:
+                raise invalid("ContentType of the initial message is not enabled for this chat")
+            chat.items.append(chat.item("MESSAGE", content_type, now, content=content))
+        self._chats[chat.contact_id] = chat
+        self._by_participant_token[chat.participant_token] = chat
+        if client_token:
+            self._by_client_token[client_token] = chat
+        return chat
 
     def end_chat(self, contact_id: str) -> None:
         """End a chat. A second call has no effect."""
-        with self._locked() as now:
-            chat = self._chat(contact_id, now)
-            if not chat.ended:
-                chat.ends_at = now
-                chat.advance(now)
+        chat, now = self._chat(contact_id), self._clock()
+        chat.ends_at = min(chat.ends_at, now)
+        chat.advance(now)
 
     # For tests and control calls only
 
     def expire_connection_token(self, connection_token: str) -> None:
-        with self._locked() as now:
-            connection = self._connections.get(connection_token)
-            if connection is None:
-                raise ServiceError("ResourceNotFoundException", "No such connection token")
-            connection.expires_at = min(connection.expires_at, now)
+        if connection_token not in self._connections:
+            raise ServiceError("ResourceNotFoundException", "No such connection token")
+        self._connections[connection_token].expires_at = self._clock()
 
     def chats(self) -> list[Chat]:
         """Return all chats, oldest first."""
-        with self._locked() as now:
-            return [self._chat(contact_id, now) for contact_id in self._chats]
+        return [self._chat(contact_id) for contact_id in self._chats]
 
     def transcript(self, contact_id: str) -> list[TranscriptItem]:
         """Return the chat's messages and events in the order of acceptance."""
-        with self._locked() as now:
-            return list(self._chat(contact_id, now).items)
+        return list(self._chat(contact_id).items)
 
     def messages(self, contact_id: str) -> list[TranscriptItem]:
         """Return the chat's transcript without its events."""
@@ -289,9 +276,8 @@ class ParticipantService:
 
     def contact_id_of(self, connection_token: str) -> str | None:
         """Return the chat of a connection token, which may have expired."""
-        with self._lock:
-            connection = self._connections.get(connection_token)
-            return connection.chat.contact_id if connection else None
+        connection = self._connections.get(connection_token)
+        return connection.chat.contact_id if connection else None
 
     def set_idempotency_window(self, seconds: float | None) -> None:
         """Set how long a repeated ClientToken is recognized. None means as long as the chat exists.
@@ -300,21 +286,14 @@ class ParticipantService:
         """
         self._idempotency_window = seconds
 
-    @contextmanager
-    def _locked(self) -> Iterator[float]:
-        """Hold the lock, and give the time."""
-        with self._lock:
-            yield self._clock()
-
-    def _chat(self, contact_id: str, now: float) -> Chat:
-        chat = self._chats.get(contact_id)
-        if chat is None:
+    def _chat(self, contact_id: str) -> Chat:
+        if contact_id not in self._chats:
             raise ServiceError("ResourceNotFoundException", "No such chat")
-        chat.advance(now)
-        return chat
+        self._chats[contact_id].advance(self._clock())
+        return self._chats[contact_id]
 
-    def _authorized_chat(self, connection_token: str, now: float) -> Chat:
-        connection = self._connections.get(connection_token)
+    def _authorized_chat(self, connection_token: str) -> Chat:
+        connection, now = self._connections.get(connection_token), self._clock()
         if connection is None or connection.expires_at <= now or connection.chat.customer_left:
             raise access_denied()
         connection.chat.advance(now)

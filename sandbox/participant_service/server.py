@@ -8,7 +8,6 @@ import struct
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
@@ -19,21 +18,8 @@ from sandbox.participant_service.faults import Ending
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sandbox.participant_service.chats import ParticipantService
-    from sandbox.participant_service.faults import FaultPlan
-
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _POLL_SECONDS = 0.02  # how long a stop may take
-
-
-@dataclass(frozen=True, slots=True)
-class RunningParticipantService:
-    """A service that listens at `url`, and its inside for tests in the same process."""
-
-    url: str
-    api: ParticipantApi
-    service: ParticipantService
-    faults: FaultPlan
 
 
 @contextmanager
@@ -53,31 +39,33 @@ def running_participant_service(
     """
     if not ipaddress.ip_address(host).is_loopback:
         raise ValueError(f"{host} is not a loopback address")
-    api = ParticipantApi(clock=clock)
-    server = _Server(host, port, api)
+    server = RunningParticipantService(host, port, ParticipantApi(clock=clock))
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="participant-service")
     thread.start()
     try:
-        authority = f"[{host}]" if ":" in host else host
-        url = f"http://{authority}:{server.server_address[1]}"
-        yield RunningParticipantService(url, api, api.service, api.faults)
+        yield server
     finally:
         server.stop()
         thread.join()
 
 
-class _Server(ThreadingTCPServer):
-    """Has a thread for each connection."""
+class RunningParticipantService(ThreadingTCPServer):
+    """Listens at `url`, with a thread for each connection.
+
+    Attributes:
+        api, service, faults: The inside, for tests in the same process.
+    """
 
     allow_reuse_address = True
     request_queue_size = 128
 
     def __init__(self, host: str, port: int, api: ParticipantApi) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.api = api
+        self.api, self.service, self.faults = api, api.service, api.faults
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         super().__init__((host, port), _Connection)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server_address[1]}"
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
@@ -100,7 +88,7 @@ class _Server(ThreadingTCPServer):
 
 
 class _Connection(BaseHTTPRequestHandler):
-    server: _Server
+    server: RunningParticipantService
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 60  # as long as a load balancer: the function reuses its connections

@@ -32,13 +32,10 @@ def test_messages_of_many_threads_appear_once_each(running: RunningParticipantSe
     connection = running.service.create_connection(chat.participant_token)
 
     def send() -> None:
-        for number in range(200):
-            running.service.send_message(
-                connection.connection_token,
-                content_type="text/plain",
-                content=str(number),
-                client_token=str(number),
-            )
+        for number in map(str, range(200)):
+            message = {"ContentType": "text/plain", "Content": number, "ClientToken": number}
+            body = json.dumps(message).encode()
+            running.api.answer("POST", "/participant/message", bearer=connection.connection_token, body=body)
 
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:
