@@ -17,8 +17,8 @@ from rich.text import Text
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
 from ops.stack.terminal import Terminal
-from sandbox.emulator import PortTakenError
-from sandbox.local_stack import LocalStack, NotStartedError, start_local_stack
+from sandbox.emulator import NotStartedError
+from sandbox.local_stack import LocalStack, start_local_stack
 from sandbox.processes import ChildProcesses, ProcessError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def stack_parser(program: str, description: str | None, *, folder: Path) -> argp
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--emulator-port", type=_port, help="of the AWS emulator; by default a free one")
+    parser.add_argument("--emulator-port", type=int, help="of the AWS emulator; by default a free one")
     parser.add_argument("--folder", type=Path, default=folder, help="for logs and other files")
     return parser
 
@@ -71,7 +71,7 @@ def run_program(
     except SystemExit:
         terminal.print(Text("Stopped. All processes have ended.", style="dim"))
         raise
-    except (NotStartedError, PortTakenError, ProcessError) as error:
+    except (NotStartedError, ProcessError) as error:
         return explain(error)
 
 
@@ -128,12 +128,6 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise NotStartedError(f"{folder} is in use by another run: wait for it, or stop it") from None
         yield
-
-
-def _port(text: str) -> int:
-    if text.isdecimal() and int(text) in range(1, 65_536):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a port")
 
 
 def _short(content_type: str) -> str:

@@ -32,8 +32,8 @@ _LAUNCHER = Path(__file__).with_name("emulator_gaps.py")
 _START_TIMEOUT = 30.0
 
 
-class PortTakenError(Exception):
-    """The port that the user has chosen is not free."""
+class NotStartedError(Exception):
+    """The local stack cannot start here. The text says why, and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,11 @@ def start_emulator(
 
     Args:
         python: of the virtual environment with MiniStack.
-        folder: for the emulator's files.
         port: None takes a free one.
         function_environ: is in every function's environment, since MiniStack passes its own environment on.
 
     Raises:
-        PortTakenError: the port is taken.
+        NotStartedError: the port is taken.
         ProcessError: the emulator does not start.
     """
     emulator = Emulator(_free_port(port or 0))
@@ -157,8 +156,8 @@ def _free_port(wanted: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            raise PortTakenError(
+        except (OSError, OverflowError):
+            raise NotStartedError(
                 f"The emulator's port {wanted} on 127.0.0.1 is taken by another program. "
                 f"Name another with EMULATOR_PORT={wanted + 1}, or leave it out to use a free one."
             ) from None

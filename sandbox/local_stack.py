@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from sandbox.emulator import (
     REGION,
     SESSION,
     Emulator,
+    NotStartedError,
     start_emulator,
     wire_request_validators,
 )
@@ -45,10 +47,7 @@ _ASSEMBLY = FOLDER / "cdk.out"
 _FIRST_FILE = "participant-service.log"  # its first line is the URL
 _START_TIMEOUT = 30.0
 _DEPLOY_TIMEOUT = 180.0
-
-
-class NotStartedError(Exception):
-    """The local stack cannot start here. The text says why, and how to fix it."""
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +80,15 @@ class LocalStack:
     step_functions: SFNClient = field(repr=False)
     has_error_types: bool
 
-    def queue_depths(self) -> QueueDepths:
-        """Count the messages in each queue, including those that a consumer is processing."""
-        outputs = self.outputs
+    def queue_depths(self, *, timeout: float = 0.0) -> QueueDepths:
+        """Count the messages in each queue, including those that a consumer is processing.
+
+        Args:
+            timeout: Seconds to wait until the message queue is empty.
+        """
+        outputs, deadline = self.outputs, time.monotonic() + timeout
+        while self._depth(outputs.message_queue_url) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
         return QueueDepths(
             messages=self._depth(outputs.message_queue_url),
             dead_letter=self._depth(outputs.dead_letter_queue_url),
@@ -124,8 +129,7 @@ def start_local_stack(
         report: Gets the name of a part that is ready, and a description of it.
 
     Raises:
-        NotStartedError: `make prepare` has not been run, or the folder holds other files.
-        PortTakenError: The port is not free.
+        NotStartedError: `make prepare` has not been run, the folder holds other files, or the port is taken.
         ProcessError: A part does not start, or the deployment failed.
     """
     for part in (_EMULATOR_PYTHON, _RUNTIME_PYTHON, _CDK, _ASSEMBLY):

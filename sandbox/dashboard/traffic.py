@@ -94,9 +94,7 @@ def run(stack: LocalStack, *, seconds: float, report: Callable[[str], None] = la
                 participant.add_fault(Latency(latency=_LONG_LATENCY), times=None, probability=_LONG_SHARE)
                 participant.add_fault(Latency(latency=_LATENCY), times=None)
             traffic.send(seconds=phase.share * seconds, rate=phase.rate)
-        deadline = time.monotonic() + _LAST_MESSAGE_SECONDS
-        while stack.queue_depths().messages and time.monotonic() < deadline:
-            time.sleep(_SAMPLE_SECONDS)
+        stack.queue_depths(timeout=_LAST_MESSAGE_SECONDS)
     _read_log(stack, recording)
     _read_executions(stack, recording)
     return recording

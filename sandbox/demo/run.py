@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from sandbox.demo.message_file import TASK, Chat, Expectation, Message, MessageF
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from infra.producer import Producer
     from sandbox.local_stack import LocalStack, QueueDepths
     from sandbox.participant_service.transcript import TranscriptItem
 
@@ -21,7 +21,6 @@ _RESULT_SECONDS = 30.0
 _LATE_SECONDS = 1.0  # for each further result, once one has not arrived
 _EXECUTION_SECONDS = 60.0
 _QUEUE_SECONDS = 10.0  # a result is published a moment before its message is deleted from the queue
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,68 +73,57 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
     Args:
         progress: Gets the number of results that have arrived.
     """
-    senders = [_Sender(stack, chat) for chat in file.chats]
-    by_chat = {sender.chat.name: sender for sender in senders}
+    chats = {
+        chat.name: stack.participant.open_chat(ended=chat.ended, content_types=chat.content_types)
+        for chat in file.chats
+    }
+    tokens = {name: [chat.connection_token] for name, chat in chats.items()}
     results = _Results(stack, progress)
     sent = []
     for message in file.messages:
-        known = results.source_ids
-        answer = by_chat[message.chat].send(message)
+        known, chat = results.source_ids, chats[message.chat]
+        while len(tokens[message.chat]) < message.connection:
+            tokens[message.chat].append(stack.participant.new_connection_token(chat.participant_token))
+        answer = _send(stack.producer, message, chat.contact_id, tokens[message.chat][-1])
         sent.append((message, answer, results.source_id_of(message, answer, known=known)))
     return Run(
         sendings=[
             Sending(message=message, answer=answer, result=results.get(source_id))
             for message, answer, source_id in sent
         ],
-        chats=[sender.record() for sender in senders],
-        queues=_queue_depths_at_rest(stack),
+        chats=[
+            ChatRecord(
+                chat=chat,
+                contact_id=chats[chat.name].contact_id,
+                connections=len(tokens[chat.name]),
+                transcript=stack.participant.messages(chats[chat.name].contact_id),
+            )
+            for chat in file.chats
+        ],
+        queues=stack.queue_depths(timeout=_QUEUE_SECONDS),
         has_error_types=stack.has_error_types,
     )
 
 
-class _Sender:
-    """Sends the messages of one chat, as they are in the file."""
-
-    def __init__(self, stack: LocalStack, chat: Chat) -> None:
-        self._stack = stack
-        self.chat = chat
-        opened = stack.participant.open_chat(ended=chat.ended, content_types=chat.content_types)
-        self._contact_id = opened.contact_id
-        self._participant_token = opened.participant_token
-        self._connection_token = opened.connection_token
-        self._connections = 1
-
-    def record(self) -> ChatRecord:
-        return ChatRecord(
-            chat=self.chat,
-            contact_id=self._contact_id,
-            connections=self._connections,
-            transcript=self._stack.participant.messages(self._contact_id),
-        )
-
-    def send(self, message: Message) -> Answer | ProducerError:
-        while self._connections < message.connection:
-            self._connection_token = self._stack.participant.new_connection_token(self._participant_token)
-            self._connections += 1
-        request: dict[str, Any] = {
-            "ContactId": self._contact_id,
-            **message.request,
-            "ConnectionToken": self._connection_token,
-        }
-        if message.through == TASK:
-            request.setdefault("ClientToken", _client_token_of_task(message))
-        elif message.source is EventSource.WORKFLOW:
-            del request["ContactId"]
-        producer = self._stack.producer
-        try:
-            answer = producer.send_text(
-                json.dumps(request), through=message.source, message_group=self._contact_id
-            )
-            if message.source is EventSource.WORKFLOW:
-                answer = producer.wait_for_execution(answer.source_id, timeout=_EXECUTION_SECONDS)
-        except ProducerError as error:
-            return error
-        return answer
+def _send(
+    producer: Producer, message: Message, contact_id: str, connection_token: str
+) -> Answer | ProducerError:
+    request: dict[str, Any] = {
+        "ContactId": contact_id,
+        **message.request,
+        "ConnectionToken": connection_token,
+    }
+    if message.through == TASK:
+        request.setdefault("ClientToken", _client_token_of_task(message))
+    elif message.source is EventSource.WORKFLOW:
+        del request["ContactId"]
+    try:
+        answer = producer.send_text(json.dumps(request), through=message.source, message_group=contact_id)
+        if message.source is EventSource.WORKFLOW:
+            answer = producer.wait_for_execution(answer.source_id, timeout=_EXECUTION_SECONDS)
+    except ProducerError as error:
+        return error
+    return answer
 
 
 class _Results:
@@ -203,10 +191,3 @@ def _is_next_of(message: Message, known: set[str]) -> Callable[[MessageResult], 
 
 def _client_token_of_task(message: Message) -> str:
     return str(message.request.get("ClientToken", f"line-{message.number}"))
-
-
-def _queue_depths_at_rest(stack: LocalStack) -> QueueDepths:
-    deadline = time.monotonic() + _QUEUE_SECONDS
-    while (depths := stack.queue_depths()).messages and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return depths

@@ -76,9 +76,7 @@ def _introduce(stack: LocalStack, terminal: Terminal) -> None:
     terminal.print_to_paste(f"{aws_environment(stack)}\n\n{chat_environment(chat)}")
 
     _heading(terminal, "Then send to the chat, as often as you like")
-    for command in sending_commands(stack):
-        terminal.print(Text(f"{command.title}:", style="dim"))
-        terminal.print_to_paste(f"{command.text}\n")
+    terminal.print_to_paste(sending_commands(stack))
 
     _heading(terminal, "In the folder of the project")
     for command_line, effect in {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from infra.contract import REQUEST_DETAIL_TYPE
 from infra.producer import EventSource
@@ -20,60 +20,54 @@ if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
     from sandbox.participant_service.control import OpenChat
 
+_CONTENTS = {
+    EventSource.QUEUE: "Hello by the queue",
+    EventSource.EVENT: "Hello by the event bus",
+    EventSource.WORKFLOW: "Hello by the state machine",
+    EventSource.DIRECT: "Hello by the function",
+    EventSource.API: "Hello by the API",
+    EventSource.API_SYNC: "Hello by the API, waiting",
+}
 
-class Command(NamedTuple):
-    source: EventSource
-    title: str
-    text: str
-
-
-# The texts are templates, and the greetings become the Content of a request
-_COMMANDS = (
-    (
-        EventSource.QUEUE,
-        "The queue",
-        "Hello by the queue",
-        # Version 1 of the CLI ignores the endpoint in the environment for SQS
-        r"""aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \
+# Version 1 of the CLI ignores the endpoint in the environment for SQS. Both versions take the bytes of a
+# payload unchanged. Without the pipe the CLI would overwrite the answer if the output goes to a file.
+_COMMANDS = r"""The queue:
+aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \
     --queue-url {outputs.message_queue_url} \
     --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \
-    --message-body {request}""",
-    ),
-    (
-        EventSource.EVENT,
-        "The event bus",
-        "Hello by the event bus",
-        "aws events put-events --entries {entries}",
-    ),
-    (
-        EventSource.WORKFLOW,
-        "The state machine",
-        "Hello by the state machine",
-        r"""aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \
-    --input {request}""",
-    ),
-    (
-        EventSource.DIRECT,
-        "The function",
-        "Hello by the function",
-        # Both versions of the CLI take bytes unchanged. Without the pipe the CLI would overwrite the answer
-        # if the output goes to a file.
-        r"""echo {request} |
+    --message-body {requests[queue]}
+
+The event bus:
+aws events put-events --entries {entries}
+
+The state machine:
+aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \
+    --input {requests[workflow]}
+
+The function:
+echo {requests[direct]} |
     aws lambda invoke --function-name {outputs.function_alias_arn} \
-    --payload fileb:///dev/stdin /dev/stdout | cat""",
-    ),
-    (EventSource.API, "The HTTP API, to the queue", "Hello by the API", "{curl}/messages"),
-    (
-        EventSource.API_SYNC,
-        "The HTTP API, which waits for the outcome",
-        "Hello by the API, waiting",
-        "{curl}/messages/sync",
-    ),
-)
-_CURL = rf"""curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \
-    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \
-    --data %s \
-    --write-out ' %%{{http_code}}\n' %s"""
+    --payload fileb:///dev/stdin /dev/stdout | cat
+
+The HTTP API, to the queue:
+curl {curl_options} \
+    --data {requests[api]} \
+    --write-out ' %{{http_code}}\n' {api_url}/messages
+
+The HTTP API, which waits for the outcome:
+curl {curl_options} \
+    --data {requests[api-sync]} \
+    --write-out ' %{{http_code}}\n' {api_url}/messages/sync
+"""
+_CURL_OPTIONS = rf"""--silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \
+    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json'"""
+
+# Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
+_VARIABLES = {
+    "<token>": "'$CONNECTION_TOKEN'",
+    "<contact>": "'$CONTACT_ID'",
+    "<time>": "'$(date +%s)-$RANDOM'",
+}
 
 
 def aws_environment(stack: LocalStack) -> str:
@@ -95,39 +89,31 @@ def chat_environment(chat: OpenChat) -> str:
     return _export({"CONTACT_ID": chat.contact_id, "CONNECTION_TOKEN": chat.connection_token})
 
 
-def sending_commands(stack: LocalStack) -> list[Command]:
+def sending_commands(stack: LocalStack) -> str:
     """Return a command for each event source."""
-    commands = []
-    for source, title, content, template in _COMMANDS:
-        request = {
+    requests = {
+        source: {
             "ConnectionToken": "<token>",
             "ContactId": "<contact>",
             "ContentType": "text/plain",
             "Content": content,
             "ClientToken": f"{source}-<time>",
         }
-        event = {
-            "EventBusName": stack.outputs.event_bus_name,
-            "Source": "my-backend",
-            "DetailType": REQUEST_DETAIL_TYPE,
-            "Detail": json.dumps(request),
-        }
-        text = template.format(
-            outputs=stack.outputs,
-            request=_quoted(request),
-            entries=_quoted([event]),
-            curl=_CURL % (_quoted(request), stack.api_url),
-        )
-        commands.append(Command(source, title, text))
-    return commands
-
-
-# Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
-_VARIABLES = {
-    "<token>": "'$CONNECTION_TOKEN'",
-    "<contact>": "'$CONTACT_ID'",
-    "<time>": "'$(date +%s)-$RANDOM'",
-}
+        for source, content in _CONTENTS.items()
+    }
+    entry = {
+        "EventBusName": stack.outputs.event_bus_name,
+        "Source": "my-backend",
+        "DetailType": REQUEST_DETAIL_TYPE,
+        "Detail": json.dumps(requests[EventSource.EVENT]),
+    }
+    return _COMMANDS.format(
+        outputs=stack.outputs,
+        api_url=stack.api_url,
+        curl_options=_CURL_OPTIONS,
+        requests={str(source): _quoted(request) for source, request in requests.items()},
+        entries=_quoted([entry]),
+    )
 
 
 def _quoted(document: object) -> str:

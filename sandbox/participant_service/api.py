@@ -25,10 +25,10 @@ from sandbox.participant_service.faults import (
     Processing,
     Scope,
     Status,
+    Throttle,
     fault_from,
 )
-from sandbox.participant_service.operations import OPERATIONS
-from sandbox.participant_service.throttle import Throttle
+from sandbox.participant_service.operations import OPERATIONS, without_nulls
 from sandbox.participant_service.transcript import TranscriptItem, iso_time
 
 if TYPE_CHECKING:
@@ -175,27 +175,24 @@ class ParticipantApi:
 
     def _create_participant_connection(self, participant_token: str, request: dict[str, Any]) -> object:
         connection = self.service.create_connection(participant_token)
-        document: dict[str, Any] = {
-            "ConnectionCredentials": {
-                "ConnectionToken": connection.connection_token,
-                "Expiry": connection.expiry,
-            }
+        credentials = {"ConnectionToken": connection.connection_token, "Expiry": connection.expiry}
+        if "WEBSOCKET" not in request.get("Type", []):
+            return {"ConnectionCredentials": credentials}
+        websocket = {
+            # No server listens at this URL: clients read the transcript
+            "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
+            "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
         }
-        if "WEBSOCKET" in request.get("Type", []):
-            document["Websocket"] = {
-                # No server listens at this URL: clients read the transcript
-                "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
-                "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
-            }
-        return document
+        return {"ConnectionCredentials": credentials, "Websocket": websocket}
 
     def _get_transcript(self, connection_token: str, request: dict[str, Any]) -> object:
         page = self.service.get_transcript(connection_token, request)
-        return {
+        members = {
             "InitialContactId": page.contact_id,
             "Transcript": [_transcript_item(item) for item in page.items],
-            **({} if page.next_token is None else {"NextToken": page.next_token}),
+            "NextToken": page.next_token,
         }
+        return without_nulls(members.items())
 
     def _send_message(self, connection_token: str, request: dict[str, Any]) -> Answer:
         client_token = request.get("ClientToken")
@@ -257,20 +254,15 @@ class ParticipantApi:
     def _error(self, status: int, error_type: str | None, message: str) -> Answer:
         """Answer with an error. One without a type looks like the error of a load balancer."""
         style = self.error_style
-        answer = _json_answer({"message" if style.lower_case_message else "Message": message}, status=status)
-        if error_type is None:
-            return answer
-        return replace(
-            answer, headers={**answer.headers, "x-amzn-errortype": f"{error_type}{style.type_suffix}"}
-        )
+        document = {"message" if style.lower_case_message else "Message": message}
+        headers = {"x-amzn-errortype": f"{error_type}{style.type_suffix}"} if error_type else {}
+        return _json_answer(document, status=status, headers=headers)
 
 
-def _json_answer(document: object, *, status: int = 200) -> Answer:
-    return Answer(
-        status=status,
-        headers={"content-type": "application/json", "x-amzn-requestid": str(uuid.uuid4())},
-        body=json.dumps(document, default=_document).encode(),
-    )
+def _json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    own = {"content-type": "application/json", "x-amzn-requestid": str(uuid.uuid4())}
+    body = json.dumps(document, default=_document).encode()
+    return Answer(status=status, headers={**own, **(headers or {})}, body=body)
 
 
 def _document(value: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
@@ -285,5 +277,5 @@ def _transcript_item(item: TranscriptItem) -> dict[str, Any]:
     del values["client_token"]
     status = values.pop("processing_status")
     metadata = {"MessageId": item.id, "MessageProcessingStatus": status}
-    members = {name.title().replace("_", ""): value for name, value in values.items() if value is not None}
-    return members | ({"MessageMetadata": metadata} if status else {})
+    members = {name.title().replace("_", ""): value for name, value in values.items()}
+    return without_nulls({**members, "MessageMetadata": metadata if status else None}.items())

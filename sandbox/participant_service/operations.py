@@ -15,7 +15,7 @@ from sandbox.participant_service.chats import TEXT_PLAIN
 from sandbox.participant_service.errors import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _STRING: Mapping[str, object] = {"type": "string"}
 _CLIENT_TOKEN = {"type": "string", "maxLength": 500}
@@ -34,7 +34,7 @@ class Operation(NamedTuple):
             ServiceError: The body is not valid JSON, or breaks a rule.
         """
         try:
-            return self.check(json.loads(body or b"{}", object_pairs_hook=_without_nulls))
+            return self.check(json.loads(body or b"{}", object_pairs_hook=without_nulls))
         except fastjsonschema.JsonSchemaValueException as error:
             text = error.message.removeprefix("data")
             raise invalid(text[1:] if text.startswith(".") else f"The request body{text}") from None
@@ -42,7 +42,7 @@ class Operation(NamedTuple):
             raise invalid("The request body is not valid JSON") from None
 
 
-def _without_nulls(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_nulls(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in members if value is not None}
 
 

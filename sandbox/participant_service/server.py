@@ -74,7 +74,7 @@ class RunningParticipantService(ThreadingTCPServer):
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401  # as in the standard library
         """Close a connection, without the orderly end that would come before a reset."""
-        self._connections.discard(request)
+        self._connections -= {request}
         request.close()
 
     def stop(self) -> None:

@@ -91,10 +91,10 @@ def _start_index(items: Sequence[TranscriptItem], position: Mapping[str, Any], *
     """Return the index of the page's first item. The first member of the position counts."""
     match position:
         case {"Id": item_id}:
-            for index, item in enumerate(items):
-                if item.id == item_id:
-                    return index
-            raise invalid("StartPosition.Id is not in this transcript")
+            ids = [item.id for item in items]
+            if item_id not in ids:
+                raise invalid("StartPosition.Id is not in this transcript")
+            return ids.index(item_id)
         case {"AbsoluteTime": text}:
             moment, time = _canonical_time(text), attrgetter("absolute_time")
             if is_forward:
