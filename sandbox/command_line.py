@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -17,23 +18,17 @@ from rich.text import Text
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
 from ops.stack.terminal import Terminal
-from sandbox.emulator import NotStartedError
 from sandbox.local_stack import LocalStack, start_local_stack
-from sandbox.processes import ChildProcesses, ProcessError
+from sandbox.processes import ChildProcesses, NotStartedError, ProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sandbox.participant_service.transcript import TranscriptItem
 
-_COULD_NOT_RUN = 2
-
 OUTCOME_STYLES = {"SENT": "green", "REJECTED": "yellow", "FAILED": "red", "REFUSED": "yellow"}
 
-_TYPE_PREFIXES = (
-    "application/vnd.amazonaws.connect.message.",
-    "application/vnd.amazonaws.connect.event.",
-)
+_TYPE_PREFIX = re.compile(r"application/vnd\.amazonaws\.connect\.(message|event)\.")
 
 
 def stack_parser(program: str, description: str | None, *, folder: Path) -> argparse.ArgumentParser:
@@ -78,7 +73,7 @@ def run_program(
 def explain(problem: object) -> int:
     """Print why a command could not run. Return its exit code."""
     sys.stderr.write(f"{printable(str(problem), lines=True)}\n")
-    return _COULD_NOT_RUN
+    return 2
 
 
 def transcript_table(items: Iterable[TranscriptItem]) -> Table:
@@ -90,7 +85,7 @@ def transcript_table(items: Iterable[TranscriptItem]) -> Table:
     for item in items:
         table.add_row(
             time_of_day(item.absolute_time),
-            Text(printable(_short(item.content_type))),
+            Text(printable(_TYPE_PREFIX.sub("", item.content_type))),
             Text(printable(item.content or "", lines=True)),
         )
     if not table.row_count:
@@ -128,9 +123,3 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise NotStartedError(f"{folder} is in use by another run: wait for it, or stop it") from None
         yield
-
-
-def _short(content_type: str) -> str:
-    for prefix in _TYPE_PREFIXES:
-        content_type = content_type.removeprefix(prefix)
-    return content_type

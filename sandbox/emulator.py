@@ -14,6 +14,8 @@ import boto3
 import urllib3
 from botocore.config import Config
 
+from sandbox.processes import NotStartedError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,17 +34,9 @@ _LAUNCHER = Path(__file__).with_name("emulator_gaps.py")
 _START_TIMEOUT = 30.0
 
 
-class NotStartedError(Exception):
-    """The local stack cannot start here. The text says why, and how to fix it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    url: str
 
     def environ(self, *, home: Path) -> dict[str, str]:
         """Return an environment in which an AWS tool uses the emulator, and only the emulator.
@@ -95,7 +89,8 @@ def start_emulator(
         NotStartedError: the port is taken.
         ProcessError: the emulator does not start.
     """
-    emulator = Emulator(_free_port(port or 0))
+    port = _free_port(port or 0)
+    emulator = Emulator(f"http://127.0.0.1:{port}")
     child = children.start(
         # Isolated: the emulator imports neither this folder's modules nor those of PYTHONPATH
         [str(python), "-I", str(_LAUNCHER)],
@@ -104,7 +99,7 @@ def start_emulator(
         environ={
             **emulator.environ(home=folder / "emulator"),
             **function_environ,
-            "GATEWAY_PORT": str(emulator.port),
+            "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": REGION,
             # By default it listens on every interface, and for more protocols than HTTP
             "BIND_HOST": "127.0.0.1",

@@ -28,22 +28,22 @@ CUSTOM_RUNTIME: RuntimeType = "provided.al2023"
 _ALIAS = "live"
 
 
-def has_awslambdaric(python: Path) -> bool:
-    """Return whether a virtual environment has awslambdaric, which has wheels for Linux only."""
-    return any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric"))
-
-
-def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> None:
+def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> bool:
     """Add a bootstrap that runs awslambdaric to the function, and move the alias to the new version.
+
+    Return False without awslambdaric, which has wheels for Linux only.
 
     Args:
         python: of a virtual environment with the packages of the Lambda runtime. The function can import its
             own package, these, and nothing else.
     """
+    if not any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric")):
+        return False
     lambda_: LambdaClient = emulator.client("lambda")
     configuration = lambda_.get_function(FunctionName=stack.function_name)["Configuration"]
     files = {"bootstrap": _bootstrap(configuration, python).encode()}
     _update_package(lambda_, stack, files, runtime=CUSTOM_RUNTIME)
+    return True
 
 
 class CodeWatch:

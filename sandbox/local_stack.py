@@ -14,17 +14,10 @@ from urllib.parse import urlsplit
 from infra.outputs import StackOutputs
 from infra.producer import Producer
 from infra.result_watcher import ResultWatcher
-from sandbox.emulator import (
-    ACCOUNT,
-    REGION,
-    SESSION,
-    Emulator,
-    NotStartedError,
-    start_emulator,
-    wire_request_validators,
-)
-from sandbox.lambda_runtime import has_awslambdaric, run_in_awslambdaric
+from sandbox.emulator import ACCOUNT, REGION, SESSION, Emulator, start_emulator, wire_request_validators
+from sandbox.lambda_runtime import run_in_awslambdaric
 from sandbox.participant_service.control import ParticipantControl
+from sandbox.processes import NotStartedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,8 +146,7 @@ def start_local_stack(
     outputs = _deploy(children, emulator, folder)
     report("Stack", "deployed by the AWS CDK CLI")
 
-    if in_awslambdaric := has_awslambdaric(_RUNTIME_PYTHON):
-        run_in_awslambdaric(emulator, outputs, python=_RUNTIME_PYTHON)
+    if in_awslambdaric := run_in_awslambdaric(emulator, outputs, python=_RUNTIME_PYTHON):
         report("Function", "runs in awslambdaric, Lambda's own runtime client")
     else:
         report("Function", "runs in the emulator, which loses the names of errors")

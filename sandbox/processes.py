@@ -25,6 +25,10 @@ _POLL_SECONDS = 0.05
 _LAST_LINES = 20
 
 
+class NotStartedError(Exception):
+    """The local stack cannot start here. The text says why, and how to fix it."""
+
+
 class ProcessError(Exception):
     """A child process failed, or took too long. The message ends with its last output."""
 

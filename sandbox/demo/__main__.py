@@ -19,8 +19,6 @@ from sandbox.local_stack import FOLDER
 if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
 
-_NOT_AS_EXPECTED = 1
-
 
 def main() -> int:
     parser = stack_parser("sandbox.demo", demo.__doc__, folder=FOLDER / "demo")
@@ -44,7 +42,7 @@ def main() -> int:
         if any(check.problems for check in checks):
             terminal.print(Text("Not everything is as expected.", style="bold red"))
             terminal.print(Text(f"The logs of all parts are in {arguments.folder}/*.log"))
-            return _NOT_AS_EXPECTED
+            return 1
         terminal.print(Text("Everything is as expected.", style="bold green"))
         return 0
 

@@ -57,8 +57,7 @@ def report(run: Run, checks: Sequence[Check], *, width: int) -> Group:
 def _outcomes(sendings: Sequence[Sending], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     rows = [_outcome_row(sending) for sending in sendings]
-    left_out = set() if width >= _WIDTH_FOR_ALL_COLUMNS else _LEFT_OUT
-    headings = [heading for heading in rows[0] if heading not in left_out]
+    headings = [each for each in rows[0] if each not in _LEFT_OUT or width >= _WIDTH_FOR_ALL_COLUMNS]
     for heading in headings:
         table.add_column(heading, no_wrap=heading != "note")
     for row in rows:

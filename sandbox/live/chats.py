@@ -22,27 +22,24 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.action != "open" and not arguments.chat:
         parser.error("name a chat: paste the sandbox's lines that begin with export, or add CHAT=contact-id")
+    terminal = standard_output()
     try:
-        _run(arguments.action, arguments.chat, arguments.folder)
+        participant = participant_service_in(arguments.folder)
+        match arguments.action:
+            case "open":
+                # Standard output has only the line to paste, for eval "$(make -s chat)"
+                sys.stderr.write("Paste this line, and the sandbox's commands send to the new chat:\n\n")
+                terminal.print_to_paste(chat_environment(participant.open_chat()))
+            case "end":
+                participant.end_chat(arguments.chat)
+                terminal.print("Ended.")
+            case _:
+                terminal.print(transcript_table(participant.transcript(arguments.chat)))
     except (FileNotFoundError, HTTPError):
         return explain("No sandbox is running. Start one in another terminal: make sandbox")
     except ControlCallError as error:
         return explain(error)
     return 0
-
-
-def _run(action: str, contact_id: str, folder: Path) -> None:
-    terminal, participant = standard_output(), participant_service_in(folder)
-    match action:
-        case "open":
-            # Standard output has only the line to paste, for eval "$(make -s chat)"
-            sys.stderr.write("Paste this line, and the sandbox's commands send to the new chat:\n\n")
-            terminal.print_to_paste(chat_environment(participant.open_chat()))
-        case "end":
-            participant.end_chat(contact_id)
-            terminal.print("Ended.")
-        case _:
-            terminal.print(transcript_table(participant.transcript(contact_id)))
 
 
 if __name__ == "__main__":

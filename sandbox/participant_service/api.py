@@ -100,7 +100,7 @@ class ParticipantApi:
             "add_fault": self._add_fault,
             "chats": self.service.chats,
             "clear_faults": self.faults.clear,
-            "create_connection": self.service.create_connection,
+            "create_connection": lambda **who: self.service.create_connection(**who).connection_token,
             "end_chat": self.service.end_chat,
             "expire_connection_token": self.service.expire_connection_token,
             "requests": lambda: self.requests,
@@ -175,7 +175,10 @@ class ParticipantApi:
 
     def _create_participant_connection(self, participant_token: str, request: dict[str, Any]) -> object:
         connection = self.service.create_connection(participant_token)
-        credentials = {"ConnectionToken": connection.connection_token, "Expiry": connection.expiry}
+        credentials = {
+            "ConnectionToken": connection.connection_token,
+            "Expiry": iso_time(connection.expires_at),
+        }
         if "WEBSOCKET" not in request.get("Type", []):
             return {"ConnectionCredentials": credentials}
         websocket = {

@@ -44,12 +44,6 @@ _CONNECTION_TOKEN_BYTES = 451
 _PARTICIPANT_TOKEN_BYTES = 226
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    connection_token: str = field(repr=False)
-    expiry: str
-
-
 @dataclass(slots=True, kw_only=True)
 class Chat:
     """A chat with its one customer.
@@ -105,8 +99,9 @@ class Chat:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Connection:
+class Connection:
     chat: Chat
+    connection_token: str = field(repr=False)
     expires_at: float
 
 
@@ -126,7 +121,7 @@ class ParticipantService:
         self._chats: dict[str, Chat] = {}
         self._by_participant_token: dict[str, Chat] = {}
         self._by_client_token: dict[str, Chat] = {}
-        self._connections: dict[str, _Connection] = {}
+        self._connections: dict[str, Connection] = {}
         self._idempotency_window: float | None = None
 
     # Operations of the participant's SDK
@@ -143,9 +138,13 @@ class ParticipantService:
         if not chat.was_joined:
             chat.was_joined = True
             chat.add_event(PARTICIPANT_JOINED, now)
-        token, expires_at = _new_token(_CONNECTION_TOKEN_BYTES), now + chat.token_lifetime
-        self._connections[token] = _Connection(chat=chat, expires_at=expires_at)
-        return Connection(connection_token=token, expiry=iso_time(expires_at))
+        connection = Connection(
+            chat=chat,
+            connection_token=_new_token(_CONNECTION_TOKEN_BYTES),
+            expires_at=now + chat.token_lifetime,
+        )
+        self._connections[connection.connection_token] = connection
+        return connection
 
     def send_message(
         self,
@@ -186,11 +185,7 @@ class ParticipantService:
         return message
 
     def get_transcript(self, connection_token: str, query: Mapping[str, Any]) -> TranscriptPage:
-        """Return one page. As the documentation implies, an ended chat still has its transcript.
-
-        Args:
-            query: a request of GetTranscript.
-        """
+        """Answer a request of GetTranscript. As the documentation implies, an ended chat still has one."""
         chat = self._authorized_chat(connection_token)
         if query.get("ContactId") not in {None, chat.contact_id}:
             raise access_denied()
@@ -220,7 +215,6 @@ class ParticipantService:
             content_types: as in SupportedMessagingContentTypes; text/plain is always enabled.
             duration: seconds until the chat ends by itself.
             token_lifetime: seconds from a connection's creation to its token's expiry.
-            display_name: the customer's name in the transcript.
             initial_message: ContentType and Content of the first message of the transcript.
         """
         if unknown := set(content_types) - set(CONTENT_TYPES):

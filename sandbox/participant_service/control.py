@@ -63,7 +63,7 @@ class ParticipantControl:
 
     def new_connection_token(self, participant_token: str) -> str:
         """Connect the customer once more, as you do when a connection token is about to expire."""
-        return str(self.call("create_connection", participant_token=participant_token)["connection_token"])
+        return str(self.call("create_connection", participant_token=participant_token))
 
     def end_chat(self, contact_id: str) -> None:
         self.call("end_chat", contact_id=contact_id)

@@ -184,7 +184,7 @@ class FaultPlan:
 
 
 class Throttle:
-    """The service's limit on requests per second: a token bucket. Allows every request until a rate is set."""
+    """A token bucket for requests per second. It allows every request until a rate is set."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock

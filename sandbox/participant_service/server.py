@@ -29,7 +29,6 @@ def running_participant_service(
     """Serve until the block ends, then close every thread and socket.
 
     Args:
-        host: a loopback address.
         port: 0 takes a free one.
         clock: seconds since the epoch, for every decision. A fault's latency is real time.
 

@@ -50,20 +50,16 @@ class TranscriptPage(NamedTuple):
 
 def iso_time(seconds: float) -> str:
     """Format seconds since the epoch as the service does, for instance `2019-11-08T02:41:28.172Z`."""
-    return (
-        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-    )
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
 
 
 def transcript_page(
     contact_id: str, items: Sequence[TranscriptItem], query: Mapping[str, Any]
 ) -> TranscriptPage:
-    """Scan from the start position in the scan direction, then sort the items of the page.
+    """Answer a request of GetTranscript: scan from the start position, then sort the items of the page.
 
     A page token holds an index. It stays valid while messages arrive, since items are only appended.
-
-    Args:
-        query: a request of GetTranscript.
     """
     if token := query.get("NextToken"):
         is_forward, start = _read_page_token(token, contact_id)
