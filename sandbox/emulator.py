@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ def start_emulator(
         function_environ: is in every function's environment, since MiniStack passes its own environment on.
 
     Raises:
-        NotStartedError: the port is taken.
+        NotStartedError: the port cannot be used.
         ProcessError: the emulator does not start.
     """
     port = _free_port(port or 0)
@@ -122,8 +121,7 @@ def wire_request_validators(emulator: Emulator, *, stack_name: str) -> None:
     api_gateway = emulator.client("apigateway")
     deployed = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
     ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in deployed}
-    body: Any = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
-    template = json.loads(body) if isinstance(body, str) else body  # boto3 parses a template in JSON
+    template = cloudformation.get_template(StackName=stack_name)["TemplateBody"]  # parsed by boto3
 
     for logical_id, properties in _of_type("RequestValidator", template):
         created = api_gateway.create_request_validator(
@@ -151,10 +149,10 @@ def _free_port(wanted: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted))
-        except (OSError, OverflowError):
+        except (OSError, OverflowError) as error:
             raise NotStartedError(
-                f"The emulator's port {wanted} on 127.0.0.1 is taken by another program. "
-                f"Name another with EMULATOR_PORT={wanted + 1}, or leave it out to use a free one."
+                f"The emulator cannot use port {wanted} on 127.0.0.1: {error}.\n"
+                "Name another with EMULATOR_PORT=..., or leave it out to use a free one."
             ) from None
         return int(probe.getsockname()[1])
 

@@ -35,7 +35,6 @@ _STYLE: Any = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
-    "font.family": "sans-serif",
     "font.size": 8.5,
     "grid.color": "#eaeded",
     "legend.columnspacing": 1.2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from infra.producer import Answer, EventSource, NotSentError
@@ -71,10 +72,8 @@ def _agrees(sending: Sending, result: MessageResult, *, has_error_types: bool) -
 
 def _described(sending: Sending) -> str:
     match sending.answer:
-        case Answer(result=None):
-            return "nothing yet"
         case Answer(result=result):
-            return result.outcome if result else ""
+            return result.outcome if result else "nothing yet"
         case NotSentError(code=code):
             return code
         case error:
@@ -147,14 +146,10 @@ def _wrong_queues(run: Run) -> Iterator[str]:
         and sending.outcome.outcome == "REJECTED"
         for sending in run.sendings
     )
-    for name, depth, expected in (
-        ("message queue", run.queues.messages, 0),
-        ("dead-letter queue", run.queues.dead_letter, 0),
-        ("rejected queue", run.queues.rejected, rejected),
-        ("events dead-letter queue", run.queues.events_dead_letter, 0),
-    ):
+    for name, depth in asdict(run.queues).items():
+        expected = rejected if name == "rejected" else 0
         if depth != expected:
-            yield f"{name}: has {depth} messages, not {expected}"
+            yield f"{name.replace('_', '-')} queue: has {depth} messages, not {expected}"
 
 
 def _sendings_of(run: Run, record: ChatRecord) -> list[Sending]:

@@ -51,7 +51,7 @@ class Chat:
     Attributes:
         content_types: those that the customer may send.
         token_lifetime: seconds from a connection's creation to its token's expiry.
-        ends_at: when the chat ends by itself, or has ended.
+        ends_at: when the chat ends by itself, or ended.
         was_joined: whether the customer has ever connected.
         accepted: message and time of acceptance by ClientToken.
     """
@@ -214,7 +214,6 @@ class ParticipantService:
         Args:
             content_types: as in SupportedMessagingContentTypes; text/plain is always enabled.
             duration: seconds until the chat ends by itself.
-            token_lifetime: seconds from a connection's creation to its token's expiry.
             initial_message: ContentType and Content of the first message of the transcript.
         """
         if unknown := set(content_types) - set(CONTENT_TYPES):

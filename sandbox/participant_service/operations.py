@@ -90,11 +90,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ParticipantDetails=_object("DisplayName", DisplayName=_name(256)),
         ChatDurationInMinutes={"type": "integer", "minimum": 60, "maximum": 7 * 24 * 60},
         InitialMessage=_object("ContentType Content", ContentType=_STRING, Content=_STRING),
-        SupportedMessagingContentTypes={
-            "type": "array",
-            "items": _STRING,
-            "contains": {"const": TEXT_PLAIN},
-        },
+        SupportedMessagingContentTypes={"type": "array", "items": _STRING, "contains": {"const": TEXT_PLAIN}},
         ClientToken=_CLIENT_TOKEN,
     ),
     ("POST", "/contact/stop"): _operation(

@@ -237,10 +237,10 @@ def test_a_message_from_no_line_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("queues", "problem"),
     [
-        (holding(messages=1), "message queue: has 1 messages, not 0"),
+        (holding(messages=1), "messages queue: has 1 messages, not 0"),
         (holding(dead_letter=1), "dead-letter queue: has 1 messages, not 0"),
         (holding(rejected=1), "rejected queue: has 1 messages, not 0"),
-        (holding(events_dead_letter=1), "events dead-letter queue: has 1 messages, not 0"),
+        (holding(events_dead_letter=1), "events-dead-letter queue: has 1 messages, not 0"),
     ],
 )
 def test_an_unexpected_message_in_a_queue_is_a_problem(queues: QueueDepths, problem: str) -> None:
