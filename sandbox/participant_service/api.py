@@ -170,8 +170,8 @@ class ParticipantApi:
     def _add_fault(self, fault: Mapping[str, Any], **scope: Unpack[Scope]) -> None:
         self.faults.add(fault_from(fault), **scope)
 
-    def _set_error_style(self, **style: Any) -> None:  # noqa: ANN401  # from JSON
-        self.error_style = ErrorStyle(**style)
+    def _set_error_style(self, *, lower_case_message: bool = False, type_suffix: str = "") -> None:
+        self.error_style = ErrorStyle(lower_case_message=lower_case_message, type_suffix=type_suffix)
 
     def _create_participant_connection(self, participant_token: str, request: dict[str, Any]) -> object:
         connection = self.service.create_connection(participant_token)
@@ -268,7 +268,7 @@ def _json_answer(document: object, *, status: int = 200, headers: Mapping[str, s
     return Answer(status=status, headers={**own, **(headers or {})}, body=body)
 
 
-def _document(value: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
+def _document(value: Chat | TranscriptItem) -> dict[str, Any]:
     if isinstance(value, Chat):
         names = ("contact_id", "participant_id", "participant_token", "ended_at")
         return {name: getattr(value, name) for name in names}

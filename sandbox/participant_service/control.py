@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import urllib3
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from sandbox.participant_service.faults import Fault, Scope
+
+    Json: TypeAlias = Any
 
 
 class ControlCallError(Exception):
@@ -36,7 +38,7 @@ class ParticipantControl:
 
     url: str
 
-    def call(self, name: str, **arguments: object) -> Any:  # noqa: ANN401  # any JSON
+    def call(self, name: str, **arguments: object) -> Json:
         """Make a control call by its name in `ParticipantApi`.
 
         Raises:

@@ -71,10 +71,11 @@ class RunningParticipantService(ThreadingTCPServer):
         self._connections.add(connection)
         return connection, address
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401  # as in the standard library
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         """Close a connection, without the orderly end that would come before a reset."""
-        self._connections -= {request}
-        request.close()
+        for connection in self._connections & {request}:
+            self._connections -= {connection}
+            connection.close()
 
     def stop(self) -> None:
         """Close every connection, also those that wait with a delayed answer, and join their threads."""

@@ -260,7 +260,7 @@ def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(functio
         BodyCutShort(),
         BadBody(),
     ],
-    ids=lambda fault: fault.kind,
+    ids=lambda fault: type(fault).__name__,
 )
 def test_a_transient_fault_is_retried_within_the_invocation(function: Function, fault: Fault) -> None:
     chat = function.start_chat()
