@@ -1,4 +1,4 @@
-"""The AWS emulator, MiniStack, on loopback, and clients for it."""
+"""The AWS emulator, MiniStack, on loopback, clients for it, and the request validators that it leaves out."""
 
 from __future__ import annotations
 
@@ -13,32 +13,29 @@ import boto3
 import urllib3
 from botocore.config import Config
 
+from sandbox.processes import NotStartedError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from types_boto3_cloudformation import CloudFormationClient
 
     from sandbox.processes import ChildProcesses
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 SECRET_ACCESS_KEY = "local"  # noqa: S105  # the emulator accepts any
+SESSION = boto3.Session(
+    aws_access_key_id=ACCOUNT, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION
+)
 
 _LAUNCHER = Path(__file__).with_name("emulator_gaps.py")
 _START_TIMEOUT = 30.0
 
 
-class PortTakenError(Exception):
-    def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} on 127.0.0.1 is taken by another program")
-        self.port = port
-
-
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    url: str
 
     def environ(self, *, home: Path) -> dict[str, str]:
         """Return an environment in which an AWS tool uses the emulator, and only the emulator.
@@ -64,12 +61,9 @@ class Emulator:
         }
 
     def client(self, service: str) -> Any:  # noqa: ANN401  # callers annotate the type
-        return boto3.client(  # type: ignore[call-overload]  # one overload per service
+        return SESSION.client(  # type: ignore[call-overload]  # one overload per service
             service,
             endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=ACCOUNT,
-            aws_secret_access_key=SECRET_ACCESS_KEY,
             # One attempt: a repeated Invoke would be another message
             config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
         )
@@ -87,15 +81,15 @@ def start_emulator(
 
     Args:
         python: of the virtual environment with MiniStack.
-        folder: for the emulator's files.
         port: None takes a free one.
         function_environ: is in every function's environment, since MiniStack passes its own environment on.
 
     Raises:
-        PortTakenError: the port is taken.
+        NotStartedError: the port cannot be used.
         ProcessError: the emulator does not start.
     """
-    emulator = Emulator(_free_port(port or 0))
+    port = _free_port(port or 0)
+    emulator = Emulator(f"http://127.0.0.1:{port}")
     child = children.start(
         # Isolated: the emulator imports neither this folder's modules nor those of PYTHONPATH
         [str(python), "-I", str(_LAUNCHER)],
@@ -104,7 +98,7 @@ def start_emulator(
         environ={
             **emulator.environ(home=folder / "emulator"),
             **function_environ,
-            "GATEWAY_PORT": str(emulator.port),
+            "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": REGION,
             # By default it listens on every interface, and for more protocols than HTTP
             "BIND_HOST": "127.0.0.1",
@@ -118,14 +112,48 @@ def start_emulator(
     return emulator
 
 
+def wire_request_validators(emulator: Emulator, *, stack_name: str) -> None:
+    """Create the stack's request validators, and give each method the one that the template names.
+
+    The emulator's CloudFormation ignores them, but its API Gateway has the API calls of AWS for them.
+    """
+    cloudformation: CloudFormationClient = emulator.client("cloudformation")
+    api_gateway = emulator.client("apigateway")
+    deployed = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in deployed}
+    template = cloudformation.get_template(StackName=stack_name)["TemplateBody"]  # parsed by boto3
+
+    for logical_id, properties in _of_type("RequestValidator", template):
+        created = api_gateway.create_request_validator(
+            restApiId=ids[properties["RestApiId"]["Ref"]],
+            name=logical_id,
+            validateRequestBody=properties.get("ValidateRequestBody", False),
+            validateRequestParameters=properties.get("ValidateRequestParameters", False),
+        )
+        ids[logical_id] = created["id"]
+
+    for _, properties in _of_type("Method", template):
+        if validator := properties.get("RequestValidatorId"):
+            patch = {"op": "replace", "path": "/requestValidatorId", "value": ids[validator["Ref"]]}
+            api_gateway.update_method(
+                restApiId=ids[properties["RestApiId"]["Ref"]],
+                resourceId=ids[properties["ResourceId"]["Ref"]],
+                httpMethod=properties["HttpMethod"],
+                patchOperations=[patch],
+            )
+
+
 def _free_port(wanted: int) -> int:
     with socket.socket() as probe:
         # Also free: the port of a connection that is still closing
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            raise PortTakenError(wanted) from None
+        except (OSError, OverflowError) as error:
+            raise NotStartedError(
+                f"The emulator cannot use port {wanted} on 127.0.0.1: {error}.\n"
+                "Name another with EMULATOR_PORT=..., or leave it out to use a free one."
+            ) from None
         return int(probe.getsockname()[1])
 
 
@@ -135,3 +163,12 @@ def _is_ready(emulator: Emulator) -> bool:
     except urllib3.exceptions.HTTPError:
         return False
     return response.status == HTTPStatus.OK
+
+
+def _of_type(name: str, template: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    resources: Mapping[str, Any] = template["Resources"]
+    return [
+        (logical_id, resource["Properties"])
+        for logical_id, resource in resources.items()
+        if resource["Type"] == f"AWS::ApiGateway::{name}"
+    ]

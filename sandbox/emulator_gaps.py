@@ -1,8 +1,8 @@
 """`python emulator_gaps.py`: start MiniStack, with additions that this stack needs.
 
 The interpreter of MiniStack's virtual environment runs this file by its path, so it imports only the standard
-library and MiniStack. It replaces private functions of one pinned version. Therefore it checks their
-signatures first, applies the additions, and stops with an error if anything differs.
+library and MiniStack. It replaces private functions in the namespaces of MiniStack's modules, for one pinned
+version. Each addition raises an UnknownEmulatorError if a function is missing or has another signature.
 """
 
 from __future__ import annotations
@@ -41,12 +41,6 @@ def add_context_variables(api_gateway: dict[str, Any]) -> None:
 
     `extendedRequestId`: without it there is no deduplication id, and SQS refuses every message.
     `requestOverride.header`: the template of the request sets it, that of the answer reads it.
-
-    Args:
-        api_gateway: the namespace of MiniStack's module.
-
-    Raises:
-        UnknownEmulatorError: its functions are missing or differ.
     """
     render = _function(api_gateway, "_render_request_template_v1", "template, body_str, params_map, context")
     set_variable = _function(api_gateway, "_vtl_set", "inner, st")
@@ -56,7 +50,8 @@ def add_context_variables(api_gateway: dict[str, Any]) -> None:
     ) -> str:
         # MiniStack passes the same object for the request and its answer
         context = {} if context is None else context
-        context.setdefault("extendedRequestId", _extended_request_id())
+        # 16 characters of the Base64 alphabet, as in API Gateway
+        context.setdefault("extendedRequestId", base64.b64encode(secrets.token_bytes(11)).decode())
         context.setdefault("requestOverride", {"header": {}})
         return str(render(template, body, params, context))
 
@@ -81,12 +76,6 @@ def accept_metric_math(cloudformation: dict[str, Any]) -> None:
     """Let CloudFormation accept an alarm on metric math, for which MiniStack refuses the whole stack.
 
     The alarm is not created: it has no state, and DescribeAlarms does not list it. No local code needs it.
-
-    Args:
-        cloudformation: the namespace of MiniStack's module.
-
-    Raises:
-        UnknownEmulatorError: its function is missing or differs.
     """
     put = _function(cloudformation, "_cw_metric_alarm_put", "name, props")
 
@@ -105,11 +94,6 @@ def _function(module: dict[str, Any], name: str, parameters: str) -> Callable[..
     if function is None or ", ".join(inspect.signature(function).parameters) != parameters:
         raise UnknownEmulatorError(f"MiniStack has no {name}({parameters})")
     return function
-
-
-def _extended_request_id() -> str:
-    """Return an id like those of API Gateway: 16 characters of the Base64 alphabet."""
-    return base64.b64encode(secrets.token_bytes(11)).decode()
 
 
 if __name__ == "__main__":

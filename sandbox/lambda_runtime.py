@@ -1,4 +1,4 @@
-"""Runs the deployed function in `awslambdaric`, the Python runtime client of AWS Lambda.
+"""Runs the deployed function in `awslambdaric`, the Python runtime client of AWS Lambda. Updates its code.
 
 The emulator's own worker for Python functions loses the type of an error. But the emulator can run the
 `bootstrap` of a custom runtime, as Lambda does, and serves it the Lambda Runtime API.
@@ -28,31 +28,55 @@ CUSTOM_RUNTIME: RuntimeType = "provided.al2023"
 _ALIAS = "live"
 
 
-def has_awslambdaric(python: Path) -> bool:
-    """Return whether a virtual environment has awslambdaric, which has wheels for Linux only."""
-    return any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric"))
-
-
-def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> None:
+def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> bool:
     """Add a bootstrap that runs awslambdaric to the function, and move the alias to the new version.
+
+    Return False without awslambdaric, which has wheels for Linux only.
 
     Args:
         python: of a virtual environment with the packages of the Lambda runtime. The function can import its
             own package, these, and nothing else.
     """
+    if not any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric")):
+        return False
     lambda_: LambdaClient = emulator.client("lambda")
     configuration = lambda_.get_function(FunctionName=stack.function_name)["Configuration"]
     files = {"bootstrap": _bootstrap(configuration, python).encode()}
     _update_package(lambda_, stack, files, runtime=CUSTOM_RUNTIME)
+    return True
 
 
-def update_code(emulator: Emulator, stack: StackOutputs, source: Path) -> None:
-    """Replace the deployed modules of a Python package, and move the alias to the new version.
+class CodeWatch:
+    """Compares a Python package with the state that was deployed last: at first, the present one."""
 
-    The function's dependencies do not change.
-    """
-    files = {str(path.relative_to(source.parent)): path.read_bytes() for path in source_files(source)}
-    _update_package(emulator.client("lambda"), stack, files, instead_of=f"{source.name}/")
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._known = self._state()
+
+    def update(self, emulator: Emulator, outputs: StackOutputs) -> bool:
+        """Deploy the code if it has changed. Return whether it was deployed.
+
+        Raises:
+            SyntaxError: A module is not valid Python. Nothing was deployed.
+        """
+        try:
+            state = self._state()
+            if state == self._known:
+                return False
+            self._known = state
+            for path in state:
+                if path.suffix == ".py":
+                    compile(path.read_bytes(), path, "exec", dont_inherit=True)
+            files = {str(path.relative_to(self._source.parent)): path.read_bytes() for path in state}
+            replaced = f"{self._source.name}/"
+            _update_package(emulator.client("lambda"), outputs, files, instead_of=replaced)
+        except FileNotFoundError:  # an editor is just replacing a file: the next call finds the change
+            self._known = {}
+            return False
+        return True
+
+    def _state(self) -> Mapping[Path, tuple[int, int]]:
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in source_files(self._source)}
 
 
 def source_files(source: Path) -> list[Path]:

@@ -1,38 +1,32 @@
-"""The local stack: everything that it consists of, how it is started, and its chats."""
+"""The local stack: its parts, and how they are started."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import boto3
-
 from infra.outputs import StackOutputs
 from infra.producer import Producer
 from infra.result_watcher import ResultWatcher
-from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY, Emulator, start_emulator
-from sandbox.lambda_runtime import has_awslambdaric, run_in_awslambdaric
-from sandbox.participant_service.chats import CONTENT_TYPES
+from sandbox.emulator import ACCOUNT, REGION, SESSION, Emulator, start_emulator, wire_request_validators
+from sandbox.lambda_runtime import run_in_awslambdaric
 from sandbox.participant_service.control import ParticipantControl
-from sandbox.request_validators import wire_request_validators
+from sandbox.processes import NotStartedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable
 
     from types_boto3_lambda import LambdaClient
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
 
     from sandbox.processes import ChildProcesses
-
-    Report = Callable[[str, str], None]
-    """Gets the name of a part that is ready, and a description of it."""
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".sandbox"
@@ -43,24 +37,10 @@ _RUNTIME_PYTHON = FOLDER / "venv-runtime/bin/python"
 _CDK = ROOT / "node_modules/.bin/cdk"
 _ASSEMBLY = FOLDER / "cdk.out"
 
-_FIRST_FILE = "participant-service.log"
+_FIRST_FILE = "participant-service.log"  # its first line is the URL
 _START_TIMEOUT = 30.0
 _DEPLOY_TIMEOUT = 180.0
-
-
-class NotPreparedError(Exception):
-    """A part of the local stack is not installed."""
-
-
-class ForeignFolderError(Exception):
-    """The folder holds files that no local stack wrote."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenChat:
-    contact_id: str
-    participant_token: str = field(repr=False)
-    connection_token: str = field(repr=False)
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +61,7 @@ class LocalStack:
         has_error_types: Whether a direct caller gets the function's errors under their own names.
     """
 
+    children: ChildProcesses = field(repr=False)
     emulator: Emulator
     outputs: StackOutputs
     api_url: str
@@ -92,25 +73,20 @@ class LocalStack:
     step_functions: SFNClient = field(repr=False)
     has_error_types: bool
 
-    def open_chat(self, *, ended: bool = False, content_types: Collection[str] = CONTENT_TYPES) -> OpenChat:
-        """Start a chat and connect its customer."""
-        chat = open_chat(self.participant, content_types=content_types)
-        if ended:
-            self.participant.end_chat(chat.contact_id)
-        return chat
+    def queue_depths(self, *, timeout: float = 0.0) -> QueueDepths:
+        """Count the messages in each queue, including those that a consumer is processing.
 
-    def renew_connection(self, chat: OpenChat) -> OpenChat:
-        """Connect the customer once more, as you do when a connection token is about to expire."""
-        connection = self.participant.connect(chat.participant_token)
-        return replace(chat, connection_token=connection.connection_token)
-
-    def queue_depths(self) -> QueueDepths:
-        """Count the messages in each queue, including those that a consumer is processing."""
+        Args:
+            timeout: Seconds to wait until the message queue is empty.
+        """
+        outputs, deadline = self.outputs, time.monotonic() + timeout
+        while self._depth(outputs.message_queue_url) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
         return QueueDepths(
-            messages=self._depth(self.outputs.message_queue_url),
-            dead_letter=self._depth(self.outputs.dead_letter_queue_url),
-            rejected=self._depth(self.outputs.rejected_queue_url),
-            events_dead_letter=self._depth(self.outputs.events_dead_letter_queue_url),
+            messages=self._depth(outputs.message_queue_url),
+            dead_letter=self._depth(outputs.dead_letter_queue_url),
+            rejected=self._depth(outputs.rejected_queue_url),
+            events_dead_letter=self._depth(outputs.events_dead_letter_queue_url),
         )
 
     def _depth(self, queue_url: str) -> int:
@@ -121,49 +97,41 @@ class LocalStack:
         return sum(map(int, answer["Attributes"].values()))
 
 
-def open_chat(participant: ParticipantControl, *, content_types: Collection[str] = CONTENT_TYPES) -> OpenChat:
-    """Start a chat and connect its customer."""
-    chat = participant.start_chat(content_types=content_types)
-    connection = participant.connect(chat.participant_token)
-    return OpenChat(
-        contact_id=chat.contact_id,
-        participant_token=chat.participant_token,
-        connection_token=connection.connection_token,
-    )
+def participant_service_in(folder: Path) -> ParticipantControl:
+    """Return the participant service of the local stack that writes to a folder.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    url, _, _ = (folder / _FIRST_FILE).read_text(encoding="utf-8").partition("\n")
+    return ParticipantControl(url)
 
 
-def participant_url_file(folder: Path) -> Path:
-    """Return the file that holds the URL of the participant service. It exists when the service is ready."""
-    return folder / "participant-service.url"
-
-
-@contextmanager
-def local_stack(
+def start_local_stack(
     children: ChildProcesses,
     *,
     folder: Path,
     emulator_port: int | None = None,
-    report: Report = lambda _part, _text: None,
-) -> Iterator[LocalStack]:
+    report: Callable[[str, str], None] = lambda _part, _text: None,
+) -> LocalStack:
     """Start a local stack. `children` stops it.
 
     Args:
         folder: For all files that it writes. Files of an earlier local stack there are deleted first.
         emulator_port: None takes a free one.
+        report: Gets the name of a part that is ready, and a description of it.
 
     Raises:
-        NotPreparedError: `make prepare` has not been run.
-        ForeignFolderError: The folder holds other files.
-        PortTakenError: The port is not free.
+        NotStartedError: `make prepare` has not been run, the folder holds other files, or the port is taken.
         ProcessError: A part does not start, or the deployment failed.
     """
     for part in (_EMULATOR_PYTHON, _RUNTIME_PYTHON, _CDK, _ASSEMBLY):
         if not part.exists():
-            raise NotPreparedError(f"{part.relative_to(ROOT)} does not exist. Make it with: make prepare")
+            raise NotStartedError(f"{part.relative_to(ROOT)} does not exist. Make it with: make prepare")
     _make_empty(folder)
 
-    participant_url = _start_participant_service(children, folder)
-    report("Participant service", participant_url)
+    participant = _start_participant_service(children, folder)
+    report("Participant service", participant.url)
 
     emulator = start_emulator(
         children,
@@ -171,63 +139,56 @@ def local_stack(
         folder=folder,
         port=emulator_port,
         # The function reads its endpoint here, as AWS SDKs do. So the stack is deployed without a change.
-        function_environ={"AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant_url},
+        function_environ={"AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant.url},
     )
     report("AWS emulator", f"MiniStack at {emulator.url}")
 
     outputs = _deploy(children, emulator, folder)
     report("Stack", "deployed by the AWS CDK CLI")
 
-    if in_awslambdaric := has_awslambdaric(_RUNTIME_PYTHON):
-        run_in_awslambdaric(emulator, outputs, python=_RUNTIME_PYTHON)
+    if in_awslambdaric := run_in_awslambdaric(emulator, outputs, python=_RUNTIME_PYTHON):
         report("Function", "runs in awslambdaric, Lambda's own runtime client")
     else:
         report("Function", "runs in the emulator, which loses the names of errors")
 
+    sqs = emulator.client("sqs")
     # Not closed: its rule and its queue end with the emulator
     results = ResultWatcher(
-        sqs=emulator.client("sqs"),
+        sqs=sqs,
         events=emulator.client("events"),
         event_bus_name=outputs.event_bus_name,
         name="sandbox-results",
     )
     results.open()
-    session = boto3.Session(
-        aws_access_key_id=ACCOUNT, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION
-    )
     api_url = _local_api_url(emulator, outputs.api_url)
-    with ParticipantControl(participant_url) as participant:
-        yield LocalStack(
-            emulator=emulator,
-            outputs=outputs,
-            api_url=api_url,
-            participant=participant,
-            producer=Producer(outputs, session=session, endpoint_url=emulator.url, api_url=api_url),
-            results=results,
-            sqs=emulator.client("sqs"),
-            lambda_=emulator.client("lambda"),
-            step_functions=emulator.client("stepfunctions"),
-            has_error_types=in_awslambdaric,
-        )
+    return LocalStack(
+        children=children,
+        emulator=emulator,
+        outputs=outputs,
+        api_url=api_url,
+        participant=participant,
+        producer=Producer(outputs, session=SESSION, endpoint_url=emulator.url, api_url=api_url),
+        results=results,
+        sqs=sqs,
+        lambda_=emulator.client("lambda"),
+        step_functions=emulator.client("stepfunctions"),
+        has_error_types=in_awslambdaric,
+    )
 
 
 def _make_empty(folder: Path) -> None:
     if folder.exists():
         if any(folder.iterdir()) and not (folder / _FIRST_FILE).exists():
-            raise ForeignFolderError(f"{folder} holds files of something else: name another folder")
+            raise NotStartedError(f"{folder} holds files of something else: name another folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
 
 
-def _start_participant_service(children: ChildProcesses, folder: Path) -> str:
-    ready_file = participant_url_file(folder)
-    service = children.start(
-        [sys.executable, "-m", "sandbox.participant_service", "--ready-file", str(ready_file)],
-        output=folder / _FIRST_FILE,
-        folder=ROOT,
-    )
-    service.wait_until(ready_file.exists, timeout=_START_TIMEOUT)
-    return ready_file.read_text(encoding="utf-8").strip()
+def _start_participant_service(children: ChildProcesses, folder: Path) -> ParticipantControl:
+    log = folder / _FIRST_FILE
+    service = children.start([sys.executable, "-m", "sandbox.participant_service"], output=log, folder=ROOT)
+    service.wait_until(lambda: "\n" in log.read_text(encoding="utf-8"), timeout=_START_TIMEOUT)
+    return participant_service_in(folder)
 
 
 def _deploy(children: ChildProcesses, emulator: Emulator, folder: Path) -> StackOutputs:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _PROCESS_GUARD = Path(__file__).with_name("process_guard.py")
 _POLL_SECONDS = 0.05
 _LAST_LINES = 20
+
+
+class NotStartedError(Exception):
+    """The local stack cannot start here. The text says why, and how to fix it."""
 
 
 class ProcessError(Exception):
@@ -98,11 +103,11 @@ class ChildProcesses:
             self._children.remove(child)
 
 
+@dataclass(frozen=True)
 class Child:
-    def __init__(self, process: subprocess.Popen[bytes], command: Sequence[str], output: Path) -> None:
-        self.process = process
-        self._command = command
-        self._output = output
+    process: subprocess.Popen[bytes]
+    command: Sequence[str]
+    output: Path
 
     def wait_until(self, is_ready: Callable[[], bool], *, timeout: float) -> None:
         """Wait until the child is ready for use.
@@ -131,9 +136,9 @@ class Child:
         self.process.communicate()  # also closes the pipe to the process guard
 
     def error(self, problem: str) -> ProcessError:
-        last_lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+        last_lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
         return ProcessError(
-            "\n".join([f"{' '.join(self._command)} {problem}.", f"The end of {self._output}:", *last_lines])
+            "\n".join([f"{' '.join(self.command)} {problem}.", f"The end of {self.output}:", *last_lines])
         )
 
     def _signal_group(self, number: signal.Signals) -> None:

@@ -20,7 +20,7 @@ from message_sender.errors import ThrottledError
 from message_sender.queues import Queues
 from message_sender.rate_limiter import RateLimiter
 from message_sender.result import Deferred, Sent
-from sandbox.participant_service.throttle import Throttle
+from sandbox.participant_service.faults import Throttle
 from tests.simulation.function import handler_of_parts, new_outputs
 
 if TYPE_CHECKING:

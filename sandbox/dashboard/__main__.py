@@ -7,16 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.stack.terminal import Terminal
 from sandbox import dashboard
-from sandbox.command_line import run_program, stack_parser
+from sandbox.command_line import run_program, stack_parser, standard_output
 from sandbox.dashboard.picture import draw
 from sandbox.dashboard.traffic import run
 from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
-    from sandbox.processes import ChildProcesses
 
 _PICTURE = ROOT / "docs/images/dashboard.svg"
 _POINTS = 30
@@ -35,9 +33,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300, help="duration of the workload")
     parser.add_argument("--output", type=Path, default=_PICTURE, help="the file of the picture")
     arguments = parser.parse_args()
-    terminal = Terminal(sys.stdout)
+    terminal = standard_output()
 
-    def render(stack: LocalStack, _: ChildProcesses) -> int:
+    def render(stack: LocalStack) -> int:
         recording = run(stack, seconds=arguments.seconds, report=terminal.print)
         shown = stack.emulator.client("cloudwatch").get_dashboard(DashboardName=stack.outputs.stack_name)
         period = max(1, round(arguments.seconds / _POINTS))
@@ -52,7 +50,7 @@ def main() -> int:
         terminal.print(f"The picture is in {arguments.output}")
         return 0
 
-    return run_program(render, arguments, terminal=terminal, command="make picture")
+    return run_program(render, arguments, terminal=terminal)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,8 +85,7 @@ def _statistic(name: str, values: Sequence[float]) -> float:
     return float(_STATISTICS[name](values))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """A line of a graph: values by the number of their period. `is_known` is False if only AWS has data."""
 
     label: str
@@ -98,39 +97,29 @@ class Line:
 def lines(recording: Recording, graph: Mapping[str, Any], *, period: float) -> list[Line]:
     """Return the visible lines of a graph widget, with sums per minute, as on the dashboard.
 
-    The only supported expression is `id / PERIOD(id)`. The line of any other has no values.
+    The only supported expression is `id / PERIOD(id)` of a sum. The line of any other has no values.
     """
     entries = [_entry(each) for each in graph["metrics"]]
-    by_id = {options["id"]: (of, options["stat"]) for of, options in entries if "id" in options}
+    rates = {f"{options.get('id')} / PERIOD({options.get('id')})": of for of, options in entries}
     found: list[Line] = []
     for entry, options in entries:
         if options.get("visible") is False:
             continue
-        of, stat, scale = entry, options.get("stat"), 60 / period
+        of, stat, scale = entry, options["stat"], 60 / period if options["stat"] == "Sum" else 1
         if of is None:
-            source, _, divisor = options["expression"].partition(" / ")
-            if divisor == f"PERIOD({source})":
-                (of, stat), scale = by_id.get(source, (None, None)), 1 / period
-        elif stat != "Sum":
-            scale = 1
-        measured = {} if of is None else recording.statistic(of, str(stat), period=period)
-        found.append(
-            Line(
-                label=options["label"],
-                color=options.get("color"),
-                values={number: value * scale for number, value in measured.items()},
-                is_known=of is not None and recording.is_known(of),
-            )
-        )
+            of, scale = rates.get(options["expression"]), 1 / period
+        measured = {} if of is None else recording.statistic(of, stat, period=period)
+        values = {number: value * scale for number, value in measured.items()}
+        is_known = of is not None and recording.is_known(of)
+        found.append(Line(options["label"], options.get("color"), values, is_known))
     return found
 
 
 def _entry(each: Sequence[Any]) -> tuple[Metric | None, Mapping[str, Any]]:
     """Read an entry of a graph's `metrics`: a metric, or None for an expression, and its options."""
-    names = [part for part in each if isinstance(part, str)]
-    options = next((part for part in each if isinstance(part, dict)), {})
+    *names, options = each if isinstance(each[-1], dict) else (*each, {})
     if not names:
-        return None, options
+        return None, {"stat": "Sum", **options}
     namespace, name, *dimensions = names
     pairs = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
     return metric(namespace, name, **pairs), {"label": name, "stat": "Average", **options}

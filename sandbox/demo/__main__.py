@@ -6,20 +6,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.stack.terminal import Terminal
+from rich.text import Text
+
 from sandbox import demo
-from sandbox.command_line import COULD_NOT_RUN, explanation, run_program, stack_parser
+from sandbox.command_line import explain, run_program, stack_parser, standard_output
 from sandbox.demo.message_file import MessageFileError, read_message_file
-from sandbox.demo.report import Report
+from sandbox.demo.report import introduction, report
 from sandbox.demo.run import send_all
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import FOLDER
 
 if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
-    from sandbox.processes import ChildProcesses
-
-_NOT_AS_EXPECTED = 1
 
 
 def main() -> int:
@@ -28,27 +26,27 @@ def main() -> int:
         "messages", type=Path, nargs="?", default=Path("examples/messages.jsonl"), help="the file of messages"
     )
     arguments = parser.parse_args()
-    # A terminal without a check mark must not end the demo
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
-    terminal = Terminal(sys.stdout)
-    report = Report(terminal)
+    terminal = standard_output()
     try:
         file = read_message_file(arguments.messages)
     except MessageFileError as error:
-        sys.stderr.write(explanation(error, command="make demo"))
-        return COULD_NOT_RUN
-    report.introduction(file, arguments.messages)
+        return explain(error)
+    terminal.print(introduction(file, arguments.messages))
 
-    def run(stack: LocalStack, _: ChildProcesses) -> int:
-        with report.sending(len(file.messages)) as progress:
-            run = send_all(stack, file, progress=progress)
+    def run(stack: LocalStack) -> int:
+        sending = f"Sending {len(file.messages)} messages"
+        with terminal.status(sending) as update:
+            run = send_all(stack, file, progress=lambda count: update(f"{sending}: {count} results"))
         checks = judge(run)
-        passed = all(check.passed for check in checks)
-        report.run(run, checks)
-        report.verdict(passed=passed, folder=arguments.folder)
-        return 0 if passed else _NOT_AS_EXPECTED
+        terminal.print(report(run, checks, width=terminal.width))
+        if any(check.problems for check in checks):
+            terminal.print(Text("Not everything is as expected.", style="bold red"))
+            terminal.print(Text(f"The logs of all parts are in {arguments.folder}/*.log"))
+            return 1
+        terminal.print(Text("Everything is as expected.", style="bold green"))
+        return 0
 
-    return run_program(run, arguments, terminal=terminal, command="make demo")
+    return run_program(run, arguments, terminal=terminal)
 
 
 if __name__ == "__main__":

@@ -127,9 +127,7 @@ def read_message_file(path: Path) -> MessageFile:
     try:
         # Not splitlines(), which also splits at characters that JSON allows inside a string
         lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise MessageFileError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise MessageFileError(f"{path}: {error}") from None
     reader = _Reader()
     errors = []
@@ -176,18 +174,14 @@ class _Reader:
         self.messages: list[Message] = []
         self._new_tokens: Counter[str] = Counter()
 
-    def read(self, number: int, fields: Mapping[str, Any]) -> None:
+    def read(self, number: int, fields: dict[str, Any]) -> None:
         chat = fields["chat"]
         if "request" in fields:
-            expected = fields.get("expect", {"outcome": "SENT"})
             message = Message(
                 number=number,
-                chat=chat,
                 connection=1 + self._new_tokens[chat],
-                through=fields["through"],
-                request=fields["request"],
-                expected=Expectation(expected["outcome"], expected.get("code")),
-                note=fields.get("note", ""),
+                expected=Expectation(**fields.pop("expect", {"outcome": "SENT"})),
+                **fields,
             )
             self.messages.append(message)
             self.chats.setdefault(chat, Chat(name=chat))

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infra.contract import MessageResult
 from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
-from sandbox.demo.message_file import TASK, Chat, Message, MessageFile
+from sandbox.demo.message_file import TASK, Chat, Expectation, Message, MessageFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sandbox.local_stack import LocalStack, OpenChat, QueueDepths
+    from infra.producer import Producer
+    from sandbox.local_stack import LocalStack, QueueDepths
     from sandbox.participant_service.transcript import TranscriptItem
 
 _RESULT_SECONDS = 30.0
 _LATE_SECONDS = 1.0  # for each further result, once one has not arrived
 _EXECUTION_SECONDS = 60.0
 _QUEUE_SECONDS = 10.0  # a result is published a moment before its message is deleted from the queue
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,23 @@ class Sending:
     message: Message
     answer: Answer | ProducerError
     result: MessageResult | None
+
+    @property
+    def message_id(self) -> str | None:
+        return self.result.message_id if self.result else None
+
+    @property
+    def outcome(self) -> Expectation | None:
+        """The published outcome, or REFUSED if the event source refused the request. None for neither."""
+        if self.result is not None:
+            return Expectation(self.result.outcome, self.result.code)
+        if isinstance(self.answer, NotAcceptedError):
+            return Expectation("REFUSED", self.answer.code)
+        return None
+
+    @property
+    def is_as_expected(self) -> bool:
+        return self.outcome == self.message.expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,68 +73,57 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
     Args:
         progress: Gets the number of results that have arrived.
     """
-    senders = {
-        chat.name: _Sender(stack, stack.open_chat(ended=chat.ended, content_types=chat.content_types))
+    chats = {
+        chat.name: stack.participant.open_chat(ended=chat.ended, content_types=chat.content_types)
         for chat in file.chats
     }
+    tokens = {name: [chat.connection_token] for name, chat in chats.items()}
     results = _Results(stack, progress)
     sent = []
     for message in file.messages:
-        known = results.source_ids
-        answer = senders[message.chat].send(message)
-        source_id = results.source_id_of(message, answer, known=known)
-        sent.append((message, answer, source_id))
-    sendings = [
-        Sending(message=message, answer=answer, result=results.get(source_id))
-        for message, answer, source_id in sent
-    ]
+        known, chat = results.source_ids, chats[message.chat]
+        while len(tokens[message.chat]) < message.connection:
+            tokens[message.chat].append(stack.participant.new_connection_token(chat.participant_token))
+        answer = _send(stack.producer, message, chat.contact_id, tokens[message.chat][-1])
+        sent.append((message, answer, results.source_id_of(message, answer, known=known)))
     return Run(
-        sendings=sendings,
+        sendings=[
+            Sending(message=message, answer=answer, result=results.get(source_id))
+            for message, answer, source_id in sent
+        ],
         chats=[
             ChatRecord(
                 chat=chat,
-                contact_id=senders[chat.name].chat.contact_id,
-                connections=senders[chat.name].connections,
-                transcript=stack.participant.messages(senders[chat.name].chat.contact_id),
+                contact_id=chats[chat.name].contact_id,
+                connections=len(tokens[chat.name]),
+                transcript=stack.participant.messages(chats[chat.name].contact_id),
             )
             for chat in file.chats
         ],
-        queues=_queue_depths_at_rest(stack),
+        queues=stack.queue_depths(timeout=_QUEUE_SECONDS),
         has_error_types=stack.has_error_types,
     )
 
 
-class _Sender:
-    """Sends the messages of one chat, as they are in the file."""
-
-    def __init__(self, stack: LocalStack, chat: OpenChat) -> None:
-        self._stack = stack
-        self.chat = chat
-        self.connections = 1
-
-    def send(self, message: Message) -> Answer | ProducerError:
-        while self.connections < message.connection:
-            self.chat = self._stack.renew_connection(self.chat)
-            self.connections += 1
-        request: dict[str, Any] = {
-            "ContactId": self.chat.contact_id,
-            **message.request,
-            "ConnectionToken": self.chat.connection_token,
-        }
-        if message.through == TASK:
-            request.setdefault("ClientToken", _client_token_of_task(message))
-        elif message.source is EventSource.WORKFLOW:
-            del request["ContactId"]
-        producer = self._stack.producer
-        try:
-            answer = producer.send_text(
-                json.dumps(request), through=message.source, message_group=self.chat.contact_id
-            )
-            if message.source is EventSource.WORKFLOW:
-                answer = producer.wait_for_execution(answer.source_id, timeout=_EXECUTION_SECONDS)
-        except ProducerError as error:
-            return error
-        return answer
+def _send(
+    producer: Producer, message: Message, contact_id: str, connection_token: str
+) -> Answer | ProducerError:
+    request: dict[str, Any] = {
+        "ContactId": contact_id,
+        **message.request,
+        "ConnectionToken": connection_token,
+    }
+    if message.through == TASK:
+        request.setdefault("ClientToken", _client_token_of_task(message))
+    elif message.source is EventSource.WORKFLOW:
+        del request["ContactId"]
+    try:
+        answer = producer.send_text(json.dumps(request), through=message.source, message_group=contact_id)
+        if message.source is EventSource.WORKFLOW:
+            answer = producer.wait_for_execution(answer.source_id, timeout=_EXECUTION_SECONDS)
+    except ProducerError as error:
+        return error
+    return answer
 
 
 class _Results:
@@ -186,10 +191,3 @@ def _is_next_of(message: Message, known: set[str]) -> Callable[[MessageResult], 
 
 def _client_token_of_task(message: Message) -> str:
     return str(message.request.get("ClientToken", f"line-{message.number}"))
-
-
-def _queue_depths_at_rest(stack: LocalStack) -> QueueDepths:
-    deadline = time.monotonic() + _QUEUE_SECONDS
-    while (depths := stack.queue_depths()).messages and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return depths

@@ -11,33 +11,33 @@ from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
 from ops.stack.printable import printable
-from ops.stack.terminal import Terminal
 from sandbox import live
-from sandbox.command_line import run_program, stack_parser
-from sandbox.display import OUTCOME_STYLES, time_of_day
-from sandbox.live.code import CodeWatch
+from sandbox.command_line import (
+    OUTCOME_STYLES,
+    run_program,
+    stack_parser,
+    standard_output,
+    time_of_day,
+)
+from sandbox.lambda_runtime import CodeWatch
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
     from infra.contract import MessageResult
+    from ops.stack.terminal import Terminal
     from sandbox.local_stack import LocalStack
-    from sandbox.processes import ChildProcesses
 
-_SOURCE = ROOT / "lambda_src/message_sender"
 _CTRL_C = 128 + signal.SIGINT
 _LAST_BREATH_SECONDS = 0.5  # from the end of the emulator's connections to the end of its process
 
 
 def main() -> int:
     arguments = stack_parser("sandbox.live", live.__doc__, folder=FOLDER / "live").parse_args()
-    # A terminal without a check mark must not end the sandbox
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # standard output is a text stream
-    terminal = Terminal(sys.stdout)
+    terminal = standard_output()
+    code = CodeWatch(ROOT / "lambda_src/message_sender")
 
-    code = CodeWatch(_SOURCE)
-
-    def run(stack: LocalStack, children: ChildProcesses) -> int:
+    def run(stack: LocalStack) -> int:
         _introduce(stack, terminal)
         while True:
             try:
@@ -46,12 +46,12 @@ def main() -> int:
                 _update_code(code, stack, terminal)
             except BotoCoreError:
                 time.sleep(_LAST_BREATH_SECONDS)
-                children.require_running()  # its error explains more
+                stack.children.require_running()  # its error explains more
                 raise
 
     terminal.print()
     try:
-        return run_program(run, arguments, terminal=terminal, command="make sandbox")
+        return run_program(run, arguments, terminal=terminal)
     except SystemExit as stop:
         if stop.code == _CTRL_C:  # the ordinary end
             return 0
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _introduce(stack: LocalStack, terminal: Terminal) -> None:
-    chat = stack.open_chat()
+    chat = stack.participant.open_chat()
     _heading(terminal, "Endpoints")
     for name, value in {
         "AWS": stack.emulator.url,
@@ -76,9 +76,7 @@ def _introduce(stack: LocalStack, terminal: Terminal) -> None:
     terminal.print_to_paste(f"{aws_environment(stack)}\n\n{chat_environment(chat)}")
 
     _heading(terminal, "Then send to the chat, as often as you like")
-    for command in sending_commands(stack):
-        terminal.print(Text(f"{command.title}:", style="dim"))
-        terminal.print_to_paste(f"{command.text}\n")
+    terminal.print_to_paste(sending_commands(stack))
 
     _heading(terminal, "In the folder of the project")
     for command_line, effect in {

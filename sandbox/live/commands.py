@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.contract import REQUEST_DETAIL_TYPE
@@ -18,14 +17,57 @@ from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.local_stack import LocalStack, OpenChat
+    from sandbox.local_stack import LocalStack
+    from sandbox.participant_service.control import OpenChat
 
+_CONTENTS = {
+    EventSource.QUEUE: "Hello by the queue",
+    EventSource.EVENT: "Hello by the event bus",
+    EventSource.WORKFLOW: "Hello by the state machine",
+    EventSource.DIRECT: "Hello by the function",
+    EventSource.API: "Hello by the API",
+    EventSource.API_SYNC: "Hello by the API, waiting",
+}
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    source: EventSource
-    title: str
-    text: str
+# Version 1 of the CLI ignores the endpoint in the environment for SQS. Both versions take the bytes of a
+# payload unchanged. Without the pipe the CLI would overwrite the answer if the output goes to a file.
+_COMMANDS = r"""The queue:
+aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \
+    --queue-url {outputs.message_queue_url} \
+    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \
+    --message-body {requests[queue]}
+
+The event bus:
+aws events put-events --entries {entries}
+
+The state machine:
+aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \
+    --input {requests[workflow]}
+
+The function:
+echo {requests[direct]} |
+    aws lambda invoke --function-name {outputs.function_alias_arn} \
+    --payload fileb:///dev/stdin /dev/stdout | cat
+
+The HTTP API, to the queue:
+curl {curl_options} \
+    --data {requests[api]} \
+    --write-out ' %{{http_code}}\n' {api_url}/messages
+
+The HTTP API, which waits for the outcome:
+curl {curl_options} \
+    --data {requests[api-sync]} \
+    --write-out ' %{{http_code}}\n' {api_url}/messages/sync
+"""
+_CURL_OPTIONS = rf"""--silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \
+    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json'"""
+
+# Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
+_VARIABLES = {
+    "<token>": "'$CONNECTION_TOKEN'",
+    "<contact>": "'$CONTACT_ID'",
+    "<time>": "'$(date +%s)-$RANDOM'",
+}
 
 
 def aws_environment(stack: LocalStack) -> str:
@@ -47,79 +89,31 @@ def chat_environment(chat: OpenChat) -> str:
     return _export({"CONTACT_ID": chat.contact_id, "CONNECTION_TOKEN": chat.connection_token})
 
 
-def sending_commands(stack: LocalStack) -> list[Command]:
+def sending_commands(stack: LocalStack) -> str:
     """Return a command for each event source."""
-    outputs = stack.outputs
-    event = {
-        "EventBusName": outputs.event_bus_name,
+    requests = {
+        source: {
+            "ConnectionToken": "<token>",
+            "ContactId": "<contact>",
+            "ContentType": "text/plain",
+            "Content": content,
+            "ClientToken": f"{source}-<time>",
+        }
+        for source, content in _CONTENTS.items()
+    }
+    entry = {
+        "EventBusName": stack.outputs.event_bus_name,
         "Source": "my-backend",
         "DetailType": REQUEST_DETAIL_TYPE,
-        "Detail": json.dumps(_request("Hello by the event bus", "event")),
+        "Detail": json.dumps(requests[EventSource.EVENT]),
     }
-    return [
-        Command(
-            EventSource.QUEUE,
-            "The queue",
-            # Version 1 of the CLI ignores the endpoint in the environment for SQS
-            'aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \\\n'
-            f"    --queue-url {outputs.message_queue_url} \\\n"
-            '    --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \\\n'
-            f"    --message-body {_quoted(_request('Hello by the queue', 'queue'))}",
-        ),
-        Command(EventSource.EVENT, "The event bus", f"aws events put-events --entries {_quoted([event])}"),
-        Command(
-            EventSource.WORKFLOW,
-            "The state machine",
-            f"aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \\\n"
-            f"    --input {_quoted(_request('Hello by the state machine', 'workflow'))}",
-        ),
-        Command(
-            EventSource.DIRECT,
-            "The function",
-            f"echo {_quoted(_request('Hello by the function', 'direct'))} |\n"
-            f"    aws lambda invoke --function-name {outputs.function_alias_arn} \\\n"
-            # Both versions of the CLI take bytes unchanged. Without the pipe the CLI would overwrite the
-            # answer if the output goes to a file.
-            "    --payload fileb:///dev/stdin /dev/stdout | cat",
-        ),
-        Command(
-            EventSource.API,
-            "The HTTP API, to the queue",
-            _post(stack, "/messages", _request("Hello by the API", "api")),
-        ),
-        Command(
-            EventSource.API_SYNC,
-            "The HTTP API, which waits for the outcome",
-            _post(stack, "/messages/sync", _request("Hello by the API, waiting", "api-sync")),
-        ),
-    ]
-
-
-def _post(stack: LocalStack, path: str, request: Mapping[str, str]) -> str:
-    return (
-        f"curl --silent --show-error --aws-sigv4 aws:amz:{REGION}:execute-api \\\n"
-        f"    --user {ACCOUNT}:{SECRET_ACCESS_KEY} --header 'Content-Type: application/json' \\\n"
-        f"    --data {_quoted(request)} \\\n"
-        f"    --write-out ' %{{http_code}}\\n' {stack.api_url}{path}"
+    return _COMMANDS.format(
+        outputs=stack.outputs,
+        api_url=stack.api_url,
+        curl_options=_CURL_OPTIONS,
+        requests={str(source): _quoted(request) for source, request in requests.items()},
+        entries=_quoted([entry]),
     )
-
-
-# Placeholders in JSON, which the shell replaces by values that neither JSON nor a shell has to quote
-_VARIABLES = {
-    "<token>": "'$CONNECTION_TOKEN'",
-    "<contact>": "'$CONTACT_ID'",
-    "<time>": "'$(date +%s)-$RANDOM'",
-}
-
-
-def _request(content: str, name: str) -> dict[str, str]:
-    return {
-        "ConnectionToken": "<token>",
-        "ContactId": "<contact>",
-        "ContentType": "text/plain",
-        "Content": content,
-        "ClientToken": f"{name}-<time>",
-    }
 
 
 def _quoted(document: object) -> str:

@@ -1,11 +1,10 @@
-"""`python -m sandbox.participant_service --port 4600`: serve until SIGTERM or SIGINT."""
+"""`python -m sandbox.participant_service --port 4600`: print the URL, and serve until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from pathlib import Path
 
 from sandbox.participant_service.server import running_participant_service
 
@@ -19,7 +18,6 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=0, help="default: a free port")
-    parser.add_argument("--ready-file", type=Path, help="gets the URL when the service is ready")
     arguments = parser.parse_args()
 
     # Threads inherit the blocked signals, so every signal waits for sigwait
@@ -28,11 +26,6 @@ def main() -> int:
         with running_participant_service(host=arguments.host, port=arguments.port) as running:
             sys.stdout.write(f"{running.url}\n")
             sys.stdout.flush()
-            if arguments.ready_file is not None:
-                # A rename is atomic: no reader sees a part of the URL
-                draft: Path = arguments.ready_file.with_name(f"{arguments.ready_file.name}.draft")
-                draft.write_text(f"{running.url}\n", encoding="utf-8")
-                draft.replace(arguments.ready_file)
             signal.sigwait(_STOP_SIGNALS)
     except (OverflowError, ValueError) as error:
         parser.error(str(error))

@@ -1,82 +1,50 @@
 """The service without a socket: takes the bytes of a request, and returns an answer or a cut.
 
-Paths, headers and members are those of botocore's `connectparticipant` model of 2018-09-07.
+StartChatContact and StopContact are operations of the `connect` service, with which a chat begins and ends.
+They accept any credentials, instance and flow. They ignore attributes and other members that only flows read.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
 import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
-from enum import Enum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from sandbox.participant_service.chats import ParticipantService
-from sandbox.participant_service.errors import (
-    AccessDeniedError,
-    ServiceError,
-    ThrottlingError,
-    ValidationError,
-)
+from sandbox.participant_service.chats import TEXT_PLAIN, Chat, ParticipantService
+from sandbox.participant_service.errors import STATUSES, ServiceError, access_denied, invalid
 from sandbox.participant_service.faults import (
-    AcceptedThenCut,
-    AcceptedThenStatus,
     BadBody,
-    BodyCutShort,
+    Ending,
+    Fault,
     FaultPlan,
     Processing,
-    ResetBeforeAcceptance,
+    Scope,
     Status,
+    Throttle,
+    fault_from,
 )
-from sandbox.participant_service.members import Members
-from sandbox.participant_service.throttle import Throttle
-from sandbox.participant_service.transcript import (
-    DEFAULT_PAGE_SIZE,
-    ScanDirection,
-    SortOrder,
-    StartPosition,
-    TranscriptItem,
-    TranscriptQuery,
-    iso_time,
-)
+from sandbox.participant_service.operations import OPERATIONS, without_nulls
+from sandbox.participant_service.transcript import TranscriptItem, iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Unpack
 
-OPERATION_PATHS: Mapping[str, str] = {
-    "CreateParticipantConnection": "/participant/connection",
-    "DisconnectParticipant": "/participant/disconnect",
-    "GetTranscript": "/participant/transcript",
-    "SendMessage": "/participant/message",
-}
-"""The supported operations of a participant, all of them POST. Others get an UnknownOperationException."""
+CONTROL_PREFIX = "/_local/"
 
-# The exceptions that the model has for a status
-_ERROR_TYPES: Mapping[int, str] = {
-    400: "ValidationException",
-    402: "ServiceQuotaExceededException",
-    403: "AccessDeniedException",
-    404: "ResourceNotFoundException",
-    409: "ConflictException",
-    429: "ThrottlingException",
-    500: "InternalServerException",
-}
-# WEBRTC_CONNECTION is for calls
-_CONNECTION_TYPES_OF_A_CHAT = frozenset({"WEBSOCKET", "CONNECTION_CREDENTIALS"})
+# The name of an error for a status
+_ERROR_TYPES = {status: code for code, status in reversed(STATUSES.items())}
 _WEBSOCKET_URL_LIFETIME = 100.0
-
-
-class Ending(Enum):
-    """How the connection ends."""
-
-    KEPT_OPEN = "the whole answer is sent"
-    BODY_CUT_SHORT = "closed after half of the body"
-    CLOSED = "closed before the answer"
-    RESET = "reset before the answer"
+_DEFAULT_DURATION_MINUTES = 25 * 60
+# Customers receive this type and never send it
+_INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
+# These members of StartChatContact need contact records or streams
+_UNSUPPORTED = ("ChatStreamingConfiguration", "ConnectionTypes", "PersistentChat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,157 +71,181 @@ class ErrorStyle:
     type_suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestCounts:
-    """HTTP requests, failed ones included. `by_client_token` counts those of SendMessage."""
-
-    by_operation: Mapping[str, int]
-    by_client_token: Mapping[str, int]
-
-
 class ParticipantApi:
-    """Every method may be called from any thread."""
+    """Answers requests, from any thread.
+
+    Attributes:
+        requests: HTTP requests by operation, failed ones included.
+        client_tokens: HTTP requests of SendMessage by ClientToken.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._by_operation: Counter[str] = Counter()
-        self._by_client_token: Counter[str] = Counter()
-        self._operations: Mapping[str, Callable[[str, Members], object]] = {
-            "CreateParticipantConnection": self._create_participant_connection,
-            "DisconnectParticipant": self._disconnect_participant,
-            "GetTranscript": self._get_transcript,
-            "SendMessage": self._send_message,
-        }
+        self.requests: Counter[str] = Counter()
+        self.client_tokens: Counter[str] = Counter()
         self.service = ParticipantService(clock=clock)
         self.faults = FaultPlan()
         self.throttle = Throttle(clock=clock)
         self.error_style = ErrorStyle()
+        self._operations: Mapping[str, Callable[[str, dict[str, Any]], object]] = {
+            "CreateParticipantConnection": self._create_participant_connection,
+            "DisconnectParticipant": lambda token, _: self.service.disconnect_participant(token),
+            "GetTranscript": self._get_transcript,
+            "SendMessage": self._send_message,
+            "StartChatContact": self._start_chat_contact,
+            "StopContact": lambda _, request: self.service.end_chat(request["ContactId"]),
+        }
+        self._control_calls: Mapping[str, Callable[..., object]] = {
+            "add_fault": self._add_fault,
+            "chats": self.service.chats,
+            "clear_faults": self.faults.clear,
+            "create_connection": lambda **who: self.service.create_connection(**who).connection_token,
+            "end_chat": self.service.end_chat,
+            "expire_connection_token": self.service.expire_connection_token,
+            "requests": lambda: self.requests,
+            "reset": self.reset,
+            "set_error_style": self._set_error_style,
+            "set_idempotency_window": self.service.set_idempotency_window,
+            "set_throttle": self.throttle.set,
+            "start_chat": self.service.start_chat,
+            "throttle_off": self.throttle.off,
+            "transcript": self.service.transcript,
+        }
 
-    def call(self, operation: str, *, bearer: str | None, body: bytes) -> Answer:
+    def answer(self, method: str, path: str, *, bearer: str | None, body: bytes) -> Answer:
         """Answer one request.
 
         Args:
-            operation: one of `OPERATION_PATHS`.
             bearer: the header `X-Amz-Bearer`.
-            body: a JSON object.
         """
-        with self._lock:
-            self._by_operation[operation] += 1
-
-        def answer() -> object:
-            if not bearer:
-                raise AccessDeniedError
-            return self._operations[operation](bearer, Members.parse(body))
-
-        return self.answer(answer)
-
-    def answer(self, call: Callable[[], object]) -> Answer:
-        """Answer with the document that a call returns, or with the ServiceError that it raises."""
         try:
-            document = call()
+            with self._lock:
+                if method == "POST" and path.startswith(CONTROL_PREFIX):
+                    document = self._control(path.removeprefix(CONTROL_PREFIX), body)
+                else:
+                    document = self._operate(method, path, bearer, body)
         except ServiceError as error:
-            return self.error(error)
-        return document if isinstance(document, Answer) else _json_answer(document)
-
-    def error(self, error: ServiceError) -> Answer:
-        return self._error(error.status, error.code, str(error))
-
-    def request_counts(self) -> RequestCounts:
-        with self._lock:
-            return RequestCounts(
-                by_operation=dict(self._by_operation), by_client_token=dict(self._by_client_token)
-            )
+            return self._error(error.status, error.code, str(error))
+        if isinstance(document, Answer):
+            return document
+        return _json_answer({} if document is None else document)
 
     def reset(self) -> None:
         """Delete all chats, faults and counts, and restore the defaults."""
-        with self._lock:
-            self._by_operation.clear()
-            self._by_client_token.clear()
+        self.requests.clear()
+        self.client_tokens.clear()
         self.service.reset()
         self.faults.clear()
         self.throttle.off()
         self.error_style = ErrorStyle()
 
-    def _create_participant_connection(self, participant_token: str, members: Members) -> object:
-        types = members.strings("Type") or []
-        members.optional("ConnectParticipant", bool)
-        if not _CONNECTION_TYPES_OF_A_CHAT.issuperset(types):
-            raise ValidationError("Type must be WEBSOCKET or CONNECTION_CREDENTIALS in a chat")
+    def _operate(self, method: str, path: str, bearer: str | None, body: bytes) -> object:
+        operation = OPERATIONS.get((method, path))
+        if operation is None:
+            names = ", ".join(each.name for each in OPERATIONS.values())
+            raise ServiceError("UnknownOperationException", f"This local service has {names}")
+        self.requests[operation.name] += 1
+        is_of_participant = path.startswith("/participant/")
+        if is_of_participant and not bearer:
+            raise access_denied()
+        try:
+            return self._operations[operation.name](bearer or "", operation.read(body))
+        except ServiceError as error:
+            if is_of_participant or error.code != "ValidationException":
+                raise
+            # The `connect` model has another name for it
+            raise ServiceError("InvalidParameterException", str(error)) from None
+
+    def _control(self, name: str, body: bytes) -> object:
+        """Make a control call. The members of the body are its arguments."""
+        if name not in self._control_calls:
+            names = ", ".join(self._control_calls)
+            raise ServiceError("UnknownOperationException", f"The control calls are {names}")
+        try:
+            return self._control_calls[name](**json.loads(body or b"{}"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise invalid(f"The arguments are not valid: {error}") from None
+
+    def _add_fault(self, fault: Mapping[str, Any], **scope: Unpack[Scope]) -> None:
+        self.faults.add(fault_from(fault), **scope)
+
+    def _set_error_style(self, *, lower_case_message: bool = False, type_suffix: str = "") -> None:
+        self.error_style = ErrorStyle(lower_case_message=lower_case_message, type_suffix=type_suffix)
+
+    def _create_participant_connection(self, participant_token: str, request: dict[str, Any]) -> object:
         connection = self.service.create_connection(participant_token)
-        document: dict[str, Any] = {
-            "ConnectionCredentials": {
-                "ConnectionToken": connection.connection_token,
-                "Expiry": connection.expiry,
-            }
+        credentials = {
+            "ConnectionToken": connection.connection_token,
+            "Expiry": iso_time(connection.expires_at),
         }
-        if "WEBSOCKET" in types:
-            document["Websocket"] = {
-                # No server listens at this URL: clients read the transcript
-                "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
-                "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
-            }
-        return document
+        if "WEBSOCKET" not in request.get("Type", []):
+            return {"ConnectionCredentials": credentials}
+        websocket = {
+            # No server listens at this URL: clients read the transcript
+            "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
+            "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
+        }
+        return {"ConnectionCredentials": credentials, "Websocket": websocket}
 
-    def _disconnect_participant(self, connection_token: str, _: Members) -> object:
-        self.service.disconnect_participant(connection_token)
-        return {}
-
-    def _get_transcript(self, connection_token: str, members: Members) -> object:
-        page = self.service.get_transcript(
-            connection_token, _transcript_query(members), contact_id=members.optional("ContactId", str)
-        )
-        return {
+    def _get_transcript(self, connection_token: str, request: dict[str, Any]) -> object:
+        page = self.service.get_transcript(connection_token, request)
+        members = {
             "InitialContactId": page.contact_id,
             "Transcript": [_transcript_item(item) for item in page.items],
-            **({} if page.next_token is None else {"NextToken": page.next_token}),
+            "NextToken": page.next_token,
         }
+        return without_nulls(members.items())
 
-    def _send_message(self, connection_token: str, members: Members) -> object:
-        client_token = members.optional("ClientToken", str)
+    def _send_message(self, connection_token: str, request: dict[str, Any]) -> Answer:
+        client_token = request.get("ClientToken")
         if client_token:
-            with self._lock:
-                self._by_client_token[client_token] += 1
+            self.client_tokens[client_token] += 1
         if not self.throttle.allows():
-            raise ThrottlingError
-        fault = self.faults.take(
-            contact_id=self.service.contact_id_of(connection_token), client_token=client_token
-        )
+            raise ServiceError("ThrottlingException")
+        contact_id = self.service.contact_id_of(connection_token)
+        fault = self.faults.take(contact_id=contact_id, client_token=client_token) or Fault()
+        answer = Answer(headers={})
+        if fault.accepts:
+            sent = self.service.send_message(
+                connection_token,
+                content_type=request["ContentType"],
+                content=request["Content"],
+                client_token=client_token,
+                processing_status=fault.status if isinstance(fault, Processing) else None,
+            )
+            status = sent.processing_status
+            metadata = {"MessageMetadata": {"MessageProcessingStatus": status}} if status else {}
+            answer = _json_answer({"Id": sent.id, "AbsoluteTime": sent.absolute_time, **metadata})
         match fault:
             case Status():
                 answer = self._status(fault)
-            case ResetBeforeAcceptance():
-                answer = Answer(headers={}, ending=Ending.RESET)
-            case _:
-                sent = self.service.send_message(
-                    connection_token,
-                    content_type=members.required("ContentType", str),
-                    content=members.required("Content", str),
-                    client_token=client_token,
-                    processing_status=fault.status if isinstance(fault, Processing) else None,
-                )
-                status = sent.processing_status
-                answer = _json_answer(
-                    {
-                        "Id": sent.id,
-                        "AbsoluteTime": sent.absolute_time,
-                        **({"MessageMetadata": {"MessageProcessingStatus": status}} if status else {}),
-                    }
-                )
-        match fault:
-            case AcceptedThenCut():
-                answer = replace(answer, ending=Ending.CLOSED)
-            case BodyCutShort():
-                answer = replace(answer, ending=Ending.BODY_CUT_SHORT)
             case BadBody():
                 answer = replace(answer, body=fault.body.encode())
-            case AcceptedThenStatus():
-                answer = self._error(fault.status, _ERROR_TYPES.get(fault.status), _phrase(fault.status))
-        return replace(answer, latency=fault.latency) if fault else answer
+        return replace(answer, ending=fault.ending, latency=fault.latency)
+
+    def _start_chat_contact(self, _: str, request: dict[str, Any]) -> object:
+        for name in _UNSUPPORTED:
+            if name in request:
+                raise ServiceError("InvalidRequestException", f"{name} is not served by this local service")
+        content_types = request.get("SupportedMessagingContentTypes", [TEXT_PLAIN])
+        chat = self.service.start_chat(
+            content_types=set(content_types) - {_INTERACTIVE},
+            duration=request.get("ChatDurationInMinutes", _DEFAULT_DURATION_MINUTES) * 60.0,
+            display_name=request["ParticipantDetails"]["DisplayName"],
+            initial_message=request.get("InitialMessage"),
+            client_token=request.get("ClientToken"),
+        )
+        return {
+            "ContactId": chat.contact_id,
+            "ParticipantId": chat.participant_id,
+            "ParticipantToken": chat.participant_token,
+        }
 
     def _status(self, fault: Status) -> Answer:
         error_type = fault.error_type or _ERROR_TYPES.get(fault.status)
-        answer = self._error(fault.status, error_type, _phrase(fault.status))
+        phrase = http.client.responses.get(fault.status, f"Status {fault.status}")
+        answer = self._error(fault.status, error_type, phrase)
         more = {
             "x-amz-retry-after": fault.retry_after_ms,
             "retry-after": fault.retry_after,
@@ -265,46 +257,22 @@ class ParticipantApi:
     def _error(self, status: int, error_type: str | None, message: str) -> Answer:
         """Answer with an error. One without a type looks like the error of a load balancer."""
         style = self.error_style
-        answer = _json_answer({"message" if style.lower_case_message else "Message": message}, status=status)
-        if error_type is None:
-            return answer
-        return replace(
-            answer, headers={**answer.headers, "x-amzn-errortype": f"{error_type}{style.type_suffix}"}
-        )
+        document = {"message" if style.lower_case_message else "Message": message}
+        headers = {"x-amzn-errortype": f"{error_type}{style.type_suffix}"} if error_type else {}
+        return _json_answer(document, status=status, headers=headers)
 
 
-def _json_answer(document: object, *, status: int = 200) -> Answer:
-    """Write a document, in which dataclasses are objects."""
-    return Answer(
-        status=status,
-        headers={"content-type": "application/json", "x-amzn-requestid": str(uuid.uuid4())},
-        body=json.dumps(document, default=asdict).encode(),
-    )
+def _json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    own = {"content-type": "application/json", "x-amzn-requestid": str(uuid.uuid4())}
+    body = json.dumps(document, default=_document).encode()
+    return Answer(status=status, headers={**own, **(headers or {})}, body=body)
 
 
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return f"Status {status}"
-
-
-def _transcript_query(members: Members) -> TranscriptQuery:
-    start = members.nested("StartPosition")
-    return TranscriptQuery(
-        # The model allows 0 without a meaning: here it counts as absent
-        max_results=members.optional("MaxResults", int) or DEFAULT_PAGE_SIZE,
-        next_token=members.optional("NextToken", str),
-        scan_direction=members.optional("ScanDirection", ScanDirection),
-        sort_order=members.optional("SortOrder", SortOrder) or SortOrder.DESCENDING,
-        start_position=None
-        if start is None
-        else StartPosition(
-            id=start.optional("Id", str),
-            absolute_time=start.optional("AbsoluteTime", str),
-            most_recent=start.optional("MostRecent", int),
-        ),
-    )
+def _document(value: Chat | TranscriptItem) -> dict[str, Any]:
+    if isinstance(value, Chat):
+        names = ("contact_id", "participant_id", "participant_token", "ended_at")
+        return {name: getattr(value, name) for name in names}
+    return asdict(value)
 
 
 def _transcript_item(item: TranscriptItem) -> dict[str, Any]:
@@ -312,5 +280,5 @@ def _transcript_item(item: TranscriptItem) -> dict[str, Any]:
     del values["client_token"]
     status = values.pop("processing_status")
     metadata = {"MessageId": item.id, "MessageProcessingStatus": status}
-    members = {name.title().replace("_", ""): value for name, value in values.items() if value is not None}
-    return members | ({"MessageMetadata": metadata} if status else {})
+    members = {name.title().replace("_", ""): value for name, value in values.items()}
+    return without_nulls({**members, "MessageMetadata": metadata if status else None}.items())

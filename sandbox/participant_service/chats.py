@@ -7,27 +7,22 @@ from __future__ import annotations
 
 import base64
 import secrets
-import threading
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sandbox.participant_service.errors import AccessDeniedError, ResourceNotFoundError, ValidationError
+from sandbox.participant_service.errors import ServiceError, access_denied, invalid
 from sandbox.participant_service.transcript import (
-    ItemType,
-    ParticipantRole,
     ProcessingStatus,
     TranscriptItem,
     TranscriptPage,
-    TranscriptQuery,
     iso_time,
     transcript_page,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Mapping
 
 TEXT_PLAIN = "text/plain"
 CONTENT_TYPES = (
@@ -37,8 +32,7 @@ CONTENT_TYPES = (
     "application/vnd.amazonaws.connect.message.interactive.response",
 )
 ONE_DAY = 86_400.0
-MAX_CONTENT_BYTES = 16_384
-MAX_CLIENT_TOKEN_LENGTH = 500
+_MAX_CONTENT_BYTES = 16_384
 
 _EVENT = "application/vnd.amazonaws.connect.event"
 PARTICIPANT_JOINED = f"{_EVENT}.participant.joined"
@@ -50,55 +44,69 @@ _CONNECTION_TOKEN_BYTES = 451
 _PARTICIPANT_TOKEN_BYTES = 226
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Chat:
-    """The answer of StartChatContact."""
+    """A chat with its one customer.
+
+    Attributes:
+        content_types: those that the customer may send.
+        token_lifetime: seconds from a connection's creation to its token's expiry.
+        ends_at: when the chat ends by itself, or ended.
+        was_joined: whether the customer has ever connected.
+        accepted: message and time of acceptance by ClientToken.
+    """
 
     contact_id: str
     participant_id: str
     participant_token: str = field(repr=False)
+    content_types: frozenset[str]
+    token_lifetime: float
+    ends_at: float
+    display_name: str
+    ended: bool = False
+    was_joined: bool = False
+    customer_left: bool = False
+    accepted: dict[str | None, tuple[TranscriptItem, float]] = field(default_factory=dict, repr=False)
+    items: list[TranscriptItem] = field(default_factory=list, repr=False)
+
+    @property
+    def ended_at(self) -> str | None:
+        return iso_time(self.ends_at) if self.ended else None
+
+    def advance(self, now: float) -> None:
+        """End the chat if its duration is over."""
+        if now >= self.ends_at and not self.ended:
+            self.ended = True
+            self.add_event(CHAT_ENDED, self.ends_at, role="SYSTEM")
+
+    def add_event(self, content_type: str, at: float, *, role: str = "CUSTOMER") -> None:
+        self.items.append(self.item("EVENT", content_type, at, role=role))
+
+    def item(
+        self, item_type: str, content_type: str, at: float, *, role: str = "CUSTOMER", **more: str | None
+    ) -> TranscriptItem:
+        is_customer = role == "CUSTOMER"
+        return TranscriptItem(
+            id=str(uuid.uuid4()),
+            type=item_type,
+            absolute_time=iso_time(at),
+            content_type=content_type,
+            participant_id=self.participant_id if is_customer else role,
+            participant_role=role,
+            display_name=self.display_name if is_customer else role,
+            **more,
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitialMessage:
-    """The customer's first message, which is part of StartChatContact."""
-
-    content_type: str
-    content: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Connection:
+    chat: Chat
     connection_token: str = field(repr=False)
-    expiry: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentMessage:
-    id: str
-    absolute_time: str
-    processing_status: ProcessingStatus | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionState:
-    expiry: str
-    expired: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatState:
-    contact_id: str
-    participant_id: str
-    content_types: tuple[str, ...]
-    started_at: str
-    ended_at: str | None
-    disconnected: bool
-    connections: tuple[ConnectionState, ...]
+    expires_at: float
 
 
 class ParticipantService:
-    """All chats of one instance. Every method may be called from any thread.
+    """All chats of one instance. It needs no lock: `ParticipantApi` makes one call at a time.
 
     Args:
         clock: seconds since the epoch. It must not go backwards.
@@ -106,31 +114,37 @@ class ParticipantService:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._chats: dict[str, _Chat] = {}
-        self._by_participant_token: dict[str, _Chat] = {}
-        self._by_connection_token: dict[str, _Connection] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Delete all chats and restore the defaults."""
+        self._chats: dict[str, Chat] = {}
+        self._by_participant_token: dict[str, Chat] = {}
         self._by_client_token: dict[str, Chat] = {}
+        self._connections: dict[str, Connection] = {}
         self._idempotency_window: float | None = None
 
     # Operations of the participant's SDK
 
     def create_connection(self, participant_token: str) -> Connection:
         """Add a connection for the participant. Earlier ones stay valid until they expire."""
-        with self._locked() as now:
-            chat = self._by_participant_token.get(participant_token)
-            if chat is None:
-                raise AccessDeniedError
-            chat.advance(now)
-            if chat.ended or chat.customer_left:
-                raise AccessDeniedError
-            if not chat.connections:
-                chat.add_event(PARTICIPANT_JOINED, now)
-            connection = _Connection(chat=chat, expires_at=now + chat.token_lifetime)
-            token = _new_token(_CONNECTION_TOKEN_BYTES)
-            chat.connections.append(connection)
-            self._by_connection_token[token] = connection
-            return Connection(connection_token=token, expiry=iso_time(connection.expires_at))
+        now = self._clock()
+        chat = self._by_participant_token.get(participant_token)
+        if chat is None:
+            raise access_denied()
+        chat.advance(now)
+        if chat.ended or chat.customer_left:
+            raise access_denied()
+        if not chat.was_joined:
+            chat.was_joined = True
+            chat.add_event(PARTICIPANT_JOINED, now)
+        connection = Connection(
+            chat=chat,
+            connection_token=_new_token(_CONNECTION_TOKEN_BYTES),
+            expires_at=now + chat.token_lifetime,
+        )
+        self._connections[connection.connection_token] = connection
+        return connection
 
     def send_message(
         self,
@@ -140,49 +154,48 @@ class ParticipantService:
         content: str,
         client_token: str | None = None,
         processing_status: ProcessingStatus | None = None,
-    ) -> SentMessage:
+    ) -> TranscriptItem:
         """Accept a message, once per `client_token` within the idempotency window.
 
         The answer to the same token with other content is not documented: here it is the first result. With
         the processing status REJECTED or FAILED the message reaches no transcript.
         """
         _check_content(content)
-        _check_client_token(client_token)
-        with self._locked() as now:
-            chat = self._authorized_chat(connection_token, now)
-            if chat.ended:
-                raise AccessDeniedError
-            if content_type not in chat.content_types:
-                raise ValidationError("ContentType is not enabled for this chat")
-            if client_token in chat.accepted:
-                first, at = chat.accepted[client_token]
-                if self._idempotency_window is None or now - at < self._idempotency_window:
-                    return first
-            sent = SentMessage(
-                id=str(uuid.uuid4()), absolute_time=iso_time(now), processing_status=processing_status
-            )
-            if client_token:
-                chat.accepted[client_token] = sent, now
-            if processing_status not in {ProcessingStatus.REJECTED, ProcessingStatus.FAILED}:
-                chat.add_message(sent, content_type=content_type, content=content, client_token=client_token)
-            return sent
+        chat, now = self._authorized_chat(connection_token), self._clock()
+        if chat.ended:
+            raise access_denied()
+        if content_type not in chat.content_types:
+            raise invalid("ContentType is not enabled for this chat")
+        if client_token in chat.accepted:
+            first, at = chat.accepted[client_token]
+            if self._idempotency_window is None or now - at < self._idempotency_window:
+                return first
+        message = chat.item(
+            "MESSAGE",
+            content_type,
+            now,
+            content=content,
+            client_token=client_token,
+            processing_status=processing_status,
+        )
+        if client_token:
+            chat.accepted[client_token] = message, now
+        if processing_status not in {ProcessingStatus.REJECTED, ProcessingStatus.FAILED}:
+            chat.items.append(message)
+        return message
 
-    def get_transcript(
-        self, connection_token: str, query: TranscriptQuery, *, contact_id: str | None = None
-    ) -> TranscriptPage:
-        """Return one page. As the documentation implies, an ended chat still has its transcript."""
-        with self._locked() as now:
-            chat = self._authorized_chat(connection_token, now)
-            if contact_id not in {None, chat.contact_id}:
-                raise AccessDeniedError
-            return transcript_page(chat.contact_id, chat.items, query)
+    def get_transcript(self, connection_token: str, query: Mapping[str, Any]) -> TranscriptPage:
+        """Answer a request of GetTranscript. As the documentation implies, an ended chat still has one."""
+        chat = self._authorized_chat(connection_token)
+        if query.get("ContactId") not in {None, chat.contact_id}:
+            raise access_denied()
+        return transcript_page(chat.contact_id, chat.items, query)
 
     def disconnect_participant(self, connection_token: str) -> None:
         """Disconnect the participant for good: from now on all its tokens are refused."""
-        with self._locked() as now:
-            chat = self._authorized_chat(connection_token, now)
-            chat.customer_left = True
-            chat.add_event(PARTICIPANT_LEFT, now)
+        chat = self._authorized_chat(connection_token)
+        chat.customer_left = True
+        chat.add_event(PARTICIPANT_LEFT, self._clock())
 
     # Operations of the `connect` service and of control calls
 
@@ -193,7 +206,7 @@ class ParticipantService:
         duration: float = ONE_DAY,
         token_lifetime: float = ONE_DAY,
         display_name: str = "Customer",
-        initial_message: InitialMessage | None = None,
+        initial_message: Mapping[str, str] | None = None,
         client_token: str | None = None,
     ) -> Chat:
         """Start a chat, once per `client_token`, with one customer who has not connected yet.
@@ -201,208 +214,88 @@ class ParticipantService:
         Args:
             content_types: as in SupportedMessagingContentTypes; text/plain is always enabled.
             duration: seconds until the chat ends by itself.
-            token_lifetime: seconds from a connection's creation to its token's expiry.
-            display_name: the customer's name in the transcript.
-            initial_message: the first message of the transcript.
+            initial_message: ContentType and Content of the first message of the transcript.
         """
         if unknown := set(content_types) - set(CONTENT_TYPES):
-            raise ValidationError(f"Unknown content types: {', '.join(sorted(unknown))}")
-        _check_client_token(client_token)
+            raise invalid(f"Unknown content types: {', '.join(sorted(unknown))}")
+        now = self._clock()
+        if client_token in self._by_client_token:
+            return self._by_client_token[client_token]
+        chat = Chat(
+            contact_id=str(uuid.uuid4()),
+            participant_id=str(uuid.uuid4()),
+            participant_token=_new_token(_PARTICIPANT_TOKEN_BYTES),
+            content_types=frozenset({TEXT_PLAIN, *content_types}),
+            token_lifetime=token_lifetime,
+            ends_at=now + duration,
+            display_name=display_name,
+        )
         if initial_message is not None:
-            _check_content(initial_message.content)
-            if initial_message.content_type not in {TEXT_PLAIN, *content_types}:
-                raise ValidationError("ContentType of the initial message is not enabled for this chat")
-        with self._locked() as now:
-            if client_token in self._by_client_token:
-                return self._by_client_token[client_token]
-            started = Chat(
-                contact_id=str(uuid.uuid4()),
-                participant_id=str(uuid.uuid4()),
-                participant_token=_new_token(_PARTICIPANT_TOKEN_BYTES),
-            )
-            chat = _Chat(
-                contact_id=started.contact_id,
-                content_types=frozenset({TEXT_PLAIN, *content_types}),
-                token_lifetime=token_lifetime,
-                started_at=now,
-                ends_at=now + duration,
-                participant_id=started.participant_id,
-                display_name=display_name,
-            )
-            self._chats[chat.contact_id] = chat
-            self._by_participant_token[started.participant_token] = chat
-            if initial_message is not None:
-                chat.add_message(
-                    SentMessage(id=str(uuid.uuid4()), absolute_time=iso_time(now)),
-                    content_type=initial_message.content_type,
-                    content=initial_message.content,
-                )
-            if client_token:
-                self._by_client_token[client_token] = started
-            return started
+            content_type, content = initial_message["ContentType"], initial_message["Content"]
+            _check_content(content)
+            if content_type not in chat.content_types:
+                raise invalid("ContentType of the initial message is not enabled for this chat")
+            chat.items.append(chat.item("MESSAGE", content_type, now, content=content))
+        self._chats[chat.contact_id] = chat
+        self._by_participant_token[chat.participant_token] = chat
+        if client_token:
+            self._by_client_token[client_token] = chat
+        return chat
 
     def end_chat(self, contact_id: str) -> None:
         """End a chat. A second call has no effect."""
-        with self._locked() as now:
-            chat = self._chat(contact_id, now)
-            if not chat.ended:
-                chat.ends_at = now
-                chat.advance(now)
+        chat, now = self._chat(contact_id), self._clock()
+        chat.ends_at = min(chat.ends_at, now)
+        chat.advance(now)
 
     # For tests and control calls only
 
     def expire_connection_token(self, connection_token: str) -> None:
-        with self._locked() as now:
-            connection = self._by_connection_token.get(connection_token)
-            if connection is None:
-                raise ResourceNotFoundError("No such connection token")
-            connection.expires_at = min(connection.expires_at, now)
+        if connection_token not in self._connections:
+            raise ServiceError("ResourceNotFoundException", "No such connection token")
+        self._connections[connection_token].expires_at = self._clock()
 
-    def chats(self) -> list[ChatState]:
+    def chats(self) -> list[Chat]:
         """Return all chats, oldest first."""
-        with self._locked() as now:
-            return [chat.state(now) for chat in self._chats.values()]
+        return [self._chat(contact_id) for contact_id in self._chats]
 
     def transcript(self, contact_id: str) -> list[TranscriptItem]:
         """Return the chat's messages and events in the order of acceptance."""
-        with self._locked() as now:
-            return list(self._chat(contact_id, now).items)
+        return list(self._chat(contact_id).items)
 
     def messages(self, contact_id: str) -> list[TranscriptItem]:
         """Return the chat's transcript without its events."""
-        return [item for item in self.transcript(contact_id) if item.type is ItemType.MESSAGE]
+        return [item for item in self.transcript(contact_id) if item.type == "MESSAGE"]
 
     def contact_id_of(self, connection_token: str) -> str | None:
         """Return the chat of a connection token, which may have expired."""
-        with self._lock:
-            connection = self._by_connection_token.get(connection_token)
-            return connection.chat.contact_id if connection else None
+        connection = self._connections.get(connection_token)
+        return connection.chat.contact_id if connection else None
 
     def set_idempotency_window(self, seconds: float | None) -> None:
         """Set how long a repeated ClientToken is recognized. None means as long as the chat exists.
 
         The real window is not documented.
         """
-        with self._lock:
-            self._idempotency_window = seconds
+        self._idempotency_window = seconds
 
-    def reset(self) -> None:
-        """Delete all chats and restore the defaults."""
-        with self._lock:
-            self._chats.clear()
-            self._by_participant_token.clear()
-            self._by_connection_token.clear()
-            self._by_client_token.clear()
-            self._idempotency_window = None
+    def _chat(self, contact_id: str) -> Chat:
+        if contact_id not in self._chats:
+            raise ServiceError("ResourceNotFoundException", "No such chat")
+        self._chats[contact_id].advance(self._clock())
+        return self._chats[contact_id]
 
-    @contextmanager
-    def _locked(self) -> Iterator[float]:
-        """Hold the lock, and give the time."""
-        with self._lock:
-            yield self._clock()
-
-    def _chat(self, contact_id: str, now: float) -> _Chat:
-        chat = self._chats.get(contact_id)
-        if chat is None:
-            raise ResourceNotFoundError("No such chat")
-        chat.advance(now)
-        return chat
-
-    def _authorized_chat(self, connection_token: str, now: float) -> _Chat:
-        connection = self._by_connection_token.get(connection_token)
+    def _authorized_chat(self, connection_token: str) -> Chat:
+        connection, now = self._connections.get(connection_token), self._clock()
         if connection is None or connection.expires_at <= now or connection.chat.customer_left:
-            raise AccessDeniedError
+            raise access_denied()
         connection.chat.advance(now)
         return connection.chat
 
 
-@dataclass(slots=True, kw_only=True)
-class _Connection:
-    chat: _Chat = field(repr=False)
-    expires_at: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Chat:
-    """A chat with its one customer. `accepted` has result and time of acceptance by ClientToken."""
-
-    contact_id: str
-    content_types: frozenset[str]
-    token_lifetime: float
-    started_at: float
-    ends_at: float
-    participant_id: str
-    display_name: str
-    ended: bool = False
-    customer_left: bool = False
-    connections: list[_Connection] = field(default_factory=list)
-    accepted: dict[str | None, tuple[SentMessage, float]] = field(default_factory=dict, repr=False)
-    items: list[TranscriptItem] = field(default_factory=list, repr=False)
-
-    def advance(self, now: float) -> None:
-        """End the chat if its duration is over."""
-        if now >= self.ends_at and not self.ended:
-            self.ended = True
-            self.add_event(CHAT_ENDED, self.ends_at, role=ParticipantRole.SYSTEM)
-
-    def add_message(
-        self, sent: SentMessage, *, content_type: str, content: str, client_token: str | None = None
-    ) -> None:
-        self.items.append(
-            TranscriptItem(
-                id=sent.id,
-                type=ItemType.MESSAGE,
-                absolute_time=sent.absolute_time,
-                content_type=content_type,
-                participant_id=self.participant_id,
-                participant_role=ParticipantRole.CUSTOMER,
-                display_name=self.display_name,
-                content=content,
-                client_token=client_token,
-                processing_status=sent.processing_status,
-            )
-        )
-
-    def add_event(
-        self, content_type: str, at: float, *, role: ParticipantRole = ParticipantRole.CUSTOMER
-    ) -> None:
-        is_customer = role is ParticipantRole.CUSTOMER
-        self.items.append(
-            TranscriptItem(
-                id=str(uuid.uuid4()),
-                type=ItemType.EVENT,
-                absolute_time=iso_time(at),
-                content_type=content_type,
-                participant_id=self.participant_id if is_customer else "SYSTEM",
-                participant_role=role,
-                display_name=self.display_name if is_customer else "SYSTEM",
-            )
-        )
-
-    def state(self, now: float) -> ChatState:
-        self.advance(now)
-        return ChatState(
-            contact_id=self.contact_id,
-            participant_id=self.participant_id,
-            content_types=tuple(sorted(self.content_types)),
-            started_at=iso_time(self.started_at),
-            ended_at=iso_time(self.ends_at) if self.ended else None,
-            disconnected=self.customer_left,
-            connections=tuple(
-                ConnectionState(expiry=iso_time(connection.expires_at), expired=connection.expires_at <= now)
-                for connection in self.connections
-            ),
-        )
-
-
 def _check_content(content: str) -> None:
-    if not 1 <= len(content.encode("utf-8", "surrogatepass")) <= MAX_CONTENT_BYTES:
-        raise ValidationError(f"Content must have 1 to {MAX_CONTENT_BYTES} bytes")
-
-
-def _check_client_token(client_token: str | None) -> None:
-    if client_token is not None and len(client_token) > MAX_CLIENT_TOKEN_LENGTH:
-        raise ValidationError(f"ClientToken must have at most {MAX_CLIENT_TOKEN_LENGTH} characters")
+    if not 1 <= len(content.encode("utf-8", "surrogatepass")) <= _MAX_CONTENT_BYTES:
+        raise invalid(f"Content must have 1 to {_MAX_CONTENT_BYTES} bytes")
 
 
 def _new_token(random_bytes: int) -> str:

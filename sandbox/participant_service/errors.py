@@ -1,61 +1,38 @@
-"""The errors of the service, under the names in its model.
-
-ServiceError
-├── AccessDeniedError       403  one answer for many causes, as in the real service
-├── InvalidParameterError   400  the `connect` service's name for invalid input
-├── InvalidRequestError     400  a member of the `connect` service that is not supported here
-├── ResourceNotFoundError   404  only the `connect` service and control calls
-├── ThrottlingError         429
-├── UnknownOperationError   404  in the model, but not supported here
-└── ValidationError         400
-"""
+"""The errors of the service."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar
+
+STATUSES = {
+    "ValidationException": 400,
+    "ServiceQuotaExceededException": 402,
+    "AccessDeniedException": 403,  # one answer for many causes, as in the real service
+    "ResourceNotFoundException": 404,  # only the `connect` service and control calls
+    "ConflictException": 409,
+    "ThrottlingException": 429,
+    "InternalServerException": 500,
+    # The names of the `connect` service for invalid input, and for a member that is not supported here
+    "InvalidParameterException": 400,
+    "InvalidRequestException": 400,
+    # In the model, but not supported here
+    "UnknownOperationException": 404,
+}
+"""The HTTP status of each error, by its name in the service's model. The first name of a status is usual."""
 
 
 class ServiceError(Exception):
     """An answer other than success. Its text goes to the caller and never contains a token or a message."""
 
-    code: ClassVar[str]
-    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    def __init__(self, code: str, text: str | None = None) -> None:
+        self.code = code
+        self.status = HTTPStatus(STATUSES[code])
+        super().__init__(text or self.status.phrase)
 
 
-class AccessDeniedError(ServiceError):
-    code = "AccessDeniedException"
-    status = HTTPStatus.FORBIDDEN
-
-    def __init__(self) -> None:
-        super().__init__("Access denied")
+def access_denied() -> ServiceError:
+    return ServiceError("AccessDeniedException")
 
 
-class InvalidParameterError(ServiceError):
-    code = "InvalidParameterException"
-
-
-class InvalidRequestError(ServiceError):
-    code = "InvalidRequestException"
-
-
-class ResourceNotFoundError(ServiceError):
-    code = "ResourceNotFoundException"
-    status = HTTPStatus.NOT_FOUND
-
-
-class ThrottlingError(ServiceError):
-    code = "ThrottlingException"
-    status = HTTPStatus.TOO_MANY_REQUESTS
-
-    def __init__(self) -> None:
-        super().__init__("Rate exceeded")
-
-
-class UnknownOperationError(ServiceError):
-    code = "UnknownOperationException"
-    status = HTTPStatus.NOT_FOUND
-
-
-class ValidationError(ServiceError):
-    code = "ValidationException"
+def invalid(text: str) -> ServiceError:
+    return ServiceError("ValidationException", text)

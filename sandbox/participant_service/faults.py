@@ -1,38 +1,44 @@
-"""Planned faults: which SendMessage requests go wrong, and how."""
+"""Which SendMessage requests go wrong, and how: planned faults, and a limit on requests per second."""
 
 from __future__ import annotations
 
 import random
-import threading
 from dataclasses import dataclass, field
+from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
-from sandbox.participant_service.errors import ValidationError
+from sandbox.participant_service.transcript import ProcessingStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from sandbox.participant_service.transcript import ProcessingStatus
+
+class Ending(Enum):
+    """How the connection ends."""
+
+    KEPT_OPEN = "the whole answer is sent"
+    BODY_CUT_SHORT = "closed after half of the body"
+    CLOSED = "closed before the answer"
+    RESET = "reset before the answer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to one request. `kind` is its name in a control call.
+    """A change of one request's answer. Each subclass is a kind of fault.
 
     Args:
         latency: seconds until the answer or the cut. The message is accepted (if the fault accepts it)
             before this delay, even for a client that stops waiting.
     """
 
-    kind: ClassVar[str]
+    accepts: ClassVar[bool] = True
+    ending: ClassVar[Ending] = Ending.KEPT_OPEN
     latency: float = 0.0
 
 
 class Latency(Fault):
     """The request succeeds, with a delay."""
-
-    kind = "latency"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +53,7 @@ class Status(Fault):
         location: for a redirect.
     """
 
-    kind = "status"
+    accepts = False
     status: int
     error_type: str | None = None
     retry_after_ms: int | None = None
@@ -55,43 +61,41 @@ class Status(Fault):
     location: str | None = None
 
     def __post_init__(self) -> None:
-        _check_status(self.status)
+        if self.status not in range(300, 600) or self.status == HTTPStatus.NOT_MODIFIED:
+            raise ValueError("status must be between 300 and 599, and not 304")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedThenStatus(Status):
+    """The message is accepted. The answer is an error with this status."""
+
+    accepts = True
+    status: int = 500
 
 
 class ResetBeforeAcceptance(Fault):
     """The message is not accepted. The connection is reset."""
 
-    kind = "reset_before_acceptance"
+    accepts = False
+    ending = Ending.RESET
 
 
 class AcceptedThenCut(Fault):
     """The message is accepted. The connection is closed without an answer."""
 
-    kind = "accepted_then_cut"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptedThenStatus(Fault):
-    """The message is accepted. The answer is an error with this status."""
-
-    kind = "accepted_then_status"
-    status: int = 500
-
-    def __post_init__(self) -> None:
-        _check_status(self.status)
+    ending = Ending.CLOSED
 
 
 class BodyCutShort(Fault):
     """The message is accepted. The connection is closed in the middle of the answer's body."""
 
-    kind = "body_cut_short"
+    ending = Ending.BODY_CUT_SHORT
 
 
 @dataclass(frozen=True, kw_only=True)
 class BadBody(Fault):
     """The message is accepted. The answer is a 200 with this body, which by default is not valid JSON."""
 
-    kind = "bad_body"
     body: str = '{"Id": "'
 
 
@@ -99,21 +103,55 @@ class BadBody(Fault):
 class Processing(Fault):
     """The answer is a 200 with this processing status. REJECTED and FAILED reach no transcript."""
 
-    kind = "processing_status"
     status: ProcessingStatus
 
+    def __post_init__(self) -> None:
+        ProcessingStatus(self.status)  # or a ValueError
 
-FAULTS: Mapping[str, type[Fault]] = {fault.kind: fault for fault in Fault.__subclasses__()}
+
+_KINDS: Mapping[str, Callable[..., Fault]] = {
+    kind.__name__: kind for kind in (*Fault.__subclasses__(), AcceptedThenStatus)
+}
+
+
+def fault_from(document: Mapping[str, Any]) -> Fault:
+    """Read a fault from JSON: its fields, and the name of its class as `kind`."""
+    fields = dict(document)
+    return _KINDS[fields.pop("kind")](**fields)
+
+
+class Scope(TypedDict, total=False):
+    """Which requests a fault applies to.
+
+    Attributes:
+        contact_id: only requests of this chat.
+        client_token: only requests with this ClientToken.
+        times: how often; None means until it is cleared. By default once.
+        probability: of applying to a request that matches. Each fault has its own random generator.
+        seed: of that generator.
+    """
+
+    contact_id: str | None
+    client_token: str | None
+    times: int | None
+    probability: float
+    seed: int
 
 
 @dataclass(slots=True, kw_only=True)
 class _PlannedFault:
     fault: Fault
-    contact_id: str | None
-    client_token: str | None
-    times_left: int | None
-    probability: float
-    random: random.Random = field(repr=False)
+    contact_id: str | None = None
+    client_token: str | None = None
+    times: int | None = 1
+    probability: float = 1.0
+    seed: int = 0
+    random: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.times is not None and self.times < 1:
+            raise ValueError("times must be at least 1")
+        self.random = random.Random(self.seed)  # noqa: S311  # a repeatable choice, not a secret
 
     def applies_to(self, contact_id: str | None, client_token: str | None) -> bool:
         if self.contact_id not in {None, contact_id} or self.client_token not in {None, client_token}:
@@ -122,61 +160,53 @@ class _PlannedFault:
 
 
 class FaultPlan:
-    """Faults for future requests, in the order in which they were added. Safe to use from any thread."""
+    """Faults for future requests, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._planned: list[_PlannedFault] = []
 
-    def add(
-        self,
-        fault: Fault,
-        *,
-        contact_id: str | None = None,
-        client_token: str | None = None,
-        times: int | None = 1,
-        probability: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        """Plan a fault.
-
-        Args:
-            contact_id: applies only to requests of this chat.
-            client_token: applies only to requests with this ClientToken.
-            times: how often it applies; None means until it is cleared.
-            probability: of applying to a request that matches. Each fault has its own random generator.
-            seed: of that generator.
-        """
-        if times is not None and times < 1:
-            raise ValidationError("times must be at least 1")
-        planned = _PlannedFault(
-            fault=fault,
-            contact_id=contact_id,
-            client_token=client_token,
-            times_left=times,
-            probability=probability,
-            random=random.Random(seed),  # noqa: S311  # a repeatable choice, not a secret
-        )
-        with self._lock:
-            self._planned.append(planned)
+    def add(self, fault: Fault, **scope: Unpack[Scope]) -> None:
+        self._planned.append(_PlannedFault(fault=fault, **scope))
 
     def take(self, *, contact_id: str | None, client_token: str | None) -> Fault | None:
         """Return the first fault that applies to a request, and count it as used."""
-        with self._lock:
-            for planned in self._planned:
-                if planned.applies_to(contact_id, client_token):
-                    if planned.times_left is not None:
-                        planned.times_left -= 1
-                        if planned.times_left == 0:
-                            self._planned.remove(planned)
-                    return planned.fault
+        for planned in self._planned:
+            if planned.applies_to(contact_id, client_token):
+                if planned.times is not None:
+                    planned.times -= 1
+                if planned.times == 0:
+                    self._planned.remove(planned)
+                return planned.fault
         return None
 
     def clear(self) -> None:
-        with self._lock:
-            self._planned.clear()
+        self._planned.clear()
 
 
-def _check_status(status: int) -> None:
-    if status not in range(300, 600) or status == HTTPStatus.NOT_MODIFIED:
-        raise ValidationError("status must be between 300 and 599, and not 304")
+class Throttle:
+    """A token bucket for requests per second. It allows every request until a rate is set."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rate: float | None = None
+        self._burst = self._tokens = self._filled_at = 0.0
+
+    def set(self, requests_per_second: float, *, burst: float) -> None:
+        """Start with a full bucket. The real limits of SendMessage are 10 requests a second, burst 15."""
+        self._tokens, self._filled_at = burst, self._clock()
+        self._rate, self._burst = requests_per_second, burst
+
+    def off(self) -> None:
+        self._rate = None
+
+    def allows(self) -> bool:
+        """Take a token for one request. Return False if there is none."""
+        if self._rate is None:
+            return True
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

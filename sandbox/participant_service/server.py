@@ -1,50 +1,25 @@
-"""Runs the service on uvicorn, on loopback, in a thread, on connections that it can cut."""
+"""Runs the service on loopback, in threads, on connections that it can cut."""
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
+import struct
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from typing import TYPE_CHECKING, Any
 
 from sandbox.participant_service.api import ParticipantApi
-from sandbox.participant_service.app import participant_app
+from sandbox.participant_service.faults import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sandbox.participant_service.chats import ParticipantService
-    from sandbox.participant_service.faults import FaultPlan
-    from sandbox.participant_service.throttle import Throttle
-
-_START_TIMEOUT = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunningParticipantService:
-    """A service that listens at `url`, and its inside for tests in the same process."""
-
-    url: str
-    api: ParticipantApi
-
-    @property
-    def service(self) -> ParticipantService:
-        return self.api.service
-
-    @property
-    def faults(self) -> FaultPlan:
-        return self.api.faults
-
-    @property
-    def throttle(self) -> Throttle:
-        return self.api.throttle
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_POLL_SECONDS = 0.02  # how long a stop may take
 
 
 @contextmanager
@@ -54,7 +29,6 @@ def running_participant_service(
     """Serve until the block ends, then close every thread and socket.
 
     Args:
-        host: a loopback address.
         port: 0 takes a free one.
         clock: seconds since the epoch, for every decision. A fault's latency is real time.
 
@@ -62,80 +36,90 @@ def running_participant_service(
         ValueError: the host is not a loopback address.
         OSError: the port is taken.
     """
-    address = ipaddress.ip_address(host)
-    if not address.is_loopback:
+    if not ipaddress.ip_address(host).is_loopback:
         raise ValueError(f"{host} is not a loopback address")
-    is_ipv4 = isinstance(address, ipaddress.IPv4Address)
-    listener = socket.create_server((host, port), family=socket.AF_INET if is_ipv4 else socket.AF_INET6)
-    api = ParticipantApi(clock=clock)
-    server = _Server(
-        uvicorn.Config(
-            participant_app(api),
-            loop="asyncio",
-            http=_CuttableConnection,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            # As long as a load balancer: the function reuses its connections
-            timeout_keep_alive=60,
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-        )
-    )
-    thread = threading.Thread(target=server.run, args=([listener],), name="participant-service")
+    server = RunningParticipantService(host, port, ParticipantApi(clock=clock))
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="participant-service")
     thread.start()
-    if not server.ready.wait(_START_TIMEOUT):
-        raise RuntimeError("The participant service did not start")
     try:
-        authority = host if is_ipv4 else f"[{host}]"
-        yield RunningParticipantService(f"http://{authority}:{listener.getsockname()[1]}", api)
+        yield server
     finally:
         server.stop()
         thread.join()
 
 
-class _CuttableConnection(H11Protocol):
-    """Puts its transport into the `state` of the ASGI scope, and sends without delay.
+class RunningParticipantService(ThreadingTCPServer):
+    """Listens at `url`, with a thread for each connection.
 
-    asyncio sets TCP_NODELAY only if the listening socket has an explicit protocol number. Without it each
-    answer waits 40 ms for an acknowledgement, since uvicorn writes head and body separately.
+    Attributes:
+        api, service, faults: The inside, for tests in the same process.
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        connection: socket.socket = transport.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.app_state = {**self.app_state, "transport": transport}
+    allow_reuse_address = True
+    request_queue_size = 128
 
+    def __init__(self, host: str, port: int, api: ParticipantApi) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.api, self.service, self.faults = api, api.service, api.faults
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        super().__init__((host, port), _Connection)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server_address[1]}"
 
-class _Server(uvicorn.Server):
-    """Stops at once. uvicorn itself polls every 0.1 s, and waits for open answers."""
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        self.ready.set()
-        await self._stopping.wait()
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """Close a connection, without the orderly end that would come before a reset."""
+        for connection in self._connections & {request}:
+            self._connections -= {connection}
+            connection.close()
 
     def stop(self) -> None:
-        """Stop a server that is ready. May be called from any thread."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        """Close every connection, also those that wait with a delayed answer, and join their threads."""
+        self.stopping.set()
+        self.shutdown()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        # A delayed answer ends when its connection does
-        await asyncio.gather(*self.server_state.tasks)
-        for server in self.servers:
-            await server.wait_closed()
+
+class _Connection(BaseHTTPRequestHandler):
+    server: RunningParticipantService
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 60  # as long as a load balancer: the function reuses its connections
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # the client has left
+            super().handle()
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return
+        bearer = self.headers.get("X-Amz-Bearer")
+        answer = self.server.api.answer(self.command, self.path, bearer=bearer, body=body)
+        self.close_connection = self.close_connection or answer.ending is not Ending.KEPT_OPEN
+        if self.server.stopping.wait(answer.latency) or answer.ending is Ending.CLOSED:
+            return
+        if answer.ending is Ending.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            return
+        self.send_response_only(answer.status)
+        for name, value in {**answer.headers, "content-length": str(len(answer.body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        is_cut = answer.ending is Ending.BODY_CUT_SHORT
+        self.wfile.write(answer.body[: len(answer.body) // 2] if is_cut else answer.body)
+
+    def do_PUT(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.participant_service.errors import ValidationError
+from sandbox.participant_service.errors import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-DEFAULT_PAGE_SIZE = 10
-MAX_PAGE_SIZE = 100
-
-
-class ItemType(StrEnum):
-    MESSAGE = "MESSAGE"
-    EVENT = "EVENT"
-
-
-class ParticipantRole(StrEnum):
-    CUSTOMER = "CUSTOMER"
-    SYSTEM = "SYSTEM"
+_DEFAULT_PAGE_SIZE = 10
 
 
 class ProcessingStatus(StrEnum):
@@ -38,120 +26,80 @@ class ProcessingStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
-class ScanDirection(StrEnum):
-    FORWARD = "FORWARD"
-    BACKWARD = "BACKWARD"
-
-
-class SortOrder(StrEnum):
-    ASCENDING = "ASCENDING"
-    DESCENDING = "DESCENDING"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptItem:
-    """A message or an event. Only tests and control calls see the `client_token`, never an SDK."""
+    """A MESSAGE or an EVENT. Only tests and control calls see the `client_token`, never an SDK."""
 
     id: str
-    type: ItemType
+    type: str
     absolute_time: str
     content_type: str
     participant_id: str
-    participant_role: ParticipantRole
+    participant_role: str
     display_name: str
     content: str | None = field(default=None, repr=False)
     client_token: str | None = None
-    processing_status: ProcessingStatus | None = None
+    processing_status: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartPosition:
-    """The first item of the page. The first member that is not None counts."""
-
-    id: str | None = None
-    absolute_time: str | None = None
-    most_recent: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptQuery:
-    max_results: int = DEFAULT_PAGE_SIZE
-    next_token: str | None = None
-    scan_direction: ScanDirection | None = None
-    sort_order: SortOrder = SortOrder.DESCENDING
-    start_position: StartPosition | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptPage:
+class TranscriptPage(NamedTuple):
     contact_id: str
-    items: tuple[TranscriptItem, ...]
+    items: Sequence[TranscriptItem]
     next_token: str | None
 
 
 def iso_time(seconds: float) -> str:
     """Format seconds since the epoch as the service does, for instance `2019-11-08T02:41:28.172Z`."""
-    return (
-        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-    )
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
 
 
 def transcript_page(
-    contact_id: str, items: Sequence[TranscriptItem], query: TranscriptQuery
+    contact_id: str, items: Sequence[TranscriptItem], query: Mapping[str, Any]
 ) -> TranscriptPage:
-    """Scan from the start position in the scan direction, then sort the items of the page.
+    """Answer a request of GetTranscript: scan from the start position, then sort the items of the page.
 
     A page token holds an index. It stays valid while messages arrive, since items are only appended.
     """
-    if not 1 <= query.max_results <= MAX_PAGE_SIZE:
-        raise ValidationError(f"MaxResults must be at most {MAX_PAGE_SIZE}, and not negative")
-    if query.next_token is None:
-        direction = _scan_direction(query)
-        start = _start_index(items, query.start_position, direction)
+    if token := query.get("NextToken"):
+        is_forward, start = _read_page_token(token, contact_id)
     else:
-        direction, start = _read_page_token(query.next_token, contact_id)
-
-    if direction is ScanDirection.FORWARD:
-        following = start + query.max_results
+        position = query.get("StartPosition", {})
+        is_forward = query.get("ScanDirection", "FORWARD" if position else "BACKWARD") == "FORWARD"
+        start = _start_index(items, position, is_forward=is_forward)
+    # The model allows 0 without a meaning: here it counts as absent
+    step = query.get("MaxResults") or _DEFAULT_PAGE_SIZE
+    if is_forward:
+        following = start + step
         found = items[start:following]
-        more = following < len(items)
+        has_more = following < len(items)
     else:
-        following = start - query.max_results
+        following = start - step
         found = items[max(following + 1, 0) : start + 1]
-        more = following >= 0
-    ascending = query.sort_order is SortOrder.ASCENDING
-    return TranscriptPage(
-        contact_id=contact_id,
-        items=tuple(found if ascending else reversed(found)),
-        next_token=_page_token(contact_id, direction, following) if more else None,
-    )
+        has_more = following >= 0
+    if query.get("SortOrder") != "ASCENDING":
+        found = found[::-1]
+    next_token = _page_token(contact_id, following, is_forward=is_forward) if has_more else None
+    return TranscriptPage(contact_id, found, next_token)
 
 
-def _scan_direction(query: TranscriptQuery) -> ScanDirection:
-    if query.scan_direction is not None:
-        return query.scan_direction
-    return ScanDirection.BACKWARD if query.start_position is None else ScanDirection.FORWARD
-
-
-def _start_index(
-    items: Sequence[TranscriptItem], position: StartPosition | None, direction: ScanDirection
-) -> int:
-    forward = direction is ScanDirection.FORWARD
+def _start_index(items: Sequence[TranscriptItem], position: Mapping[str, Any], *, is_forward: bool) -> int:
+    """Return the index of the page's first item. The first member of the position counts."""
     match position:
-        case StartPosition(id=str(item_id)):
-            for index, item in enumerate(items):
-                if item.id == item_id:
-                    return index
-            raise ValidationError("StartPosition.Id is not in this transcript")
-        case StartPosition(absolute_time=str(text)):
+        case {"Id": item_id}:
+            ids = [item.id for item in items]
+            if item_id not in ids:
+                raise invalid("StartPosition.Id is not in this transcript")
+            return ids.index(item_id)
+        case {"AbsoluteTime": text}:
             moment, time = _canonical_time(text), attrgetter("absolute_time")
-            if forward:
+            if is_forward:
                 return bisect_left(items, moment, key=time)
             return bisect_right(items, moment, key=time) - 1
-        case StartPosition(most_recent=int(count)):
+        case {"MostRecent": int(count)}:
             return max(len(items) - max(count, 1), 0)
         case _:
-            return 0 if forward else len(items) - 1
+            return 0 if is_forward else len(items) - 1
 
 
 def _canonical_time(text: str) -> str:
@@ -162,18 +110,19 @@ def _canonical_time(text: str) -> str:
             return iso_time(moment.timestamp())
     except (ValueError, OverflowError):
         pass
-    raise ValidationError("StartPosition.AbsoluteTime is not an ISO 8601 time with offset")
+    raise invalid("StartPosition.AbsoluteTime is not an ISO 8601 time with offset")
 
 
-def _page_token(contact_id: str, direction: ScanDirection, index: int) -> str:
-    return base64.urlsafe_b64encode(f"{contact_id}/{direction}/{index}".encode()).decode()
+def _page_token(contact_id: str, index: int, *, is_forward: bool) -> str:
+    return base64.urlsafe_b64encode(f"{contact_id}/{is_forward:d}/{index}".encode()).decode()
 
 
-def _read_page_token(token: str, contact_id: str) -> tuple[ScanDirection, int]:
+def _read_page_token(token: str, contact_id: str) -> tuple[bool, int]:
+    """Return the scan direction and the index of a token."""
     try:
-        owner, direction, index = base64.urlsafe_b64decode(token).decode().split("/")
+        owner, is_forward, index = base64.urlsafe_b64decode(token).decode().split("/")
         if owner != contact_id:
-            raise ValidationError("NextToken belongs to another transcript")
-        return ScanDirection(direction), int(index)
-    except (binascii.Error, ValueError):
-        raise ValidationError("NextToken is not valid") from None
+            raise invalid("NextToken belongs to another transcript")
+        return is_forward == "1", int(index)
+    except ValueError:
+        raise invalid("NextToken is not valid") from None

@@ -103,7 +103,7 @@ def test_cli_retries_a_throttled_message_with_the_same_client_token(
 
     sent = aws(*sending(connection_token, "Hello"))
 
-    counts = running.api.request_counts().by_client_token
+    counts = running.api.client_tokens
     assert list(counts.values()) == [3]
     (chat,) = running.service.chats()
     assert [item.id for item in running.service.messages(chat.contact_id)] == [sent["Id"]]

@@ -106,7 +106,7 @@ def test_sdk_retries_a_throttled_message_with_the_same_client_token(
     (sent,) = running.service.messages(participant.chat.contact_id)
     assert sent.id == answer["output"]["Id"]
     # The SDK generated one ClientToken for all attempts
-    assert running.api.request_counts().by_client_token == {sent.client_token: 3}
+    assert running.api.client_tokens == {sent.client_token: 3}
 
 
 def test_lasting_throttle_is_the_exception_of_the_model(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.producer import EventSource, NotSentError
-from sandbox.local_stack import local_stack
+from sandbox.local_stack import start_local_stack
 from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.processes import ChildProcesses
 from tests.e2e.listeners import ListenerWatch
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from infra.contract import MessageResult
     from infra.producer import Answer
-    from sandbox.local_stack import LocalStack, OpenChat
+    from sandbox.local_stack import LocalStack
+    from sandbox.participant_service.control import OpenChat
     from sandbox.participant_service.transcript import TranscriptItem
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +98,9 @@ class Conversations:
     stack: LocalStack
 
     def open(self, *, ended: bool = False, content_types: Collection[str] = CONTENT_TYPES) -> Conversation:
-        return Conversation(self.stack, self.stack.open_chat(ended=ended, content_types=content_types))
+        return Conversation(
+            self.stack, self.stack.participant.open_chat(ended=ended, content_types=content_types)
+        )
 
 
 class RejectedCopies:
@@ -148,7 +151,7 @@ def stack(
     folder: Path,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[LocalStack]:
+) -> LocalStack:
     """Start one stack in each pytest-xdist worker."""
     if sys.platform == "linux":
         request.getfixturevalue("listeners")
@@ -156,8 +159,7 @@ def stack(
     with (tmp_path_factory.getbasetemp().parent / "prepare.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(["make", "prepare"], cwd=ROOT, check=True)
-    with local_stack(children, folder=folder) as stack:
-        yield stack
+    return start_local_stack(children, folder=folder)
 
 
 @pytest.fixture(scope="session")

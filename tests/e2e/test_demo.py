@@ -79,15 +79,24 @@ def test_a_signal_at_any_moment_leaves_no_process_behind(
     assert demo.left_behind == []
 
 
-def test_a_taken_port_is_reported_with_the_command_that_fixes_it(demo: Program) -> None:
+def test_a_taken_port_is_reported_with_its_fix(demo: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = demo.run("--emulator-port", str(port))
 
     assert done.returncode == 2
-    assert f"port {port} on 127.0.0.1 is taken" in done.stderr
-    assert f"make demo EMULATOR_PORT={port + 1}" in done.stderr
+    assert re.search(rf"port {port} on 127\.0\.0\.1: .*in use", done.stderr)
+    assert "Name another with EMULATOR_PORT=" in done.stderr
     assert demo.left_behind == []
+
+
+@pytest.mark.parametrize("port", ["70000", "http"])
+def test_a_port_that_does_not_exist_is_refused(demo: Program, port: str) -> None:
+    done = demo.run("--emulator-port", port)
+
+    assert done.returncode == 2
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(demo: Program) -> None:

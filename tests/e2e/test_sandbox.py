@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.producer import EventSource
-from sandbox.live.code import CodeWatch
+from sandbox.lambda_runtime import CodeWatch
 from tests.e2e.programs import ROOT, Program
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox.local_stack import LocalStack
-    from sandbox.participant_service.chats import ChatState
     from tests.e2e.conftest import Conversation
 
 ROOT = Path(__file__).parents[2]
@@ -75,13 +74,15 @@ class Smoke:
         return [name for name in names if "-smoke-" in name]
 
     @property
-    def last_chat(self) -> ChatState:
-        return self.stack.participant.chats()[-1]
+    def last_chat(self) -> dict[str, Any]:
+        """The latest chat, as the control call `chats` reports it."""
+        chats: list[dict[str, Any]] = self.stack.participant.call("chats")
+        return chats[-1]
 
 
 @pytest.fixture
-def smoke(stack: LocalStack, folder: Path, tmp_path: Path) -> Iterator[Smoke]:
-    participant_url = (folder / "participant-service.url").read_text(encoding="utf-8").strip()
+def smoke(stack: LocalStack, tmp_path: Path) -> Iterator[Smoke]:
+    participant_url = stack.participant.url
     environ = {
         **measured_environ(),
         **stack.emulator.environ(home=tmp_path),
@@ -90,7 +91,7 @@ def smoke(stack: LocalStack, folder: Path, tmp_path: Path) -> Iterator[Smoke]:
     }
     yield Smoke(stack, environ, stack.api_url)
     stack.participant.clear_faults()
-    stack.participant.set_idempotency_window(None)
+    stack.participant.call("set_idempotency_window", seconds=None)
 
 
 def rows(output: str) -> dict[str, str]:
@@ -124,7 +125,7 @@ def test_a_message_by_each_event_source_is_sent_and_shown_once(smoke: Smoke) -> 
         "a message after StopContact": refused,
     }
     assert not re.search(r"[A-Za-z0-9+/]{100}", done.stdout), "this looks like a token"
-    assert smoke.last_chat.ended_at
+    assert smoke.last_chat["ended_at"]
     assert smoke.left_behind == []
 
 
@@ -138,7 +139,7 @@ def test_stack_of_another_stage_is_named(smoke: Smoke) -> None:
 
 def test_a_message_that_is_shown_twice_fails(smoke: Smoke) -> None:
     # Accepted, answered with an error, and sent again under a ClientToken that the service has forgotten
-    smoke.stack.participant.set_idempotency_window(0)
+    smoke.stack.participant.call("set_idempotency_window", seconds=0)
     smoke.stack.participant.add_fault(AcceptedThenStatus())
 
     done = smoke.run()
@@ -157,7 +158,7 @@ def test_a_given_chat_is_used_and_left_open(smoke: Smoke, alice: Conversation) -
     assert f"contact {alice.chat.contact_id}, not ended by this test" in done.stdout
     assert len(observations(done.stdout)) == 2
     assert alice.chat.connection_token not in done.stdout
-    assert smoke.last_chat.ended_at is None
+    assert smoke.last_chat["ended_at"] is None
 
 
 def test_messages_to_an_ended_chat_fail_with_their_reason(smoke: Smoke, alice: Conversation) -> None:
@@ -171,9 +172,10 @@ def test_messages_to_an_ended_chat_fail_with_their_reason(smoke: Smoke, alice: C
 
 
 def test_a_refused_token_is_reported(smoke: Smoke, alice: Conversation) -> None:
-    smoke.stack.participant.expire_connection_token(alice.chat.connection_token)
+    token = alice.chat.connection_token
+    smoke.stack.participant.call("expire_connection_token", connection_token=token)
 
-    done = smoke.run(chat=(), CONNECTION_TOKEN=alice.chat.connection_token)
+    done = smoke.run(chat=(), CONNECTION_TOKEN=token)
 
     assert done.returncode == 2
     assert done.stderr == "GetTranscript: 403 AccessDeniedException\n"
@@ -199,7 +201,7 @@ def test_a_signal_leaves_nothing_behind(smoke: Smoke, moment: str) -> None:
 
     assert (process.returncode, err) == (128 + signal.SIGINT, "")
     assert out.endswith("Stopped. You can run the same command again.\n")
-    assert smoke.last_chat.ended_at
+    assert smoke.last_chat["ended_at"]
     assert smoke.left_behind == []
 
 

@@ -247,7 +247,7 @@ def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(functio
 
     assert failed == [batch[0]["messageId"]]
     assert outcomes(function) == {batch[1]["messageId"]: "SENT"}
-    assert function.participant.api.request_counts().by_client_token["hanging"] == 1
+    assert function.participant.api.client_tokens["hanging"] == 1
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_chat_that_does_not_answer_gets_one_attempt_and_is_redelivered(functio
         BodyCutShort(),
         BadBody(),
     ],
-    ids=lambda fault: fault.kind,
+    ids=lambda fault: type(fault).__name__,
 )
 def test_a_transient_fault_is_retried_within_the_invocation(function: Function, fault: Fault) -> None:
     chat = function.start_chat()

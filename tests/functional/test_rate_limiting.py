@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from message_sender.application import create_handler
-from sandbox.participant_service.faults import Status
-from sandbox.participant_service.throttle import Throttle
+from sandbox.participant_service.faults import Status, Throttle
 from tests.functional.conftest import capture_logs, function_environ
 from tests.support.lambda_events import FakeLambdaContext, api_request, bus_event, record
 

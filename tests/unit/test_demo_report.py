@@ -12,11 +12,11 @@ from infra.contract import MessageResult
 from infra.producer import Answer, EventSource
 from ops.stack.terminal import Terminal
 from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile
-from sandbox.demo.report import Report
+from sandbox.demo.report import introduction, report
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
-from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.participant_service.transcript import TranscriptItem
 
 MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
 
@@ -45,11 +45,11 @@ def run() -> Run:
     )
     item = TranscriptItem(
         id=MESSAGE_ID,
-        type=ItemType.MESSAGE,
+        type="MESSAGE",
         absolute_time="2026-11-23T10:11:12.300Z",
         content_type="text/plain",
         participant_id="p-1",
-        participant_role=ParticipantRole.CUSTOMER,
+        participant_role="CUSTOMER",
         display_name="Customer",
         content="[bold]Hello\x1b[31m",
     )
@@ -66,7 +66,8 @@ def run() -> Run:
 
 def printed(run: Run) -> list[str]:
     stream = io.StringIO()
-    Report(Terminal(stream)).run(run, judge(run))
+    terminal = Terminal(stream)
+    terminal.print(report(run, judge(run), width=terminal.width))
     return stream.getvalue().splitlines()
 
 
@@ -141,7 +142,7 @@ def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:
         messages=tuple(sending.message for sending in run.sendings),
     )
 
-    Report(Terminal(stream)).introduction(file, Path("examples/messages.jsonl"))
+    Terminal(stream).print(introduction(file, Path("examples/messages.jsonl")))
 
     lines = stream.getvalue().splitlines()
     assert "1 message for 2 chats from examples/messages.jsonl" in lines

@@ -13,7 +13,7 @@ from sandbox.demo.message_file import TASK, Chat, Expectation, Message
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
-from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.participant_service.transcript import TranscriptItem
 
 SENT = Expectation("SENT")
 TOO_LONG = Expectation("REJECTED", "InvalidRequest")
@@ -78,11 +78,11 @@ REFUSED = NotAcceptedError("POST /messages", "InvalidRequest", status=400, reaso
 def shown(message_id: str, content: str = "Hello") -> TranscriptItem:
     return TranscriptItem(
         id=message_id,
-        type=ItemType.MESSAGE,
+        type="MESSAGE",
         absolute_time="2026-11-23T00:00:00.000Z",
         content_type="text/plain",
         participant_id="",
-        participant_role=ParticipantRole.CUSTOMER,
+        participant_role="CUSTOMER",
         display_name="Customer",
         content=content,
     )
@@ -237,10 +237,10 @@ def test_a_message_from_no_line_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("queues", "problem"),
     [
-        (holding(messages=1), "message queue: has 1 messages, not 0"),
+        (holding(messages=1), "messages queue: has 1 messages, not 0"),
         (holding(dead_letter=1), "dead-letter queue: has 1 messages, not 0"),
         (holding(rejected=1), "rejected queue: has 1 messages, not 0"),
-        (holding(events_dead_letter=1), "events dead-letter queue: has 1 messages, not 0"),
+        (holding(events_dead_letter=1), "events-dead-letter queue: has 1 messages, not 0"),
     ],
 )
 def test_an_unexpected_message_in_a_queue_is_a_problem(queues: QueueDepths, problem: str) -> None:

@@ -9,21 +9,20 @@ from rich.text import Text
 
 from infra.contract import MessageResult
 from ops.stack.terminal import Terminal
-from sandbox.command_line import explanation
-from sandbox.display import transcript_table
+from sandbox.command_line import explain, transcript_table
 from sandbox.live.__main__ import result_line
-from sandbox.participant_service.transcript import ItemType, ParticipantRole, TranscriptItem
+from sandbox.participant_service.transcript import TranscriptItem
 from sandbox.processes import ProcessError
 
 
 def item(content_type: str, content: str | None) -> TranscriptItem:
     return TranscriptItem(
         id="i-1",
-        type=ItemType.EVENT if content is None else ItemType.MESSAGE,
+        type="EVENT" if content is None else "MESSAGE",
         absolute_time="2026-11-23T10:11:12.300Z",
         content_type=content_type,
         participant_id="p-1",
-        participant_role=ParticipantRole.CUSTOMER,
+        participant_role="CUSTOMER",
         display_name="Customer",
         content=content,
     )
@@ -90,12 +89,15 @@ def test_result_line_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
     assert line.endswith(f"message id{SHOWN}" if is_sent else f"code{SHOWN}: reason{SHOWN}")
 
 
-def test_explanation_of_an_error_keeps_its_lines_and_escapes_the_rest() -> None:
+def test_explanation_of_an_error_keeps_its_lines_and_escapes_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     error = ProcessError("node ended with status 1.\nThe end of log:\n\x1b[2J\u202e")
 
-    assert explanation(error, command="make demo") == (
-        "node ended with status 1.\nThe end of log:\n\\x1b[2J\\u202e\n"
-    )
+    status = explain(error)
+
+    assert status == 2
+    assert capsys.readouterr().err == "node ended with status 1.\nThe end of log:\n\\x1b[2J\\u202e\n"
 
 
 def test_text_to_paste_is_never_wrapped() -> None:

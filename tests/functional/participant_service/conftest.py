@@ -103,13 +103,13 @@ def post_message(
 
 def exercise(url: str) -> list[str]:
     """Cause every kind of answer, fault and error once, and return the secrets that the service received."""
-    with ParticipantControl(url) as control, urllib3.PoolManager(retries=False) as http:
-        chat = control.start_chat()
-        connection = control.connect(chat.participant_token)
+    control = ParticipantControl(url)
+    with urllib3.PoolManager(retries=False) as http:
+        chat = control.open_chat()
 
         def send(members: dict[str, object] | None = None, *, timeout: float = 5.0) -> None:
             members = {"ClientToken": None} | (members or {})
-            post_message(http, url, connection.connection_token, members, timeout=timeout)
+            post_message(http, url, chat.connection_token, members, timeout=timeout)
 
         send()
         send({"Content": TEXT * 1000})
@@ -129,9 +129,9 @@ def exercise(url: str) -> list[str]:
             control.add_fault(slow_fault)
             with pytest.raises(urllib3.exceptions.ReadTimeoutError):
                 send(timeout=0.02)
-        control.expire_connection_token(connection.connection_token)
+        control.call("expire_connection_token", connection_token=chat.connection_token)
         send()
-    return [TEXT, chat.participant_token, connection.connection_token]
+    return [TEXT, chat.participant_token, chat.connection_token]
 
 
 def connect(client: ConnectParticipantClient, participant_token: str) -> str:
@@ -207,6 +207,5 @@ def participant(join: Callable[..., Participant]) -> Participant:
 
 
 @pytest.fixture
-def control(running: RunningParticipantService) -> Iterator[ParticipantControl]:
-    with ParticipantControl(running.url) as control:
-        yield control
+def control(running: RunningParticipantService) -> ParticipantControl:
+    return ParticipantControl(running.url)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import urllib3
 
-from sandbox.participant_service.api import ErrorStyle, RequestCounts
+from sandbox.participant_service.api import ErrorStyle
 from sandbox.participant_service.control import ControlCallError, ParticipantControl
 from sandbox.participant_service.faults import (
     AcceptedThenCut,
@@ -20,11 +19,13 @@ from sandbox.participant_service.faults import (
     ResetBeforeAcceptance,
     Status,
 )
-from sandbox.participant_service.transcript import ItemType, ProcessingStatus
-from tests.functional.participant_service.conftest import TEXT
+from sandbox.participant_service.transcript import ProcessingStatus
+from tests.functional.participant_service.conftest import TEXT, post_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import urllib3
 
     from sandbox.participant_service.server import RunningParticipantService
     from tests.functional.participant_service.conftest import FakeClock, Participant
@@ -33,33 +34,38 @@ if TYPE_CHECKING:
 def test_control_calls_start_a_chat_and_read_its_transcript(
     running: RunningParticipantService, control: ParticipantControl, participant: Participant
 ) -> None:
-    chat = control.start_chat(content_types=["text/plain", "application/json"], display_name="Ada")
-    connection = control.connect(chat.participant_token)
+    chat = control.open_chat(content_types=["text/plain"])
+    renewed = control.new_connection_token(chat.participant_token)
 
-    participant.send(ConnectionToken=connection.connection_token, ClientToken="1")
+    participant.send(ConnectionToken=chat.connection_token, ClientToken="1")
+    with pytest.raises(participant.client.exceptions.ValidationException):
+        participant.send(ConnectionToken=renewed, ContentType="application/json")
 
     assert control.transcript(chat.contact_id) == running.service.transcript(chat.contact_id)
     (message,) = control.messages(chat.contact_id)
-    assert (message.type, message.content, message.client_token) == (ItemType.MESSAGE, TEXT, "1")
-    assert message.display_name == "Ada"
-    assert control.request_counts() == running.api.request_counts()
+    assert (message.type, message.content, message.client_token) == ("MESSAGE", TEXT, "1")
+    assert control.call("requests") == running.api.requests
 
 
 def test_control_calls_end_a_chat_and_expire_a_token(
-    running: RunningParticipantService, control: ParticipantControl
+    control: ParticipantControl, http: urllib3.PoolManager
 ) -> None:
-    chat = control.start_chat(duration=3600, token_lifetime=60)
-    connection = control.connect(chat.participant_token)
+    one, other = control.open_chat(), control.open_chat()
 
-    control.expire_connection_token(connection.connection_token)
-    control.end_chat(chat.contact_id)
+    control.call("expire_connection_token", connection_token=one.connection_token)
+    control.end_chat(other.contact_id)
 
-    assert control.chats() == running.service.chats()
-    (state,) = control.chats()
-    assert state.ended_at is not None
-    assert [connection.expired for connection in state.connections] == [True]
+    assert [post_message(http, control.url, chat.connection_token).status for chat in (one, other)] == [
+        403,
+        403,
+    ]
+    assert [(chat["contact_id"], bool(chat["ended_at"])) for chat in control.call("chats")] == [
+        (one.contact_id, False),
+        (other.contact_id, True),
+    ]
+    control.new_connection_token(one.participant_token)
     with pytest.raises(ControlCallError, match="403"):
-        control.connect(chat.participant_token)
+        control.new_connection_token(other.participant_token)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +80,7 @@ def test_control_calls_end_a_chat_and_expire_a_token(
         ResetBeforeAcceptance(),
         Status(status=302, error_type="SomeException", retry_after_ms=1, retry_after=2, location="/x"),
     ],
-    ids=lambda fault: fault.kind,
+    ids=lambda fault: type(fault).__name__,
 )
 def test_control_call_plans_every_fault(
     running: RunningParticipantService, control: ParticipantControl, fault: Fault
@@ -105,16 +111,16 @@ def test_control_calls_set_throttle_window_and_error_style(
     participant: Participant,
     clock: FakeClock,
 ) -> None:
-    control.set_error_style(lower_case_message=True, type_suffix=":http://x/")
+    control.call("set_error_style", lower_case_message=True, type_suffix=":http://x/")
     assert running.api.error_style == ErrorStyle(lower_case_message=True, type_suffix=":http://x/")
 
-    control.set_throttle(0.5, burst=1)
+    control.call("set_throttle", requests_per_second=0.5, burst=1)
     participant.send()
     with pytest.raises(participant.client.exceptions.ThrottlingException):
         participant.send()
-    control.throttle_off()
+    control.call("throttle_off")
 
-    control.set_idempotency_window(5)
+    control.call("set_idempotency_window", seconds=5)
     first = participant.send(ClientToken="1")
     clock.advance(5)
     assert participant.send(ClientToken="1")["Id"] != first["Id"]
@@ -124,37 +130,36 @@ def test_reset_restores_the_initial_state(
     control: ParticipantControl, participant: Participant, join: Callable[..., Participant]
 ) -> None:
     control.add_fault(Status(status=500), times=None)
-    control.set_throttle(1, burst=1)
+    control.call("set_throttle", requests_per_second=1, burst=1)
 
-    control.reset()
+    control.call("reset")
 
-    assert control.chats() == []
-    assert control.request_counts() == RequestCounts(by_operation={}, by_client_token={})
+    assert control.call("chats") == []
+    assert control.call("requests") == {}
     with pytest.raises(participant.client.exceptions.AccessDeniedException):
         participant.send()
     join().send()
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "document", "status"),
+    ("name", "arguments", "status"),
     [
-        ("POST", "/chats/unknown/end", {}, 404),
-        ("GET", "/chats/unknown/transcript", {}, 404),
-        ("POST", "/connections/expire", {"connection_token": "unknown"}, 404),
-        ("POST", "/chats", {"content_types": ["text/html"]}, 400),
-        ("POST", "/chats", {"duration": "long"}, 400),
-        ("POST", "/faults", {"kind": "nonsense"}, 400),
-        ("POST", "/faults", {"kind": "status", "status": 200}, 400),
-        ("POST", "/faults", {"kind": "processing_status", "status": "DONE"}, 400),
-        ("POST", "/faults", {"kind": "latency", "times": 0}, 400),
-        ("PUT", "/throttle", {"burst": 1}, 400),
-        ("GET", "/nonsense", {}, 404),
+        ("end_chat", {"contact_id": "unknown"}, 404),
+        ("transcript", {"contact_id": "unknown"}, 404),
+        ("expire_connection_token", {"connection_token": "unknown"}, 404),
+        ("create_connection", {"participant_token": "unknown"}, 403),
+        ("start_chat", {"content_types": ["text/html"]}, 400),
+        ("start_chat", {"duration": "long"}, 400),
+        ("add_fault", {"fault": {"kind": "nonsense"}}, 400),
+        ("add_fault", {"fault": {"kind": "Status", "status": 200}}, 400),
+        ("add_fault", {"fault": {"kind": "Processing", "status": "DONE"}}, 400),
+        ("add_fault", {"fault": {"kind": "Latency"}, "times": 0}, 400),
+        ("set_throttle", {"burst": 1}, 400),
+        ("nonsense", {}, 404),
     ],
 )
 def test_invalid_control_call_is_refused(
-    running: RunningParticipantService, method: str, path: str, document: dict[str, object], status: int
+    control: ParticipantControl, name: str, arguments: dict[str, object], status: int
 ) -> None:
-    response = urllib3.request(method, f"{running.url}/_local{path}", json=document)
-
-    assert response.status == status
-    assert response.json()["Message"]
+    with pytest.raises(ControlCallError, match=f"^{status}: ."):
+        control.call(name, **arguments)

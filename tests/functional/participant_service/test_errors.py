@@ -62,7 +62,7 @@ def test_every_answer_has_a_unique_request_id(
         participant.post(),
         participant.post({"Content": ""}),
         urllib3.request("POST", f"{running.url}/participant/event"),
-        urllib3.request("GET", f"{running.url}/_local/chats"),
+        urllib3.request("POST", f"{running.url}/_local/chats"),
     ]
 
     ids = {response.headers["x-amzn-requestid"] for response in responses}

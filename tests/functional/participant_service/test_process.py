@@ -49,19 +49,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
-def test_process_prints_only_its_url_and_stops_on_a_signal(
-    tmp_path: Path, stop_signal: signal.Signals
-) -> None:
-    ready_file = tmp_path / "ready"
-
-    with started("--port", "0", "--ready-file", str(ready_file)) as process:
+def test_process_prints_only_its_url_and_stops_on_a_signal(stop_signal: signal.Signals) -> None:
+    with started("--port", "0") as process:
         url = first_line(process)
         exercise(url)
         process.send_signal(stop_signal)
         remaining_output, errors = process.communicate(timeout=30)
 
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-    assert ready_file.read_text(encoding="utf-8") == f"{url}\n"
     assert (process.returncode, remaining_output, errors) == (0, "", "")
 
 

@@ -108,9 +108,9 @@ def test_content_has_at_most_16384_bytes(participant: Participant, character: st
     ("members", "complaint"),
     [
         ({"Content": ""}, "Content"),
-        ({"Content": None}, "Content is missing"),
-        ({"Content": {"a": 1}}, "Content has the wrong type"),
-        ({"ContentType": None}, "ContentType is missing"),
+        ({"Content": None}, "must contain ['Content'] properties"),
+        ({"Content": {"a": 1}}, "Content must be string"),
+        ({"ContentType": None}, "must contain ['ContentType'] properties"),
         ({"ContentType": "text/html"}, "ContentType"),
         ({"ClientToken": "x" * 501}, "ClientToken"),
         ({"ClientToken": 1}, "ClientToken"),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from sandbox.participant_service.api import Answer, Ending, ParticipantApi
-from sandbox.participant_service.faults import BodyCutShort, Latency
+from sandbox.participant_service.api import Answer, ParticipantApi
+from sandbox.participant_service.faults import BodyCutShort, Ending, Latency
 from sandbox.participant_service.server import running_participant_service
 from tests.functional.participant_service.conftest import (
     ALL_INTERFACES,
@@ -32,13 +32,10 @@ def test_messages_of_many_threads_appear_once_each(running: RunningParticipantSe
     connection = running.service.create_connection(chat.participant_token)
 
     def send() -> None:
-        for number in range(200):
-            running.service.send_message(
-                connection.connection_token,
-                content_type="text/plain",
-                content=str(number),
-                client_token=str(number),
-            )
+        for number in map(str, range(200)):
+            message = {"ContentType": "text/plain", "Content": number, "ClientToken": number}
+            body = json.dumps(message).encode()
+            running.api.answer("POST", "/participant/message", bearer=connection.connection_token, body=body)
 
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:
@@ -60,7 +57,8 @@ def test_api_serves_virtual_time_without_a_socket() -> None:
     def send(number: int) -> Answer:
         clock.advance(1)
         message = {"ContentType": "text/plain", "Content": TEXT, "ClientToken": str(number)}
-        return api.call("SendMessage", bearer=connection.connection_token, body=json.dumps(message).encode())
+        body = json.dumps(message).encode()
+        return api.answer("POST", "/participant/message", bearer=connection.connection_token, body=body)
 
     answers = [send(number) for number in range(1001)]
 
@@ -101,7 +99,7 @@ def test_stop_closes_every_thread_and_socket() -> None:
     threads_before = set(threading.enumerate())
 
     with running_participant_service() as running, urllib3.PoolManager(retries=False) as http:
-        http.request("GET", f"{running.url}/_local/chats")
+        http.request("POST", f"{running.url}/_local/chats")
         port = int(running.url.rpartition(":")[2])
 
     assert set(threading.enumerate()) == threads_before

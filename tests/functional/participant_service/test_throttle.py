@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.participant_service.api import RequestCounts
 from sandbox.participant_service.faults import Status
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 def test_throttle_allows_a_burst_and_then_the_rate(
     running: RunningParticipantService, participant: Participant, clock: FakeClock
 ) -> None:
-    running.throttle.set(4, burst=3)
+    running.api.throttle.set(4, burst=3)
 
     burst = participant.statuses("1234")
     clock.advance(0.25)
@@ -31,12 +30,12 @@ def test_throttle_allows_a_burst_and_then_the_rate(
 
 
 def test_throttle_can_be_turned_off(running: RunningParticipantService, participant: Participant) -> None:
-    running.throttle.set(1, burst=1)
+    running.api.throttle.set(1, burst=1)
     participant.send()
     with pytest.raises(participant.client.exceptions.ThrottlingException):
         participant.send()
 
-    running.throttle.off()
+    running.api.throttle.off()
 
     participant.send()
 
@@ -49,7 +48,5 @@ def test_failed_requests_are_counted_too(
     participant.statuses("112")
     participant.post({"ClientToken": "3", "Content": ""})
 
-    assert running.api.request_counts() == RequestCounts(
-        by_operation={"CreateParticipantConnection": 1, "SendMessage": 4},
-        by_client_token={"1": 2, "2": 1, "3": 1},
-    )
+    assert running.api.requests == {"CreateParticipantConnection": 1, "SendMessage": 4}
+    assert running.api.client_tokens == {"1": 2, "2": 1, "3": 1}

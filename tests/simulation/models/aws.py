@@ -12,7 +12,8 @@ from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.participant_service.api import OPERATION_PATHS, Answer, Ending
+from sandbox.participant_service.api import Answer
+from sandbox.participant_service.faults import Ending
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.models.sqs import SqsError, arn_of
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tests.simulation.models.network import Request
     from tests.simulation.models.sqs import Message, Queue
 
-_OPERATIONS: Final = {path: name for name, path in OPERATION_PATHS.items()}
 NO_ANSWER_SECONDS: Final = 30.0
 
 
@@ -39,9 +39,8 @@ class ParticipantHost:
     def __call__(self, request: Request) -> Answer:
         counts = self._injector.counts
         by_fault = counts[Fault.THROTTLED] + counts[Fault.CHAT_DOWN]
-        answer = self._api.call(
-            _OPERATIONS[request.path], bearer=request.headers.get("x-amz-bearer"), body=request.body
-        )
+        bearer = request.headers.get("x-amz-bearer")
+        answer = self._api.answer(request.method, request.path, bearer=bearer, body=request.body)
         is_fault = counts[Fault.THROTTLED] + counts[Fault.CHAT_DOWN] > by_fault
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS and not is_fault:
             counts[Fault.QUOTA] += 1

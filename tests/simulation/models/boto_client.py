@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from sandbox.participant_service.api import Ending
+from sandbox.participant_service.faults import Ending
 from tests.simulation.models.aws import NO_ANSWER_SECONDS
 from tests.simulation.models.network import Request
 

@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from sandbox.participant_service.api import Answer, Ending
+from sandbox.participant_service.faults import Ending
 
 if TYPE_CHECKING:
     import socket
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from sandbox.participant_service.api import Answer
     from tests.simulation.models.clock import VirtualTime
 
 _CONNECT_SECONDS: Final = 0.002

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from sandbox.participant_service.api import Answer, Ending
+from sandbox.participant_service.api import Answer
+from sandbox.participant_service.faults import Ending
 from tests.simulation.models.boto_client import BotoClient
 from tests.simulation.models.clock import VirtualTime
 

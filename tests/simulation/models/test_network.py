@@ -16,7 +16,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from sandbox.participant_service.api import Answer, Ending
+from sandbox.participant_service.api import Answer
+from sandbox.participant_service.faults import Ending
 from tests.simulation.models.clock import VirtualTime
 from tests.simulation.models.network import Network, NoFaults
 

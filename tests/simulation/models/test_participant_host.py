@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from random import Random
 
-from sandbox.participant_service.api import Ending, ParticipantApi
+from sandbox.participant_service.api import ParticipantApi
+from sandbox.participant_service.faults import Ending
 from tests.simulation.fault_profiles import NO_FAULTS, Fault, FaultInjector
 from tests.simulation.models.aws import ParticipantHost
 from tests.simulation.models.clock import VirtualTime
