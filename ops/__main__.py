@@ -16,7 +16,7 @@ from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.task_callback import TaskCallback
-from ops.aws import NO_RETRIES, aws_client
+from ops.aws import NO_RETRIES, SessionError, aws_client, open_session
 from ops.command_line import parse
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
@@ -26,7 +26,6 @@ from ops.republish import RepublishRun
 from ops.smoke.chat import ChatError
 from ops.smoke.report import Report as SmokeReport
 from ops.smoke.run import run as run_smoke_test
-from ops.smoke.session import SessionError, open_session
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from infra.outputs import StackOutputs
     from ops.redrive_policy import RedriveFilter
-    from ops.smoke.settings import Settings
+    from ops.smoke.run import Settings
 
 _NOT_ALL_DONE = 1
 _COULD_NOT_RUN = 2

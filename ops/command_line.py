@@ -12,7 +12,8 @@ from infra.producer import EventSource
 from infra.stage import stack_name
 from ops.dead_letters import DeadLetterQueue
 from ops.redrive_policy import RedriveFilter
-from ops.smoke.settings import GivenChat, NewChat, Settings
+from ops.smoke.chat import GivenChat, NewChat
+from ops.smoke.run import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

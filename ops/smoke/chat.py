@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.smoke.settings import NewChat
 from ops.stack.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from types_boto3_connect import ConnectClient
     from types_boto3_connectparticipant import ConnectParticipantClient
-    from types_boto3_connectparticipant.type_defs import GetTranscriptResponseTypeDef
-
-    from ops.smoke.settings import GivenChat
+    from types_boto3_connectparticipant.type_defs import GetTranscriptRequestTypeDef
 
 _PAGE_SIZE = 100
 
@@ -28,22 +26,26 @@ class ChatError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    id: str
+class NewChat:
+    """A chat to start."""
+
+    instance_id: str
+    contact_flow_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """An answer other than success, without the service's words, which may quote the message.
+class GivenChat:
+    """An existing chat, by a connection to it."""
 
-    `status` is None without an answer.
-    """
+    connection_token: str = field(repr=False)
 
-    code: str
-    status: int | None
 
-    def __str__(self) -> str:
-        return printable(self.code if self.status is None else f"{self.status} {self.code}")
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to SendMessage: the message's id, or why it was refused."""
+
+    message_id: str | None
+    refusal: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,31 +53,14 @@ class Chat:
     """A chat and a connection to it. If this test started it, it also has the last three fields."""
 
     participant: ConnectParticipantClient = field(repr=False)
-    connect: ConnectClient = field(repr=False)
     contact_id: str
     connection_token: str = field(default="", repr=False)
-    participant_token: str | None = field(default=None, repr=False)
-    instance_id: str | None = None
+    participant_token: str = field(default="", repr=False)
+    stop: Callable[[], object] | None = None
     ended_by: str | None = None
     """The call that ended it."""
 
-    def join(self) -> None:
-        """Connect the customer. A chat whose customer does not join ends after some minutes.
-
-        Raises:
-            ChatError: CreateParticipantConnection was refused.
-        """
-        try:
-            connection = self.participant.create_participant_connection(
-                ParticipantToken=self.participant_token or "",
-                Type=["CONNECTION_CREDENTIALS"],
-                ConnectParticipant=True,
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise ChatError(f"CreateParticipantConnection: {_refused(error)}") from None
-        self.connection_token = connection["ConnectionCredentials"]["ConnectionToken"]
-
-    def send(self, text: str, *, client_token: str, token: str | None = None) -> Sent | Refused:
+    def send(self, text: str, *, client_token: str, token: str | None = None) -> Answer:
         """Call SendMessage directly, without the stack.
 
         Args:
@@ -89,8 +74,8 @@ class Chat:
                 ClientToken=client_token,
             )
         except (ClientError, BotoCoreError) as error:
-            return _refused(error)
-        return Sent(answer["Id"])
+            return Answer(None, _refusal(error))
+        return Answer(answer["Id"])
 
     def transcript(self) -> list[str]:
         """Return the texts of all messages.
@@ -99,59 +84,42 @@ class Chat:
             ChatError: GetTranscript was refused.
         """
         texts: list[str] = []
-        next_token = ""
+        request = _transcript_request(self.connection_token)
         while True:
-            page = _transcript_page(self.participant, self.connection_token, next_token)
+            with _refusal_of("GetTranscript"):
+                page = self.participant.get_transcript(**request)
             texts += [item.get("Content", "") for item in page["Transcript"] if item["Type"] == "MESSAGE"]
-            if not (next_token := page.get("NextToken", "")):
+            if not page.get("NextToken"):
                 return texts
+            request["NextToken"] = page["NextToken"]
 
     def end(self) -> None:
         """End the chat if this test started it. Without the permission to end it, leave it."""
-        if self.instance_id is None or self.ended_by is not None:
+        if self.stop is None or self.ended_by is not None:
             return
-        with suppress(ClientError, BotoCoreError):
-            self.connect.stop_contact(InstanceId=self.instance_id, ContactId=self.contact_id)
-            self.ended_by = "StopContact"
-            return
-        with suppress(ClientError, BotoCoreError):
-            self.participant.disconnect_participant(ConnectionToken=self.connection_token)
-            self.ended_by = "DisconnectParticipant"
+        disconnect = partial(self.participant.disconnect_participant, ConnectionToken=self.connection_token)
+        for name, call in (("StopContact", self.stop), ("DisconnectParticipant", disconnect)):
+            with suppress(ClientError, BotoCoreError):
+                call()
+                self.ended_by = name
+                return
 
 
 @contextmanager
 def open_chat(
-    wanted: NewChat | GivenChat,
-    *,
-    run_id: str,
-    connect: ConnectClient,
-    participant: ConnectParticipantClient,
+    wanted: NewChat | GivenChat, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
 ) -> Iterator[Chat]:
     """Start a chat and end it when the block is left, or use the given one.
 
     Raises:
         ChatError: StartChatContact or the connection was refused.
     """
-    if not isinstance(wanted, NewChat):
-        page = _transcript_page(participant, wanted.connection_token)
-        yield Chat(
-            participant=participant,
-            connect=connect,
-            contact_id=page["InitialContactId"],
-            connection_token=wanted.connection_token,
-        )
+    if isinstance(wanted, GivenChat):
+        token = wanted.connection_token
+        with _refusal_of("GetTranscript"):
+            page = participant.get_transcript(**_transcript_request(token))
+        yield Chat(participant=participant, contact_id=page["InitialContactId"], connection_token=token)
         return
-    chat = _start_chat(wanted, run_id=run_id, connect=connect, participant=participant)
-    try:
-        chat.join()
-        yield chat
-    finally:
-        chat.end()
-
-
-def _start_chat(
-    wanted: NewChat, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
-) -> Chat:
     try:
         started = connect.start_chat_contact(
             InstanceId=wanted.instance_id,
@@ -161,33 +129,44 @@ def _start_chat(
         )
     except ClientError as error:
         # This request holds no token, so the service's words are safe
-        raise ChatError(
-            f"StartChatContact: {_refused(error)}: {printable(error.response['Error']['Message'])}"
-        ) from None
-    return Chat(
+        words = printable(error.response["Error"]["Message"])
+        raise ChatError(f"StartChatContact: {_refusal(error)}: {words}") from None
+    contact_id = started["ContactId"]
+    chat = Chat(
         participant=participant,
-        connect=connect,
-        contact_id=started["ContactId"],
+        contact_id=contact_id,
         participant_token=started["ParticipantToken"],
-        instance_id=wanted.instance_id,
+        stop=partial(connect.stop_contact, InstanceId=wanted.instance_id, ContactId=contact_id),
     )
-
-
-def _transcript_page(
-    participant: ConnectParticipantClient, connection_token: str, next_token: str = ""
-) -> GetTranscriptResponseTypeDef:
     try:
-        if not next_token:
-            return participant.get_transcript(ConnectionToken=connection_token, MaxResults=_PAGE_SIZE)
-        return participant.get_transcript(
-            ConnectionToken=connection_token, MaxResults=_PAGE_SIZE, NextToken=next_token
-        )
+        # A chat whose customer does not join ends after some minutes
+        with _refusal_of("CreateParticipantConnection"):
+            connection = participant.create_participant_connection(
+                ParticipantToken=chat.participant_token,
+                Type=["CONNECTION_CREDENTIALS"],
+                ConnectParticipant=True,
+            )
+        chat.connection_token = connection["ConnectionCredentials"]["ConnectionToken"]
+        yield chat
+    finally:
+        chat.end()
+
+
+def _transcript_request(connection_token: str) -> GetTranscriptRequestTypeDef:
+    return {"ConnectionToken": connection_token, "MaxResults": _PAGE_SIZE}
+
+
+@contextmanager
+def _refusal_of(call: str) -> Iterator[None]:
+    try:
+        yield
     except (ClientError, BotoCoreError) as error:
-        raise ChatError(f"GetTranscript: {_refused(error)}") from None
+        raise ChatError(f"{call}: {_refusal(error)}") from None
 
 
-def _refused(error: ClientError | BotoCoreError) -> Refused:
+def _refusal(error: ClientError | BotoCoreError) -> str:
+    """Describe a refusal without the service's words, which may quote the message."""
     if isinstance(error, BotoCoreError):
-        return Refused(type(error).__name__, None)
+        return type(error).__name__
     response = error.response
-    return Refused(response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"])
+    return printable(f"{response['ResponseMetadata']['HTTPStatusCode']} {response['Error']['Code']}")

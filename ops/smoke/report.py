@@ -13,11 +13,10 @@ from ops.stack.printable import printable
 from ops.stack.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
-    from ops.smoke.observations import Observation
-    from ops.smoke.run import Delivery, Run
+    from ops.smoke.run import Run, Sending
 
 _RIGHTS = (
     "sqs:CreateQueue, GetQueueAttributes, SetQueueAttributes, ReceiveMessage, DeleteMessage, GetQueueUrl, "
@@ -37,73 +36,54 @@ class Report:
             def show(text: str) -> None:
                 update(text)
                 if not self._terminal.is_interactive:
-                    self._terminal.print(Text(f"{text} ..."))
+                    self._line(f"{text} ...")
 
             yield show
 
     def left_behind(self, command: str) -> None:
-        self._terminal.print(
-            Text("This test could not delete everything. Delete the rest with:", style="bold red")
-        )
+        self._line("This test could not delete everything. Delete the rest with:", "bold red")
         self._terminal.print_to_paste(f"    {command}")
 
     def run(self, run: Run) -> None:
         ended = f"ended by {run.chat_ended_by}" if run.chat_ended_by else "not ended by this test"
         self._terminal.print()
-        self._terminal.print(Text(printable(f"Messages to contact {run.contact_id}, {ended}"), style="bold"))
-        self._deliveries(run.deliveries, results_watched=run.not_watched is None)
-        if run.not_watched is not None:
-            self._terminal.print(
-                Text(
-                    printable(
-                        f"The results were not watched: {run.not_watched}. To watch them, allow {_RIGHTS}."
-                    )
-                )
-            )
-            self._terminal.print()
-        self._terminal.print(
-            Text(
-                "Behaviour of the Participant Service (does not affect the outcome)",
-                style="bold",
-            )
-        )
-        self._observations(run.observations)
-        if run.passed:
-            self._terminal.print(
-                Text("Every message was sent and is in the transcript once.", style="bold green")
-            )
-        else:
-            self._terminal.print(
-                Text(
-                    "Some messages were not sent, or are not in the transcript exactly once.",
-                    style="bold red",
-                )
-            )
-
-    def _deliveries(self, deliveries: Sequence[Delivery], *, results_watched: bool) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+        self._line(f"Messages to contact {run.contact_id}, {ended}", "bold")
+        table = _table()
         for heading in ("", "source", "answer", "result", "in the transcript"):
             table.add_column(heading, no_wrap=True)
         table.add_column("problem", ratio=1)
-        for delivery in deliveries:
-            sending, result = delivery.sending, delivery.result
-            mark = Text("✗", style="red") if delivery.problems else Text("✓", style="green")
-            answer = sending.outcome or ("accepted" if sending.problem is None else "refused")
-            outcome = result.outcome if result else "none" if results_watched else "not watched"
-            table.add_row(
-                mark,
-                sending.source,
-                Text(printable(answer)),
-                Text(printable(outcome)),
-                "once" if delivery.times_shown == 1 else f"{delivery.times_shown} times",
-                Text(printable("; ".join(delivery.problems)), style="red"),
-            )
+        for sending in run.sendings:
+            table.add_row(*_row(run, sending))
         self._terminal.print(table)
-
-    def _observations(self, observations: Sequence[Observation]) -> None:
-        table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        if run.not_watched is not None:
+            self._line(f"The results were not watched: {run.not_watched}. To watch them, allow {_RIGHTS}.")
+            self._terminal.print()
+        self._line("Behaviour of the Participant Service (does not affect the outcome)", "bold")
+        table = _table(show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(ratio=1)
-        for observation in observations:
-            table.add_row(observation.what, Text(printable(observation.seen)))
+        for experiment in run.experiments:
+            table.add_row(experiment.name, Text(printable(experiment.observed(run.transcript))))
         self._terminal.print(table)
+        if run.passed:
+            self._line("Every message was sent and is in the transcript once.", "bold green")
+        else:
+            self._line("Some messages were not sent, or are not in the transcript exactly once.", "bold red")
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._terminal.print(Text(printable(text), style=style))
+
+
+def _table(*, show_header: bool = True) -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_header=show_header, pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _row(run: Run, sending: Sending) -> Iterator[Text]:
+    problems, result = run.problems(sending), run.results.get(sending.client_token)
+    times = run.transcript.count(sending.text)
+    yield Text("✗", style="red") if problems else Text("✓", style="green")
+    yield Text(sending.source)
+    yield Text(printable(sending.outcome or ("accepted" if sending.problem is None else "refused")))
+    yield Text(printable(result.outcome if result else "none" if run.not_watched is None else "not watched"))
+    yield Text("once" if times == 1 else f"{times} times")
+    yield Text(printable("; ".join(problems)), style="red")

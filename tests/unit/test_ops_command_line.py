@@ -17,11 +17,11 @@ from infra.outputs import OutputsError
 from infra.producer import EventSource
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
+from ops.aws import SessionError
 from ops.command_line import parse
 from ops.redrive_policy import RedriveFilter
-from ops.smoke.chat import ChatError
-from ops.smoke.session import SessionError
-from ops.smoke.settings import GivenChat, NewChat, Settings
+from ops.smoke.chat import ChatError, GivenChat, NewChat
+from ops.smoke.run import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
