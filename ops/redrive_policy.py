@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 from message_sender.delivery import is_expired
 from message_sender.errors import DeadlineExceededError, ExpiredError, InvalidRequestError
-from message_sender.result import Failed, MessageResult, Rejected
+from message_sender.result import Failed, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CONNECTION_TOKEN_LIFETIME: Final = timedelta(days=1)
 """Source: Amazon Connect Participant Service API reference, "CreateParticipantConnection"."""
+
+_NOT_SENT: Final = Failed(DeadlineExceededError("The message was not sent in time and will not be retried"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,104 +44,81 @@ class RedriveFilter:
     keep_maybe_delivered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redrive:
-    """Send it again through the messages queue.
+class Done(StrEnum):
+    """What a run did with a message, or would do in a dry run."""
+
+    PUBLISHED = "publish"
+    REDRIVEN = "redrive"
+    FINALIZED = "finalize"
+    DELETED = "delete"
+    KEPT = "keep"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a dead letter.
 
     Attributes:
-        has_expired_token: Whether its connection token is certainly older than a day.
+        done: REDRIVEN: send it again through the messages queue. FINALIZED: publish its outcome, and copy it
+            to the queue for messages with that outcome. DELETED: it has its result. KEPT: change nothing.
+        outcome: Of a dead letter that has no result and is not redriven.
+        has_expired_token: Whether the connection token of a redriven message is certainly older than a day.
     """
 
-    message_group: str
-    has_expired_token: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finalize:
-    """Publish its result, and keep a copy in the queue for messages with that result."""
-
-    outcome: Failed | Rejected
-    message_group: str | None
+    done: Done
+    reason: str = ""
+    outcome: Rejected | Failed | None = None
+    has_expired_token: bool = False
 
     @property
-    def reason(self) -> str:
-        return f"{self.outcome.error.code}: {self.outcome.error.reason}"
-
-    def result(self, dead_letter: DeadLetter, now: datetime) -> MessageResult:
-        return MessageResult(
-            outcome=self.outcome,
-            origin=dead_letter.origin,
-            correlation=dead_letter.parsed.correlation,
-            completed_at=now,
-            attempts=0,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """Delete it: its result was published, and it will not be sent."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """Change nothing.
-
-    Attributes:
-        needs_result: Whether it has no result yet, and finalizing would publish one.
-    """
-
-    reason: str
-    needs_result: bool = False
-
-
-Decision: TypeAlias = Redrive | Finalize | Delete | Keep
+    def needs_result(self) -> bool:
+        """Whether finalizing would publish a result that is missing."""
+        return self.done is Done.KEPT and self.outcome is not None
 
 
 def decide(dead_letter: DeadLetter, redrive_filter: RedriveFilter, now: datetime) -> Decision:
     """Decide what happens to a dead letter. One whose code is not selected is kept in any case."""
     if redrive_filter.codes is not None and dead_letter.code not in redrive_filter.codes:
-        return Keep(reason="--code does not name its code")
+        return Decision(Done.KEPT, "--code does not name its code")
+    delete_or_keep = Done.DELETED if redrive_filter.delete else Done.KEPT
     if dead_letter.is_truncated:
-        return _delete_or_keep("part of the message is missing: it was too large to copy", redrive_filter)
-    group = dead_letter.message_group or dead_letter.parsed.message_group or dead_letter.message_id
-    if (end := _end(dead_letter, group, redrive_filter.max_age, now)) is None:
-        return _redrive_or_keep(dead_letter, group, redrive_filter, now)
+        return Decision(delete_or_keep, "part of the message is missing: it was too large to copy")
+    age = now - dead_letter.queued_at
+    outcome = _outcome(dead_letter, now, is_too_old=age > redrive_filter.max_age)
+    if outcome is None:
+        return _redrive_or_keep(dead_letter, redrive_filter, age)
     if dead_letter.has_outcome:
-        is_too_old = isinstance(end.outcome, Failed)
-        return _delete_or_keep("older than --max-age" if is_too_old else end.reason, redrive_filter)
-    return end if redrive_filter.finalize else Keep(reason=end.reason, needs_result=True)
+        return Decision(delete_or_keep, "older than --max-age" if outcome is _NOT_SENT else _words(outcome))
+    return _finalize_or_keep(redrive_filter, outcome, _words(outcome))
 
 
-def _end(dead_letter: DeadLetter, group: str, max_age: timedelta, now: datetime) -> Finalize | None:
-    """Return the result of a dead letter that is too old or can never be sent."""
+def _outcome(dead_letter: DeadLetter, now: datetime, *, is_too_old: bool) -> Rejected | Failed | None:
+    """Return the outcome of a dead letter that is too old or can never be sent."""
     request = dead_letter.parsed.request
     if isinstance(request, InvalidRequestError):
-        return Finalize(outcome=Rejected(request), message_group=dead_letter.message_group)
+        return Rejected(request)
     if is_expired(request, now):
-        return Finalize(outcome=Rejected(ExpiredError("ExpiresAt is past")), message_group=group)
-    return _not_sent(group) if now - dead_letter.queued_at > max_age else None
+        return Rejected(ExpiredError("ExpiresAt is past"))
+    return _NOT_SENT if is_too_old else None
 
 
-def _redrive_or_keep(
-    dead_letter: DeadLetter, group: str, redrive_filter: RedriveFilter, now: datetime
-) -> Redrive | Finalize | Keep:
+def _redrive_or_keep(dead_letter: DeadLetter, redrive_filter: RedriveFilter, age: timedelta) -> Decision:
     if redrive_filter.codes is None and redrive_filter.codes_required:
-        return Keep(reason="rejected messages are redriven only if --code names their code")
-    if dead_letter.origin.maybe_delivered and redrive_filter.keep_maybe_delivered:
-        if redrive_filter.finalize and not dead_letter.has_outcome:
-            return _not_sent(group)
-        return Keep(reason="it may have been delivered", needs_result=not dead_letter.has_outcome)
-    return Redrive(
-        message_group=group, has_expired_token=now - dead_letter.queued_at > CONNECTION_TOKEN_LIFETIME
-    )
+        return Decision(Done.KEPT, "rejected messages are redriven only if --code names their code")
+    if not (dead_letter.origin.maybe_delivered and redrive_filter.keep_maybe_delivered):
+        return Decision(Done.REDRIVEN, has_expired_token=age > CONNECTION_TOKEN_LIFETIME)
+    reason = "it may have been delivered"
+    if dead_letter.has_outcome:
+        return Decision(Done.KEPT, reason)
+    return _finalize_or_keep(redrive_filter, _NOT_SENT, reason)
 
 
-def _not_sent(group: str) -> Finalize:
-    error = DeadlineExceededError("The message was not sent in time and will not be retried")
-    return Finalize(outcome=Failed(error), message_group=group)
+def _finalize_or_keep(redrive_filter: RedriveFilter, outcome: Rejected | Failed, reason: str) -> Decision:
+    if redrive_filter.finalize:
+        return Decision(Done.FINALIZED, _words(outcome), outcome)
+    return Decision(Done.KEPT, reason, outcome)
 
 
-def _delete_or_keep(reason: str, redrive_filter: RedriveFilter) -> Delete | Keep:
-    return Delete(reason=reason) if redrive_filter.delete else Keep(reason=reason)
+def _words(outcome: Rejected | Failed) -> str:
+    return f"{outcome.error.code}: {outcome.error.reason}"

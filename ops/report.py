@@ -8,8 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ops.dead_letters import DeadLetter
-from ops.redrive import Done
+from ops.redrive_policy import Done
 from ops.stack.printable import printable
 from ops.stack.terminal import Terminal
 
@@ -41,8 +40,8 @@ class Report:
 
     def dead_letter(self, handled: Handled) -> None:
         dead_letter = handled.dead_letter
-        cells = ["-", "-", dead_letter.message_id, "-", "-"]
-        if isinstance(dead_letter, DeadLetter):
+        cells = ["-", "-", handled.message_id, "-", "-"]
+        if dead_letter:
             origin, group = dead_letter.origin, dead_letter.message_group or "-"
             delivered = "maybe" if origin.maybe_delivered else "no"
             cells = [dead_letter.code, delivered, origin.source_id, dead_letter.client_token, group]

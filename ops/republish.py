@@ -15,7 +15,8 @@ from message_sender.errors import AwsCallError
 from message_sender.publisher import put_events
 from message_sender.result import RESULT_SOURCE
 from ops.aws import CALL_TIMEOUT
-from ops.redrive import Done, Totals
+from ops.redrive import Totals
+from ops.redrive_policy import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
