@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import UnsupportedEventError
@@ -29,6 +30,9 @@ MOVED_BY_SQS: Final = "MovedBySQS"
 """The code of a message that SQS moved because it was received too often."""
 NO_ERROR_CODE: Final = "NotHandedOver"
 """The code of an event for which EventBridge or Lambda gave none."""
+
+
+_parse: Final = partial(parse_request, content_limits="service")
 
 
 class DeadLetterQueue(StrEnum):
@@ -134,12 +138,12 @@ def _read_message(message: MessageTypeDef, queue: DeadLetterQueue, messages_queu
     if was_moved:
         receive_count, own_attributes = int(system["ApproximateReceiveCount"]), {}
         source_arn = system.get("DeadLetterQueueSourceArn") or messages_queue_arn
-        request = _parse(message["Body"], derive_client_token(source_arn, message_id))
+        request = _parse(message["Body"], client_token=derive_client_token(source_arn, message_id))
     elif "Code" not in attributes:
         raise UnreadableError("not a copy that the function made")
     else:
         receive_count, own_attributes = 1, attributes
-        request = _parse(message["Body"], attributes.get("ClientToken"))
+        request = _parse(message["Body"], client_token=attributes.get("ClientToken"))
         if request.correlation.client_token is None:
             raise UnreadableError("has no ClientToken")
     queued_at = _queued_at(message)
@@ -187,7 +191,7 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
         raise UnreadableError("neither an event nor the record of an invocation") from None
     if source != "eventbridge":
         raise UnreadableError("not an event from the bus: its caller must invoke the function again")
-    request = _parse(json_text(event["detail"]), client_token_of_event(event))
+    request = _parse(json_text(event["detail"]), client_token=client_token_of_event(event))
     queued_at = _queued_at(message)
     origin = origin_of_event(event, now=queued_at)
     return DeadLetter(
@@ -200,10 +204,6 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
         origin=replace(origin, receive_count=receive_count, maybe_delivered=was_invoked),
         has_outcome=False,
     )
-
-
-def _parse(text: str, client_token: str | None) -> ParsedRequest:
-    return parse_request(text, client_token=client_token, content_limits="service")
 
 
 def _attributes(message: MessageTypeDef) -> dict[str, str]:

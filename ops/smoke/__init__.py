@@ -1,5 +1,5 @@
 """Send a message through each event source of a deployed stack to Amazon Connect, and check the outcome.
 
-`run` opens a `chat`, sends with the producer, waits for the results, tests the chat's service
-(`experiments`) and ends the chat. `report` prints.
+`run` opens a `chat`, sends with the producer, waits for the results, makes experiments with the service of
+the chat and ends it.
 """

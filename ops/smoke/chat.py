@@ -1,7 +1,12 @@
-"""The chat of the test: StartChatContact, and the calls of its participant."""
+"""The chat of the test, and experiments with the Participant Service.
+
+The experiments show what the service does where its documentation is silent or contradicts itself. They do
+not go through the stack, and no answer fails the test.
+"""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,16 +14,22 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from message_sender.request import Secret
 from ops.stack.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from types_boto3_connect import ConnectClient
     from types_boto3_connectparticipant import ConnectParticipantClient
     from types_boto3_connectparticipant.type_defs import GetTranscriptRequestTypeDef
 
 _PAGE_SIZE = 100
+
+SHORT_DELAYS = (1,)
+LONG_DELAYS = (1, 60, 600)
+
+_LONG_TEXT = 1025
 
 
 class ChatError(Exception):
@@ -31,13 +42,6 @@ class NewChat:
 
     instance_id: str
     contact_flow_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class GivenChat:
-    """An existing chat, by a connection to it."""
-
-    connection_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,15 @@ class Chat:
 
 @contextmanager
 def open_chat(
-    wanted: NewChat | GivenChat, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
+    wanted: NewChat | Secret, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
 ) -> Iterator[Chat]:
-    """Start a chat and end it when the block is left, or use the given one.
+    """Start a chat and end it when the block is left, or use that of a connection token.
 
     Raises:
         ChatError: StartChatContact or the connection was refused.
     """
-    if isinstance(wanted, GivenChat):
-        token = wanted.connection_token
+    if isinstance(wanted, Secret):
+        token = wanted.reveal()
         with _refusal_of("GetTranscript"):
             page = participant.get_transcript(**_transcript_request(token))
         yield Chat(participant=participant, contact_id=page["InitialContactId"], connection_token=token)
@@ -150,6 +154,70 @@ def open_chat(
         yield chat
     finally:
         chat.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A message to the service and its answers: two if it was repeated.
+
+    Attributes:
+        text: None if it was sent after the transcript had been read.
+    """
+
+    name: str
+    text: str | None
+    answers: Sequence[Answer]
+
+    def observed(self, transcript: Sequence[str]) -> str:
+        first, *repeats = self.answers
+        seen = [first.refusal or "accepted"]
+        for repeat in repeats:
+            if repeat.refusal:
+                seen.append(f"its repeat: {repeat.refusal}")
+            else:
+                seen.append(f"its repeat has {'the same' if repeat == first else 'another'} Id")
+        if self.text is not None:
+            times = transcript.count(self.text)
+            words = {0: "not in the transcript", 1: "in the transcript once"}
+            seen.append(words.get(times, f"in the transcript {times} times"))
+        return ", ".join(seen)
+
+
+def experiments(
+    chat: Chat, *, run_id: str, delays: Sequence[int], progress: Callable[[str], None]
+) -> list[Experiment]:
+    """Send the messages that need an open chat.
+
+    Args:
+        run_id: A part of each text and ClientToken.
+        delays: Seconds from a message to its repeat, ascending. Each delay has a message, so that no repeat
+            can prolong another's idempotency window.
+        progress: Gets a line about each wait.
+    """
+    firsts = []
+    for delay in delays:
+        text = f"Smoke test {run_id}: repeated after {delay} s"
+        sent_at = time.monotonic()
+        firsts.append((delay, text, sent_at, chat.send(text, client_token=f"{run_id}-repeat-{delay}")))
+    done = []
+    for delay, text, sent_at, first in firsts:
+        progress(f"Repeating a ClientToken {delay} s after its first use")
+        time.sleep(max(sent_at + delay - time.monotonic(), 0.0))
+        repeat = chat.send(text, client_token=f"{run_id}-repeat-{delay}")
+        done.append(Experiment(f"the same ClientToken after {delay} s", text, (first, repeat)))
+    text = f"Smoke test {run_id}: long ".ljust(_LONG_TEXT, "x")
+    answer = chat.send(text, client_token=f"{run_id}-long")
+    done.append(Experiment(f"a text of {_LONG_TEXT} characters", text, (answer,)))
+    if chat.participant_token:
+        text = f"Smoke test {run_id}: by participant token"
+        answer = chat.send(text, client_token=f"{run_id}-participant-token", token=chat.participant_token)
+        done.append(Experiment("a participant token instead of a connection token", text, (answer,)))
+    return done
+
+
+def experiment_after_the_end(chat: Chat, *, run_id: str) -> Experiment:
+    answer = chat.send(f"Smoke test {run_id}: after the end", client_token=f"{run_id}-after-the-end")
+    return Experiment(f"a message after {chat.ended_by}", None, (answer,))
 
 
 def _transcript_request(connection_token: str) -> GetTranscriptRequestTypeDef:

@@ -19,8 +19,13 @@ from infra.producer import (
     ProducerError,
 )
 from infra.result_watcher import NotWatchedError, ResultWatcher
-from ops.smoke.chat import open_chat
-from ops.smoke.experiments import LONG_DELAYS, SHORT_DELAYS, experiment_after_the_end, experiments
+from ops.smoke.chat import (
+    LONG_DELAYS,
+    SHORT_DELAYS,
+    experiment_after_the_end,
+    experiments,
+    open_chat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,32 +34,13 @@ if TYPE_CHECKING:
 
     from infra.contract import MessageResult
     from infra.outputs import StackOutputs
-    from ops.smoke.chat import Chat, GivenChat, NewChat
-    from ops.smoke.experiments import Experiment
+    from message_sender.request import Secret
+    from ops.smoke.chat import Chat, Experiment, NewChat
 
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 # Before the transcript is read for the last time: a second copy of a message may be late
 _LATE_COPY_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What to test.
-
-    Attributes:
-        connect_region: The instance's Region. None means the stack's.
-        sources: None means all that the stack offers.
-        api_url: None means the stack's output `ApiUrl`.
-        long: Also repeat a ClientToken after 1 and 10 minutes.
-    """
-
-    stack_name: str
-    chat: NewChat | GivenChat
-    connect_region: str | None = None
-    sources: tuple[EventSource, ...] | None = None
-    api_url: str | None = None
-    long: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +98,25 @@ class Run:
 
 
 def run(
-    settings: Settings,
     outputs: StackOutputs,
     session: boto3.Session,
     *,
+    chat: NewChat | Secret,
+    connect_region: str | None,
+    sources: Sequence[EventSource],
+    api_url: str | None,
+    long: bool,
     progress: Callable[[str], None],
     on_left_behind: Callable[[str], None],
 ) -> Run:
     """Run the test. In any case, the chat is ended and the rule and the queue are deleted.
 
     Args:
+        chat: A chat to start, or the connection token of an existing one.
+        connect_region: The instance's Region. None means the stack's.
+        sources: None of them means all that the stack offers.
+        api_url: None means the stack's output `ApiUrl`.
+        long: Also repeat a ClientToken after 1 and 10 minutes.
         progress: Gets a line about each step.
         on_left_behind: Gets an AWS CLI command for everything that could not be deleted.
 
@@ -129,22 +124,22 @@ def run(
         NotOfferedError: The stack lacks one of the wanted event sources.
         ChatError: The chat cannot be opened, or its transcript cannot be read.
     """
-    producer = Producer(outputs, session=session, api_url=settings.api_url)
-    sources = settings.sources or producer.offered
+    producer = Producer(outputs, session=session, api_url=api_url)
+    sources = sources or producer.offered
     for source in sources:
         if source not in producer.offered:
             raise NotOfferedError(f"The stack {outputs.stack_name} does not offer the event source {source}.")
-    run_id, region = uuid.uuid4().hex[:8], settings.connect_region
+    run_id = uuid.uuid4().hex[:8]
     # The experiments are about the answer to each single call
     once = Config(retries={"total_max_attempts": 1})
     with ExitStack() as cleanup:
         progress("Opening a chat")
-        chat = cleanup.enter_context(
+        opened = cleanup.enter_context(
             open_chat(
-                settings.chat,
+                chat,
                 run_id=run_id,
-                connect=session.client("connect", region_name=region),
-                participant=session.client("connectparticipant", region_name=region, config=once),
+                connect=session.client("connect", region_name=connect_region),
+                participant=session.client("connectparticipant", region_name=connect_region, config=once),
             )
         )
         progress("Making a rule and a queue for the results")
@@ -153,7 +148,7 @@ def run(
             events=session.client("events"),
             event_bus_name=outputs.event_bus_name,
             name=f"{outputs.stack_name}-smoke-{run_id}",
-            contact_id=chat.contact_id,
+            contact_id=opened.contact_id,
             on_left_behind=on_left_behind,
         )
         cleanup.callback(watcher.close)
@@ -164,7 +159,7 @@ def run(
             not_watched = str(error)
 
         progress(f"Sending {len(sources)} messages")
-        sendings = [_send(producer, source, chat, run_id) for source in sources]
+        sendings = [_send(producer, source, opened, run_id) for source in sources]
         progress("Waiting for the results")
         texts = {sending.client_token: sending.text for sending in sendings if sending.problem is None}
         results: Mapping[str, MessageResult] = {}
@@ -173,20 +168,20 @@ def run(
         not_sent = {token for token, result in results.items() if result.outcome != "SENT"}
         expected = {text for token, text in texts.items() if token not in not_sent}
         deadline = time.monotonic() + _WAIT_SECONDS
-        while not expected.issubset(chat.transcript()) and time.monotonic() < deadline:
+        while not expected.issubset(opened.transcript()) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
-        delays = LONG_DELAYS if settings.long else SHORT_DELAYS
-        done = experiments(chat, run_id=run_id, delays=delays, progress=progress)
+        delays = LONG_DELAYS if long else SHORT_DELAYS
+        done = experiments(opened, run_id=run_id, delays=delays, progress=progress)
         progress("Reading the transcript")
         time.sleep(_LATE_COPY_SECONDS)
-        transcript = chat.transcript()
-        chat.end()
-        if chat.ended_by is not None:
-            done.append(experiment_after_the_end(chat, run_id=run_id))
+        transcript = opened.transcript()
+        opened.end()
+        if opened.ended_by is not None:
+            done.append(experiment_after_the_end(opened, run_id=run_id))
     return Run(
-        contact_id=chat.contact_id,
-        chat_ended_by=chat.ended_by,
+        contact_id=opened.contact_id,
+        chat_ended_by=opened.ended_by,
         not_watched=not_watched,
         sendings=sendings,
         results=results,

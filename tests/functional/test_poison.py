@@ -10,7 +10,7 @@ import pytest
 from message_sender.errors import InvalidRequestError
 from message_sender.request import MAX_TEXT
 from ops.dead_letters import DeadLetterQueue, read_dead_letter
-from ops.redrive_policy import Done, RedriveFilter, decide
+from ops.redrive import Done, RedriveFilter, decide
 from tests.support.effort import MIB, POISONS, counted_effort
 from tests.support.fakes import START
 from tests.support.lambda_events import QUEUE_ARN, api_request, bus_event, record

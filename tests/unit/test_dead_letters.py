@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from message_sender.request import SendMessageRequest, derive_client_token
 from message_sender.result import Failed
 from ops.dead_letters import DeadLetter, DeadLetterQueue, UnreadableError, read_dead_letter
-from ops.redrive_policy import Decision, Done, RedriveFilter, decide
+from ops.redrive import Decision, Done, RedriveFilter, decide
 from tests.support.dead_letters import (
     SOURCE_ID,
     put_copy,

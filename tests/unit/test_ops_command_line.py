@@ -14,14 +14,12 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra.outputs import OutputsError
-from infra.producer import EventSource
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
+from ops.__main__ import parse
 from ops.aws import SessionError
-from ops.command_line import parse
-from ops.redrive_policy import RedriveFilter
-from ops.smoke.chat import ChatError, GivenChat, NewChat
-from ops.smoke.run import Settings
+from ops.redrive import RedriveFilter
+from ops.smoke.chat import ChatError, NewChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,11 +95,14 @@ def test_republish_is_a_dry_run_by_default() -> None:
 def test_smoke_starts_a_chat_for_the_stack_of_stage_dev_by_default(environ: dict[str, str]) -> None:
     options = parse(["smoke", *NEW_CHAT], environ)
 
-    assert options.settings == Settings(
-        stack_name="ConnectMessageSender-dev",
+    assert options == Namespace(
+        command="smoke",
+        stage="dev",
+        instance="instance-1",
+        flow="flow-1",
         chat=NewChat(instance_id="instance-1", contact_flow_id="flow-1"),
         connect_region=None,
-        sources=None,
+        source=None,
         api_url=None,
         long=False,
     )
@@ -116,14 +117,10 @@ def test_every_flag_of_smoke_counts() -> None:
         {"CONNECTION_TOKEN": "secret"},
     )
 
-    assert options.settings == Settings(
-        stack_name="ConnectMessageSender-prod",
-        chat=GivenChat(connection_token="secret"),
-        connect_region="eu-west-2",
-        sources=(EventSource.API_SYNC, EventSource.QUEUE),
-        api_url="https://api.example.com",
-        long=True,
-    )
+    assert (options.stage, options.connect_region) == ("prod", "eu-west-2")
+    assert options.source == ["api-sync", "queue", "queue"]
+    assert (options.api_url, options.long) == ("https://api.example.com", True)
+    assert options.chat.reveal() == "secret"
     assert "secret" not in repr(options)
 
 
@@ -247,8 +244,8 @@ def test_error_text_of_a_service_is_escaped(
     [
         (SessionError("There are no AWS credentials:\n    aws configure"), None),
         (
-            OutputsError("stack", "There is no stack.\n    make deploy\x1b"),
-            "There is no stack.\n    make deploy\\x1b",
+            OutputsError("stack", "There is no stack\x1b."),
+            "There is no stack\\x1b. Name another stage or Region, or deploy it:\n    make deploy STAGE=dev",
         ),
         (ChatError("GetTranscript: 403 AccessDeniedException"), None),
         (AwsCallError("ReceiveMessage", name="AccessDenied", http_status=403), None),

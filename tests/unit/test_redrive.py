@@ -26,8 +26,7 @@ from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
-from ops.redrive import RedriveRun, Totals
-from ops.redrive_policy import Done, RedriveFilter
+from ops.redrive import Done, RedriveFilter, RedriveRun, Totals
 from ops.stack.signals import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,

@@ -14,8 +14,7 @@ from rich.cells import cell_len
 from message_sender.request import parse_request
 from message_sender.result import Origin
 from ops.dead_letters import DeadLetter
-from ops.redrive import Handled, Totals
-from ops.redrive_policy import Done
+from ops.redrive import Done, Handled, Totals
 from ops.report import Report
 from ops.republish import KeptResult
 from tests.support.fakes import START

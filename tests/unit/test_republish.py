@@ -18,7 +18,7 @@ from message_sender.request import Correlation
 from message_sender.result import Failed, MessageResult, Origin, Rejected, Sent
 from ops.aws import BotoApi
 from ops.queue_reader import QueueReader
-from ops.redrive_policy import Done
+from ops.redrive import Done
 from ops.report import Report
 from ops.republish import RepublishRun
 from tests.support.dead_letters import UNPUBLISHED

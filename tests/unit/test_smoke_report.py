@@ -11,9 +11,8 @@ from botocore.exceptions import ClientError
 
 from infra.contract import MessageResult
 from infra.producer import EventSource
-from ops.smoke.chat import Answer, ChatError, NewChat, open_chat
-from ops.smoke.experiments import Experiment
-from ops.smoke.report import Report
+from ops.report import Report
+from ops.smoke.chat import Answer, ChatError, Experiment, NewChat, open_chat
 from ops.smoke.run import Run, Sending
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def test_answers_of_a_service_are_escaped_and_are_not_markup() -> None:
         transcript=["Hello"],
     )
 
-    Report(stream).run(run)
+    Report(stream).smoke_test(run)
 
     shown = stream.getvalue()
     assert not set(shown.replace("\n", "")) & set(HOSTILE) - set("[red]2J")

@@ -6,8 +6,7 @@ import pytest
 
 from infra.contract import MessageResult
 from infra.producer import EventSource
-from ops.smoke.chat import Answer
-from ops.smoke.experiments import Experiment
+from ops.smoke.chat import Answer, Experiment
 from ops.smoke.run import Run, Sending
 
 TEXT = "Smoke test 1: by queue"
