@@ -21,7 +21,7 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import Secret
 from message_sender.task_callback import TaskCallback
-from ops.aws import NO_RETRIES, SessionError, aws_client, open_session
+from ops.aws import CALL_TIMEOUT, SessionError, aws_client, open_session
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
 from ops.redrive import RedriveFilter, RedriveRun
@@ -36,11 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import boto3
-    from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.literals import QueueAttributeNameType
 
-_NOT_ALL_DONE = 1
-_COULD_NOT_RUN = 2
+    from message_sender.aws.client import AwsClient
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -89,7 +86,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments, os.environ)
     command = {"redrive": _redrive, "republish": _republish, "smoke": _smoke}[options.command]
     try:
-        return 0 if command(options, open_session()) else _NOT_ALL_DONE
+        return 0 if command(options, open_session()) else 1
     except SystemExit:
         Report(sys.stdout).line("Stopped. You can run the same command again.")
         raise
@@ -99,7 +96,7 @@ def main(arguments: list[str]) -> int:
     except (SessionError, ChatError, AwsCallError, BotoCoreError, ClientError) as error:
         # ClientError only from calls without a message or a token, so that its text quotes none
         sys.stderr.write(f"{printable(str(error), lines=not isinstance(error, ClientError))}\n")
-    return _COULD_NOT_RUN
+    return 2
 
 
 def _redrive(options: Namespace, session: boto3.Session) -> bool:
@@ -110,7 +107,6 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
         DeadLetterQueue.EVENTS: outputs.events_dead_letter_queue_url,
         DeadLetterQueue.REJECTED: outputs.rejected_queue_url,
     }[queue]
-    client = session.client("sqs", config=NO_RETRIES)
     sqs = aws_client(session, "sqs")
     queues = Queues(
         sqs=sqs,
@@ -119,7 +115,7 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
         rejected_queue_url=outputs.rejected_queue_url,
         unpublished_results_queue_url=outputs.unpublished_results_queue_url,
     )
-    waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
+    waiting = int(_attribute(sqs, queue_url, "ApproximateNumberOfMessages"))
     run = RedriveRun(
         queue=queue,
         reader=QueueReader(sqs, queue_url, clock=clock),
@@ -128,7 +124,7 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
             events=aws_client(session, "events"), event_bus_name=outputs.event_bus_name, queues=queues
         ),
         tasks=TaskCallback(step_functions=aws_client(session, "stepfunctions")),
-        messages_queue_arn=_attribute(client, outputs.message_queue_url, "QueueArn"),
+        messages_queue_arn=_attribute(sqs, outputs.message_queue_url, "QueueArn"),
         redrive_filter=options.redrive_filter,
         dry_run=not options.apply,
         clock=clock,
@@ -193,8 +189,10 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
     return outcome.passed
 
 
-def _attribute(client: SQSClient, queue_url: str, name: QueueAttributeNameType) -> str:
-    return client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])["Attributes"][name]
+def _attribute(sqs: AwsClient, queue_url: str, name: str) -> str:
+    parameters = {"QueueUrl": queue_url, "AttributeNames": [name]}
+    until = SystemClock().monotonic() + CALL_TIMEOUT
+    return str(sqs.call("GetQueueAttributes", parameters, until=until)["Attributes"][name])
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:

@@ -17,7 +17,7 @@ from message_sender.errors import AwsCallError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NO_RETRIES: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+_NO_RETRIES: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 """For boto3's clients: their caller retries."""
 
 CALL_TIMEOUT: Final = 30.0
@@ -50,7 +50,7 @@ def open_session() -> boto3.Session:
 
 def aws_client(session: boto3.Session, service: Literal["events", "sqs", "stepfunctions"]) -> AwsClient:
     """Return a client of boto3 with the retries of the function's AWS client."""
-    api = BotoApi(session.client(service, config=NO_RETRIES))
+    api = BotoApi(session.client(service, config=_NO_RETRIES))
     return AwsClient(api, clock=SystemClock(), random=SystemRandom().random)
 
 

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from message_sender.request import ParsedRequest
     from message_sender.result import Failed, Rejected
 
-MOVED_BY_SQS: Final = "MovedBySQS"
-"""The code of a message that SQS moved because it was received too often."""
-NO_ERROR_CODE: Final = "NotHandedOver"
+_NO_ERROR_CODE: Final = "NotHandedOver"
 """The code of an event for which EventBridge or Lambda gave none."""
 
 
@@ -48,7 +46,7 @@ class DeadLetter:
     """A request that was not sent.
 
     Attributes:
-        code: The code of its result. Without a result, why it is here.
+        code: The code of its result. Without a result, why it is here: `MovedBySQS` after too many receives.
         parsed: The request, within the service's limits. The function itself applies its own limits.
         message_group: None if it had none.
         deduplication_id: For the messages queue: the same for a repeat, else different.
@@ -160,7 +158,7 @@ def _read_message(message: MessageTypeDef, queue: DeadLetterQueue, messages_queu
         )
     return DeadLetter(
         message_id=message_id,
-        code=own_attributes.get("Code", MOVED_BY_SQS),
+        code=own_attributes.get("Code", "MovedBySQS"),
         parsed=request,
         message_group=system.get("MessageGroupId") or own_attributes.get("MessageGroupId"),
         deduplication_id=message_id,
@@ -181,10 +179,10 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
     match json.loads(message["Body"]):
         case {"requestPayload": event, "requestContext": dict(context)}:
             was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
-            code = str(context.get("condition") or NO_ERROR_CODE)
+            code = str(context.get("condition") or _NO_ERROR_CODE)
         case event:
             was_invoked, receive_count = False, 1
-            code = _attributes(message).get("ERROR_CODE", NO_ERROR_CODE)
+            code = _attributes(message).get("ERROR_CODE", _NO_ERROR_CODE)
     try:
         source = detect(event)
     except UnsupportedEventError:

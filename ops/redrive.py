@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CONNECTION_TOKEN_LIFETIME: Final = timedelta(days=1)
 """Source: Amazon Connect Participant Service API reference, "CreateParticipantConnection"."""
+_CONNECTION_EXPIRED: Final = "its connection token has expired"
 
 _NOT_SENT: Final = Failed(DeadlineExceededError("The message was not sent in time and will not be retried"))
 
@@ -86,13 +87,11 @@ class Decision:
         done: REDRIVEN: send it again through the messages queue. FINALIZED: publish its outcome, and copy it
             to the queue for messages with that outcome. DELETED: it has its result. KEPT: change nothing.
         outcome: Of a dead letter that has no result and is not redriven.
-        has_expired_token: Whether the connection token of a redriven message is certainly older than a day.
     """
 
     done: Done
     reason: str = ""
     outcome: Rejected | Failed | None = None
-    has_expired_token: bool = False
 
     @property
     def needs_result(self) -> bool:
@@ -130,7 +129,7 @@ def _redrive_or_keep(dead_letter: DeadLetter, redrive_filter: RedriveFilter, age
     if redrive_filter.codes is None and redrive_filter.codes_required:
         return Decision(Done.KEPT, "rejected messages are redriven only if --code names their code")
     if not (dead_letter.origin.maybe_delivered and redrive_filter.keep_maybe_delivered):
-        return Decision(Done.REDRIVEN, has_expired_token=age > CONNECTION_TOKEN_LIFETIME)
+        return Decision(Done.REDRIVEN, _CONNECTION_EXPIRED if age > CONNECTION_TOKEN_LIFETIME else "")
     reason = "it may have been delivered"
     if dead_letter.has_outcome:
         return Decision(Done.KEPT, reason)
@@ -147,7 +146,7 @@ def _words(outcome: Rejected | Failed) -> str:
     return f"{outcome.error.code}: {outcome.error.reason}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Handled:
     """A message, and what the run did with it.
 
@@ -228,9 +227,8 @@ class RedriveRun:
     def _handle(self, message: MessageTypeDef) -> None:
         dead_letter = age = None
         try:
-            dead_letter = read_dead_letter(
-                message, queue=self.queue, messages_queue_arn=self.messages_queue_arn
-            )
+            arn = self.messages_queue_arn
+            dead_letter = read_dead_letter(message, queue=self.queue, messages_queue_arn=arn)
             age = self.clock.now() - dead_letter.queued_at
             if dead_letter.has_outcome and self._finished.get(dead_letter.identity) is Done.FINALIZED:
                 return  # the copy that this run made
@@ -243,11 +241,7 @@ class RedriveRun:
             # Its text could quote the message
             done, reason = Done.ERROR, f"unexpected {type(defect).__name__}"
         self.totals.count[done] += 1
-        self.on_handled(
-            Handled(
-                message_id=message["MessageId"], dead_letter=dead_letter, done=done, reason=reason, age=age
-            )
-        )
+        self.on_handled(Handled(message["MessageId"], dead_letter, done, reason, age))
 
     def _act(self, dead_letter: DeadLetter, message: MessageTypeDef) -> tuple[Done, str]:
         """Carry out the decision. Return what was done, and why.
@@ -258,18 +252,16 @@ class RedriveRun:
         if dead_letter.identity in self._finished:
             return Done.KEPT, "this run has handled the same message before"
         decision = decide(dead_letter, self.redrive_filter, self.clock.now())
-        reason = decision.reason
+        added = ""
         if decision.done is Done.REDRIVEN:
             self._redrive(dead_letter)
         elif decision.done is Done.FINALIZED and decision.outcome:
-            reason += self._finalize(dead_letter, decision.outcome)
+            added = self._finalize(dead_letter, decision.outcome)
         if decision.done is not Done.KEPT and not self.dry_run:
             self.reader.delete(message)
         self.totals.need_results += decision.needs_result
-        if decision.has_expired_token:
-            self.totals.expired_tokens += 1
-            reason = "its connection token has expired"
-        return decision.done, reason
+        self.totals.expired_tokens += decision.reason == _CONNECTION_EXPIRED
+        return decision.done, decision.reason + added
 
     def _redrive(self, dead_letter: DeadLetter) -> None:
         if dead_letter.chat in self._blocked_groups:

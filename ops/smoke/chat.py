@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 _PAGE_SIZE = 100
 
-SHORT_DELAYS = (1,)
-LONG_DELAYS = (1, 60, 600)
-
+_SHORT_DELAYS = (1,)
+_LONG_DELAYS = (1, 60, 600)
 _LONG_TEXT = 1025
 
 
@@ -88,7 +87,10 @@ class Chat:
             ChatError: GetTranscript was refused.
         """
         texts: list[str] = []
-        request = _transcript_request(self.connection_token)
+        request: GetTranscriptRequestTypeDef = {
+            "ConnectionToken": self.connection_token,
+            "MaxResults": _PAGE_SIZE,
+        }
         while True:
             with _refusal_of("GetTranscript"):
                 page = self.participant.get_transcript(**request)
@@ -121,7 +123,7 @@ def open_chat(
     if isinstance(wanted, Secret):
         token = wanted.reveal()
         with _refusal_of("GetTranscript"):
-            page = participant.get_transcript(**_transcript_request(token))
+            page = participant.get_transcript(ConnectionToken=token, MaxResults=_PAGE_SIZE)
         yield Chat(participant=participant, contact_id=page["InitialContactId"], connection_token=token)
         return
     try:
@@ -183,19 +185,11 @@ class Experiment:
         return ", ".join(seen)
 
 
-def experiments(
-    chat: Chat, *, run_id: str, delays: Sequence[int], progress: Callable[[str], None]
-) -> list[Experiment]:
-    """Send the messages that need an open chat.
-
-    Args:
-        run_id: A part of each text and ClientToken.
-        delays: Seconds from a message to its repeat, ascending. Each delay has a message, so that no repeat
-            can prolong another's idempotency window.
-        progress: Gets a line about each wait.
-    """
+def experiments(chat: Chat, *, run_id: str, long: bool, progress: Callable[[str], None]) -> list[Experiment]:
+    """Send the messages that need an open chat. `run_id` is a part of each text and ClientToken."""
     firsts = []
-    for delay in delays:
+    # Each delay has a message, so that no repeat can prolong another's idempotency window
+    for delay in _LONG_DELAYS if long else _SHORT_DELAYS:
         text = f"Smoke test {run_id}: repeated after {delay} s"
         sent_at = time.monotonic()
         firsts.append((delay, text, sent_at, chat.send(text, client_token=f"{run_id}-repeat-{delay}")))
@@ -218,10 +212,6 @@ def experiments(
 def experiment_after_the_end(chat: Chat, *, run_id: str) -> Experiment:
     answer = chat.send(f"Smoke test {run_id}: after the end", client_token=f"{run_id}-after-the-end")
     return Experiment(f"a message after {chat.ended_by}", None, (answer,))
-
-
-def _transcript_request(connection_token: str) -> GetTranscriptRequestTypeDef:
-    return {"ConnectionToken": connection_token, "MaxResults": _PAGE_SIZE}
 
 
 @contextmanager

@@ -19,16 +19,10 @@ from infra.producer import (
     ProducerError,
 )
 from infra.result_watcher import NotWatchedError, ResultWatcher
-from ops.smoke.chat import (
-    LONG_DELAYS,
-    SHORT_DELAYS,
-    experiment_after_the_end,
-    experiments,
-    open_chat,
-)
+from ops.smoke.chat import experiment_after_the_end, experiments, open_chat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import boto3
 
@@ -82,19 +76,18 @@ class Run:
 
     def problems(self, sending: Sending) -> list[str]:
         """Find the problems of a message. It must be SENT, and in the transcript once."""
-        return list(self._problems(sending, self.results.get(sending.client_token)))
-
-    def _problems(self, sending: Sending, result: MessageResult | None) -> Iterator[str]:
+        result, problems = self.results.get(sending.client_token), []
         if sending.problem is not None:
-            yield sending.problem
+            problems.append(sending.problem)
         elif sending.outcome not in {None, "SENT"}:
-            yield f"the answer is {sending.outcome}"
+            problems.append(f"the answer is {sending.outcome}")
         elif self.not_watched is None and result is None:
-            yield f"no result within {_WAIT_SECONDS:g} seconds"
+            problems.append(f"no result within {_WAIT_SECONDS:g} seconds")
         if result is not None and result.outcome != "SENT":
-            yield f"{result.outcome} {result.code}: {result.reason}"
+            problems.append(f"{result.outcome} {result.code}: {result.reason}")
         if (times := self.transcript.count(sending.text)) != 1:
-            yield f"{times} times in the transcript" if times else "not in the transcript"
+            problems.append(f"{times} times in the transcript" if times else "not in the transcript")
+        return problems
 
 
 def run(
@@ -171,8 +164,7 @@ def run(
         while not expected.issubset(opened.transcript()) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
-        delays = LONG_DELAYS if long else SHORT_DELAYS
-        done = experiments(opened, run_id=run_id, delays=delays, progress=progress)
+        done = experiments(opened, run_id=run_id, long=long, progress=progress)
         progress("Reading the transcript")
         time.sleep(_LATE_COPY_SECONDS)
         transcript = opened.transcript()

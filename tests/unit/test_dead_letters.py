@@ -88,7 +88,7 @@ def test_forged_accepted_at_does_not_change_the_age_of_a_copy(
     decision = decide(read(message), STRICT, START)
 
     assert decision.done is expected
-    assert not decision.has_expired_token
+    assert decision.reason != "its connection token has expired"
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_connection_token_of_a_dead_letter_older_than_a_day_has_expired(client: 
     decisions = [decide(dead_letter, redrive_filter, START) for dead_letter in (old, young)]
 
     assert decisions == [
-        Decision(Done.REDRIVEN, has_expired_token=True),
-        Decision(Done.REDRIVEN, has_expired_token=False),
+        Decision(Done.REDRIVEN, "its connection token has expired"),
+        Decision(Done.REDRIVEN, ""),
     ]
 
 
