@@ -21,13 +21,13 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.request import Secret
 from message_sender.task_callback import TaskCallback
-from ops.aws import CALL_TIMEOUT, SessionError, aws_client, open_session
+from ops.aws import CALL_TIMEOUT, CannotRunError, aws_client, open_session
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
 from ops.redrive import RedriveFilter, RedriveRun
 from ops.report import Report
 from ops.republish import RepublishRun
-from ops.smoke.chat import ChatError, NewChat
+from ops.smoke.chat import NewChat
 from ops.smoke.run import run as run_smoke_test
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> int:
     except OutputsError as error:
         advice = f"Name another stage or Region, or deploy it:\n    make deploy STAGE={options.stage}"
         sys.stderr.write(f"{printable(f'{error} {advice}', lines=True)}\n")
-    except (SessionError, ChatError, AwsCallError, BotoCoreError, ClientError) as error:
+    except (CannotRunError, AwsCallError, BotoCoreError, ClientError) as error:
         # ClientError only from calls without a message or a token, so that its text quotes none
         sys.stderr.write(f"{printable(str(error), lines=not isinstance(error, ClientError))}\n")
     return 2

@@ -24,25 +24,25 @@ CALL_TIMEOUT: Final = 30.0
 """Seconds for a call and its retries."""
 
 
-class SessionError(Exception):
-    """Credentials or Region are missing. The text says which, and the command that sets it."""
+class CannotRunError(Exception):
+    """The command cannot run. The text says why, and holds no token and no message."""
 
 
 def open_session() -> boto3.Session:
     """Return a session that has credentials and a Region.
 
     Raises:
-        SessionError: One of them is missing.
+        CannotRunError: One of them is missing. The text has the command that sets it.
     """
     session = boto3.Session()
     if session.get_credentials() is None:
-        raise SessionError(
+        raise CannotRunError(
             "There are no AWS credentials. Name a profile, or make one first with: aws configure\n"
             "    export AWS_PROFILE=<profile>"
         )
     if not session.region_name:
         # boto3 does not read AWS_REGION
-        raise SessionError(
+        raise CannotRunError(
             "There is no AWS Region. Name the stack's:\n    export AWS_DEFAULT_REGION=<region>"
         )
     return session

@@ -86,17 +86,12 @@ class Decision:
     Attributes:
         done: REDRIVEN: send it again through the messages queue. FINALIZED: publish its outcome, and copy it
             to the queue for messages with that outcome. DELETED: it has its result. KEPT: change nothing.
-        outcome: Of a dead letter that has no result and is not redriven.
+        outcome: Of a dead letter without a result that is not redriven. If it is kept, it needs a result.
     """
 
     done: Done
     reason: str = ""
     outcome: Rejected | Failed | None = None
-
-    @property
-    def needs_result(self) -> bool:
-        """Whether finalizing would publish a result that is missing."""
-        return self.done is Done.KEPT and self.outcome is not None
 
 
 def decide(dead_letter: DeadLetter, redrive_filter: RedriveFilter, now: datetime) -> Decision:
@@ -259,7 +254,7 @@ class RedriveRun:
             added = self._finalize(dead_letter, decision.outcome)
         if decision.done is not Done.KEPT and not self.dry_run:
             self.reader.delete(message)
-        self.totals.need_results += decision.needs_result
+        self.totals.need_results += decision.done is Done.KEPT and decision.outcome is not None
         self.totals.expired_tokens += decision.reason == _CONNECTION_EXPIRED
         return decision.done, decision.reason + added
 

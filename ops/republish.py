@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from ops.queue_reader import QueueReader
 
-_FIELDS: Final = {"EventBusName", "Source", "DetailType", "Detail"}
-_OUTCOMES: Final = {"Message Sent": "SENT", "Message Rejected": "REJECTED", "Message Failed": "FAILED"}
 _MAX_BYTES: Final = 262_144
 """For the entries of one call. EventBridge accepts four times as much."""
 _MAX_CHARACTERS: Final = 131_072
@@ -107,13 +105,11 @@ class RepublishRun:
             ValueError: It did not. AttributeError, LookupError and TypeError mean the same.
         """
         _schema()(detail)
-        outcome = _OUTCOMES[entry["DetailType"]]
-        is_sent = outcome == "SENT"
+        is_sent = detail["Outcome"] == "SENT"
+        detail_type = f"Message {str(detail['Outcome']).capitalize()}"
+        rest = {"Source": RESULT_SOURCE, "DetailType": detail_type, "Detail": entry["Detail"]}
         if (
-            entry.keys() != _FIELDS
-            or entry["EventBusName"] not in {self.event_bus_name, self.event_bus_arn}
-            or entry["Source"] != RESULT_SOURCE
-            or detail["Outcome"] != outcome
+            entry not in ({"EventBusName": bus} | rest for bus in (self.event_bus_name, self.event_bus_arn))
             or (detail["Message"] is not None) != is_sent
             or (detail["Error"] is None) != is_sent
         ):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from message_sender.request import Secret
+from ops.aws import CannotRunError
 from ops.stack.printable import printable
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ _PAGE_SIZE = 100
 _SHORT_DELAYS = (1,)
 _LONG_DELAYS = (1, 60, 600)
 _LONG_TEXT = 1025
-
-
-class ChatError(Exception):
-    """The chat cannot be used. The text names the call that was refused, and holds no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Chat:
         """Return the texts of all messages.
 
         Raises:
-            ChatError: GetTranscript was refused.
+            CannotRunError: GetTranscript was refused.
         """
         texts: list[str] = []
         request: GetTranscriptRequestTypeDef = {
@@ -118,7 +115,7 @@ def open_chat(
     """Start a chat and end it when the block is left, or use that of a connection token.
 
     Raises:
-        ChatError: StartChatContact or the connection was refused.
+        CannotRunError: StartChatContact or the connection was refused.
     """
     if isinstance(wanted, Secret):
         token = wanted.reveal()
@@ -136,7 +133,7 @@ def open_chat(
     except ClientError as error:
         # This request holds no token, so the service's words are safe
         words = printable(error.response["Error"]["Message"])
-        raise ChatError(f"StartChatContact: {_refusal(error)}: {words}") from None
+        raise CannotRunError(f"StartChatContact: {_refusal(error)}: {words}") from None
     contact_id = started["ContactId"]
     chat = Chat(
         participant=participant,
@@ -209,17 +206,12 @@ def experiments(chat: Chat, *, run_id: str, long: bool, progress: Callable[[str]
     return done
 
 
-def experiment_after_the_end(chat: Chat, *, run_id: str) -> Experiment:
-    answer = chat.send(f"Smoke test {run_id}: after the end", client_token=f"{run_id}-after-the-end")
-    return Experiment(f"a message after {chat.ended_by}", None, (answer,))
-
-
 @contextmanager
 def _refusal_of(call: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise ChatError(f"{call}: {_refusal(error)}") from None
+        raise CannotRunError(f"{call}: {_refusal(error)}") from None
 
 
 def _refusal(error: ClientError | BotoCoreError) -> str:

@@ -19,7 +19,7 @@ from infra.producer import (
     ProducerError,
 )
 from infra.result_watcher import NotWatchedError, ResultWatcher
-from ops.smoke.chat import experiment_after_the_end, experiments, open_chat
+from ops.smoke.chat import Experiment, experiments, open_chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from infra.contract import MessageResult
     from infra.outputs import StackOutputs
     from message_sender.request import Secret
-    from ops.smoke.chat import Chat, Experiment, NewChat
+    from ops.smoke.chat import Chat, NewChat
 
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 1.0
@@ -115,7 +115,7 @@ def run(
 
     Raises:
         NotOfferedError: The stack lacks one of the wanted event sources.
-        ChatError: The chat cannot be opened, or its transcript cannot be read.
+        CannotRunError: The chat cannot be opened, or its transcript cannot be read.
     """
     producer = Producer(outputs, session=session, api_url=api_url)
     sources = sources or producer.offered
@@ -170,7 +170,9 @@ def run(
         transcript = opened.transcript()
         opened.end()
         if opened.ended_by is not None:
-            done.append(experiment_after_the_end(opened, run_id=run_id))
+            text, token = f"Smoke test {run_id}: after the end", f"{run_id}-after-the-end"
+            answer = opened.send(text, client_token=token)
+            done.append(Experiment(f"a message after {opened.ended_by}", None, (answer,)))
     return Run(
         contact_id=opened.contact_id,
         chat_ended_by=opened.ended_by,

@@ -45,7 +45,7 @@ def read(message: StoredMessage, queue: DeadLetterQueue = DeadLetterQueue.DEAD_L
 def kept_without_a_result(decision: Decision) -> bool:
     """Return whether a message that may have been delivered is kept, and finalizing would report it."""
     assert decision.reason == "it may have been delivered"
-    return decision.needs_result and isinstance(decision.outcome, Failed)
+    return decision.done is Done.KEPT and isinstance(decision.outcome, Failed)
 
 
 FORGED = {
@@ -310,7 +310,7 @@ def test_dead_letter_without_a_result_is_never_deleted(client: FakeAwsClient, bo
     decision = decide(dead_letter, redrive_filter, START)
 
     assert decision.done is Done.KEPT
-    assert decision.needs_result
+    assert decision.outcome
 
 
 @pytest.mark.parametrize(

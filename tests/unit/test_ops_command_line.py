@@ -17,9 +17,9 @@ from infra.outputs import OutputsError
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
 from ops.__main__ import parse
-from ops.aws import SessionError
+from ops.aws import CannotRunError
 from ops.redrive import RedriveFilter
-from ops.smoke.chat import ChatError, NewChat
+from ops.smoke.chat import NewChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,12 +242,12 @@ def test_error_text_of_a_service_is_escaped(
 @pytest.mark.parametrize(
     ("error", "printed"),
     [
-        (SessionError("There are no AWS credentials:\n    aws configure"), None),
+        (CannotRunError("There are no AWS credentials:\n    aws configure"), None),
         (
             OutputsError("stack", "There is no stack\x1b."),
             "There is no stack\\x1b. Name another stage or Region, or deploy it:\n    make deploy STAGE=dev",
         ),
-        (ChatError("GetTranscript: 403 AccessDeniedException"), None),
+        (CannotRunError("GetTranscript: 403 AccessDeniedException"), None),
         (AwsCallError("ReceiveMessage", name="AccessDenied", http_status=403), None),
         (NoCredentialsError(), "Unable to locate credentials"),
     ],

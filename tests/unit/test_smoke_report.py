@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 
 from infra.contract import MessageResult
 from infra.producer import EventSource
+from ops.aws import CannotRunError
 from ops.report import Report
-from ops.smoke.chat import Answer, ChatError, Experiment, NewChat, open_chat
+from ops.smoke.chat import Answer, Experiment, NewChat, open_chat
 from ops.smoke.run import Run, Sending
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_the_words_of_a_refusal_are_escaped() -> None:
         participant=cast("ConnectParticipantClient", None),
     )
 
-    with pytest.raises(ChatError) as raised, opening:
+    with pytest.raises(CannotRunError) as raised, opening:
         pass
 
     assert str(raised.value) == f"StartChatContact: 400 {SHOWN}: {SHOWN}"
