@@ -177,7 +177,7 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
                 session,
                 chat=options.chat,
                 connect_region=options.connect_region,
-                sources=tuple(map(EventSource, dict.fromkeys(options.source or ()))),
+                sources=options.source,
                 api_url=options.api_url,
                 long=options.long,
                 progress=progress,
@@ -224,6 +224,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     if options.command == "redrive":
         options.redrive_filter = _redrive_filter(options, redrive)
     elif options.command == "smoke":
+        options.source = tuple(map(EventSource, dict.fromkeys(options.source or ())))
         options.chat = _chat(options, environ.get("CONNECTION_TOKEN"), smoke)
     return options
 

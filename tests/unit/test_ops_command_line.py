@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra.outputs import OutputsError
+from infra.producer import EventSource
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
 from ops.__main__ import parse
@@ -102,7 +103,7 @@ def test_smoke_starts_a_chat_for_the_stack_of_stage_dev_by_default(environ: dict
         flow="flow-1",
         chat=NewChat(instance_id="instance-1", contact_flow_id="flow-1"),
         connect_region=None,
-        source=None,
+        source=(),
         api_url=None,
         long=False,
     )
@@ -118,7 +119,7 @@ def test_every_flag_of_smoke_counts() -> None:
     )
 
     assert (options.stage, options.connect_region) == ("prod", "eu-west-2")
-    assert options.source == ["api-sync", "queue", "queue"]
+    assert options.source == (EventSource.API_SYNC, EventSource.QUEUE)
     assert (options.api_url, options.long) == ("https://api.example.com", True)
     assert options.chat.reveal() == "secret"
     assert "secret" not in repr(options)
