@@ -3,48 +3,80 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, cast
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.outputs import OutputsError, read_outputs
-from infra.producer import NotOfferedError
+from infra.producer import EventSource, NotOfferedError
 from infra.stage import stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.request import Secret
 from message_sender.task_callback import TaskCallback
-from ops.aws import NO_RETRIES, aws_client
-from ops.command_line import parse
+from ops.aws import CALL_TIMEOUT, CannotRunError, aws_client, open_session
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
-from ops.redrive import RedriveRun
+from ops.redrive import RedriveFilter, RedriveRun
 from ops.report import Report
 from ops.republish import RepublishRun
-from ops.smoke.chat import ChatError
-from ops.smoke.report import Report as SmokeReport
+from ops.smoke.chat import NewChat
 from ops.smoke.run import run as run_smoke_test
-from ops.smoke.session import SessionError, open_session
 from ops.stack.printable import printable
 from ops.stack.signals import stopped_by_signals
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from collections.abc import Mapping, Sequence
 
     import boto3
-    from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.literals import QueueAttributeNameType
 
-    from infra.outputs import StackOutputs
-    from ops.redrive_policy import RedriveFilter
-    from ops.smoke.settings import Settings
+    from message_sender.aws.client import AwsClient
 
-_NOT_ALL_DONE = 1
-_COULD_NOT_RUN = 2
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
-_ADVICE = "Name another stage or Region, or deploy it:\n    make deploy STAGE="
+_ALL: Final = """\
+python -m ops COMMAND --help has examples. Credentials, Region and endpoints
+are those of the AWS SDKs, such as AWS_PROFILE and AWS_DEFAULT_REGION.
+
+Exit codes: 0 everything was done, 1 not everything, 2 the command could not run"""
+_REDRIVE: Final = """\
+Show each dead letter and what would happen to it:
+  python -m ops redrive
+
+Send messages with these codes again, if they are at most 90 minutes old:
+  python -m ops redrive --code Throttled --code ServiceUnavailable --max-age 90m --apply
+
+Send rejected messages again, after you fixed the cause:
+  python -m ops redrive rejected --code ServiceValidation --apply
+
+Send nothing. Publish the missing results; then delete everything with a result:
+  python -m ops redrive --max-age 0m --finalize --apply
+  python -m ops redrive --max-age 0m --delete --apply
+
+Guarantees and permissions: docs/redrive.md"""
+_REPUBLISH: Final = """\
+Show the results, then publish them:
+  python -m ops republish
+  python -m ops republish --apply
+
+Guarantees and permissions: docs/redrive.md"""
+_SMOKE: Final = """\
+Test two event sources with a new chat, whose flow must keep it open for two
+minutes (with --long, for 15):
+  python -m ops smoke --instance ID --flow ID --source queue --source api
+
+Use an existing chat. Its token is a secret, so it is not an argument:
+  read -rs CONNECTION_TOKEN && export CONNECTION_TOKEN
+  python -m ops smoke
+
+Permissions: docs/smoke-test.md"""
 
 
 @stopped_by_signals()
@@ -54,27 +86,27 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments, os.environ)
     command = {"redrive": _redrive, "republish": _republish, "smoke": _smoke}[options.command]
     try:
-        return 0 if command(options, open_session()) else _NOT_ALL_DONE
+        return 0 if command(options, open_session()) else 1
     except SystemExit:
         Report(sys.stdout).line("Stopped. You can run the same command again.")
         raise
-    except (SessionError, OutputsError, ChatError, AwsCallError, BotoCoreError, ClientError) as error:
+    except OutputsError as error:
+        advice = f"Name another stage or Region, or deploy it:\n    make deploy STAGE={options.stage}"
+        sys.stderr.write(f"{printable(f'{error} {advice}', lines=True)}\n")
+    except (CannotRunError, AwsCallError, BotoCoreError, ClientError) as error:
         # ClientError only from calls without a message or a token, so that its text quotes none
         sys.stderr.write(f"{printable(str(error), lines=not isinstance(error, ClientError))}\n")
-        return _COULD_NOT_RUN
+    return 2
 
 
 def _redrive(options: Namespace, session: boto3.Session) -> bool:
-    report, redrive_filter = Report(sys.stdout), cast("RedriveFilter", options.redrive_filter)
-    clock = SystemClock()
-    queue = DeadLetterQueue(options.queue)
-    outputs = _outputs(session, stack_name(options.stage), options.stage)
+    report, queue, clock = Report(sys.stdout), DeadLetterQueue(options.queue), SystemClock()
+    outputs = read_outputs(session.client("cloudformation"), stack_name(options.stage))
     queue_url = {
         DeadLetterQueue.DEAD_LETTER: outputs.dead_letter_queue_url,
         DeadLetterQueue.EVENTS: outputs.events_dead_letter_queue_url,
         DeadLetterQueue.REJECTED: outputs.rejected_queue_url,
     }[queue]
-    client = session.client("sqs", config=NO_RETRIES)
     sqs = aws_client(session, "sqs")
     queues = Queues(
         sqs=sqs,
@@ -83,7 +115,7 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
         rejected_queue_url=outputs.rejected_queue_url,
         unpublished_results_queue_url=outputs.unpublished_results_queue_url,
     )
-    waiting = int(_attribute(client, queue_url, "ApproximateNumberOfMessages"))
+    waiting = int(_attribute(sqs, queue_url, "ApproximateNumberOfMessages"))
     run = RedriveRun(
         queue=queue,
         reader=QueueReader(sqs, queue_url, clock=clock),
@@ -92,15 +124,15 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
             events=aws_client(session, "events"), event_bus_name=outputs.event_bus_name, queues=queues
         ),
         tasks=TaskCallback(step_functions=aws_client(session, "stepfunctions")),
-        messages_queue_arn=_attribute(client, outputs.message_queue_url, "QueueArn"),
-        redrive_filter=redrive_filter,
+        messages_queue_arn=_attribute(sqs, outputs.message_queue_url, "QueueArn"),
+        redrive_filter=options.redrive_filter,
         dry_run=not options.apply,
         clock=clock,
         on_handled=report.dead_letter,
     )
     report.line(f"From     {queue_url} (messages: about {waiting})")
     report.line(f"To       {outputs.message_queue_url}")
-    if redrive_filter.finalize:
+    if options.finalize:
         report.line(f"Results  {outputs.event_bus_name}")
         report.line(f"Copies   {outputs.dead_letter_queue_url}")
         report.line(f"         {outputs.rejected_queue_url}")
@@ -109,7 +141,7 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
 
 def _republish(options: Namespace, session: boto3.Session) -> bool:
     report = Report(sys.stdout)
-    outputs = _outputs(session, stack_name(options.stage), options.stage)
+    outputs = read_outputs(session.client("cloudformation"), stack_name(options.stage))
     queue_url = outputs.unpublished_results_queue_url
     event_bus_name = outputs.event_bus_name.rpartition(":event-bus/")[2]
     _, partition, _, region, account, *_ = outputs.function_alias_arn.split(":")
@@ -136,29 +168,145 @@ def _run(run: RedriveRun | RepublishRun, report: Report, *, waiting: int = 0) ->
 
 
 def _smoke(options: Namespace, session: boto3.Session) -> bool:
-    report, settings = SmokeReport(sys.stdout), cast("Settings", options.settings)
+    report, stack = Report(sys.stdout), stack_name(options.stage)
     with report.progress() as progress:
-        progress(f"Reading the outputs of {settings.stack_name}")
-        outputs = _outputs(session, settings.stack_name, options.stage)
+        progress(f"Reading the outputs of {stack}")
         try:
             outcome = run_smoke_test(
-                settings, outputs, session, progress=progress, on_left_behind=report.left_behind
+                read_outputs(session.client("cloudformation"), stack),
+                session,
+                chat=options.chat,
+                connect_region=options.connect_region,
+                sources=options.source,
+                api_url=options.api_url,
+                long=options.long,
+                progress=progress,
+                on_left_behind=report.left_behind,
             )
         except NotOfferedError as error:
-            raise OutputsError(settings.stack_name, f"{error} {_ADVICE}{options.stage}") from None
-    report.run(outcome)
+            raise OutputsError(stack, str(error)) from None
+    report.smoke_test(outcome)
     return outcome.passed
 
 
-def _outputs(session: boto3.Session, stack: str, stage: str) -> StackOutputs:
+def _attribute(sqs: AwsClient, queue_url: str, name: str) -> str:
+    parameters = {"QueueUrl": queue_url, "AttributeNames": [name]}
+    until = SystemClock().monotonic() + CALL_TIMEOUT
+    return str(sqs.call("GetQueueAttributes", parameters, until=until)["Attributes"][name])
+
+
+def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
+    """Return the command and its options: with `redrive_filter` of a redrive, `chat` of a smoke test.
+
+    Args:
+        environ: CONNECTION_TOKEN is the token of an existing chat for the smoke test.
+
+    Raises:
+        SystemExit: An argument is wrong (2), or help was printed (0).
+    """
+    parser = ArgumentParser("python -m ops", epilog=_ALL, formatter_class=RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+
+    def add(name: str, text: str, epilog: str) -> ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
+        command.formatter_class = RawDescriptionHelpFormatter
+        command.add_argument("--stage", type=_stage, default="dev", help="of the stack (default: dev)")
+        return command
+
+    redrive = add("redrive", "Send dead letters again, publish their results, or delete them", _REDRIVE)
+    republish = add("republish", "Publish the results that the event bus did not accept", _REPUBLISH)
+    smoke = add("smoke", "Send a message through each event source to a new or existing chat", _SMOKE)
+    for command in (redrive, republish):
+        command.add_argument("--apply", action="store_true", help="do it; without this flag, only show it")
+    _add_redrive_options(redrive)
+    _add_smoke_options(smoke)
+    options = parser.parse_args(arguments)
+    if options.command == "redrive":
+        options.redrive_filter = _redrive_filter(options, redrive)
+    elif options.command == "smoke":
+        options.source = tuple(map(EventSource, dict.fromkeys(options.source or ())))
+        options.chat = _chat(options, environ.get("CONNECTION_TOKEN"), smoke)
+    return options
+
+
+def _add_redrive_options(parser: ArgumentParser) -> None:
+    add, flag = parser.add_argument, partial(parser.add_argument, action="store_true")
+    queues = [queue.value for queue in DeadLetterQueue]
+    add(
+        "queue",
+        nargs="?",
+        default=queues[0],
+        choices=queues,
+        help="dead-letter (default): not sent in time; events: EventBridge or Lambda did not deliver them; "
+        "rejected: cannot be sent unchanged",
+    )
+    add("--code", action="append", type=_code, help="touch only messages with this code (repeatable)")
+    age = "send no older message (90m, 3d; default: 24h)"
+    add("--max-age", type=_age, default="24h", metavar="AGE", help=age)
+    flag("--finalize", help="publish the result of a message that has none and is not sent again")
+    flag("--delete", help="delete a message that has its result and is too old or can never be sent")
+    flag("--keep-maybe-delivered", help="send no message that may be in the chat already")
+
+
+def _add_smoke_options(parser: ArgumentParser) -> None:
+    add, sources = parser.add_argument, [source.value for source in EventSource]
+    add("--instance", metavar="ID", help="Amazon Connect instance of the new chat")
+    add("--flow", metavar="ID", help="contact flow of the new chat")
+    add("--connect-region", metavar="REGION", help="of the instance (default: the stack's)")
+    add("--source", action="append", choices=sources, help="event source (repeatable; default: all)")
+    add("--api-url", metavar="URL", help="of the API (default: the stack's output ApiUrl)")
+    add("--long", action="store_true", help="also repeat a ClientToken after 1 and 10 minutes")
+
+
+def _redrive_filter(options: Namespace, parser: ArgumentParser) -> RedriveFilter:
+    codes_required = options.queue == DeadLetterQueue.REJECTED
+    if codes_required and options.apply and not options.code and not options.delete:
+        parser.error(
+            "rejected messages cannot be sent unchanged: with --code, name the codes whose cause you fixed, "
+            "such as --code ServiceValidation"
+        )
+    return RedriveFilter(
+        codes=frozenset(options.code) if options.code else None,
+        codes_required=codes_required,
+        max_age=options.max_age,
+        finalize=options.finalize,
+        delete=options.delete,
+        keep_maybe_delivered=options.keep_maybe_delivered,
+    )
+
+
+def _chat(options: Namespace, connection_token: str | None, parser: ArgumentParser) -> NewChat | Secret:
+    new_chat = {"--instance": options.instance, "--flow": options.flow}
+    missing = [flag for flag, value in new_chat.items() if not value]
+    if connection_token and any(new_chat.values()):
+        parser.error("CONNECTION_TOKEN names an existing chat: unset it, or omit --instance and --flow")
+    if connection_token:
+        return Secret(connection_token)
+    if missing:
+        parser.error(
+            f"add {' and '.join(missing)} to start a chat, or set CONNECTION_TOKEN of an existing one"
+        )
+    return NewChat(instance_id=options.instance, contact_flow_id=options.flow)
+
+
+def _stage(text: str) -> str:
     try:
-        return read_outputs(session.client("cloudformation"), stack)
-    except OutputsError as error:
-        raise OutputsError(error.stack_name, f"{error} {_ADVICE}{stage}") from None
+        stack_name(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r}: {error}") from None
+    return text
 
 
-def _attribute(client: SQSClient, queue_url: str, name: QueueAttributeNameType) -> str:
-    return client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])["Attributes"][name]
+def _code(text: str) -> str:
+    if re.fullmatch(r"[^\s,]+", text) is None:
+        raise ArgumentTypeError(f"{text!r} is not a code; repeat the flag for several codes")
+    return text
+
+
+def _age(text: str) -> timedelta:
+    if (match := re.fullmatch(r"([0-9]{1,4})([mhd])", text)) is None:
+        raise ArgumentTypeError(f"{text!r} is not a number of minutes, hours or days, such as 90m, 24h or 3d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Call AWS through boto3 as the function's own code does."""
+"""Open a session of AWS, and call AWS through boto3 as the function's own code does."""
 
 from __future__ import annotations
 
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import boto3
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,18 +17,40 @@ from message_sender.errors import AwsCallError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import boto3
-
-NO_RETRIES: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+_NO_RETRIES: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 """For boto3's clients: their caller retries."""
 
 CALL_TIMEOUT: Final = 30.0
 """Seconds for a call and its retries."""
 
 
+class CannotRunError(Exception):
+    """The command cannot run. The text says why, and holds no token and no message."""
+
+
+def open_session() -> boto3.Session:
+    """Return a session that has credentials and a Region.
+
+    Raises:
+        CannotRunError: One of them is missing. The text has the command that sets it.
+    """
+    session = boto3.Session()
+    if session.get_credentials() is None:
+        raise CannotRunError(
+            "There are no AWS credentials. Name a profile, or make one first with: aws configure\n"
+            "    export AWS_PROFILE=<profile>"
+        )
+    if not session.region_name:
+        # boto3 does not read AWS_REGION
+        raise CannotRunError(
+            "There is no AWS Region. Name the stack's:\n    export AWS_DEFAULT_REGION=<region>"
+        )
+    return session
+
+
 def aws_client(session: boto3.Session, service: Literal["events", "sqs", "stepfunctions"]) -> AwsClient:
     """Return a client of boto3 with the retries of the function's AWS client."""
-    api = BotoApi(session.client(service, config=NO_RETRIES))
+    api = BotoApi(session.client(service, config=_NO_RETRIES))
     return AwsClient(api, clock=SystemClock(), random=SystemRandom().random)
 
 

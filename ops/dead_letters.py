@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import UnsupportedEventError
@@ -17,17 +18,19 @@ from message_sender.event_sources.eventbridge import (
 )
 from message_sender.queues import read_origin
 from message_sender.request import derive_client_token, json_text, parse_request
-from message_sender.result import Origin
+from message_sender.result import MessageResult, Origin
 
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.request import ParsedRequest
+    from message_sender.result import Failed, Rejected
 
-MOVED_BY_SQS: Final = "MovedBySQS"
-"""The code of a message that SQS moved because it was received too often."""
-NO_ERROR_CODE: Final = "NotHandedOver"
+_NO_ERROR_CODE: Final = "NotHandedOver"
 """The code of an event for which EventBridge or Lambda gave none."""
+
+
+_parse: Final = partial(parse_request, content_limits="service")
 
 
 class DeadLetterQueue(StrEnum):
@@ -43,7 +46,7 @@ class DeadLetter:
     """A request that was not sent.
 
     Attributes:
-        code: The code of its result. Without a result, why it is here.
+        code: The code of its result. Without a result, why it is here: `MovedBySQS` after too many receives.
         parsed: The request, within the service's limits. The function itself applies its own limits.
         message_group: None if it had none.
         deduplication_id: For the messages queue: the same for a repeat, else different.
@@ -70,96 +73,100 @@ class DeadLetter:
         """The request's own, or the one that the function derives for it."""
         return str(self.parsed.correlation.client_token)
 
+    @property
+    def identity(self) -> tuple[str | None, str]:
+        """The same for all dead letters of one message.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadableDeadLetter:
-    """A message without a readable request. The reason quotes nothing of it."""
+        The ClientToken alone is not enough: a producer can use the same one for a message in another group.
+        That message would be kept, and those behind it would overtake it.
+        """
+        return self.message_group or self.parsed.message_group, self.client_token
 
-    message_id: str
-    reason: str
+    @property
+    def chat(self) -> str:
+        """The message group to redrive it in."""
+        return self.message_group or self.parsed.message_group or self.message_id
+
+    def result(self, outcome: Rejected | Failed, now: datetime) -> MessageResult:
+        """Return its result, completed now."""
+        return MessageResult(
+            outcome=outcome,
+            origin=self.origin,
+            correlation=self.parsed.correlation,
+            completed_at=now,
+            attempts=0,
+        )
 
 
-class _UnreadableError(Exception):
-    pass
+class UnreadableError(Exception):
+    """The message has no readable request. The text quotes nothing of it."""
 
 
 def read_dead_letter(
     message: MessageTypeDef, *, queue: DeadLetterQueue, messages_queue_arn: str
-) -> DeadLetter | UnreadableDeadLetter:
-    """Read a received message with all its attributes. Never raises.
+) -> DeadLetter:
+    """Read a received message with all its attributes.
 
     Args:
         messages_queue_arn: The source of a message that SQS moved, if the message does not name it.
+
+    Raises:
+        UnreadableError: It has no readable request.
     """
     try:
         if queue is DeadLetterQueue.EVENTS:
             return _read_event(message)
-        if queue is DeadLetterQueue.DEAD_LETTER and _was_moved_by_sqs(message):
-            return _read_moved(message, messages_queue_arn)
-        return _read_copy(message)
-    except _UnreadableError as error:
-        reason = str(error)
+        return _read_message(message, queue, messages_queue_arn)
+    except UnreadableError:
+        raise
     except Exception as defect:  # noqa: BLE001  # one dead letter must not stop the others
-        reason = f"cannot be read: {type(defect).__name__}"
-    return UnreadableDeadLetter(message_id=message["MessageId"], reason=reason)
+        raise UnreadableError(f"cannot be read: {type(defect).__name__}") from None
 
 
-def _was_moved_by_sqs(message: MessageTypeDef) -> bool:
-    """Distinguish a message that SQS moved from a copy that the function made.
+def _read_message(message: MessageTypeDef, queue: DeadLetterQueue, messages_queue_arn: str) -> DeadLetter:
+    """Read a copy that the function made, or a message that SQS moved.
 
-    SQS gives what it moves an attribute. A `Code` proves nothing: a producer may have set it.
+    SQS keeps body, attributes, group and message id of what it moves, and adds an attribute. A `Code` does
+    not prove a copy: a producer may have set it.
     """
-    return "DeadLetterQueueSourceArn" in message["Attributes"] or "Code" not in _attributes(message)
-
-
-def _read_copy(message: MessageTypeDef) -> DeadLetter:
-    attributes = _attributes(message)
-    if "Code" not in attributes:
-        raise _UnreadableError("not a copy that the function made")
-    request = _parse(message["Body"], attributes.get("ClientToken"))
-    if request.correlation.client_token is None:
-        raise _UnreadableError("has no ClientToken")
-    queued_at = copied_at = _queued_at(message)
-    if "QueuedAt" in attributes:  # of a finalized dead letter
-        queued_at = min(copied_at, datetime.fromisoformat(attributes["QueuedAt"]))
-    origin = read_origin(attributes, queued_at=copied_at, receive_count=1) or Origin(
-        event_source="sqs",
-        source_id=attributes.get("SourceId") or message["MessageId"],
-        accepted_at=queued_at,
-        maybe_delivered=True,
+    message_id, system, attributes = message["MessageId"], message["Attributes"], _attributes(message)
+    was_moved = queue is DeadLetterQueue.DEAD_LETTER and (
+        "DeadLetterQueueSourceArn" in system or "Code" not in attributes
     )
-    return DeadLetter(
-        message_id=message["MessageId"],
-        code=attributes["Code"],
-        parsed=request,
-        message_group=message["Attributes"].get("MessageGroupId") or attributes.get("MessageGroupId"),
-        deduplication_id=message["MessageId"],
-        queued_at=queued_at,
-        origin=origin,
-        has_outcome=True,
-        is_truncated="Truncated" in attributes,
-    )
-
-
-def _read_moved(message: MessageTypeDef, messages_queue_arn: str) -> DeadLetter:
-    """Read a message that SQS moved. It keeps its body, attributes, group and message id."""
-    message_id, system = message["MessageId"], message["Attributes"]
-    derived = derive_client_token(system.get("DeadLetterQueueSourceArn") or messages_queue_arn, message_id)
+    if was_moved:
+        receive_count, own_attributes = int(system["ApproximateReceiveCount"]), {}
+        source_arn = system.get("DeadLetterQueueSourceArn") or messages_queue_arn
+        request = _parse(message["Body"], client_token=derive_client_token(source_arn, message_id))
+    elif "Code" not in attributes:
+        raise UnreadableError("not a copy that the function made")
+    else:
+        receive_count, own_attributes = 1, attributes
+        request = _parse(message["Body"], client_token=attributes.get("ClientToken"))
+        if request.correlation.client_token is None:
+            raise UnreadableError("has no ClientToken")
     queued_at = _queued_at(message)
-    receive_count = int(system["ApproximateReceiveCount"])
-    origin = read_origin(_attributes(message), queued_at=queued_at, receive_count=receive_count) or Origin(
-        event_source="sqs", source_id=message_id, accepted_at=queued_at, receive_count=receive_count
-    )
+    origin = read_origin(attributes, queued_at=queued_at, receive_count=receive_count)
+    if "QueuedAt" in own_attributes:  # of a finalized dead letter
+        queued_at = min(queued_at, datetime.fromisoformat(own_attributes["QueuedAt"]))
+    if origin is None:
+        origin = Origin(
+            event_source="sqs",
+            source_id=own_attributes.get("SourceId") or message_id,
+            accepted_at=queued_at,
+            receive_count=receive_count,
+            maybe_delivered=True,
+        )
     return DeadLetter(
         message_id=message_id,
-        code=MOVED_BY_SQS,
-        parsed=_parse(message["Body"], derived),
-        message_group=system.get("MessageGroupId"),
+        code=own_attributes.get("Code", "MovedBySQS"),
+        parsed=request,
+        message_group=system.get("MessageGroupId") or own_attributes.get("MessageGroupId"),
         deduplication_id=message_id,
         queued_at=queued_at,
-        # The function received it each time, and ended before it could report a result
-        origin=replace(origin, maybe_delivered=True),
-        has_outcome=False,
+        # The function received a moved message each time, and ended before it could report a result
+        origin=replace(origin, maybe_delivered=was_moved or origin.maybe_delivered),
+        has_outcome=not was_moved,
+        is_truncated="Truncated" in own_attributes,
     )
 
 
@@ -172,17 +179,17 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
     match json.loads(message["Body"]):
         case {"requestPayload": event, "requestContext": dict(context)}:
             was_invoked, receive_count = True, max(1, int(context.get("approximateInvokeCount") or 1))
-            code = str(context.get("condition") or NO_ERROR_CODE)
+            code = str(context.get("condition") or _NO_ERROR_CODE)
         case event:
             was_invoked, receive_count = False, 1
-            code = _attributes(message).get("ERROR_CODE", NO_ERROR_CODE)
+            code = _attributes(message).get("ERROR_CODE", _NO_ERROR_CODE)
     try:
         source = detect(event)
     except UnsupportedEventError:
-        raise _UnreadableError("neither an event nor the record of an invocation") from None
+        raise UnreadableError("neither an event nor the record of an invocation") from None
     if source != "eventbridge":
-        raise _UnreadableError("not an event from the bus: its caller must invoke the function again")
-    request = _parse(json_text(event["detail"]), client_token_of_event(event))
+        raise UnreadableError("not an event from the bus: its caller must invoke the function again")
+    request = _parse(json_text(event["detail"]), client_token=client_token_of_event(event))
     queued_at = _queued_at(message)
     origin = origin_of_event(event, now=queued_at)
     return DeadLetter(
@@ -195,10 +202,6 @@ def _read_event(message: MessageTypeDef) -> DeadLetter:
         origin=replace(origin, receive_count=receive_count, maybe_delivered=was_invoked),
         has_outcome=False,
     )
-
-
-def _parse(text: str, client_token: str | None) -> ParsedRequest:
-    return parse_request(text, client_token=client_token, content_limits="service")
 
 
 def _attributes(message: MessageTypeDef) -> dict[str, str]:

@@ -60,7 +60,15 @@ class QueueReader:
             while self.clock.monotonic() < end:
                 # Nobody could release the messages of a call that a signal interrupts
                 with defer_signals():
-                    messages = self._receive()
+                    messages: Sequence[MessageTypeDef] = self._call(
+                        "ReceiveMessage",
+                        MaxNumberOfMessages=_BATCH,
+                        VisibilityTimeout=_VISIBILITY_TIMEOUT,
+                        WaitTimeSeconds=_WAIT,
+                        MessageSystemAttributeNames=["All"],
+                        MessageAttributeNames=["All"],
+                    ).get("Messages", [])
+                    self._in_flight |= {each["MessageId"]: each["ReceiptHandle"] for each in messages}
                 if messages:
                     new = [message for message in messages if message["MessageId"] not in self._seen]
                     self._seen |= {message["MessageId"] for message in new}
@@ -84,18 +92,6 @@ class QueueReader:
         """
         self._call("DeleteMessage", ReceiptHandle=message["ReceiptHandle"])
         del self._in_flight[message["MessageId"]]
-
-    def _receive(self) -> Sequence[MessageTypeDef]:
-        messages: Sequence[MessageTypeDef] = self._call(
-            "ReceiveMessage",
-            MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=_VISIBILITY_TIMEOUT,
-            WaitTimeSeconds=_WAIT,
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        ).get("Messages", [])
-        self._in_flight |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
-        return messages
 
     def _release(self) -> None:
         """Make the remaining messages visible again. If this fails, the visibility timeout does it."""

@@ -1,34 +1,71 @@
-"""Redrive a queue of dead letters: each is redriven, finalized, deleted or kept."""
+"""Redrive a queue of dead letters: each is redriven, finalized, deleted or kept.
+
+`decide` calls no AWS, and the run carries out its decisions.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from message_sender.errors import AwsCallError, MessageSenderError, ResultNotPublishedError
-from message_sender.result import Rejected
+from message_sender.delivery import is_expired
+from message_sender.errors import (
+    AwsCallError,
+    DeadlineExceededError,
+    ExpiredError,
+    InvalidRequestError,
+    MessageSenderError,
+    ResultNotPublishedError,
+)
+from message_sender.result import Failed, Rejected
 from ops.aws import CALL_TIMEOUT
-from ops.dead_letters import DeadLetter, UnreadableDeadLetter, read_dead_letter
-from ops.redrive_policy import Delete, Finalize, Keep, Redrive, decide
+from ops.dead_letters import UnreadableError, read_dead_letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from types_boto3_sqs.type_defs import MessageTypeDef
 
     from message_sender.clock import Clock
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
-    from message_sender.result import MessageResult
     from message_sender.task_callback import TaskCallback
-    from ops.dead_letters import DeadLetterQueue
+    from ops.dead_letters import DeadLetter, DeadLetterQueue
     from ops.queue_reader import QueueReader
-    from ops.redrive_policy import RedriveFilter
+
+CONNECTION_TOKEN_LIFETIME: Final = timedelta(days=1)
+"""Source: Amazon Connect Participant Service API reference, "CreateParticipantConnection"."""
+_CONNECTION_EXPIRED: Final = "its connection token has expired"
+
+_NOT_SENT: Final = Failed(DeadlineExceededError("The message was not sent in time and will not be retried"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedriveFilter:
+    """Select the dead letters to redrive, and say what happens to the others.
+
+    Attributes:
+        codes: Touch only dead letters with these codes. None selects every code.
+        codes_required: Redrive nothing unless `codes` names its code.
+        max_age: Redrive no dead letter that has been in its queue for longer.
+        finalize: Publish the result of each dead letter that has none and is not redriven.
+        delete: Delete each dead letter that has its result and is too old, or can never be sent.
+        keep_maybe_delivered: Redrive no dead letter that an earlier attempt may have delivered.
+    """
+
+    codes: AbstractSet[str] | None = None
+    codes_required: bool = False
+    max_age: timedelta = timedelta(days=1)
+    finalize: bool = False
+    delete: bool = False
+    keep_maybe_delivered: bool = False
 
 
 class Done(StrEnum):
@@ -42,15 +79,79 @@ class Done(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handled:
-    """A dead letter, and what the run did with it.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a dead letter.
 
     Attributes:
+        done: REDRIVEN: send it again through the messages queue. FINALIZED: publish its outcome, and copy it
+            to the queue for messages with that outcome. DELETED: it has its result. KEPT: change nothing.
+        outcome: Of a dead letter without a result that is not redriven. If it is kept, it needs a result.
+    """
+
+    done: Done
+    reason: str = ""
+    outcome: Rejected | Failed | None = None
+
+
+def decide(dead_letter: DeadLetter, redrive_filter: RedriveFilter, now: datetime) -> Decision:
+    """Decide what happens to a dead letter. One whose code is not selected is kept in any case."""
+    if redrive_filter.codes is not None and dead_letter.code not in redrive_filter.codes:
+        return Decision(Done.KEPT, "--code does not name its code")
+    delete_or_keep = Done.DELETED if redrive_filter.delete else Done.KEPT
+    if dead_letter.is_truncated:
+        return Decision(delete_or_keep, "part of the message is missing: it was too large to copy")
+    age = now - dead_letter.queued_at
+    outcome = _outcome(dead_letter, now, is_too_old=age > redrive_filter.max_age)
+    if outcome is None:
+        return _redrive_or_keep(dead_letter, redrive_filter, age)
+    if dead_letter.has_outcome:
+        return Decision(delete_or_keep, "older than --max-age" if outcome is _NOT_SENT else _words(outcome))
+    return _finalize_or_keep(redrive_filter, outcome, _words(outcome))
+
+
+def _outcome(dead_letter: DeadLetter, now: datetime, *, is_too_old: bool) -> Rejected | Failed | None:
+    """Return the outcome of a dead letter that is too old or can never be sent."""
+    request = dead_letter.parsed.request
+    if isinstance(request, InvalidRequestError):
+        return Rejected(request)
+    if is_expired(request, now):
+        return Rejected(ExpiredError("ExpiresAt is past"))
+    return _NOT_SENT if is_too_old else None
+
+
+def _redrive_or_keep(dead_letter: DeadLetter, redrive_filter: RedriveFilter, age: timedelta) -> Decision:
+    if redrive_filter.codes is None and redrive_filter.codes_required:
+        return Decision(Done.KEPT, "rejected messages are redriven only if --code names their code")
+    if not (dead_letter.origin.maybe_delivered and redrive_filter.keep_maybe_delivered):
+        return Decision(Done.REDRIVEN, _CONNECTION_EXPIRED if age > CONNECTION_TOKEN_LIFETIME else "")
+    reason = "it may have been delivered"
+    if dead_letter.has_outcome:
+        return Decision(Done.KEPT, reason)
+    return _finalize_or_keep(redrive_filter, _NOT_SENT, reason)
+
+
+def _finalize_or_keep(redrive_filter: RedriveFilter, outcome: Rejected | Failed, reason: str) -> Decision:
+    if redrive_filter.finalize:
+        return Decision(Done.FINALIZED, _words(outcome), outcome)
+    return Decision(Done.KEPT, reason, outcome)
+
+
+def _words(outcome: Rejected | Failed) -> str:
+    return f"{outcome.error.code}: {outcome.error.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A message, and what the run did with it.
+
+    Attributes:
+        dead_letter: None if it cannot be read.
         age: At least the time since it was queued. None if it cannot be read.
     """
 
-    dead_letter: DeadLetter | UnreadableDeadLetter
+    message_id: str
+    dead_letter: DeadLetter | None
     done: Done
     reason: str
     age: timedelta | None
@@ -119,107 +220,93 @@ class RedriveRun:
         return self.totals
 
     def _handle(self, message: MessageTypeDef) -> None:
-        dead_letter = read_dead_letter(message, queue=self.queue, messages_queue_arn=self.messages_queue_arn)
-        if isinstance(dead_letter, UnreadableDeadLetter):
-            self._report(dead_letter, Done.KEPT, dead_letter.reason)
-            return
-        earlier = self._finished.get(_identity(dead_letter))
-        if earlier is Done.FINALIZED and dead_letter.has_outcome:
-            return  # the copy that this run made
-        if earlier is not None:
-            self._report(dead_letter, Done.KEPT, "this run has handled the same message before")
-            return
+        dead_letter = age = None
         try:
-            match decide(dead_letter, self.redrive_filter, self.clock.now()):
-                case Keep(reason=reason, needs_result=needs_result):
-                    self.totals.need_results += needs_result
-                    self._report(dead_letter, Done.KEPT, reason)
-                case Delete(reason=reason):
-                    self._delete(message)
-                    self._report(dead_letter, Done.DELETED, reason)
-                case Redrive() as redrive:
-                    self._redrive(dead_letter, redrive, message)
-                case Finalize() as finalize:
-                    self._finalize(dead_letter, finalize, message)
+            arn = self.messages_queue_arn
+            dead_letter = read_dead_letter(message, queue=self.queue, messages_queue_arn=arn)
+            age = self.clock.now() - dead_letter.queued_at
+            if dead_letter.has_outcome and self._finished.get(dead_letter.identity) is Done.FINALIZED:
+                return  # the copy that this run made
+            done, reason = self._act(dead_letter, message)
+        except UnreadableError as error:
+            done, reason = Done.KEPT, str(error)
         except MessageSenderError as error:
-            self._report(dead_letter, Done.ERROR, str(error))
+            done, reason = Done.ERROR, str(error)
         except Exception as defect:  # noqa: BLE001  # one dead letter must not stop the others
             # Its text could quote the message
-            self._report(dead_letter, Done.ERROR, f"unexpected {type(defect).__name__}")
+            done, reason = Done.ERROR, f"unexpected {type(defect).__name__}"
+        self.totals.count[done] += 1
+        self.on_handled(Handled(message["MessageId"], dead_letter, done, reason, age))
 
-    def _redrive(self, dead_letter: DeadLetter, redrive: Redrive, message: MessageTypeDef) -> None:
-        if redrive.message_group in self._blocked_groups:
-            self._report(dead_letter, Done.ERROR, "an earlier message of its group could not be redriven")
-            return
+    def _act(self, dead_letter: DeadLetter, message: MessageTypeDef) -> tuple[Done, str]:
+        """Carry out the decision. Return what was done, and why.
+
+        Raises:
+            MessageSenderError: The dead letter stays in its queue.
+        """
+        if dead_letter.identity in self._finished:
+            return Done.KEPT, "this run has handled the same message before"
+        decision = decide(dead_letter, self.redrive_filter, self.clock.now())
+        added = ""
+        if decision.done is Done.REDRIVEN:
+            self._redrive(dead_letter)
+        elif decision.done is Done.FINALIZED and decision.outcome:
+            added = self._finalize(dead_letter, decision.outcome)
+        if decision.done is not Done.KEPT and not self.dry_run:
+            self.reader.delete(message)
+        self.totals.need_results += decision.done is Done.KEPT and decision.outcome is not None
+        self.totals.expired_tokens += decision.reason == _CONNECTION_EXPIRED
+        return decision.done, decision.reason + added
+
+    def _redrive(self, dead_letter: DeadLetter) -> None:
+        if dead_letter.chat in self._blocked_groups:
+            raise MessageSenderError("an earlier message of its group could not be redriven")
         if not self.dry_run:
             try:
                 self.queues.enqueue_for_retry(
                     dead_letter.parsed,
                     origin=dead_letter.origin,
-                    message_group=redrive.message_group,
+                    message_group=dead_letter.chat,
                     deduplication_id=dead_letter.deduplication_id,
                     until=self._deadline(),
                 )
             except Exception:
-                self._blocked_groups.add(redrive.message_group)
+                self._blocked_groups.add(dead_letter.chat)
                 raise
-        self._finished[_identity(dead_letter)] = Done.REDRIVEN
-        self._delete(message)
-        self.totals.expired_tokens += redrive.has_expired_token
-        reason = "its connection token has expired" if redrive.has_expired_token else ""
-        self._report(dead_letter, Done.REDRIVEN, reason)
+        self._finished[dead_letter.identity] = Done.REDRIVEN
 
-    def _finalize(self, dead_letter: DeadLetter, finalize: Finalize, message: MessageTypeDef) -> None:
-        """Do what the function does with a finished message: copy, publish, complete its task, delete."""
-        reason, result = finalize.reason, finalize.result(dead_letter, self.clock.now())
-        if not self.dry_run:
-            self._copy(dead_letter, finalize, result)
-        self._finished[_identity(dead_letter)] = Done.FINALIZED
-        if not self.dry_run:
-            if not all(self.publisher.publish([result], until=self._deadline())):
-                raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
-            try:
-                if (task_token := dead_letter.parsed.task_token) is not None:
-                    self.tasks.complete(task_token, result, until=self._deadline())
-            except AwsCallError as error:
-                reason = f"{reason}; its task is still waiting: {error}"
-        self._delete(message)
-        self._report(dead_letter, Done.FINALIZED, reason)
+    def _finalize(self, dead_letter: DeadLetter, outcome: Rejected | Failed) -> str:
+        """Do what the function does with a finished message: copy it, publish, complete its task.
 
-    def _copy(self, dead_letter: DeadLetter, finalize: Finalize, result: MessageResult) -> None:
-        group = finalize.message_group
-        if isinstance(finalize.outcome, Rejected):
-            self.queues.copy_to_rejected(
-                dead_letter.parsed, result, message_group=group, until=self._deadline()
+        Return what to add to the reason.
+        """
+        if self.dry_run:
+            self._finished[dead_letter.identity] = Done.FINALIZED
+            return ""
+        parsed, result = dead_letter.parsed, dead_letter.result(outcome, self.clock.now())
+        if isinstance(outcome, Rejected):
+            is_invalid = isinstance(outcome.error, InvalidRequestError)
+            group = dead_letter.message_group if is_invalid else dead_letter.chat
+            self.queues.copy_to_rejected(parsed, result, message_group=group, until=self._deadline())
+        else:
+            self.queues.copy_to_dead_letters(
+                parsed,
+                result,
+                message_group=dead_letter.chat,
+                # With the plain id, which the dead letter has in this queue, SQS would drop the copy
+                message_id=f"finalized-{dead_letter.deduplication_id}",
+                until=self._deadline(),
+                queued_at=dead_letter.queued_at,
             )
-            return
-        self.queues.copy_to_dead_letters(
-            dead_letter.parsed,
-            result,
-            message_group=group or "",
-            # With the plain id, which the dead letter has in this queue, SQS would drop the copy as a repeat
-            message_id=f"finalized-{dead_letter.deduplication_id}",
-            until=self._deadline(),
-            queued_at=dead_letter.queued_at,
-        )
-
-    def _delete(self, message: MessageTypeDef) -> None:
-        if not self.dry_run:
-            self.reader.delete(message)
+        self._finished[dead_letter.identity] = Done.FINALIZED
+        if not all(self.publisher.publish([result], until=self._deadline())):
+            raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
+        try:
+            if (task_token := parsed.task_token) is not None:
+                self.tasks.complete(task_token, result, until=self._deadline())
+        except AwsCallError as error:
+            return f"; its task is still waiting: {error}"
+        return ""
 
     def _deadline(self) -> float:
         return self.clock.monotonic() + CALL_TIMEOUT
-
-    def _report(self, dead_letter: DeadLetter | UnreadableDeadLetter, done: Done, reason: str) -> None:
-        self.totals.count[done] += 1
-        age = self.clock.now() - dead_letter.queued_at if isinstance(dead_letter, DeadLetter) else None
-        self.on_handled(Handled(dead_letter=dead_letter, done=done, reason=reason, age=age))
-
-
-def _identity(dead_letter: DeadLetter) -> tuple[str | None, str]:
-    """Return what two dead letters of one message share.
-
-    The ClientToken alone is not enough: a producer can use the same one for a message in another group. That
-    message would be kept, and those behind it would overtake it.
-    """
-    return dead_letter.message_group or dead_letter.parsed.message_group, dead_letter.client_token

@@ -6,14 +6,13 @@ import json
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import fastjsonschema
 
+from infra.contract import RESULT_SCHEMA, RESULT_SOURCE
 from message_sender.errors import AwsCallError
 from message_sender.publisher import put_events
-from message_sender.result import RESULT_SOURCE
 from ops.aws import CALL_TIMEOUT
 from ops.redrive import Done, Totals
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from ops.queue_reader import QueueReader
 
-_FIELDS: Final = {"EventBusName", "Source", "DetailType", "Detail"}
-_OUTCOMES: Final = {"Message Sent": "SENT", "Message Rejected": "REJECTED", "Message Failed": "FAILED"}
 _MAX_BYTES: Final = 262_144
 """For the entries of one call. EventBridge accepts four times as much."""
 _MAX_CHARACTERS: Final = 131_072
@@ -88,20 +85,35 @@ class RepublishRun:
 
     def _read(self, message: MessageTypeDef) -> KeptResult | None:
         try:
-            detail_type, detail = _parse(message["Body"], {self.event_bus_name, self.event_bus_arn})
-            entry = {
-                "EventBusName": self.event_bus_name,
-                "Source": RESULT_SOURCE,
-                "DetailType": detail_type,
-                # Serialized again, so that consumers read exactly the fields that were checked
-                "Detail": json.dumps(detail, allow_nan=False),
-            }
+            body = message["Body"]
+            entry = json.loads(body if len(body) <= _MAX_CHARACTERS else "")
+            detail = json.loads(entry["Detail"])
+            self._check(entry, detail)
+            # Serialized again, so that consumers read exactly the fields that were checked
+            entry |= {"EventBusName": self.event_bus_name, "Detail": json.dumps(detail, allow_nan=False)}
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
             self._report(None, "not a result")
             return None
         return KeptResult(
             entry=entry, message=message, client_token=detail["ClientToken"], source_id=detail["SourceId"]
         )
+
+    def _check(self, entry: dict[str, str], detail: dict[str, object]) -> None:
+        """Check that `Publisher` wrote this for the bus of this stack.
+
+        Raises:
+            ValueError: It did not. AttributeError, LookupError and TypeError mean the same.
+        """
+        _schema()(detail)
+        is_sent = detail["Outcome"] == "SENT"
+        detail_type = f"Message {str(detail['Outcome']).capitalize()}"
+        rest = {"Source": RESULT_SOURCE, "DetailType": detail_type, "Detail": entry["Detail"]}
+        if (
+            entry not in ({"EventBusName": bus} | rest for bus in (self.event_bus_name, self.event_bus_arn))
+            or (detail["Message"] is not None) != is_sent
+            or (detail["Error"] is None) != is_sent
+        ):
+            raise ValueError
 
     def _publish(self, results: Sequence[KeptResult]) -> bool:
         """Publish some results. Return whether EventBridge accepted any."""
@@ -129,35 +141,8 @@ class RepublishRun:
 
 @cache
 def _schema() -> Callable[[object], object]:
-    text = (files("message_sender") / "schemas" / "message_result.json").read_text(encoding="utf-8")
-    compiled: Callable[[object], object] = fastjsonschema.compile(json.loads(text), use_default=False)
+    compiled: Callable[[object], object] = fastjsonschema.compile(RESULT_SCHEMA, use_default=False)
     return compiled
-
-
-def _parse(body: str, buses: set[str]) -> tuple[str, dict[str, Any]]:
-    """Read a result that `Publisher` wrote. Return its detail type and its detail.
-
-    Raises:
-        ValueError: It is not a result of this stack. AttributeError, LookupError, TypeError and
-            RecursionError mean the same.
-    """
-    if len(body) > _MAX_CHARACTERS:
-        raise ValueError
-    entry = json.loads(body)
-    detail = json.loads(entry["Detail"])
-    _schema()(detail)
-    outcome = _OUTCOMES[entry["DetailType"]]
-    is_sent = outcome == "SENT"
-    if (
-        entry.keys() != _FIELDS
-        or entry["EventBusName"] not in buses
-        or entry["Source"] != RESULT_SOURCE
-        or detail["Outcome"] != outcome
-        or (detail["Message"] is not None) != is_sent
-        or (detail["Error"] is None) != is_sent
-    ):
-        raise ValueError
-    return entry["DetailType"], detail
 
 
 def _chunks(results: Sequence[KeptResult]) -> Iterator[Sequence[KeptResult]]:

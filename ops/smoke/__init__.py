@@ -1,5 +1,1 @@
-"""Send a message through each event source of a deployed stack to Amazon Connect, and check the outcome.
-
-`run` opens a `chat`, sends with the producer, waits for the results, tests the chat's service
-(`observations`) and ends the chat. `report` prints.
-"""
+"""Send a message through each event source to a chat of Amazon Connect, and check the outcome."""

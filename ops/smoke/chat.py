@@ -1,49 +1,51 @@
-"""The chat of the test: StartChatContact, and the calls of its participant."""
+"""The chat of the test, and experiments with the Participant Service.
+
+The experiments show what the service does where its documentation is silent or contradicts itself. They do
+not go through the stack, and no answer fails the test.
+"""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.smoke.settings import NewChat
+from message_sender.request import Secret
+from ops.aws import CannotRunError
 from ops.stack.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from types_boto3_connect import ConnectClient
     from types_boto3_connectparticipant import ConnectParticipantClient
-    from types_boto3_connectparticipant.type_defs import GetTranscriptResponseTypeDef
-
-    from ops.smoke.settings import GivenChat
+    from types_boto3_connectparticipant.type_defs import GetTranscriptRequestTypeDef
 
 _PAGE_SIZE = 100
 
-
-class ChatError(Exception):
-    """The chat cannot be used. The text names the call that was refused, and holds no token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    id: str
+_SHORT_DELAYS = (1,)
+_LONG_DELAYS = (1, 60, 600)
+_LONG_TEXT = 1025
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """An answer other than success, without the service's words, which may quote the message.
+class NewChat:
+    """A chat to start."""
 
-    `status` is None without an answer.
-    """
+    instance_id: str
+    contact_flow_id: str
 
-    code: str
-    status: int | None
 
-    def __str__(self) -> str:
-        return printable(self.code if self.status is None else f"{self.status} {self.code}")
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to SendMessage: the message's id, or why it was refused."""
+
+    message_id: str | None
+    refusal: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,31 +53,14 @@ class Chat:
     """A chat and a connection to it. If this test started it, it also has the last three fields."""
 
     participant: ConnectParticipantClient = field(repr=False)
-    connect: ConnectClient = field(repr=False)
     contact_id: str
     connection_token: str = field(default="", repr=False)
-    participant_token: str | None = field(default=None, repr=False)
-    instance_id: str | None = None
+    participant_token: str = field(default="", repr=False)
+    stop: Callable[[], object] | None = None
     ended_by: str | None = None
     """The call that ended it."""
 
-    def join(self) -> None:
-        """Connect the customer. A chat whose customer does not join ends after some minutes.
-
-        Raises:
-            ChatError: CreateParticipantConnection was refused.
-        """
-        try:
-            connection = self.participant.create_participant_connection(
-                ParticipantToken=self.participant_token or "",
-                Type=["CONNECTION_CREDENTIALS"],
-                ConnectParticipant=True,
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise ChatError(f"CreateParticipantConnection: {_refused(error)}") from None
-        self.connection_token = connection["ConnectionCredentials"]["ConnectionToken"]
-
-    def send(self, text: str, *, client_token: str, token: str | None = None) -> Sent | Refused:
+    def send(self, text: str, *, client_token: str, token: str | None = None) -> Answer:
         """Call SendMessage directly, without the stack.
 
         Args:
@@ -89,69 +74,55 @@ class Chat:
                 ClientToken=client_token,
             )
         except (ClientError, BotoCoreError) as error:
-            return _refused(error)
-        return Sent(answer["Id"])
+            return Answer(None, _refusal(error))
+        return Answer(answer["Id"])
 
     def transcript(self) -> list[str]:
         """Return the texts of all messages.
 
         Raises:
-            ChatError: GetTranscript was refused.
+            CannotRunError: GetTranscript was refused.
         """
         texts: list[str] = []
-        next_token = ""
+        request: GetTranscriptRequestTypeDef = {
+            "ConnectionToken": self.connection_token,
+            "MaxResults": _PAGE_SIZE,
+        }
         while True:
-            page = _transcript_page(self.participant, self.connection_token, next_token)
+            with _refusal_of("GetTranscript"):
+                page = self.participant.get_transcript(**request)
             texts += [item.get("Content", "") for item in page["Transcript"] if item["Type"] == "MESSAGE"]
-            if not (next_token := page.get("NextToken", "")):
+            if not page.get("NextToken"):
                 return texts
+            request["NextToken"] = page["NextToken"]
 
     def end(self) -> None:
         """End the chat if this test started it. Without the permission to end it, leave it."""
-        if self.instance_id is None or self.ended_by is not None:
+        if self.stop is None or self.ended_by is not None:
             return
-        with suppress(ClientError, BotoCoreError):
-            self.connect.stop_contact(InstanceId=self.instance_id, ContactId=self.contact_id)
-            self.ended_by = "StopContact"
-            return
-        with suppress(ClientError, BotoCoreError):
-            self.participant.disconnect_participant(ConnectionToken=self.connection_token)
-            self.ended_by = "DisconnectParticipant"
+        disconnect = partial(self.participant.disconnect_participant, ConnectionToken=self.connection_token)
+        for name, call in (("StopContact", self.stop), ("DisconnectParticipant", disconnect)):
+            with suppress(ClientError, BotoCoreError):
+                call()
+                self.ended_by = name
+                return
 
 
 @contextmanager
 def open_chat(
-    wanted: NewChat | GivenChat,
-    *,
-    run_id: str,
-    connect: ConnectClient,
-    participant: ConnectParticipantClient,
+    wanted: NewChat | Secret, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
 ) -> Iterator[Chat]:
-    """Start a chat and end it when the block is left, or use the given one.
+    """Start a chat and end it when the block is left, or use that of a connection token.
 
     Raises:
-        ChatError: StartChatContact or the connection was refused.
+        CannotRunError: StartChatContact or the connection was refused.
     """
-    if not isinstance(wanted, NewChat):
-        page = _transcript_page(participant, wanted.connection_token)
-        yield Chat(
-            participant=participant,
-            connect=connect,
-            contact_id=page["InitialContactId"],
-            connection_token=wanted.connection_token,
-        )
+    if isinstance(wanted, Secret):
+        token = wanted.reveal()
+        with _refusal_of("GetTranscript"):
+            page = participant.get_transcript(ConnectionToken=token, MaxResults=_PAGE_SIZE)
+        yield Chat(participant=participant, contact_id=page["InitialContactId"], connection_token=token)
         return
-    chat = _start_chat(wanted, run_id=run_id, connect=connect, participant=participant)
-    try:
-        chat.join()
-        yield chat
-    finally:
-        chat.end()
-
-
-def _start_chat(
-    wanted: NewChat, *, run_id: str, connect: ConnectClient, participant: ConnectParticipantClient
-) -> Chat:
     try:
         started = connect.start_chat_contact(
             InstanceId=wanted.instance_id,
@@ -161,33 +132,91 @@ def _start_chat(
         )
     except ClientError as error:
         # This request holds no token, so the service's words are safe
-        raise ChatError(
-            f"StartChatContact: {_refused(error)}: {printable(error.response['Error']['Message'])}"
-        ) from None
-    return Chat(
+        words = printable(error.response["Error"]["Message"])
+        raise CannotRunError(f"StartChatContact: {_refusal(error)}: {words}") from None
+    contact_id = started["ContactId"]
+    chat = Chat(
         participant=participant,
-        connect=connect,
-        contact_id=started["ContactId"],
+        contact_id=contact_id,
         participant_token=started["ParticipantToken"],
-        instance_id=wanted.instance_id,
+        stop=partial(connect.stop_contact, InstanceId=wanted.instance_id, ContactId=contact_id),
     )
-
-
-def _transcript_page(
-    participant: ConnectParticipantClient, connection_token: str, next_token: str = ""
-) -> GetTranscriptResponseTypeDef:
     try:
-        if not next_token:
-            return participant.get_transcript(ConnectionToken=connection_token, MaxResults=_PAGE_SIZE)
-        return participant.get_transcript(
-            ConnectionToken=connection_token, MaxResults=_PAGE_SIZE, NextToken=next_token
-        )
+        # A chat whose customer does not join ends after some minutes
+        with _refusal_of("CreateParticipantConnection"):
+            connection = participant.create_participant_connection(
+                ParticipantToken=chat.participant_token,
+                Type=["CONNECTION_CREDENTIALS"],
+                ConnectParticipant=True,
+            )
+        chat.connection_token = connection["ConnectionCredentials"]["ConnectionToken"]
+        yield chat
+    finally:
+        chat.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A message to the service and its answers: two if it was repeated.
+
+    Attributes:
+        text: None if it was sent after the transcript had been read.
+    """
+
+    name: str
+    text: str | None
+    answers: Sequence[Answer]
+
+    def observed(self, transcript: Sequence[str]) -> str:
+        first, *repeats = self.answers
+        seen = [first.refusal or "accepted"]
+        for repeat in repeats:
+            if repeat.refusal:
+                seen.append(f"its repeat: {repeat.refusal}")
+            else:
+                seen.append(f"its repeat has {'the same' if repeat == first else 'another'} Id")
+        if self.text is not None:
+            times = transcript.count(self.text)
+            words = {0: "not in the transcript", 1: "in the transcript once"}
+            seen.append(words.get(times, f"in the transcript {times} times"))
+        return ", ".join(seen)
+
+
+def experiments(chat: Chat, *, run_id: str, long: bool, progress: Callable[[str], None]) -> list[Experiment]:
+    """Send the messages that need an open chat. `run_id` is a part of each text and ClientToken."""
+    firsts = []
+    # Each delay has a message, so that no repeat can prolong another's idempotency window
+    for delay in _LONG_DELAYS if long else _SHORT_DELAYS:
+        text = f"Smoke test {run_id}: repeated after {delay} s"
+        sent_at = time.monotonic()
+        firsts.append((delay, text, sent_at, chat.send(text, client_token=f"{run_id}-repeat-{delay}")))
+    done = []
+    for delay, text, sent_at, first in firsts:
+        progress(f"Repeating a ClientToken {delay} s after its first use")
+        time.sleep(max(sent_at + delay - time.monotonic(), 0.0))
+        repeat = chat.send(text, client_token=f"{run_id}-repeat-{delay}")
+        done.append(Experiment(f"the same ClientToken after {delay} s", text, (first, repeat)))
+    text = f"Smoke test {run_id}: long ".ljust(_LONG_TEXT, "x")
+    answer = chat.send(text, client_token=f"{run_id}-long")
+    done.append(Experiment(f"a text of {_LONG_TEXT} characters", text, (answer,)))
+    if chat.participant_token:
+        text = f"Smoke test {run_id}: by participant token"
+        answer = chat.send(text, client_token=f"{run_id}-participant-token", token=chat.participant_token)
+        done.append(Experiment("a participant token instead of a connection token", text, (answer,)))
+    return done
+
+
+@contextmanager
+def _refusal_of(call: str) -> Iterator[None]:
+    try:
+        yield
     except (ClientError, BotoCoreError) as error:
-        raise ChatError(f"GetTranscript: {_refused(error)}") from None
+        raise CannotRunError(f"{call}: {_refusal(error)}") from None
 
 
-def _refused(error: ClientError | BotoCoreError) -> Refused:
+def _refusal(error: ClientError | BotoCoreError) -> str:
+    """Describe a refusal without the service's words, which may quote the message."""
     if isinstance(error, BotoCoreError):
-        return Refused(type(error).__name__, None)
+        return type(error).__name__
     response = error.response
-    return Refused(response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"])
+    return printable(f"{response['ResponseMetadata']['HTTPStatusCode']} {response['Error']['Code']}")

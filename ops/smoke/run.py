@@ -19,19 +19,17 @@ from infra.producer import (
     ProducerError,
 )
 from infra.result_watcher import NotWatchedError, ResultWatcher
-from ops.smoke.chat import open_chat
-from ops.smoke.observations import LONG_DELAYS, SHORT_DELAYS, experiment_after_the_end, experiments
+from ops.smoke.chat import Experiment, experiments, open_chat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import boto3
 
     from infra.contract import MessageResult
     from infra.outputs import StackOutputs
-    from ops.smoke.chat import Chat
-    from ops.smoke.observations import Observation
-    from ops.smoke.settings import Settings
+    from message_sender.request import Secret
+    from ops.smoke.chat import Chat, NewChat
 
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 1.0
@@ -56,66 +54,85 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A message compared with its result and the transcript. `result` is None if none arrived."""
-
-    sending: Sending
-    result: MessageResult | None
-    times_shown: int
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything that the report shows. `not_watched` says why the results could not be watched."""
+    """The messages, to compare with their results and the transcript.
+
+    Attributes:
+        not_watched: Why the results could not be watched.
+        results: By ClientToken.
+    """
 
     contact_id: str
     chat_ended_by: str | None
     not_watched: str | None
-    deliveries: tuple[Delivery, ...]
-    observations: tuple[Observation, ...]
+    sendings: Sequence[Sending]
+    results: Mapping[str, MessageResult]
+    experiments: Sequence[Experiment]
+    transcript: Sequence[str]
 
     @property
     def passed(self) -> bool:
-        return not any(delivery.problems for delivery in self.deliveries)
+        return not any(map(self.problems, self.sendings))
+
+    def problems(self, sending: Sending) -> list[str]:
+        """Find the problems of a message. It must be SENT, and in the transcript once."""
+        result, problems = self.results.get(sending.client_token), []
+        if sending.problem is not None:
+            problems.append(sending.problem)
+        elif sending.outcome not in {None, "SENT"}:
+            problems.append(f"the answer is {sending.outcome}")
+        elif self.not_watched is None and result is None:
+            problems.append(f"no result within {_WAIT_SECONDS:g} seconds")
+        if result is not None and result.outcome != "SENT":
+            problems.append(f"{result.outcome} {result.code}: {result.reason}")
+        if (times := self.transcript.count(sending.text)) != 1:
+            problems.append(f"{times} times in the transcript" if times else "not in the transcript")
+        return problems
 
 
 def run(
-    settings: Settings,
     outputs: StackOutputs,
     session: boto3.Session,
     *,
+    chat: NewChat | Secret,
+    connect_region: str | None,
+    sources: Sequence[EventSource],
+    api_url: str | None,
+    long: bool,
     progress: Callable[[str], None],
     on_left_behind: Callable[[str], None],
 ) -> Run:
     """Run the test. In any case, the chat is ended and the rule and the queue are deleted.
 
     Args:
+        chat: A chat to start, or the connection token of an existing one.
+        connect_region: The instance's Region. None means the stack's.
+        sources: None of them means all that the stack offers.
+        api_url: None means the stack's output `ApiUrl`.
+        long: Also repeat a ClientToken after 1 and 10 minutes.
         progress: Gets a line about each step.
         on_left_behind: Gets an AWS CLI command for everything that could not be deleted.
 
     Raises:
         NotOfferedError: The stack lacks one of the wanted event sources.
-        ChatError: The chat cannot be opened, or its transcript cannot be read.
+        CannotRunError: The chat cannot be opened, or its transcript cannot be read.
     """
-    producer = Producer(outputs, session=session, api_url=settings.api_url)
-    sources = settings.sources or producer.offered
+    producer = Producer(outputs, session=session, api_url=api_url)
+    sources = sources or producer.offered
     for source in sources:
         if source not in producer.offered:
             raise NotOfferedError(f"The stack {outputs.stack_name} does not offer the event source {source}.")
     run_id = uuid.uuid4().hex[:8]
-    # The observations are about the answer to each single call
+    # The experiments are about the answer to each single call
     once = Config(retries={"total_max_attempts": 1})
     with ExitStack() as cleanup:
         progress("Opening a chat")
-        chat = cleanup.enter_context(
+        opened = cleanup.enter_context(
             open_chat(
-                settings.chat,
+                chat,
                 run_id=run_id,
-                connect=session.client("connect", region_name=settings.connect_region),
-                participant=session.client(
-                    "connectparticipant", region_name=settings.connect_region, config=once
-                ),
+                connect=session.client("connect", region_name=connect_region),
+                participant=session.client("connectparticipant", region_name=connect_region, config=once),
             )
         )
         progress("Making a rule and a queue for the results")
@@ -124,80 +141,47 @@ def run(
             events=session.client("events"),
             event_bus_name=outputs.event_bus_name,
             name=f"{outputs.stack_name}-smoke-{run_id}",
-            contact_id=chat.contact_id,
+            contact_id=opened.contact_id,
             on_left_behind=on_left_behind,
         )
         cleanup.callback(watcher.close)
-        not_watched = _open(watcher)
+        not_watched = None
+        try:
+            watcher.open()
+        except NotWatchedError as error:
+            not_watched = str(error)
 
         progress(f"Sending {len(sources)} messages")
-        sendings = [_send(producer, source, chat, run_id) for source in sources]
+        sendings = [_send(producer, source, opened, run_id) for source in sources]
         progress("Waiting for the results")
-        accepted = [sending for sending in sendings if sending.problem is None]
+        texts = {sending.client_token: sending.text for sending in sendings if sending.problem is None}
         results: Mapping[str, MessageResult] = {}
         if not_watched is None:
-            tokens = {sending.client_token for sending in accepted}
-            results = watcher.collect(tokens, timeout=_WAIT_SECONDS)
-        _wait_for_texts(
-            chat,
-            {
-                sending.text
-                for sending in accepted
-                if (result := results.get(sending.client_token)) is None or result.outcome == "SENT"
-            },
-        )
+            results = watcher.collect(texts.keys(), timeout=_WAIT_SECONDS)
+        not_sent = {token for token, result in results.items() if result.outcome != "SENT"}
+        expected = {text for token, text in texts.items() if token not in not_sent}
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while not expected.issubset(opened.transcript()) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
-        delays = LONG_DELAYS if settings.long else SHORT_DELAYS
-        observed = experiments(chat, run_id=run_id, delays=delays, progress=progress)
+        done = experiments(opened, run_id=run_id, long=long, progress=progress)
         progress("Reading the transcript")
         time.sleep(_LATE_COPY_SECONDS)
-        transcript = chat.transcript()
-        chat.end()
-        if chat.ended_by is not None:
-            observed.append(experiment_after_the_end(chat, run_id=run_id))
+        transcript = opened.transcript()
+        opened.end()
+        if opened.ended_by is not None:
+            text, token = f"Smoke test {run_id}: after the end", f"{run_id}-after-the-end"
+            answer = opened.send(text, client_token=token)
+            done.append(Experiment(f"a message after {opened.ended_by}", None, (answer,)))
     return Run(
-        contact_id=chat.contact_id,
-        chat_ended_by=chat.ended_by,
+        contact_id=opened.contact_id,
+        chat_ended_by=opened.ended_by,
         not_watched=not_watched,
-        deliveries=tuple(
-            judge(sending, results.get(sending.client_token), transcript, results_watched=not_watched is None)
-            for sending in sendings
-        ),
-        observations=tuple(experiment.observed(transcript) for experiment in observed),
+        sendings=sendings,
+        results=results,
+        experiments=done,
+        transcript=transcript,
     )
-
-
-def judge(
-    sending: Sending, result: MessageResult | None, transcript: Sequence[str], *, results_watched: bool
-) -> Delivery:
-    """Find the problems of a message. It must be SENT, and in the transcript once."""
-    times_shown = transcript.count(sending.text)
-    problems = tuple(_problems(sending, result, times_shown, results_watched=results_watched))
-    return Delivery(sending=sending, result=result, times_shown=times_shown, problems=problems)
-
-
-def _problems(
-    sending: Sending, result: MessageResult | None, times_shown: int, *, results_watched: bool
-) -> Iterable[str]:
-    if sending.problem is not None:
-        yield sending.problem
-    elif sending.outcome not in {None, "SENT"}:
-        yield f"the answer is {sending.outcome}"
-    elif results_watched and result is None:
-        yield f"no result within {_WAIT_SECONDS:g} seconds"
-    if result is not None and result.outcome != "SENT":
-        yield f"{result.outcome} {result.code}: {result.reason}"
-    if times_shown != 1:
-        yield f"{times_shown} times in the transcript" if times_shown else "not in the transcript"
-
-
-def _open(watcher: ResultWatcher) -> str | None:
-    """Return why the results cannot be watched, None if they can."""
-    try:
-        watcher.open()
-    except NotWatchedError as error:
-        return str(error)
-    return None
 
 
 def _send(producer: Producer, source: EventSource, chat: Chat, run_id: str) -> Sending:
@@ -218,9 +202,3 @@ def _send(producer: Producer, source: EventSource, chat: Chat, run_id: str) -> S
     except ProducerError as error:
         return replace(sending, problem=str(error))
     return replace(sending, outcome=answer.result.outcome if answer.result else None)
-
-
-def _wait_for_texts(chat: Chat, texts: Collection[str]) -> None:
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while not set(texts).issubset(chat.transcript()) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)

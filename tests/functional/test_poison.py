@@ -9,8 +9,8 @@ import pytest
 
 from message_sender.errors import InvalidRequestError
 from message_sender.request import MAX_TEXT
-from ops.dead_letters import DeadLetter, DeadLetterQueue, read_dead_letter
-from ops.redrive_policy import Finalize, RedriveFilter, decide
+from ops.dead_letters import DeadLetterQueue, read_dead_letter
+from ops.redrive import Done, RedriveFilter, decide
 from tests.support.effort import MIB, POISONS, counted_effort
 from tests.support.fakes import START
 from tests.support.lambda_events import QUEUE_ARN, api_request, bus_event, record
@@ -96,11 +96,11 @@ def test_a_redrive_parses_it_once_and_can_finalize_it(body: str) -> None:
         dead_letter = read_dead_letter(
             message, queue=DeadLetterQueue.DEAD_LETTER, messages_queue_arn=QUEUE_ARN
         )
-        assert isinstance(dead_letter, DeadLetter)
         redrive_filter = RedriveFilter(finalize=True)
-        action = decide(dead_letter, redrive_filter, START)
-        assert isinstance(action, Finalize)
-        action.result(dead_letter, START).detail()
+        decision = decide(dead_letter, redrive_filter, START)
+        assert decision.done is Done.FINALIZED
+        assert decision.outcome
+        dead_letter.result(decision.outcome, START).detail()
         dead_letter.parsed.text_with_client_token()
 
     unread = ("longer than", "nested more than")

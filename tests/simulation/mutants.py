@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from message_sender.event_sources.sqs import Record, SqsSource
     from message_sender.queues import Queues
     from message_sender.result import MessageResult
-    from ops.redrive_policy import RedriveFilter
+    from ops.redrive import RedriveFilter
     from tests.simulation.models.clock import VirtualTime
     from tests.simulation.models.operator import Operator
     from tests.simulation.scenarios import Scenario

@@ -17,11 +17,10 @@ from infra.outputs import OutputsError
 from infra.producer import EventSource
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
-from ops.command_line import parse
-from ops.redrive_policy import RedriveFilter
-from ops.smoke.chat import ChatError
-from ops.smoke.session import SessionError
-from ops.smoke.settings import GivenChat, NewChat, Settings
+from ops.__main__ import parse
+from ops.aws import CannotRunError
+from ops.redrive import RedriveFilter
+from ops.smoke.chat import NewChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,11 +96,14 @@ def test_republish_is_a_dry_run_by_default() -> None:
 def test_smoke_starts_a_chat_for_the_stack_of_stage_dev_by_default(environ: dict[str, str]) -> None:
     options = parse(["smoke", *NEW_CHAT], environ)
 
-    assert options.settings == Settings(
-        stack_name="ConnectMessageSender-dev",
+    assert options == Namespace(
+        command="smoke",
+        stage="dev",
+        instance="instance-1",
+        flow="flow-1",
         chat=NewChat(instance_id="instance-1", contact_flow_id="flow-1"),
         connect_region=None,
-        sources=None,
+        source=(),
         api_url=None,
         long=False,
     )
@@ -116,14 +118,10 @@ def test_every_flag_of_smoke_counts() -> None:
         {"CONNECTION_TOKEN": "secret"},
     )
 
-    assert options.settings == Settings(
-        stack_name="ConnectMessageSender-prod",
-        chat=GivenChat(connection_token="secret"),
-        connect_region="eu-west-2",
-        sources=(EventSource.API_SYNC, EventSource.QUEUE),
-        api_url="https://api.example.com",
-        long=True,
-    )
+    assert (options.stage, options.connect_region) == ("prod", "eu-west-2")
+    assert options.source == (EventSource.API_SYNC, EventSource.QUEUE)
+    assert (options.api_url, options.long) == ("https://api.example.com", True)
+    assert options.chat.reveal() == "secret"
     assert "secret" not in repr(options)
 
 
@@ -245,12 +243,12 @@ def test_error_text_of_a_service_is_escaped(
 @pytest.mark.parametrize(
     ("error", "printed"),
     [
-        (SessionError("There are no AWS credentials:\n    aws configure"), None),
+        (CannotRunError("There are no AWS credentials:\n    aws configure"), None),
         (
-            OutputsError("stack", "There is no stack.\n    make deploy\x1b"),
-            "There is no stack.\n    make deploy\\x1b",
+            OutputsError("stack", "There is no stack\x1b."),
+            "There is no stack\\x1b. Name another stage or Region, or deploy it:\n    make deploy STAGE=dev",
         ),
-        (ChatError("GetTranscript: 403 AccessDeniedException"), None),
+        (CannotRunError("GetTranscript: 403 AccessDeniedException"), None),
         (AwsCallError("ReceiveMessage", name="AccessDenied", http_status=403), None),
         (NoCredentialsError(), "Unable to locate credentials"),
     ],

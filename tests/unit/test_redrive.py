@@ -24,10 +24,9 @@ from message_sender.queues import Queues, read_origin
 from message_sender.request import derive_client_token
 from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
-from ops.dead_letters import DeadLetterQueue, UnreadableDeadLetter
+from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
-from ops.redrive import Done, RedriveRun, Totals
-from ops.redrive_policy import RedriveFilter
+from ops.redrive import Done, RedriveFilter, RedriveRun, Totals
 from ops.stack.signals import stopped_by_signals
 from tests.support.dead_letters import (
     DEAD_LETTER,
@@ -379,7 +378,7 @@ def test_unreadable_dead_letter_is_kept_and_stops_no_other(operator: Operator, b
     totals = operator.redrive(DeadLetterQueue.EVENTS, finalize=True)
 
     assert operator.done == [Done.KEPT, Done.REDRIVEN]
-    assert isinstance(operator.handled[0].dead_letter, UnreadableDeadLetter)
+    assert operator.handled[0].dead_letter is None
     assert len(operator.dead_letters(EVENTS)) == 1
     assert totals.is_complete
 
@@ -815,7 +814,7 @@ def test_unreadable_dead_letter_is_not_deleted(operator: Operator, queue: DeadLe
 
     operator.redrive(queue, max_age=timedelta(), delete=True)
 
-    assert isinstance(operator.handled[0].dead_letter, UnreadableDeadLetter)
+    assert operator.handled[0].dead_letter is None
     assert operator.dead_letters(URLS[queue]) == [unreadable]
 
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from message_sender.request import parse_request
 from message_sender.result import Origin
-from ops.dead_letters import DeadLetter, UnreadableDeadLetter
+from ops.dead_letters import DeadLetter
 from ops.redrive import Done, Handled, Totals
 from ops.report import Report
 from ops.republish import KeptResult
@@ -43,7 +43,13 @@ def dead_letter(*, client_token: str = "c-1", maybe_delivered: bool = False) -> 
 
 
 def test_dead_letter_is_a_line_of_ids() -> None:
-    handled = Handled(dead_letter=dead_letter(), done=Done.KEPT, reason="too old", age=timedelta(minutes=90))
+    handled = Handled(
+        message_id="m-1",
+        dead_letter=dead_letter(),
+        done=Done.KEPT,
+        reason="too old",
+        age=timedelta(minutes=90),
+    )
 
     assert printed(handled).split() == [
         "keep", "90m", "Throttled", "no", "s-1", "c-1", "chat-1", "too", "old",
@@ -52,9 +58,9 @@ def test_dead_letter_is_a_line_of_ids() -> None:
 
 
 def test_unreadable_dead_letter_is_shown_with_its_message_id() -> None:
-    unreadable = UnreadableDeadLetter(message_id="m-7", reason="not an event")
+    unreadable = Handled(message_id="m-7", dead_letter=None, done=Done.KEPT, reason="not an event", age=None)
 
-    line = printed(Handled(dead_letter=unreadable, done=Done.KEPT, reason=unreadable.reason, age=None))
+    line = printed(unreadable)
 
     assert line.split()[:5] == ["keep", "-", "-", "-", "m-7"]
 
@@ -62,7 +68,11 @@ def test_unreadable_dead_letter_is_shown_with_its_message_id() -> None:
 @pytest.mark.parametrize(("maybe_delivered", "shown"), [(True, "maybe"), (False, "no")])
 def test_dead_letter_shows_whether_it_may_have_been_delivered(maybe_delivered: bool, shown: str) -> None:
     handled = Handled(
-        dead_letter=dead_letter(maybe_delivered=maybe_delivered), done=Done.KEPT, reason="", age=timedelta(0)
+        message_id="m-1",
+        dead_letter=dead_letter(maybe_delivered=maybe_delivered),
+        done=Done.KEPT,
+        reason="",
+        age=timedelta(0),
     )
 
     assert printed(handled).split()[3] == shown
@@ -73,7 +83,9 @@ def test_columns_are_named_once() -> None:
     report = Report(stream)
 
     for _ in range(2):
-        report.dead_letter(Handled(dead_letter=dead_letter(), done=Done.KEPT, reason="", age=timedelta(0)))
+        report.dead_letter(
+            Handled(message_id="m-1", dead_letter=dead_letter(), done=Done.KEPT, reason="", age=timedelta(0))
+        )
 
     assert stream.getvalue().count("client token") == 1
 
@@ -89,7 +101,12 @@ def test_columns_are_named_once() -> None:
     ],
 )
 def test_age_is_shown_in_its_largest_unit(age: timedelta, shown: str) -> None:
-    assert printed(Handled(dead_letter=dead_letter(), done=Done.KEPT, reason="", age=age)).split()[1] == shown
+    assert (
+        printed(
+            Handled(message_id="m-1", dead_letter=dead_letter(), done=Done.KEPT, reason="", age=age)
+        ).split()[1]
+        == shown
+    )
 
 
 HOSTILE = "\x1b[2J\x9b\u202e\u2028\r\n"
@@ -101,7 +118,9 @@ def test_text_of_a_producer_is_escaped(field: str) -> None:
     changed: dict[str, Any] = {field: HOSTILE}
     forged = dead_letter(**changed) if field == "client_token" else replace(dead_letter(), **changed)
 
-    line = printed(Handled(dead_letter=forged, done=Done.KEPT, reason=f"a reason {HOSTILE}", age=None))
+    line = printed(
+        Handled(message_id="m-1", dead_letter=forged, done=Done.KEPT, reason=f"a reason {HOSTILE}", age=None)
+    )
 
     assert line.splitlines() == [line.removesuffix("\n")]
     assert line.endswith(f"  a reason {SHOWN}\n")
@@ -111,10 +130,10 @@ def test_text_of_a_producer_is_escaped(field: str) -> None:
 def test_source_id_of_a_dead_letter_and_id_of_an_unreadable_one_are_escaped() -> None:
     forged = dead_letter()
     forged = replace(forged, origin=replace(forged.origin, source_id=HOSTILE))
-    unreadable = UnreadableDeadLetter(message_id=HOSTILE, reason="")
 
-    for each in (forged, unreadable):
-        assert SHOWN in printed(Handled(dead_letter=each, done=Done.KEPT, reason="", age=None))
+    for message_id, each in (("m-1", forged), (HOSTILE, None)):
+        handled = Handled(message_id=message_id, dead_letter=each, done=Done.KEPT, reason="", age=None)
+        assert SHOWN in printed(handled)
 
 
 def test_ids_of_a_result_are_escaped() -> None:
@@ -133,7 +152,13 @@ def test_columns_are_aligned_whatever_the_width_of_a_character() -> None:
 
     lines = [
         printed(
-            Handled(dead_letter=dead_letter(client_token=token), done=Done.KEPT, reason="why", age=None)
+            Handled(
+                message_id="m-1",
+                dead_letter=dead_letter(client_token=token),
+                done=Done.KEPT,
+                reason="why",
+                age=None,
+            )
         ).rstrip()
         for token in tokens
     ]
@@ -162,7 +187,13 @@ def test_narrow_terminal_shows_each_id_on_a_line(terminal: NarrowTerminal) -> No
     for group, reason in (("chat-1", ""), ("x" * 100, "one two three " * 10)):
         shown = replace(dead_letter(maybe_delivered=True), message_group=group)
         report.dead_letter(
-            Handled(dead_letter=shown, done=Done.REDRIVEN, reason=reason, age=timedelta(minutes=90))
+            Handled(
+                message_id="m-1",
+                dead_letter=shown,
+                done=Done.REDRIVEN,
+                reason=reason,
+                age=timedelta(minutes=90),
+            )
         )
 
     lines = [line.rstrip() for line in terminal.getvalue().splitlines()]

@@ -11,11 +11,10 @@ from botocore.exceptions import ClientError
 
 from infra.contract import MessageResult
 from infra.producer import EventSource
-from ops.smoke.chat import ChatError, open_chat
-from ops.smoke.observations import Observation
-from ops.smoke.report import Report
-from ops.smoke.run import Delivery, Run, Sending
-from ops.smoke.settings import NewChat
+from ops.aws import CannotRunError
+from ops.report import Report
+from ops.smoke.chat import Answer, Experiment, NewChat, open_chat
+from ops.smoke.run import Run, Sending
 
 if TYPE_CHECKING:
     from types_boto3_connect import ConnectClient
@@ -27,39 +26,35 @@ SHOWN = r"[red]\x1b[2J\x9b\u202e\u2028\r\n"
 
 def test_answers_of_a_service_are_escaped_and_are_not_markup() -> None:
     stream = io.StringIO()
-    delivery = Delivery(
-        sending=Sending(
-            source=EventSource.API_SYNC, client_token="t", text="Hello", outcome=f"answer{HOSTILE}"
-        ),
-        result=MessageResult(
-            outcome=f"outcome{HOSTILE}",
-            event_source="api_gateway",
-            source_id="i-1",
-            client_token="t",
-            contact_id="c-1",
-            code=None,
-            reason=None,
-            message_id=None,
-            completed_at="2026-01-31T12:00:00.000Z",
-            detail={},
-        ),
-        times_shown=1,
-        problems=(f"FAILED {HOSTILE}", "another"),
+    result = MessageResult(
+        outcome=f"outcome{HOSTILE}",
+        event_source="api_gateway",
+        source_id="i-1",
+        client_token="t",
+        contact_id="c-1",
+        code="Throttled",
+        reason=f"reason {HOSTILE}",
+        message_id=None,
+        completed_at="2026-01-31T12:00:00.000Z",
+        detail={},
     )
+    sending = Sending(source=EventSource.API_SYNC, client_token="t", text="Hello", outcome=f"answer{HOSTILE}")
     run = Run(
         contact_id=f"contact{HOSTILE}",
         chat_ended_by=None,
         not_watched=f"PutRule: {HOSTILE}",
-        deliveries=(delivery,),
-        observations=(Observation("a text", f"400 {HOSTILE}"),),
+        sendings=[sending],
+        results={"t": result},
+        experiments=[Experiment("a text", "text", [Answer(None, f"400 {HOSTILE}")])],
+        transcript=["Hello"],
     )
 
-    Report(stream).run(run)
+    Report(stream).smoke_test(run)
 
     shown = stream.getvalue()
     assert not set(shown.replace("\n", "")) & set(HOSTILE) - set("[red]2J")
-    for label in ("contact", "PutRule: ", "answer", "outcome", "FAILED ", "400 "):
-        assert f"{label}{SHOWN}" in shown
+    for label in ("contact", "PutRule: ", "answer", "outcome", "reason ", "400 "):
+        assert f"{label}{SHOWN}" in " ".join(shown.split())  # however the table wraps it
 
 
 def test_the_words_of_a_refusal_are_escaped() -> None:
@@ -77,7 +72,7 @@ def test_the_words_of_a_refusal_are_escaped() -> None:
         participant=cast("ConnectParticipantClient", None),
     )
 
-    with pytest.raises(ChatError) as raised, opening:
+    with pytest.raises(CannotRunError) as raised, opening:
         pass
 
     assert str(raised.value) == f"StartChatContact: 400 {SHOWN}: {SHOWN}"

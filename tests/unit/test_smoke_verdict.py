@@ -1,4 +1,4 @@
-"""How `python -m ops smoke` judges a message, and how it describes an observation."""
+"""How `python -m ops smoke` judges a message, and how it describes an experiment."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import pytest
 
 from infra.contract import MessageResult
 from infra.producer import EventSource
-from ops.smoke.chat import Refused, Sent
-from ops.smoke.observations import Experiment
-from ops.smoke.run import Run, Sending, judge
+from ops.smoke.chat import Answer, Experiment
+from ops.smoke.run import Run, Sending
 
 TEXT = "Smoke test 1: by queue"
 
@@ -41,15 +40,15 @@ REJECTED = result("REJECTED", "Expired", "It was late.")
 @pytest.mark.parametrize(
     ("message", "result", "watched", "transcript", "problems"),
     [
-        (sending(), SENT, True, [TEXT, "another"], ()),
-        (sending("SENT"), SENT, True, [TEXT], ()),
-        (sending(), None, False, [TEXT], ()),
-        (sending(), None, True, [TEXT], ("no result within 60 seconds",)),
-        (sending(), SENT, True, [], ("not in the transcript",)),
-        (sending(), SENT, True, [TEXT, TEXT], ("2 times in the transcript",)),
-        (sending(), REJECTED, True, [], ("REJECTED Expired: It was late.", "not in the transcript")),
-        (sending("FAILED"), None, False, [TEXT], ("the answer is FAILED",)),
-        (sending(problem="HTTP 403"), None, True, [], ("HTTP 403", "not in the transcript")),
+        (sending(), SENT, True, [TEXT, "another"], []),
+        (sending("SENT"), SENT, True, [TEXT], []),
+        (sending(), None, False, [TEXT], []),
+        (sending(), None, True, [TEXT], ["no result within 60 seconds"]),
+        (sending(), SENT, True, [], ["not in the transcript"]),
+        (sending(), SENT, True, [TEXT, TEXT], ["2 times in the transcript"]),
+        (sending(), REJECTED, True, [], ["REJECTED Expired: It was late.", "not in the transcript"]),
+        (sending("FAILED"), None, False, [TEXT], ["the answer is FAILED"]),
+        (sending(problem="HTTP 403"), None, True, [], ["HTTP 403", "not in the transcript"]),
     ],
 )
 def test_a_message_must_be_sent_and_shown_once(
@@ -57,35 +56,42 @@ def test_a_message_must_be_sent_and_shown_once(
     result: MessageResult | None,
     watched: bool,
     transcript: list[str],
-    problems: tuple[str, ...],
+    problems: list[str],
 ) -> None:
-    delivery = judge(message, result, transcript, results_watched=watched)
+    run = Run(
+        contact_id="c",
+        chat_ended_by=None,
+        not_watched=None if watched else "AccessDenied",
+        sendings=[message],
+        results={} if result is None else {"1-queue": result},
+        experiments=[],
+        transcript=transcript,
+    )
 
-    assert delivery.problems == problems
-    run = Run(contact_id="c", chat_ended_by=None, not_watched=None, deliveries=(delivery,), observations=())
+    assert run.problems(message) == problems
     assert run.passed == (not problems)
 
 
 @pytest.mark.parametrize(
     ("answers", "transcript", "seen"),
     [
-        ([Sent("a"), Sent("a")], [TEXT], "accepted, its repeat has the same Id, in the transcript once"),
+        ([Answer("a"), Answer("a")], [TEXT], "accepted, its repeat has the same Id, in the transcript once"),
         (
-            [Sent("a"), Sent("b")],
+            [Answer("a"), Answer("b")],
             [TEXT, TEXT],
             "accepted, its repeat has another Id, in the transcript 2 times",
         ),
         (
-            [Sent("a"), Refused("ConflictException", 409)],
+            [Answer("a"), Answer(None, "409 ConflictException")],
             [TEXT],
             "accepted, its repeat: 409 ConflictException, in the transcript once",
         ),
-        ([Refused("ReadTimeoutError", None)], [], "ReadTimeoutError, not in the transcript"),
+        ([Answer(None, "ReadTimeoutError")], [], "ReadTimeoutError, not in the transcript"),
     ],
 )
-def test_an_observation_has_the_answers_and_the_transcript(
-    answers: list[Sent | Refused], transcript: list[str], seen: str
+def test_an_experiment_has_the_answers_and_the_transcript(
+    answers: list[Answer], transcript: list[str], seen: str
 ) -> None:
-    experiment = Experiment(what="the same ClientToken", text=TEXT, answers=tuple(answers))
+    experiment = Experiment("the same ClientToken", TEXT, answers)
 
-    assert experiment.observed(transcript).seen == seen
+    assert experiment.observed(transcript) == seen

@@ -12,8 +12,7 @@ from message_sender.errors import AwsCallError
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
-from ops.redrive import Done, RedriveRun
-from ops.redrive_policy import RedriveFilter
+from ops.redrive import Done, RedriveFilter, RedriveRun
 from ops.republish import RepublishRun
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.function import new_outputs
