@@ -13,29 +13,29 @@ _numbers = count(1)
 _TOKEN: Final = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9  # made up, with a realistic length
 
 
-def batch(records: int, *, chats: int = 10) -> dict[str, Any]:
-    """Return an SQS event whose records belong to the chats in turn. Every message is new."""
-    return {"Records": [_record(number % chats) for number in range(records)]}
+def batch(records: int, *, chats: int = 10, poison: str = "") -> dict[str, Any]:
+    """Return an SQS event whose records belong to the chats in turn. Every message is new.
+
+    Args:
+        poison: The body of one more record, in one more chat.
+    """
+    poisoned = [_record(records) | {"body": poison}] if poison else []
+    return {"Records": [_record(number % chats) for number in range(records)] + poisoned}
 
 
-def poison(size: int) -> str:
+def _poison(size: int) -> str:
     """Return a text that is slow to parse: brackets, then a string of escaped quotes without an end."""
     return ("[]" * 65 + '"' + '\\"' * size)[:size]
 
 
 POISONS: Final = {
-    "24 KB": poison(24_576),
-    "1 MiB": poison(1_048_576),
+    "24 KB": _poison(24_576),
+    "1 MiB": _poison(1_048_576),
     "12 KB in Content": json.dumps(
-        request(ConnectionToken=_TOKEN, ContentType="application/json", Content=poison(12_000))
+        request(ConnectionToken=_TOKEN, ContentType="application/json", Content=_poison(12_000))
     ),
 }
 """Bodies by the name of their size. SQS accepts 1 MiB, and `Content` has at most 12,000 characters."""
-
-
-def poisoned(event: dict[str, Any], *, body: str) -> dict[str, Any]:
-    """Return an SQS event with the message of one more chat."""
-    return {"Records": [*event["Records"], _record(len(event["Records"])) | {"body": body}]}
 
 
 def _record(chat: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
+from operator import itemgetter
 from typing import Final
 
 from rich.console import Console
@@ -38,7 +39,10 @@ def main() -> None:
             waits = sorted(wait for _, waits in runs for wait in waits)
             figures = [*(waits[int(len(waits) * part)] for part in _PERCENTILES.values()), waits[-1]]
             rows.append([f"{hanging}", *(f"{figure:.1f}" for figure in figures)])
-    Console(soft_wrap=True).print(table(["hanging", *_PERCENTILES, "maximum"], rows))
+    columns = ["hanging", *_PERCENTILES, "maximum"]
+    Console(soft_wrap=True).print(
+        table({name: itemgetter(index) for index, name in enumerate(columns)}, rows)
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A stub of the services that the handlers call: SendMessage, PutEvents and SQS, with a set latency.
 
-usage: python -m benchmarks.stub CERTIFICATE
+usage: python -I stub.py CERTIFICATE
 
 It accepts every message. It prints its ports as JSON. Then it reads lines of JSON,
 `{"message": seconds, "event": seconds}`, which set the latency of SendMessage and of any other call. It

@@ -7,13 +7,23 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import count, pairwise
+from itertools import pairwise
 from random import Random
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from benchmarks.quota.senders import ParticipantModel, new_instance
+from benchmarks.quota.senders import (
+    FixedDivision,
+    ParticipantModel,
+    QueuesWithoutVisibility,
+    SdkSender,
+    in_turn,
+)
+from message_sender.delivery import MessageSender
+from message_sender.queues import Queues
+from message_sender.rate_limiter import RateLimiter
+from tests.simulation.function import handler_of_parts, new_outputs
 from tests.simulation.models.clock import START
 from tests.simulation.models.lambda_service import Ending, Invocation
 from tests.simulation.simulation import Setup, Simulation
@@ -89,71 +99,73 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The figures of a scenario with one sender, and its accepted and throttled calls by second."""
+    """The figures of a scenario with one sender, and its accepted calls by second."""
 
     scenario: Scenario
     figures: Figures
     accepted: list[int]
-    throttled: list[int]
 
 
 def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
     """Run a scenario."""
-    study = _Study(scenario, sender, seed)
-    study.run_scenario()
-    return study.result()
+    return _Study(scenario, sender, seed).result()
 
 
 class _Study(Simulation):
     """The simulation without faults, with another sender in the function and another workload."""
 
     def __init__(self, scenario: Scenario, sender: str, seed: int) -> None:
-        known_quota = scenario.known_quota or scenario.quota
-        super().__init__(
-            Setup(
-                seed=seed,
-                concurrency=scenario.instances,
-                quota=known_quota,
-                groups_in_turn=not scenario.at_random,
-            )
-        )
+        quota, instances, in_turn = scenario.quota, scenario.instances, not scenario.at_random
+        known_quota = scenario.known_quota or quota
+        super().__init__(Setup(seed=seed, concurrency=instances, quota=known_quota, groups_in_turn=in_turn))
         self._scenario = scenario
         self._sender = sender
-        self._fair_share = known_quota / scenario.instances
+        self._fair_share = known_quota / instances
         self._chance = Random(seed)  # noqa: S311  # the same seed must give the same figures
-        self._numbers = count(1)
         self._participant = ParticipantModel(
-            self.time, self._chance, quota=scenario.quota, retry_after=scenario.retry_after
+            self.time, self._chance, quota=quota, retry_after=scenario.retry_after
         )
-        self._accepted: set[str] = set()
+        self._tokens: set[str] = set()
         self._refused: set[str] = set()
-        self._before_measurement = (0, 0.0)
 
     def new_instance(self) -> Handler:
-        return new_instance(
-            self._sender,
-            fair_share=self._fair_share,
+        time, draw, name = self.time, self._chance.random, self._sender
+        is_sdk = name.startswith("SDK")
+        new_sender: partial[MessageSender] = partial(
+            partial(SdkSender, is_adaptive=name == "SDK adaptive") if is_sdk else MessageSender,
             participant=self._participant,
-            services=self.services,
-            time=self.time,
-            random=self._chance,
+            clock=time,
+            random=draw,
+        )
+        unlimited = sender = new_sender()
+        if limiter := {"ours": RateLimiter, "fixed division": FixedDivision}.get(name):
+            sender = new_sender(rate_limiter=limiter(fair_share=self._fair_share, random=draw))
+        queues = QueuesWithoutVisibility if is_sdk else Queues
+        return handler_of_parts(
+            sender=sender,
+            synchronous_sender=unlimited,
+            outputs=new_outputs(self.services, time=time, random=draw, queues_type=queues),
+            workers=in_turn if is_sdk else time.workers,
+            time=time,
+            random=draw,
         )
 
-    def run_scenario(self) -> None:
-        scenario, time = self._scenario, self.time
-        arrivals: list[tuple[Callable[[], None], float]] = [
+    def _run_scenario(self) -> tuple[int, float]:
+        """Return the receives and the busy seconds of the measurement."""
+        scenario, mapping = self._scenario, self.mapping
+        for arrive, load in (
             (self._send, scenario.load),
             (self._emit, scenario.event_load),
             (self._call, scenario.call_load),
-        ]
-        for arrive, load in arrivals:
+        ):
             if load:
                 self._next_arrival(arrive, load * scenario.quota)
         for moment, quota in scenario.new_quotas:
-            time.after(moment, partial(self._participant.set_quota, quota))
+            self.time.after(moment, partial(self._participant.set_quota, quota))
         self.run(until=scenario.warm_up)
-        self._before_measurement = self.mapping.receives, self.mapping.busy_seconds()
+        receives, busy_seconds = mapping.receives, mapping.busy_seconds()
         self.run(until=scenario.seconds)
+        return mapping.receives - receives, mapping.busy_seconds() - busy_seconds
 
     def _next_arrival(self, arrive: Callable[[], None], rate: float) -> None:
         def arrival() -> None:
@@ -165,8 +177,8 @@ class _Study(Simulation):
             self.time.after(wait, arrival)
 
     def _request(self, **fields: str) -> dict[str, Any]:
-        token = f"message-{next(self._numbers)}"
-        self._accepted.add(token)
+        token = f"message-{len(self._tokens)}"
+        self._tokens.add(token)
         return request(ClientToken=token, **fields)
 
     def _send(self) -> None:
@@ -189,12 +201,21 @@ class _Study(Simulation):
         self.function.invoke(body, ended)
 
     def result(self) -> Run:
-        scenario, results = self._scenario, self._results()
-        seconds = range(int(scenario.warm_up), int(scenario.seconds))
+        """Run the scenario, and count."""
+        scenario, sent_calls = self._scenario, self._participant
+        receives, busy_seconds = self._run_scenario()
+        # On the bus and in the unpublished-results queue, with their moments
+        results = list(self.bus.results)
+        for message in self.unpublished.accepted.values():
+            moment = message.enqueued_at - START.timestamp()
+            results.append((moment, json.loads(json.loads(message.body)["Detail"])))
+        measured = slice(int(scenario.warm_up), None)
         accepted, throttled = (
-            sum(calls[second] for second in seconds)
-            for calls in (self._participant.accepted, self._participant.throttled)
+            [calls[second] for second in range(int(scenario.seconds))]
+            for calls in (sent_calls.accepted, sent_calls.throttled)
         )
+        allowed, refused = _allowed(scenario), sum(throttled[measured])
+        calls = sum(accepted[measured]) + refused
         waits: dict[str, list[float]] = defaultdict(list)
         sent: Counter[str] = Counter()
         for at, result in results:
@@ -202,53 +223,32 @@ class _Study(Simulation):
                 waits[result["EventSource"]].append(at - _seconds(result["AcceptedAt"]))
                 if result["EventSource"] == "sqs":
                     sent[result["ContactId"]] += result["Outcome"] == "SENT"
-        moved = [message for message in self.dead_letters.messages if message.source_queue]
-        receives, busy_seconds = self._before_measurement
         figures = Figures(
             sender=self._sender,
-            goodput=_rounded(accepted / _allowed(scenario)),
-            throttled=_rounded(throttled / max(1, accepted + throttled)),
+            goodput=round((calls - refused) / allowed, 3),
+            throttled=round(refused / max(1, calls), 3),
             median=_percentile(waits["sqs"], 50),
             p99=_percentile(waits["sqs"], 99),
             event_p99=_percentile(waits["eventbridge"], 99),
             call_p99=_percentile(waits["direct"], 99),
             fairness=fairness([sent[str(UUID(int=chat))] for chat in range(scenario.chats)]),
             failed=sum(result["Outcome"] == "FAILED" for _, result in results),
-            moved=len(moved),
+            moved=sum(bool(message.source_queue) for message in self.dead_letters.messages),
             refused=len(self._refused),
-            lost=self._lost(),
+            lost=self._lost({result["ClientToken"] for _, result in results}),
             waiting=len(self.messages.messages),
-            receives=_rounded((self.mapping.receives - receives) / len(waits["sqs"]))
-            if waits["sqs"]
-            else None,
+            receives=round(receives / len(waits["sqs"]), 3) if waits["sqs"] else None,
             most_receives=max((each.receive_count for each in self.messages.accepted.values()), default=0),
-            busy=_rounded(
-                (self.mapping.busy_seconds() - busy_seconds) / (scenario.seconds - scenario.warm_up)
-            ),
-            last_outcome=_rounded(max((at for at, _ in results), default=0.0)),
+            busy=round(busy_seconds / (scenario.seconds - scenario.warm_up), 3),
+            last_outcome=round(max((at for at, _ in results), default=0.0), 3),
         )
-        calls = (self._participant.accepted, self._participant.throttled)
-        by_second = [[each[second] for second in range(int(scenario.seconds))] for each in calls]
-        return Run(scenario, figures, *by_second)
+        return Run(scenario, figures, accepted)
 
-    def _results(self) -> list[tuple[float, dict[str, Any]]]:
-        """Return the results on the bus and in the unpublished-results queue, with their moments."""
-        kept = [
-            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
-            for message in self.unpublished.accepted.values()
-        ]
-        return [*self.bus.results, *kept]
-
-    def _lost(self) -> int:
-        found = {result["ClientToken"] for _, result in self._results()} | self._refused
-        found |= {
-            str(client_token_in(message.body))
-            for message in (*self.messages.messages, *self.dead_letters.messages)
-        }
-        for invocation in self.function.running.values():
-            body = invocation.event.get("detail", invocation.event)
-            found.add(body.get("ClientToken", ""))
-        return len(self._accepted - found)
+    def _lost(self, published: set[str]) -> int:
+        queued = (*self.messages.messages, *self.dead_letters.messages)
+        events = [invocation.event for invocation in self.function.running.values()]
+        found = published | self._refused | {f"{client_token_in(message.body)}" for message in queued}
+        return len(self._tokens - found - {event.get("detail", event).get("ClientToken") for event in events})
 
 
 def _seconds(accepted_at: str) -> float:
@@ -267,12 +267,8 @@ def _allowed(scenario: Scenario) -> float:
 def fairness(values: Sequence[float]) -> float | None:
     """Return Jain's index: 1 if all values are equal, 1/n if one value is everything."""
     squares = sum(value * value for value in values)
-    return _rounded(sum(values) ** 2 / (len(values) * squares)) if squares else None
+    return round(sum(values) ** 2 / (len(values) * squares), 3) if squares else None
 
 
 def _percentile(values: list[float], percent: int) -> float | None:
-    return _rounded(quantiles(values, n=100, method="inclusive")[percent - 1]) if len(values) > 1 else None
-
-
-def _rounded(value: float) -> float:
-    return round(value, 3)
+    return round(quantiles(values, n=100, method="inclusive")[percent - 1], 3) if len(values) > 1 else None

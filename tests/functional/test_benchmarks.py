@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS
+from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS, zipped_parts
 from benchmarks.events import POISONS, batch
 from benchmarks.figures import bound, require_all
-from benchmarks.packages import zipped_parts
 from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
 from benchmarks.report import Goal, Spread, goals, ratio, write_report
 from message_sender.event_sources import detect
@@ -132,7 +131,7 @@ def test_a_cold_start_is_compared_with_both_baselines() -> None:
 
 @pytest.mark.parametrize(("spread", "met"), [(0.5, True), (0.501, False)])
 def test_a_goal_is_met_at_its_limit(spread: float, met: bool) -> None:
-    assert Goal.at_most("x", Spread(spread, 0, 1), 0.5).met is met
+    assert Goal("x", Spread(spread, 0, 1), most=0.5).met is met
 
 
 def test_the_page_depends_only_on_the_results(tmp_path: Path) -> None:
@@ -245,7 +244,7 @@ def test_waiting_for_a_reply_starts_no_thread(tmp_path: Path, monkeypatch: pytes
     command = [sys.executable, "-I", "-S", "-c", reply]
     monkeypatch.setattr(threading.Thread, "start", start)
 
-    with Worker(command, environ={}, log=tmp_path / "log", folder=tmp_path) as worker:
+    with Worker(command, environ={}, log=tmp_path / "log") as worker:
         assert worker.run([]) == Report(**report)
 
 
@@ -256,7 +255,7 @@ def test_a_process_that_does_not_answer_fails_the_benchmark(
     monkeypatch.setattr("benchmarks.processes._LONGEST_REPLY", 0.1)
 
     with (
-        Worker(command, environ={}, log=tmp_path / "log", folder=tmp_path) as worker,
+        Worker(command, environ={}, log=tmp_path / "log") as worker,
         pytest.raises(BenchmarkError, match="failed"),
     ):
         worker.run([])
