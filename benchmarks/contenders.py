@@ -78,10 +78,10 @@ class Contenders:
         _copy(module.parent, powertools, without=("message_sender", "urllib3"))
         for file in (_BASELINES / "boto3_powertools.py", _SCHEMA):
             shutil.copy(file, powertools)
-        for file in (file for name in _RUNTIME for file in distribution(name).files or ()):
-            if file.suffix != ".pyc" and ".." not in file.parts:
-                (runtime / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file.locate(), runtime / file)
+        for installed in (file for name in _RUNTIME for file in distribution(name).files or ()):
+            if installed.suffix != ".pyc" and ".." not in installed.parts:
+                (runtime / installed).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(installed.locate(), runtime / installed)
         for package in (ours, powertools):
             _copy(package, folder / f"{package.name}{UNCOMPILED}")
         compile_all = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parent
 _LONGEST_REPLY: Final = 120.0
 """Seconds without a reply after which the benchmark fails."""
-_WAIT: Final = 0.5
 _PERIOD: Final = 0.02
 """Seconds: the period in which a limited process gets its fraction of a core, as schedulers have it."""
 _CHECK_EVERY: Final = 0.0005
@@ -65,10 +64,8 @@ class _Process:
                 self._input.flush()
         except BrokenPipeError:
             raise self._failed() from None
-        # In short waits and without a timer thread: a signal must end the benchmark at any moment
-        deadline, is_ready = time.monotonic() + _LONGEST_REPLY, False
-        while not is_ready and time.monotonic() < deadline:
-            is_ready = bool(select.select([self._output], [], [], _WAIT)[0])
+        # Without a timer thread: a signal must end the benchmark at any moment
+        is_ready, _, _ = select.select([self._output], [], [], _LONGEST_REPLY)
         line = self._output.readline() if is_ready else b""
         if not line:
             raise self._failed()

@@ -104,7 +104,7 @@ class SdkSender(MessageSender):
         is_adaptive: bool,
     ) -> None:
         super().__init__(participant=participant, clock=clock, random=random)
-        self._time = clock
+        self._model, self._time = participant, clock
         self._is_adaptive = is_adaptive
         self._retry_quota = RetryQuota()
         sdk_clock: Any = SimpleNamespace(current_time=clock.monotonic)
@@ -118,18 +118,16 @@ class SdkSender(MessageSender):
 
     def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
         del budget  # an SDK does not know it
-        attempts, cost = 0, 1
-        while True:
-            attempts += 1
-            outcome = self._call_once(parsed)
-            if isinstance(outcome, Sent):
-                self._retry_quota.release(cost)
-                break
+        outcome, attempts, cost = self._call_once(parsed), 1, 1
+        while isinstance(outcome, Deferred) and attempts < self._ATTEMPTS:
             cost = self._THROTTLING_RETRY_COST
-            if attempts == self._ATTEMPTS or not self._retry_quota.acquire(cost):
+            if not self._retry_quota.acquire(cost):
                 break
             # `ExponentialBackoff` of botocore for throttling: up to 1 second, doubled each time
             self._time.sleep(self._random() * 2 ** (attempts - 1))
+            outcome, attempts = self._call_once(parsed), attempts + 1
+        if isinstance(outcome, Sent):
+            self._retry_quota.release(cost)
         return Delivery(parsed=parsed, outcome=outcome, completed_at=self._time.now(), attempts=attempts)
 
     def _call_once(self, parsed: ParsedRequest) -> Sent | Deferred:
@@ -137,7 +135,7 @@ class SdkSender(MessageSender):
             self._limiter.on_sending_request(request=None)
         outcome: Sent | Deferred
         try:
-            outcome = self._participant.send_message(parsed.request, timeout=60)
+            outcome = self._model.send_message(parsed.request, timeout=60)
         except ThrottledError as error:
             outcome = Deferred(error)
         if self._is_adaptive:

@@ -105,6 +105,13 @@ class Run:
     figures: Figures
     accepted: list[int]
 
+    def __str__(self) -> str:
+        scenario, figures = self.scenario, self.figures
+        name = f"{scenario.name}, {scenario.instances} instances, quota {scenario.quota:g}: {figures.sender}"
+        return (
+            f"{name}: goodput {figures.goodput:.2f}, throttled {figures.throttled:.1%}, lost {figures.lost}"
+        )
+
 
 def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
     """Run a scenario."""
@@ -131,7 +138,7 @@ class _Study(Simulation):
     def new_instance(self) -> Handler:
         time, draw, name = self.time, self._chance.random, self._sender
         is_sdk = name.startswith("SDK")
-        new_sender: partial[MessageSender] = partial(
+        new_sender: Callable[..., MessageSender] = partial(
             partial(SdkSender, is_adaptive=name == "SDK adaptive") if is_sdk else MessageSender,
             participant=self._participant,
             clock=time,
@@ -202,31 +209,31 @@ class _Study(Simulation):
 
     def result(self) -> Run:
         """Run the scenario, and count."""
-        scenario, sent_calls = self._scenario, self._participant
+        scenario = self._scenario
         receives, busy_seconds = self._run_scenario()
         # On the bus and in the unpublished-results queue, with their moments
         results = list(self.bus.results)
-        for message in self.unpublished.accepted.values():
-            moment = message.enqueued_at - START.timestamp()
-            results.append((moment, json.loads(json.loads(message.body)["Detail"])))
-        measured = slice(int(scenario.warm_up), None)
-        accepted, throttled = (
+        results += [
+            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
+            for message in self.unpublished.accepted.values()
+        ]
+        by_second = [
             [calls[second] for second in range(int(scenario.seconds))]
-            for calls in (sent_calls.accepted, sent_calls.throttled)
-        )
-        allowed, refused = _allowed(scenario), sum(throttled[measured])
-        calls = sum(accepted[measured]) + refused
+            for calls in (self._participant.accepted, self._participant.throttled)
+        ]
+        accepted, throttled = (sum(calls[int(scenario.warm_up) :]) for calls in by_second)
         waits: dict[str, list[float]] = defaultdict(list)
         sent: Counter[str] = Counter()
         for at, result in results:
             if at >= scenario.warm_up:
-                waits[result["EventSource"]].append(at - _seconds(result["AcceptedAt"]))
+                accepted_at = datetime.fromisoformat(result["AcceptedAt"]) - START
+                waits[result["EventSource"]].append(at - accepted_at.total_seconds())
                 if result["EventSource"] == "sqs":
                     sent[result["ContactId"]] += result["Outcome"] == "SENT"
         figures = Figures(
             sender=self._sender,
-            goodput=round((calls - refused) / allowed, 3),
-            throttled=round(refused / max(1, calls), 3),
+            goodput=round(accepted / _allowed(scenario), 3),
+            throttled=round(throttled / max(1, accepted + throttled), 3),
             median=_percentile(waits["sqs"], 50),
             p99=_percentile(waits["sqs"], 99),
             event_p99=_percentile(waits["eventbridge"], 99),
@@ -242,17 +249,13 @@ class _Study(Simulation):
             busy=round(busy_seconds / (scenario.seconds - scenario.warm_up), 3),
             last_outcome=round(max((at for at, _ in results), default=0.0), 3),
         )
-        return Run(scenario, figures, accepted)
+        return Run(scenario, figures, by_second[0])
 
     def _lost(self, published: set[str]) -> int:
         queued = (*self.messages.messages, *self.dead_letters.messages)
         events = [invocation.event for invocation in self.function.running.values()]
         found = published | self._refused | {f"{client_token_in(message.body)}" for message in queued}
         return len(self._tokens - found - {event.get("detail", event).get("ClientToken") for event in events})
-
-
-def _seconds(accepted_at: str) -> float:
-    return datetime.fromisoformat(accepted_at).timestamp() - START.timestamp()
 
 
 def _allowed(scenario: Scenario) -> float:
