@@ -25,8 +25,10 @@ from benchmarks.processes import FOLDER, BenchmarkError, Stub
 from benchmarks.report import write_report
 from ops.stack.signals import stopped_by_signals
 
-_ASSEMBLY: Final = FOLDER.parent / ".sandbox" / "cdk.out"
 _LIBRARIES: Final = ("boto3", "aws-lambda-powertools", "urllib3", "fastjsonschema")
+_DESCRIBE: Final = """import platform, sys
+print(getattr(sys, '_base_executable', sys.executable))
+print(platform.python_implementation(), platform.python_version())"""
 _console: Final = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -35,7 +37,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the handlers")
     parser.add_argument("--quick", action="store_true", help="take one sample of each figure")
-    parser.add_argument("--assembly", type=Path, default=_ASSEMBLY, help="the synthesized stack")
     parser.add_argument("--output", type=Path, default=FOLDER.parent / "docs" / "benchmarks")
     options = parser.parse_args()
     try:
@@ -55,17 +56,14 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     started, load = time.monotonic(), os.getloadavg()[0]
     _report("compiles the packages")
     # The interpreter behind a version manager's shim or a virtual environment
-    find = "import sys; print(getattr(sys, '_base_executable', sys.executable))"
-    python = _stdout(options.python, "-c", find)
+    python, interpreter = _stdout(options.python, "-c", _DESCRIBE).splitlines()
     certificate, ca_bundle = _certificate(folder)
-    log = folder / "log"
-    contenders = Contenders(folder, assembly=options.assembly, python=python, log=log, ca_bundle=ca_bundle)
-    with Stub(certificate=certificate, log=log) as stub:
-        results = Bench(contenders=contenders, stub=stub, quick=options.quick, report=_report).results()
+    contenders = Contenders(folder, python=python, log=folder / "log", ca_bundle=ca_bundle)
+    with Stub(certificate=certificate, log=folder / "log") as stub:
+        effort = {"rounds": 1, "times": 2} if options.quick else {}
+        results = Bench(contenders=contenders, stub=stub, report=_report, **effort).results()
     about = {
-        "interpreter": _stdout(
-            python, "-c", "import platform as p; print(p.python_implementation(), p.python_version())"
-        ),
+        "interpreter": interpreter,
         "node": _stdout("node", "--version"),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),

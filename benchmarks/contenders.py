@@ -39,6 +39,8 @@ _MODULES: Final = {  # with `lambda_handler`, and the packages that contain them
     THREADS: ("boto3_threads", "plain"),
 }
 _RUNTIME: Final = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
+_QUEUES: Final = ("MESSAGE", "DEAD_LETTER", "REJECTED", "UNPUBLISHED_RESULTS")
+_ASSEMBLY: Final = FOLDER.parent / ".sandbox" / "cdk.out"  # with the files that the CDK would upload
 _BASELINES: Final = FOLDER / "baselines"
 _SCHEMA: Final = FOLDER.parent / "lambda_src" / "message_sender" / "schemas" / "send_message_request.json"
 _ENVIRON: Final = {
@@ -62,13 +64,12 @@ class Contenders:
 
     Args:
         folder: Gets the packages. `runtime` holds boto3, botocore and their dependencies.
-        assembly: The cloud assembly with the function's package: the files that the CDK would upload.
         ca_bundle: Trusts the stub's certificate, and all authorities that a Lambda function trusts.
     """
 
-    def __init__(self, folder: Path, *, assembly: Path, python: str, log: Path, ca_bundle: Path) -> None:
+    def __init__(self, folder: Path, *, python: str, log: Path, ca_bundle: Path) -> None:
         self._folder, self._python, self._log, self._ca_bundle = folder, python, log, f"{ca_bundle}"
-        (module,) = assembly.glob("asset.*/message_sender")
+        (module,) = _ASSEMBLY.glob("asset.*/message_sender")
         ours, powertools, plain, runtime = (
             folder / name for name in ("ours", "powertools", "plain", "runtime")
         )
@@ -100,10 +101,7 @@ class Contenders:
             command = [*worker, f"{package}", f"{self._folder / 'runtime'}"]
         environ = _ENVIRON | {
             "AWS_ENDPOINT_URL": endpoint,
-            "MESSAGE_QUEUE_URL": f"{endpoint}/000000000000/messages.fifo",
-            "DEAD_LETTER_QUEUE_URL": f"{endpoint}/000000000000/dead-letter.fifo",
-            "REJECTED_QUEUE_URL": f"{endpoint}/000000000000/rejected",
-            "UNPUBLISHED_RESULTS_QUEUE_URL": f"{endpoint}/000000000000/unpublished",
+            **{f"{queue}_QUEUE_URL": f"{endpoint}/000000000000/{queue}" for queue in _QUEUES},
             "LAMBDA_TASK_ROOT": f"{package}",
             "POWERTOOLS_TRACE_DISABLED": "false" if name.endswith(TRACED) else "true",
         }

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from benchmarks.contenders import COLD, COLD_OVER_TLS, INTERPRETER, OURS, THREADS, WARM, WARM_OVER_TLS
-from benchmarks.events import POISONS, batch
 from benchmarks.processes import BenchmarkError, limited
+from tests.support.lambda_events import record, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from benchmarks.contenders import Contenders
     from benchmarks.processes import Counts, Report, Stub, Worker
@@ -34,19 +36,51 @@ UNPOISONED: Final = "none"
 _CORE_FRACTIONS: Final = (0.15, 0.3)
 _MIDDLE_LATENCY: Final = 0.05
 _SMALL: Final = (OURS, THREADS)
+_TOKEN: Final = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9  # made up, with a realistic length
+_numbers = count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Equal batches for one sample. `poison` is the body of one more message, which is rejected."""
+def batches(
+    times: int, records: int = BATCH, *, chats: int = BATCH, poison: str = ""
+) -> list[dict[str, Any]]:
+    """Return events as the queue's event source mapping delivers them. Every message is new.
 
-    messages: int = BATCH
-    times: int = 1
-    chats: int = BATCH
-    poison: str = ""
+    Args:
+        chats: The records of an event belong to these in turn.
+        poison: The body of one more record in each event, in one more chat.
+    """
+    poisoned = [_record(records) | {"body": poison}] if poison else []
+    return [
+        {"Records": [_record(number % chats) for number in range(records)] + poisoned} for _ in range(times)
+    ]
 
-    def events(self) -> list[dict[str, Any]]:
-        return [batch(self.messages, chats=self.chats, poison=self.poison) for _ in range(self.times)]
+
+def _record(chat: int) -> dict[str, Any]:
+    number = next(_numbers)
+    contact_id = str(UUID(int=chat + 1))
+    body = request(
+        ConnectionToken=f"{_TOKEN}{chat:04d}",
+        Content="Your parcel is on its way. It will be with you tomorrow between 9 and 11 o'clock.",
+        ClientToken=f"order-{number}-shipped",
+        ContactId=contact_id,
+        Metadata={"order": str(number)},
+    )
+    return record(body, group=contact_id, message_id=str(UUID(int=number)))
+
+
+def _poison(size: int) -> str:
+    """Return a text that is slow to parse: brackets, then a string of escaped quotes without an end."""
+    return ("[]" * 65 + '"' + '\\"' * size)[:size]
+
+
+POISONS: Final = {
+    "24 KB": _poison(24_576),
+    "1 MiB": _poison(1_048_576),
+    "12 KB in Content": json.dumps(
+        request(ConnectionToken=_TOKEN, ContentType="application/json", Content=_poison(12_000))
+    ),
+}
+"""Bodies by the name of their size. SQS accepts 1 MiB, and `Content` has at most 12,000 characters."""
 
 
 def bound(latency: float) -> float:
@@ -59,43 +93,39 @@ class Bench:
     """Takes the figures, each with the latency that it needs.
 
     Attributes:
-        quick: Take one sample of each figure. That is enough to see that everything runs.
         report: Gets the name of each measurement when it begins.
+        rounds: The most samples of a figure. One is enough to see that everything runs.
+        times: Batches that warm a process up, and batches of a sample without a latency.
     """
 
     contenders: Contenders
     stub: Stub
-    quick: bool
     report: Callable[[str], None]
+    rounds: int = 25
+    times: int = 10
     random: Random = field(default_factory=partial(Random, 6))
-
-    @property
-    def many(self) -> Load:
-        """The batches that warm a process up, and that one sample of warm processes has."""
-        return Load(times=2 if self.quick else 10)
 
     def results(self) -> dict[str, Any]:
         """Take all figures. Return them as `results.json` has them, in seconds and bytes."""
-        poisons = {name: Load(BATCH - 1, poison=body) for name, body in POISONS.items()}
-        of_a_size = 100 if self.quick else 1000
-        sizes = {f"{size}": Load(size, max(1, of_a_size // size)) for size in SIZES}
-        sizes["1000, each its own chat"] = Load(1000, chats=1000)
+        many = {"": partial(batches, self.times)}
+        bodies = {UNPOISONED: "", **POISONS}
+        poisons = {name: partial(batches, 1, BATCH - 1, poison=body) for name, body in bodies.items()}
+        sizes = {f"{size}": partial(batches, max(1, self.times * 100 // size), size) for size in SIZES}
+        sizes["1000, each its own chat"] = partial(batches, 1, 1000, chats=1000)
         return {
             "stub": self._stub_ceiling(),
             "cold": {"http": self._cold(15, COLD), "tls": self._cold(15, COLD_OVER_TLS, tls=True)},
             "warm": {
-                "http": self._warm(25, WARM, {"": self.many}),
-                "tls": self._warm(10, WARM_OVER_TLS, {"": self.many}, tls=True),
+                "http": self._warm(25, WARM, many),
+                "tls": self._warm(10, WARM_OVER_TLS, many, tls=True),
             },
             "batches": {
                 f"{latency * 1000:.0f}": self._warm(15, WARM_OVER_TLS, latency=latency)["wall"]
                 for latency in LATENCIES
             },
-            "poison": self._warm(
-                15, [OURS], {UNPOISONED: Load(BATCH - 1), **poisons}, latency=_MIDDLE_LATENCY
-            )["wall"],
+            "poison": self._warm(15, [OURS], poisons, latency=_MIDDLE_LATENCY)["wall"],
             "sizes": self._warm(9, [OURS], sizes)["cpu"],
-            "long_run": self._long_run(*(2, 10) if self.quick else (20, 500)),
+            "long_run": self._long_run(points=min(20, self.rounds), times=50 * self.times),
             "small": {
                 f"{fraction}": {
                     "cold": self._cold(5, _SMALL, fraction=fraction)["wall"],
@@ -108,13 +138,13 @@ class Bench:
     def _stub_ceiling(self) -> dict[str, float]:
         """Measure the stub alone: ten raw connections that only call SendMessage."""
         self._begin("the stub alone")
-        body = batch(1)["Records"][0]["body"].encode()
+        body = batches(1, 1)[0]["Records"][0]["body"].encode()
         head = b"POST /participant/message HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
         with ExitStack() as stack:
             address = ("127.0.0.1", self.stub.port)
             connections = [stack.enter_context(socket.create_connection(address)) for _ in range(BATCH)]
             started = time.monotonic()
-            for _ in range(self.many.times * 100):
+            for _ in range(self.times * 100):
                 for connection in connections:
                     connection.sendall(head + body)
                 for connection in connections:
@@ -130,8 +160,8 @@ class Bench:
         self._begin("cold start", tls=tls, fraction=fraction)
         taken: dict[str, Samples] = {}
         for name in self._turns(rounds, names):
-            with self._start(name, tls=tls) as worker, _limit(worker, fraction):
-                report = worker.run([batch(1)]) if name == INTERPRETER else self._run(worker, Load(1))
+            with self._start(name, tls=tls) as worker, limited(worker.pid, fraction):
+                report = (worker.run if name == INTERPRETER else partial(self._run, worker))(batches(1, 1))
             seconds = report.finished - worker.started
             _add(taken, name, wall=seconds, cpu=report.cpu_of_process, peak=report.peak)
         return taken
@@ -140,7 +170,7 @@ class Bench:
         self,
         rounds: int,
         names: Sequence[str],
-        loads: Mapping[str, Load] | None = None,
+        loads: Mapping[str, Callable[[], Sequence[dict[str, Any]]]] | None = None,
         *,
         tls: bool = False,
         latency: float = 0.0,
@@ -152,30 +182,31 @@ class Bench:
             loads: By name, each once per round. By default one batch of ten chats. Without names the
                 samples have the names of the contenders.
         """
-        loads = loads or {"": Load()}
+        loads = loads or {"": partial(batches, 1)}
         self._begin("warm batches", loads=[*loads], tls=tls, latency=latency, fraction=fraction)
         taken: dict[str, Samples] = {}
         with ExitStack() as stack:
             workers = {name: stack.enter_context(self._start(name, tls=tls)) for name in names}
             for worker in workers.values():
-                self._run(worker, self.many)
-                stack.enter_context(_limit(worker, fraction))
-            self._set_latency(latency)
+                self._run(worker, batches(self.times))
+                stack.enter_context(limited(worker.pid, fraction))
+            if latency:
+                self.stub.set_latency(message=latency, event=PUBLISH_SECONDS)
             for name in self._turns(rounds, names):
                 for case in self._turns(1, [*loads]):
-                    load = loads[case]
-                    report = self._run(workers[name], load)
-                    parts = 1 if latency else load.messages * load.times
+                    events = loads[case]()
+                    report = self._run(workers[name], events)
+                    parts = 1 if latency else sum(len(event["Records"]) for event in events)
                     cpu, wall = report.cpu / parts, report.wall / parts
                     _add(taken, case or name, cpu=cpu, wall=wall, peak=report.peak)
         return taken
 
-    def _long_run(self, points: int, batches: int) -> list[dict[str, float]]:
-        """Measure our CPU per message and memory at some points of one process, some batches apart."""
+    def _long_run(self, *, points: int, times: int) -> list[dict[str, float]]:
+        """Measure our CPU per message and memory at some points of one process, that many batches apart."""
         self._begin("many messages in one process")
         with self._start(OURS) as worker:
-            reports = [self._run(worker, Load(times=batches)) for _ in range(points)]
-        messages = batches * BATCH
+            reports = [self._run(worker, batches(times)) for _ in range(points)]
+        messages = times * BATCH
         return [
             {"messages": number * messages, "cpu": report.cpu / messages, "rss": report.rss}
             for number, report in enumerate(reports, start=1)
@@ -183,43 +214,33 @@ class Bench:
 
     def _begin(self, measurement: str, **conditions: object) -> None:
         self.report(" ".join([measurement, *(f"{name}={value}" for name, value in conditions.items())]))
-        self._set_latency(0.0)
-
-    def _set_latency(self, message: float) -> None:
-        self.stub.set_latency(message=message, event=PUBLISH_SECONDS if message else 0.0)
+        self.stub.set_latency(message=0.0, event=0.0)
 
     def _turns(self, rounds: int, names: Sequence[str]) -> Iterator[str]:
-        for _ in range(1 if self.quick else rounds):
+        for _ in range(min(rounds, self.rounds)):
             yield from self.random.sample(names, len(names))
 
     def _start(self, name: str, *, tls: bool = False) -> Worker:
         endpoint = f"https://localhost:{self.stub.tls_port}" if tls else f"http://127.0.0.1:{self.stub.port}"
         return self.contenders.start(name, endpoint=endpoint)
 
-    def _run(self, worker: Worker, load: Load) -> Report:
-        events = load.events()
+    def _run(self, worker: Worker, events: Sequence[dict[str, Any]]) -> Report:
         report = worker.run(events)
-        require_all(events, self.stub.counts(), rejected=load.times if load.poison else 0)
+        require_all(events, self.stub.counts())
         return report
 
 
-def require_all(events: Sequence[dict[str, Any]], counts: Counts, *, rejected: int = 0) -> None:
-    """Check that every message of the events was sent and its result published, once.
-
-    Args:
-        rejected: The messages of them that must be copied instead of sent.
+def require_all(events: Sequence[dict[str, Any]], counts: Counts) -> None:
+    """Check that every message was sent, or copied if it is slow to parse, and its result published, once.
 
     Raises:
         BenchmarkError: A count is wrong.
     """
-    expected = sum(len(event["Records"]) for event in events)
+    bodies = [record["body"] for event in events for record in event["Records"]]
+    expected, rejected = len(bodies), sum(body in POISONS.values() for body in bodies)
     found = counts.messages, counts.results, counts.other_calls
     if found != (expected - rejected, expected, rejected):
         raise BenchmarkError(f"of {expected} messages the stub saw {counts}")
-
-
-def _limit(worker: Worker, fraction: float) -> AbstractContextManager[None]:
-    return limited(worker.pid, fraction) if fraction < 1 else nullcontext()
 
 
 def _add(taken: dict[str, Samples], name: str, **values: float) -> None:

@@ -9,8 +9,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS
-from benchmarks.events import POISONS
-from benchmarks.figures import BATCH, LATENCIES, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
+from benchmarks.figures import BATCH, LATENCIES, POISONS, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
 from benchmarks.markdown import chart, table
 
 if TYPE_CHECKING:

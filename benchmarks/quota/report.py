@@ -178,8 +178,10 @@ def _comparison(runs: Iterable[Run]) -> str:
 def _change_chart(runs: Iterable[Run]) -> str:
     ours = next(run for run in runs if run.figures.sender == "ours")
     begins = range(0, int(CHANGE.seconds), _CHART_SECONDS)
-    accepted = [sum(ours.accepted[begin : begin + _CHART_SECONDS]) / _CHART_SECONDS for begin in begins]
-    quotas = [(0.0, CHANGE.quota), *CHANGE.new_quotas]
-    quota = [next(quota for moment, quota in reversed(quotas) if moment <= begin) for begin in begins]
+    accepted = [
+        sum(ours.accepted[begin + second] for second in range(_CHART_SECONDS)) / _CHART_SECONDS
+        for begin in begins
+    ]
+    quota = [CHANGE.quota_at(begin) for begin in begins]
     places = [f"{begin}" for begin in begins]
     return chart("The quota changes, 10 instances", places, "calls a second", quota, accepted, bars=False)

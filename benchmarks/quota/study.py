@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import pairwise
 from random import Random
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, Final
@@ -67,6 +66,10 @@ class Scenario:
     retry_after: float | None = None
     at_random: bool = False
 
+    def quota_at(self, moment: float) -> float:
+        changes = ((0.0, self.quota), *self.new_quotas)
+        return next(quota for begin, quota in reversed(changes) if begin <= moment)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
@@ -103,7 +106,7 @@ class Run:
 
     scenario: Scenario
     figures: Figures
-    accepted: list[int]
+    accepted: Counter[int]
 
     def __str__(self) -> str:
         scenario, figures = self.scenario, self.figures
@@ -217,11 +220,10 @@ class _Study(Simulation):
             (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
             for message in self.unpublished.accepted.values()
         ]
-        by_second = [
-            [calls[second] for second in range(int(scenario.seconds))]
-            for calls in (self._participant.accepted, self._participant.throttled)
-        ]
-        accepted, throttled = (sum(calls[int(scenario.warm_up) :]) for calls in by_second)
+        seconds = range(int(scenario.warm_up), int(scenario.seconds))
+        accepted = sum(self._participant.accepted[second] for second in seconds)
+        throttled = sum(self._participant.throttled[second] for second in seconds)
+        allowed = sum(map(scenario.quota_at, seconds))  # without the burst
         waits: dict[str, list[float]] = defaultdict(list)
         sent: Counter[str] = Counter()
         for at, result in results:
@@ -232,7 +234,7 @@ class _Study(Simulation):
                     sent[result["ContactId"]] += result["Outcome"] == "SENT"
         figures = Figures(
             sender=self._sender,
-            goodput=round(accepted / _allowed(scenario), 3),
+            goodput=round(accepted / allowed, 3),
             throttled=round(throttled / max(1, accepted + throttled), 3),
             median=_percentile(waits["sqs"], 50),
             p99=_percentile(waits["sqs"], 99),
@@ -249,22 +251,13 @@ class _Study(Simulation):
             busy=round(busy_seconds / (scenario.seconds - scenario.warm_up), 3),
             last_outcome=round(max((at for at, _ in results), default=0.0), 3),
         )
-        return Run(scenario, figures, by_second[0])
+        return Run(scenario, figures, self._participant.accepted)
 
     def _lost(self, published: set[str]) -> int:
         queued = (*self.messages.messages, *self.dead_letters.messages)
         events = [invocation.event for invocation in self.function.running.values()]
         found = published | self._refused | {f"{client_token_in(message.body)}" for message in queued}
         return len(self._tokens - found - {event.get("detail", event).get("ClientToken") for event in events})
-
-
-def _allowed(scenario: Scenario) -> float:
-    """Return the number of calls that the quota allowed during the measurement, without the burst."""
-    allowed = 0.0
-    moments = [(0.0, scenario.quota), *scenario.new_quotas, (scenario.seconds, 0.0)]
-    for (begin, quota), (end, _) in pairwise(moments):
-        allowed += quota * max(0.0, end - max(begin, scenario.warm_up))
-    return allowed
 
 
 def fairness(values: Sequence[float]) -> float | None:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS, zipped_parts
-from benchmarks.events import POISONS, batch
-from benchmarks.figures import bound, require_all
+from benchmarks.figures import POISONS, batches, bound, require_all
 from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
 from benchmarks.report import Goal, Spread, goals, ratio, write_report
 from message_sender.event_sources import detect
@@ -155,7 +154,7 @@ def test_without_small_functions_the_page_has_no_section_about_them(tmp_path: Pa
 
 
 def test_the_events_are_valid_and_every_message_is_new() -> None:
-    first, second = batch(20, chats=10), batch(20, chats=10)
+    first, second = batches(2, 20, chats=10)
     bodies = [record["body"] for event in (first, second) for record in event["Records"]]
 
     requests = [parse_request(body, client_token=None).correlation for body in bodies]
@@ -169,8 +168,8 @@ def test_the_events_are_valid_and_every_message_is_new() -> None:
     "counts", [{"messages": 9}, {"messages": 11}, {"results": 9}, {"results": 11}, {"other_calls": 1}]
 )
 def test_a_handler_that_loses_a_message_or_a_result_fails_the_benchmark(counts: dict[str, int]) -> None:
-    right = {"messages": 10, "results": 10, "other_calls": 0, "connections": 10}
-    events = [batch(4), batch(6)]
+    right = {"messages": 10, "results": 10, "other_calls": 0}
+    events = [*batches(1, 4), *batches(1, 6)]
 
     require_all(events, Counts(**right, cpu=0.0))
 
