@@ -60,8 +60,9 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     certificate, ca_bundle = _certificate(folder)
     contenders = Contenders(folder, python=python, log=folder / "log", ca_bundle=ca_bundle)
     with Stub(certificate=certificate, log=folder / "log") as stub:
-        effort = {"rounds": 1, "times": 2} if options.quick else {}
-        results = Bench(contenders=contenders, stub=stub, report=_report, **effort).results()
+        rounds, times = (1, 2) if options.quick else (25, 10)
+        bench = Bench(contenders=contenders, stub=stub, report=_report, rounds=rounds, times=times)
+        results = bench.results()
     about = {
         "interpreter": interpreter,
         "node": _stdout("node", "--version"),

@@ -101,8 +101,8 @@ class Bench:
     contenders: Contenders
     stub: Stub
     report: Callable[[str], None]
-    rounds: int = 25
-    times: int = 10
+    rounds: int
+    times: int
     random: Random = field(default_factory=partial(Random, 6))
 
     def results(self) -> dict[str, Any]:

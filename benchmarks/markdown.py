@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,6 +15,11 @@ def table(columns: Mapping[str, Callable[[T], object]], items: Iterable[T]) -> s
     """Return a table with a row for each item. Each column has the function that returns its cell."""
     rows = [[f"{cell(item)}" for cell in columns.values()] for item in items]
     return "\n".join(f"| {' | '.join(line)} |" for line in ([*columns], ["---"] * len(columns), *rows))
+
+
+def by_position(*columns: str) -> dict[str, Callable[[Sequence[object]], object]]:
+    """Return the columns of a table whose items are sequences of cells."""
+    return {name: itemgetter(index) for index, name in enumerate(columns)}
 
 
 def chart(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from operator import itemgetter
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS
 from benchmarks.figures import BATCH, LATENCIES, POISONS, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
-from benchmarks.markdown import chart, table
+from benchmarks.markdown import by_position, chart, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.figures import Samples
 
 _UNITS: Final = {"ms": 1e-3, "µs": 1e-6, "MB": 1e6}
-_TRANSPORTS: Final = {"http": "plain HTTP", "tls": "TLS"}
+_OVER: Final = (("http", "plain HTTP"), ("tls", "TLS"))
 _SHORT: Final = 0.05
 """Seconds of latency below which the overhead may be a larger part."""
 _SHORT_NAMES: Final = {LOOP: "boto3 loop", POWERTOOLS: "Powertools", THREADS: "threads"}
@@ -74,11 +73,11 @@ def ratio(samples: Samples, one: str, other: str) -> Spread:
 def goals(results: dict[str, Any]) -> Iterator[Goal]:
     """Compare the results with the goals."""
     cold, warm, batches = results["cold"], results["warm"], results["batches"]
-    for transport, over in _TRANSPORTS.items():
+    for transport, over in _OVER:
         for baseline, name, most in ((POWERTOOLS, "(b)", 0.5), (LOOP, "(a)", 0.7)):
             measured = ratio(cold[transport]["wall"], OURS, baseline)
             yield Goal(f"Cold start over {over}, wall, against {name}", measured, most)
-    for transport, over in _TRANSPORTS.items():
+    for transport, over in _OVER:
         measured = ratio(warm[transport]["cpu"], OURS, POWERTOOLS)
         yield Goal(f"CPU per message over {over}, warm, against (b)", measured, 0.3)
     for latency in LATENCIES:
@@ -111,19 +110,20 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
     """Write `results.md`."""
     cold, warm, batches = results["cold"], results["warm"], results["batches"]
     parts = sorted(results["asset"].items(), key=itemgetter(1), reverse=True)
+    parts.append(("total", sum(results["asset"].values())))
     sections = [
         _introduction(results["about"], results["stub"]),
         "## Goals",
-        table(
-            {name: itemgetter(index) for index, name in enumerate(("Figure", "Goal", "Measured", "Met"))},
-            (goal.cells() for goal in goals(results)),
-        ),
+        table(by_position("Figure", "Goal", "Measured", "Met"), (goal.cells() for goal in goals(results))),
         "## Cold start",
         _bars("Cold start over TLS", "ms of wall time", cold["tls"]["wall"], "ms"),
-        *_by_transport(cold, "ms", {"wall": "wall", "cpu": "CPU"}),
+        *(
+            f"### Over {over}\n\n{_contenders(cold[key], 'ms', wall='wall', cpu='CPU')}"
+            for key, over in _OVER
+        ),
         "## CPU per message, warm",
         _bars("CPU per message, batches of ten chats", "µs of CPU", warm["http"]["cpu"], "µs"),
-        *_by_transport(warm, "µs", {"cpu": "CPU"}),
+        *(f"### Over {over}\n\n{_contenders(warm[key], 'µs', cpu='CPU')}" for key, over in _OVER),
         "### Ours, by the size of the batch",
         table(
             {"messages, of ten chats": str, "CPU µs per message": _cell(results["sizes"], "µs")},
@@ -151,19 +151,15 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
         "The message is a string of escaped quotes without an end, after brackets. It is rejected.",
         "## One process, many messages",
         table(
-            {
-                "messages so far": lambda point: f"{point['messages']:,.0f}",
-                "CPU µs per message": lambda point: f"{point['cpu'] / _UNITS['µs']:.0f}",
-                "memory MB": lambda point: f"{point['rss'] / _UNITS['MB']:.1f}",
-            },
-            results["long_run"],
+            by_position("messages so far", "CPU µs per message", "memory MB"),
+            [
+                (f"{each['messages']:,.0f}", f"{each['cpu'] * 1e6:.0f}", f"{each['rss'] / 1e6:.1f}")
+                for each in results["long_run"]
+            ],
         ),
         *(["## Small functions", _small(results["small"])] if results["small"] else []),
         "## The asset",
-        table(
-            {"part": itemgetter(0), "kB zipped": lambda part: f"{part[1] / 1000:,.0f}"},
-            [*parts, ("total", sum(results["asset"].values()))],
-        ),
+        table(by_position("part", "kB zipped"), [(part, f"{size / 1000:,.0f}") for part, size in parts]),
     ]
     (folder / "results.md").write_text("\n\n".join(sections) + "\n")
 
@@ -190,31 +186,26 @@ def _bars(title: str, label: str, samples: Samples, unit: str) -> str:
     return chart(title, [_SHORT_NAMES.get(name, name) for name in names], label, medians)
 
 
-def _by_transport(results: dict[str, dict[str, Samples]], unit: str, ratios: dict[str, str]) -> Iterator[str]:
-    """Yield the tables of all contenders, the fastest first."""
-    for transport, over in _TRANSPORTS.items():
-        taken = results[transport]
-        yield f"### Over {over}"
-        yield table(
-            {
-                "": str,
-                f"wall {unit}": _cell(taken["wall"], unit),
-                f"CPU {unit}": _cell(taken["cpu"], unit),
-                "peak MB": lambda name, peaks=taken["peak"]: f"{max(peaks[name]) / _UNITS['MB']:.1f}",
-                **{f"ours / this, {text}": _ratio_cell(taken[key]) for key, text in ratios.items()},
-            },
-            _fastest_first(taken["cpu"]),
-        )
+def _contenders(taken: dict[str, Samples], unit: str, **ratios: str) -> str:
+    """Return the table of all contenders, the fastest first."""
+    columns: dict[str, Callable[[str], str]] = {
+        "": str,
+        f"wall {unit}": _cell(taken["wall"], unit),
+        f"CPU {unit}": _cell(taken["cpu"], unit),
+        "peak MB": lambda name: f"{max(taken['peak'][name]) / _UNITS['MB']:.1f}",
+        **{f"ours / this, {text}": _ratio_cell(taken[figure]) for figure, text in ratios.items()},
+    }
+    return table(columns, _fastest_first(taken["cpu"]))
 
 
 def _small(small: dict[str, dict[str, Samples]]) -> str:
-    columns: dict[str, Callable[[tuple[str, str]], str]] = {
-        "fraction of a core": itemgetter(0),
-        "": itemgetter(1),
-        "cold start, wall ms": lambda row: _cell(small[row[0]]["cold"], "ms")(row[1]),
-        "batch of 10 chats at 50 ms, wall ms": lambda row: _cell(small[row[0]]["batch"], "ms")(row[1]),
-    }
-    return table(columns, product(small, (OURS, THREADS)))
+    rows = [
+        (fraction, name, *(_cell(taken[figure], "ms")(name) for figure in ("cold", "batch")))
+        for fraction, taken in small.items()
+        for name in (OURS, THREADS)
+    ]
+    columns = ("fraction of a core", "", "cold start, wall ms", "batch of 10 chats at 50 ms, wall ms")
+    return table(by_position(*columns), rows)
 
 
 def _batch_cell(latency: float, batches: dict[str, Samples]) -> Callable[[str], str]:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 from benchmarks.quota.report import verdict, write
-from benchmarks.quota.scenarios import STEADY, runs
-from benchmarks.quota.study import simulate
+from benchmarks.quota.study import STEADY, runs, simulate
 
 if TYPE_CHECKING:
     from benchmarks.quota.study import Run
@@ -30,19 +29,19 @@ def main() -> int:
     options = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
     finished: list[Run] = []
+    missed = 0
     with ProcessPoolExecutor() as processes:
         for run in processes.map(simulate, *zip(*runs(quick=options.quick), strict=True)):
-            console.print(run)
+            scenario, figures = run.scenario, run.figures
+            console.print(
+                f"{scenario.name}, {scenario.instances} instances, quota {scenario.quota:g}:", figures
+            )
+            if (figures.sender, scenario.name, verdict(run)) == ("ours", STEADY.name, "missed"):
+                console.print("Goal missed")
+                missed += 1
             finished.append(run)
     if not options.quick:
         write(finished, DOCS)
-    missed = [
-        run
-        for run in finished
-        if (run.figures.sender, run.scenario.name, verdict(run)) == ("ours", STEADY.name, "missed")
-    ]
-    for run in missed:
-        console.print("Goal missed:", run)
     return 1 if missed else 0
 
 

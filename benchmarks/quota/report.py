@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import partial
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.markdown import chart, table
-from benchmarks.quota.scenarios import CHANGE, ENDLESS, INSTANCES, STEADY
+from benchmarks.markdown import by_position, chart, table
 from benchmarks.quota.senders import SENDERS
-from benchmarks.quota.study import SEED
+from benchmarks.quota.study import CHANGE, ENDLESS, INSTANCES, SEED, STEADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,7 +46,7 @@ A call takes 60 to 120 ms. None of this was measured on AWS.
 | receives | receives per message: average, most |
 | busy | instances that handled batches, on average |
 
-{table({"Sender": itemgetter(0), "Description": itemgetter(1)}, SENDERS.items())}
+{table(by_position("Sender", "Description"), SENDERS.items())}
 """
 
 _STEADY: Final = f"""\
@@ -163,16 +160,10 @@ def _table(runs: Sequence[Run]) -> str:
 
 
 def _comparison(runs: Iterable[Run]) -> str:
-    cells = {
-        (run.figures.sender, run.scenario.instances): (
-            f"{run.figures.goodput:.2f}, {run.figures.throttled:.1%}"
-        )
-        for run in runs
-    }
-    by_instances = {
-        f"{number}": partial(lambda number, sender: cells[sender, number], number) for number in INSTANCES
-    }
-    return table({"sender": str, **by_instances}, SENDERS)
+    cells = {sender: [sender] for sender in SENDERS}
+    for run in runs:
+        cells[run.figures.sender].append(f"{run.figures.goodput:.2f}, {run.figures.throttled:.1%}")
+    return table(by_position("sender", *map(str, INSTANCES)), cells.values())
 
 
 def _change_chart(runs: Iterable[Run]) -> str:

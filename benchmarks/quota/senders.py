@@ -46,8 +46,7 @@ class ParticipantModel:
     """
 
     def __init__(self, time: VirtualTime, random: Random, *, quota: float, retry_after: float | None) -> None:
-        self._time = time
-        self._random = random
+        self.time, self.random = time, random
         self._retry_after = retry_after
         self._throttle = Throttle(clock=time.monotonic)
         self.accepted: Counter[int] = Counter()
@@ -61,8 +60,8 @@ class ParticipantModel:
     def send_message(self, _request: object, *, timeout: float) -> Sent:
         del timeout  # no call takes that long
         is_accepted = self._throttle.allows()
-        (self.accepted if is_accepted else self.throttled)[int(self._time.monotonic())] += 1
-        self._time.sleep(self._random.uniform(*(_SENDING if is_accepted else _BEING_THROTTLED)))
+        (self.accepted if is_accepted else self.throttled)[int(self.time.monotonic())] += 1
+        self.time.sleep(self.random.uniform(*(_SENDING if is_accepted else _BEING_THROTTLED)))
         if not is_accepted:
             raise ThrottledError("over the quota", retry_after=self._retry_after)
         return Sent(message_id="m", absolute_time=None, processing_status=None)
@@ -95,16 +94,10 @@ class SdkSender(MessageSender):
     _ATTEMPTS: Final = 3
     _THROTTLING_RETRY_COST: Final = 5
 
-    def __init__(
-        self,
-        *,
-        participant: ParticipantModel,
-        clock: VirtualTime,
-        random: Callable[[], float],
-        is_adaptive: bool,
-    ) -> None:
-        super().__init__(participant=participant, clock=clock, random=random)
-        self._model, self._time = participant, clock
+    def __init__(self, model: ParticipantModel, *, is_adaptive: bool) -> None:
+        clock = model.time
+        super().__init__(participant=model, clock=clock, random=model.random.random)
+        self._model = model
         self._is_adaptive = is_adaptive
         self._retry_quota = RetryQuota()
         sdk_clock: Any = SimpleNamespace(current_time=clock.monotonic)
@@ -124,11 +117,13 @@ class SdkSender(MessageSender):
             if not self._retry_quota.acquire(cost):
                 break
             # `ExponentialBackoff` of botocore for throttling: up to 1 second, doubled each time
-            self._time.sleep(self._random() * 2 ** (attempts - 1))
+            self._model.time.sleep(self._random() * 2 ** (attempts - 1))
             outcome, attempts = self._call_once(parsed), attempts + 1
         if isinstance(outcome, Sent):
             self._retry_quota.release(cost)
-        return Delivery(parsed=parsed, outcome=outcome, completed_at=self._time.now(), attempts=attempts)
+        return Delivery(
+            parsed=parsed, outcome=outcome, completed_at=self._model.time.now(), attempts=attempts
+        )
 
     def _call_once(self, parsed: ParsedRequest) -> Sent | Deferred:
         if self._is_adaptive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from benchmarks.quota.senders import (
+    SENDERS,
     FixedDivision,
     ParticipantModel,
     QueuesWithoutVisibility,
@@ -108,13 +109,6 @@ class Run:
     figures: Figures
     accepted: Counter[int]
 
-    def __str__(self) -> str:
-        scenario, figures = self.scenario, self.figures
-        name = f"{scenario.name}, {scenario.instances} instances, quota {scenario.quota:g}: {figures.sender}"
-        return (
-            f"{name}: goodput {figures.goodput:.2f}, throttled {figures.throttled:.1%}, lost {figures.lost}"
-        )
-
 
 def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
     """Run a scenario."""
@@ -139,17 +133,14 @@ class _Study(Simulation):
         self._refused: set[str] = set()
 
     def new_instance(self) -> Handler:
-        time, draw, name = self.time, self._chance.random, self._sender
+        time, draw, name, model = self.time, self._chance.random, self._sender, self._participant
+        unlimited = sender = MessageSender(participant=model, clock=time, random=draw)
+        if limiter_type := {"ours": RateLimiter, "fixed division": FixedDivision}.get(name):
+            limiter = limiter_type(fair_share=self._fair_share, random=draw)
+            sender = MessageSender(participant=model, clock=time, random=draw, rate_limiter=limiter)
         is_sdk = name.startswith("SDK")
-        new_sender: Callable[..., MessageSender] = partial(
-            partial(SdkSender, is_adaptive=name == "SDK adaptive") if is_sdk else MessageSender,
-            participant=self._participant,
-            clock=time,
-            random=draw,
-        )
-        unlimited = sender = new_sender()
-        if limiter := {"ours": RateLimiter, "fixed division": FixedDivision}.get(name):
-            sender = new_sender(rate_limiter=limiter(fair_share=self._fair_share, random=draw))
+        if is_sdk:
+            unlimited = sender = SdkSender(model, is_adaptive=name == "SDK adaptive")
         queues = QueuesWithoutVisibility if is_sdk else Queues
         return handler_of_parts(
             sender=sender,
@@ -268,3 +259,67 @@ def fairness(values: Sequence[float]) -> float | None:
 
 def _percentile(values: list[float], percent: int) -> float | None:
     return round(quantiles(values, n=100, method="inclusive")[percent - 1], 3) if len(values) > 1 else None
+
+
+ALL: Final = tuple(SENDERS)
+OURS: Final = ("ours",)
+LEARNING: Final = ("ours", "fixed division", "SDK adaptive")
+INSTANCES: Final = (1, 2, 5, 10, 50, 200)
+
+STEADY: Final = Scenario(
+    name="three times the quota", instances=10, quota=10, load=3, seconds=1100, warm_up=300, chats=300
+)
+CHANGE: Final = replace(
+    STEADY, name="quota 10, then 5, then 20", seconds=1500, chats=600, new_quotas=((600, 5), (900, 20))
+)
+ENDLESS: Final = replace(
+    STEADY, name="three times the quota for an hour", seconds=3600, warm_up=900, chats=600
+)
+"""Most messages that end in it are older than the retry window."""
+
+_SOME: Final = (2, 10, 50)
+_QUICK: Final = (2,)
+_SHORT: Final = replace(STEADY, seconds=700, warm_up=100)
+_BURST: Final = replace(STEADY, seconds=2000, warm_up=0, arrivals_end=150, chats=600)
+_BESIDE: Final = replace(STEADY, seconds=1500, event_load=0.2, call_load=0.2)
+_EVENTS: Final = replace(STEADY, seconds=900, warm_up=200, load=0, event_load=3)
+_OUTAGE: Final = replace(STEADY, load=1.5, seconds=900, warm_up=100, new_quotas=((300, 0.001), (360, 10)))
+# In these, the fair share of an instance is not what the settings say
+_TOO_HIGH: Final = replace(STEADY, known_quota=10, quota=5, seconds=1500)
+_TOO_LOW: Final = replace(STEADY, known_quota=10, quota=50, seconds=700, warm_up=200)
+
+_TABLE: Final = (
+    (STEADY, INSTANCES, ALL),
+    (replace(STEADY, quota=50, warm_up=150, seconds=450), INSTANCES, OURS),
+    (replace(STEADY, quota=500, warm_up=20, seconds=60), INSTANCES, OURS),
+    (replace(_SHORT, name="half the quota", load=0.5), _SOME, ALL),
+    (replace(_SHORT, name="nine tenths of the quota", load=0.9), _SOME, ALL),
+    (replace(_SHORT, name="exactly the quota", load=1.0), _SOME, ALL),
+    (replace(_BURST, name="three times the quota for 150 s"), _SOME, ALL),
+    (CHANGE, (10, 50), ALL),
+    (replace(_BESIDE, name="events and calls beside, 0.2 of the quota each"), _SOME, ALL),
+    (replace(_EVENTS, name="three times the quota, all of it events"), (10,), ALL),
+    (replace(_OUTAGE, name="nothing is accepted for 60 s"), (10,), ALL),
+    (replace(STEADY, name="2 chats for 10 instances", chats=2), (10,), LEARNING),
+    (replace(STEADY, name="5 chats for 50 instances", chats=5), (50,), LEARNING),
+    (replace(_TOO_HIGH, name="the settings say twice the quota"), (10, 50), LEARNING),
+    (replace(_TOO_LOW, name="the settings say a fifth of the quota"), (10, 50), LEARNING),
+    (replace(STEADY, name="SQS draws chats at random", at_random=True, seconds=1800), (10, 50, 200), OURS),
+    (replace(STEADY, name="a retry hint of 2 s", retry_after=2.0), (10,), LEARNING),
+    (ENDLESS, (10,), ALL),
+)
+
+
+def runs(*, quick: bool = False) -> list[tuple[Scenario, str]]:
+    """Return each scenario with each of its senders.
+
+    Args:
+        quick: Only the scenarios with two instances.
+    """
+    return [
+        (replace(scenario, instances=number), sender)
+        for scenario, instances, senders in _TABLE
+        for number in instances
+        for sender in senders
+        if number in _QUICK or not quick
+    ]

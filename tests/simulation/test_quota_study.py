@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.quota.report import verdict, write
-from benchmarks.quota.scenarios import CHANGE, ENDLESS, INSTANCES
 from benchmarks.quota.senders import SENDERS, FixedDivision
-from benchmarks.quota.study import Run, Scenario, fairness, simulate
+from benchmarks.quota.study import CHANGE, ENDLESS, INSTANCES, Run, Scenario, fairness, simulate
 
 if TYPE_CHECKING:
     from pathlib import Path
