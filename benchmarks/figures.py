@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.contenders import Contenders
     from benchmarks.processes import Counts, Report, Stub, Worker
 
+Event = dict[str, Any]
 Samples = dict[str, list[float]]
 """By contender or load, one sample per round. Samples at the same position are of the same round."""
 
@@ -40,18 +41,21 @@ _TOKEN: Final = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9  # made up, w
 _numbers = count(1)
 
 
-def batches(
-    times: int, records: int = BATCH, *, chats: int = BATCH, poison: str = ""
-) -> list[dict[str, Any]]:
+def batches(times: int, records: int = BATCH, *, chats: int = BATCH, poison: str = "") -> list[Event]:
     """Return events as the queue's event source mapping delivers them. Every message is new.
 
     Args:
         chats: The records of an event belong to these in turn.
         poison: The body of one more record in each event, in one more chat.
     """
-    poisoned = [_record(records) | {"body": poison}] if poison else []
     return [
-        {"Records": [_record(number % chats) for number in range(records)] + poisoned} for _ in range(times)
+        {
+            "Records": [
+                *(_record(number % chats) for number in range(records)),
+                *([_record(records) | {"body": poison}] if poison else []),
+            ]
+        }
+        for _ in range(times)
     ]
 
 
@@ -170,7 +174,7 @@ class Bench:
         self,
         rounds: int,
         names: Sequence[str],
-        loads: Mapping[str, Callable[[], Sequence[dict[str, Any]]]] | None = None,
+        loads: Mapping[str, Callable[[], list[Event]]] | None = None,
         *,
         tls: bool = False,
         latency: float = 0.0,
@@ -224,13 +228,13 @@ class Bench:
         endpoint = f"https://localhost:{self.stub.tls_port}" if tls else f"http://127.0.0.1:{self.stub.port}"
         return self.contenders.start(name, endpoint=endpoint)
 
-    def _run(self, worker: Worker, events: Sequence[dict[str, Any]]) -> Report:
+    def _run(self, worker: Worker, events: Sequence[Event]) -> Report:
         report = worker.run(events)
         require_all(events, self.stub.counts())
         return report
 
 
-def require_all(events: Sequence[dict[str, Any]], counts: Counts) -> None:
+def require_all(events: Sequence[Event], counts: Counts) -> None:
     """Check that every message was sent, or copied if it is slow to parse, and its result published, once.
 
     Raises:
