@@ -29,16 +29,14 @@ def main() -> int:
     options = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
     finished: list[Run] = []
-    missed = 0
+    missed = False
     with ProcessPoolExecutor() as processes:
         for run in processes.map(simulate, *zip(*runs(quick=options.quick), strict=True)):
-            scenario, figures = run.scenario, run.figures
-            console.print(
-                f"{scenario.name}, {scenario.instances} instances, quota {scenario.quota:g}:", figures
-            )
-            if (figures.sender, scenario.name, verdict(run)) == ("ours", STEADY.name, "missed"):
+            name, instances, quota = run.scenario.name, run.scenario.instances, run.scenario.quota
+            console.print(f"{name}, {instances} instances, quota {quota:g}: {run.figures}")
+            if (run.figures.sender, name, verdict(run)) == ("ours", STEADY.name, "missed"):
                 console.print("Goal missed")
-                missed += 1
+                missed = True
             finished.append(run)
     if not options.quick:
         write(finished, DOCS)

@@ -126,8 +126,7 @@ class SdkSender(MessageSender):
         )
 
     def _call_once(self, parsed: ParsedRequest) -> Sent | Deferred:
-        if self._is_adaptive:
-            self._limiter.on_sending_request(request=None)
+        self._limiter.on_sending_request(request=None)  # never waits unless it has received a response
         outcome: Sent | Deferred
         try:
             outcome = self._model.send_message(parsed.request, timeout=60)
