@@ -11,23 +11,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import botocore
 import trustme
+from rich.console import Console
 
-from benchmarks.contenders import Contenders
-from benchmarks.figures import CORE_FRACTIONS, LATENCIES, PUBLISH_SECONDS, QUICK, Bench, Effort
-from benchmarks.packages import ROOT, Packages, deployed_asset, zipped_parts
-from benchmarks.processes import BenchmarkError, Stub
+from benchmarks.contenders import Contenders, zipped_parts
+from benchmarks.figures import Bench
+from benchmarks.processes import FOLDER, BenchmarkError, Stub
 from benchmarks.report import write_report
 from ops.stack.signals import stopped_by_signals
 
-_ASSEMBLY: Final = ROOT / ".sandbox" / "cdk.out"
 _LIBRARIES: Final = ("boto3", "aws-lambda-powertools", "urllib3", "fastjsonschema")
+_DESCRIBE: Final = """import platform, sys
+print(getattr(sys, '_base_executable', sys.executable))
+print(platform.python_implementation(), platform.python_version())"""
+_console: Final = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 def main() -> int:
@@ -35,13 +37,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the handlers")
     parser.add_argument("--quick", action="store_true", help="take one sample of each figure")
-    parser.add_argument("--assembly", type=Path, default=_ASSEMBLY, help="the synthesized stack")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks")
+    parser.add_argument("--output", type=Path, default=FOLDER.parent / "docs" / "benchmarks")
     options = parser.parse_args()
-    effort = QUICK if options.quick else Effort()
     try:
         with stopped_by_signals(), tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            results = _measure(Path(folder), options.python, effort, options.assembly)
+            results = _measure(Path(folder), options)
     except BenchmarkError as error:
         _report(f"failed: {error}")
         return 1
@@ -52,48 +52,28 @@ def main() -> int:
     return 0
 
 
-def _measure(folder: Path, python: str, effort: Effort, assembly: Path) -> dict[str, Any]:
-    started = time.monotonic()
+def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    started, load = time.monotonic(), os.getloadavg()[0]
     _report("compiles the packages")
     # The interpreter behind a version manager's shim or a virtual environment
-    python = _stdout(python, "-c", "import sys; print(getattr(sys, '_base_executable', sys.executable))")
-    packages = Packages(folder, asset=deployed_asset(assembly), python=python)
+    python, interpreter = _stdout(options.python, "-c", _DESCRIBE).splitlines()
     certificate, ca_bundle = _certificate(folder)
-    log = folder / "log"
-    with Stub(python=sys.executable, certificate=certificate, log=log, folder=ROOT) as stub:
-        contenders = Contenders(packages, python=python, log=log)
-        bench = Bench(contenders, stub, effort=effort, ca_bundle=ca_bundle, report=_report)
-        results: dict[str, Any] = {
-            "about": _about(python, effort),
-            "stub": bench.stub_ceiling(),
-            "cold": {"http": bench.cold(tls=False), "tls": bench.cold(tls=True)},
-            "warm": {"http": bench.warm(tls=False), "tls": bench.warm(tls=True)},
-            "batches": {f"{latency * 1000:.0f}": bench.batches(latency) for latency in LATENCIES},
-            "poison": bench.poison(),
-            "sizes": bench.sizes(),
-            "long_run": bench.long_run(),
-            "small": {str(each): bench.small(each) for each in CORE_FRACTIONS}
-            if platform.system() == "Linux"  # the only system on which a process can be limited
-            else {},
-            "asset": zipped_parts(packages.ours),
-        }
-    results["about"]["minutes"] = round((time.monotonic() - started) / 60, 1)
-    return results
-
-
-def _about(python: str, effort: Effort) -> dict[str, Any]:
-    interpreter = _stdout(python, "-c", "import platform; print(platform.python_version())")
-    return {
-        "interpreter": f"CPython {interpreter}",
+    contenders = Contenders(folder, python=python, log=folder / "log", ca_bundle=ca_bundle)
+    with Stub(certificate=certificate, log=folder / "log") as stub:
+        rounds, times = (1, 2) if options.quick else (25, 10)
+        bench = Bench(contenders=contenders, stub=stub, report=_report, rounds=rounds, times=times)
+        results = bench.results()
+    about = {
+        "interpreter": interpreter,
         "node": _stdout("node", "--version"),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "load": load,
         "versions": {name: version(name) for name in _LIBRARIES},
-        "publish_ms": PUBLISH_SECONDS * 1000,
-        "effort": asdict(effort),
+        "minutes": round((time.monotonic() - started) / 60, 1),
     }
+    return {"about": about, **results, "asset": zipped_parts(contenders.ours)}
 
 
 def _stdout(*command: str) -> str:
@@ -117,8 +97,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def _report(event: str) -> None:
-    sys.stderr.write(f"bench: {event}\n")
-    sys.stderr.flush()
+    _console.print(f"bench: {event}")
 
 
 if __name__ == "__main__":

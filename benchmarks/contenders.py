@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
+import subprocess
+import zipfile
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.packages import BASELINES
-from benchmarks.processes import Worker
+from benchmarks.processes import FOLDER, Worker
 
 if TYPE_CHECKING:
-    from benchmarks.packages import Packages
+    from pathlib import Path
 
 OURS: Final = "ours"
 LOOP: Final = "(a) boto3 loop"
@@ -21,71 +22,117 @@ JAVASCRIPT: Final = "(d) JavaScript SDK v3"
 INTERPRETER: Final = "interpreter alone"
 UNCOMPILED: Final = ", no .pyc"
 TRACED: Final = ", tracing"
+COLD_OVER_TLS: Final = (OURS, LOOP, POWERTOOLS)
+COLD: Final = (
+    *(name + variant for name in (OURS, POWERTOOLS) for variant in ("", UNCOMPILED, TRACED)),
+    LOOP,
+    INTERPRETER,
+)
+WARM_OVER_TLS: Final = (OURS, LOOP, POWERTOOLS, THREADS, JAVASCRIPT)
+WARM: Final = (*WARM_OVER_TLS, OURS + TRACED, POWERTOOLS + TRACED)
 
-_FOLDER: Final = Path(__file__).parent
-
-
-@dataclass(frozen=True, slots=True)
-class _Contender:
-    """A module with `lambda_handler`, and the folders on its path after the standard library."""
-
-    module: str
-    folders: tuple[Path, ...] = ()
+_MODULES: Final = {  # with `lambda_handler`, and the packages that contain them
+    INTERPRETER: ("-", "plain"),
+    OURS: ("message_sender.handler", "ours"),
+    LOOP: ("boto3_loop", "plain"),
+    POWERTOOLS: ("boto3_powertools", "powertools"),
+    THREADS: ("boto3_threads", "plain"),
+}
+_RUNTIME: Final = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
+_QUEUES: Final = ("MESSAGE", "DEAD_LETTER", "REJECTED", "UNPUBLISHED_RESULTS")
+_ASSEMBLY: Final = FOLDER.parent / ".sandbox" / "cdk.out"  # with the files that the CDK would upload
+_BASELINES: Final = FOLDER / "baselines"
+_SCHEMA: Final = FOLDER.parent / "lambda_src" / "message_sender" / "schemas" / "send_message_request.json"
+_ENVIRON: Final = {
+    "AWS_ACCESS_KEY_ID": "ASIAIOSFODNN7EXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "AWS_SESSION_TOKEN": "IQoJb3JpZ2luX2VjEXAMPLE" * 30,
+    "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_LAMBDA_FUNCTION_NAME": "sender",
+    "EVENT_BUS_NAME": "results",
+    "POWERTOOLS_SERVICE_NAME": "connect-message-sender",
+    "POWERTOOLS_METRICS_NAMESPACE": "Benchmark",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+    "LANG": "en_US.UTF-8",
+}
 
 
 class Contenders:
-    """Starts the contenders, by their names in the results."""
+    """Starts the contenders by their names, in packages that the measured interpreter has compiled.
 
-    def __init__(self, packages: Packages, *, python: str, log: Path) -> None:
-        self._python = python
-        self._log = log
-        self._folder = packages.ours.parent
-        runtime = packages.runtime
-        ours, powertools = "message_sender.handler", "boto3_powertools"
-        self._contenders = {
-            INTERPRETER: _Contender("-"),
-            OURS: _Contender(ours, (packages.ours, runtime)),
-            OURS + UNCOMPILED: _Contender(ours, (packages.ours_uncompiled, runtime)),
-            OURS + TRACED: _Contender(ours, (packages.ours, runtime)),
-            LOOP: _Contender("boto3_loop", (packages.plain, runtime)),
-            POWERTOOLS: _Contender(powertools, (packages.powertools, runtime)),
-            POWERTOOLS + UNCOMPILED: _Contender(powertools, (packages.powertools_uncompiled, runtime)),
-            POWERTOOLS + TRACED: _Contender(powertools, (packages.powertools, runtime)),
-            THREADS: _Contender("boto3_threads", (packages.plain, runtime)),
-            JAVASCRIPT: _Contender("javascript.mjs"),
-        }
+    Args:
+        folder: Gets the packages. `runtime` holds boto3, botocore and their dependencies.
+        ca_bundle: Trusts the stub's certificate, and all authorities that a Lambda function trusts.
+    """
 
-    def start(self, name: str, *, endpoint: str, ca_bundle: Path | None = None) -> Worker:
+    def __init__(self, folder: Path, *, python: str, log: Path, ca_bundle: Path) -> None:
+        self._folder, self._python, self._log, self._ca_bundle = folder, python, log, f"{ca_bundle}"
+        (module,) = _ASSEMBLY.glob("asset.*/message_sender")
+        ours, powertools, plain, runtime = (
+            folder / name for name in ("ours", "powertools", "plain", "runtime")
+        )
+        _copy(module.parent, ours)
+        _copy(_BASELINES, plain)
+        # The function's own version of Powertools
+        _copy(module.parent, powertools, without=("message_sender", "urllib3"))
+        for file in (_BASELINES / "boto3_powertools.py", _SCHEMA):
+            shutil.copy(file, powertools)
+        for installed in (file for name in _RUNTIME for file in distribution(name).files or ()):
+            if installed.suffix != ".pyc" and ".." not in installed.parts:
+                (runtime / installed).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(installed.locate(), runtime / installed)
+        for package in (ours, powertools):
+            _copy(package, folder / f"{package.name}{UNCOMPILED}")
+        compile_all = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        subprocess.run([*compile_all, *map(str, (ours, plain, powertools, runtime))], check=True)
+        self.ours = ours
+
+    def start(self, name: str, *, endpoint: str) -> Worker:
         """Start a worker that calls the services at one URL."""
-        contender = self._contenders[name]
-        queues = f"{endpoint}/000000000000"
-        environ = {
-            "AWS_ACCESS_KEY_ID": "ASIAIOSFODNN7EXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-            "AWS_SESSION_TOKEN": "IQoJb3JpZ2luX2VjEXAMPLE" * 30,
-            "AWS_REGION": "eu-central-1",
-            "AWS_DEFAULT_REGION": "eu-central-1",
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_LAMBDA_FUNCTION_NAME": "sender",
-            "EVENT_BUS_NAME": "results",
-            "MESSAGE_QUEUE_URL": f"{queues}/messages.fifo",
-            "DEAD_LETTER_QUEUE_URL": f"{queues}/dead-letter.fifo",
-            "REJECTED_QUEUE_URL": f"{queues}/rejected",
-            "UNPUBLISHED_RESULTS_QUEUE_URL": f"{queues}/unpublished",
-            "LAMBDA_TASK_ROOT": str(contender.folders[0] if contender.folders else self._folder),
-            "POWERTOOLS_SERVICE_NAME": "connect-message-sender",
-            "POWERTOOLS_METRICS_NAMESPACE": "Benchmark",
-            "POWERTOOLS_LOG_LEVEL": "INFO",
-            "POWERTOOLS_TRACE_DISABLED": "false" if name.endswith(TRACED) else "true",
-            "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
-            "LANG": "en_US.UTF-8",
-        }
-        if ca_bundle is not None:
-            environ |= {"AWS_CA_BUNDLE": str(ca_bundle), "NODE_EXTRA_CA_CERTS": str(ca_bundle)}
         if name == JAVASCRIPT:
-            node = shutil.which("node") or "node"
-            command = [node, str(_FOLDER / "worker.mjs"), str(BASELINES / contender.module)]
+            package, node = self._folder, shutil.which("node") or "node"
+            command = [node, f"{FOLDER / 'worker.mjs'}", f"{_BASELINES / 'javascript.mjs'}"]
         else:  # without site packages, and without writing .pyc files
-            worker = [self._python, "-I", "-S", "-B", str(_FOLDER / "worker.py")]
-            command = [*worker, contender.module, *map(str, contender.folders)]
-        return Worker(command, environ=environ, log=self._log, folder=self._folder)
+            module, folder = _MODULES[name.removesuffix(TRACED).removesuffix(UNCOMPILED)]
+            package = self._folder / (folder + UNCOMPILED if name.endswith(UNCOMPILED) else folder)
+            worker = [self._python, "-I", "-S", "-B", f"{FOLDER / 'worker.py'}", module]
+            command = [*worker, f"{package}", f"{self._folder / 'runtime'}"]
+        environ = _ENVIRON | {
+            "AWS_ENDPOINT_URL": endpoint,
+            **{f"{queue}_QUEUE_URL": f"{endpoint}/000000000000/{queue}" for queue in _QUEUES},
+            "LAMBDA_TASK_ROOT": f"{package}",
+            "POWERTOOLS_TRACE_DISABLED": "false" if name.endswith(TRACED) else "true",
+        }
+        if endpoint.startswith("https:"):
+            environ |= {"AWS_CA_BUNDLE": self._ca_bundle, "NODE_EXTRA_CA_CERTS": self._ca_bundle}
+        return Worker(command, environ=environ, log=self._log)
+
+
+def _copy(source: Path, target: Path, *, without: tuple[str, ...] = ()) -> None:
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", *without))
+
+
+def zipped_parts(folder: Path) -> dict[str, int]:
+    """Return the bytes of a folder as a zip file, by package and kind of file.
+
+    The sum is the size of the zip file, its directory included.
+    """
+    content = io.BytesIO()
+    parts: dict[str, int] = {}
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = file.relative_to(folder)
+            archive.write(file, name)
+            part = f"{_package_of(name)}, {'bytecode' if file.suffix == '.pyc' else 'sources'}"
+            parts[part] = parts.get(part, 0) + archive.getinfo(name.as_posix()).compress_size
+    parts["directory of the zip file"] = len(content.getvalue()) - sum(parts.values())
+    return parts
+
+
+def _package_of(name: Path) -> str:
+    """Return the package of a file: `six.py` and `six-1.17.dist-info` belong to `six`."""
+    if name.parts[0] == "__pycache__":
+        return name.name.partition(".")[0]
+    return name.parts[0].partition("-")[0].removesuffix(".py")

@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks.markdown import table
+from benchmarks.markdown import by_position, table
 from tests.simulation.mutants import READ_TIMEOUTS_RETRIED
 from tests.simulation.scenarios import with_hanging_chats
 
@@ -30,15 +30,15 @@ def main() -> None:
     parser.add_argument("--quota", type=int, help="calls per second that the service accepts (default: any)")
     parser.add_argument("--attempts", type=int, choices=[1, _RETRIED], default=1, help="for a hanging chat")
     options = parser.parse_args()
+    arguments = {"rate": options.rate, "seconds": options.seconds, "quota": options.quota}
     rows = []
     with READ_TIMEOUTS_RETRIED.applied() if options.attempts == _RETRIED else nullcontext():
         for hanging in _HANGING:
-            arguments = {"rate": options.rate, "seconds": options.seconds, "quota": options.quota}
             runs = [with_hanging_chats(seed, hanging, **arguments) for seed in range(options.seeds)]
             waits = sorted(wait for _, waits in runs for wait in waits)
             figures = [*(waits[int(len(waits) * part)] for part in _PERCENTILES.values()), waits[-1]]
-            rows.append([f"{hanging}", *(f"{figure:.1f}" for figure in figures)])
-    Console(soft_wrap=True).print(table(["hanging", *_PERCENTILES, "maximum"], rows))
+            rows.append([hanging, *(f"{figure:.1f}" for figure in figures)])
+    Console(soft_wrap=True).print(table(by_position("hanging", *_PERCENTILES, "maximum"), rows))
 
 
 if __name__ == "__main__":

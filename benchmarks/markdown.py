@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+T = TypeVar("T")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def table(columns: Mapping[str, Callable[[T], object]], items: Iterable[T]) -> str:
+    """Return a table with a row for each item. Each column has the function that returns its cell."""
+    rows = [[f"{cell(item)}" for cell in columns.values()] for item in items]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ([*columns], ["---"] * len(columns), *rows))
+
+
+def by_position(*columns: str) -> dict[str, Callable[[Sequence[object]], object]]:
+    """Return the columns of a table whose items are sequences of cells."""
+    return {name: itemgetter(index) for index, name in enumerate(columns)}
 
 
 def chart(
-    title: str, places: Sequence[str], label: str, *series: Sequence[float], bars: bool = True, top: float = 0
+    title: str, places: Iterable[str], label: str, *series: Sequence[float], bars: bool = True, top: float = 0
 ) -> str:
     """Return a chart with one value of each series per place.
 
@@ -26,14 +35,11 @@ def chart(
     kind = "bar" if bars else "line"
     quoted = ", ".join(f'"{place}"' for place in places)
     top = top or max(max(values) for values in series) * 1.05
-    return "\n".join(
-        [
-            "```mermaid",
-            f"xychart-beta{' horizontal' if bars else ''}",
-            f'    title "{title}"',
-            f"    x-axis [{quoted}]",
-            f'    y-axis "{label}" 0 --> {top:.4g}',
-            *(f"    {kind} [{', '.join(f'{value:.4g}' for value in values)}]" for values in series),
-            "```",
-        ]
-    )
+    lines = "\n".join(f"    {kind} [{', '.join(f'{value:.4g}' for value in values)}]" for values in series)
+    return f"""```mermaid
+xychart-beta{" horizontal" if bars else ""}
+    title "{title}"
+    x-axis [{quoted}]
+    y-axis "{label}" 0 --> {top:.4g}
+{lines}
+```"""

@@ -7,19 +7,20 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
+FOLDER: Final = Path(__file__).parent
 _LONGEST_REPLY: Final = 120.0
 """Seconds without a reply after which the benchmark fails."""
-_WAIT: Final = 0.5
 _PERIOD: Final = 0.02
 """Seconds: the period in which a limited process gets its fraction of a core, as schedulers have it."""
 _CHECK_EVERY: Final = 0.0005
@@ -32,9 +33,7 @@ class BenchmarkError(Exception):
 class _Process:
     """A child process that answers lines with lines of JSON. It ends when its standard input is closed."""
 
-    def __init__(
-        self, command: Sequence[str], *, environ: Mapping[str, str], log: Path, folder: Path
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, environ: Mapping[str, str], log: Path) -> None:
         self._log = log
         self.started = time.monotonic()
         with log.open("ab") as errors:
@@ -44,7 +43,6 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=environ,
-                cwd=folder,
                 start_new_session=True,  # Ctrl-C reaches only the parent, which ends its children
             )
         self._input = cast("IO[bytes]", self._process.stdin)
@@ -58,19 +56,16 @@ class _Process:
         self._process.kill()
         self._process.communicate()
 
-    def _write(self, value: object) -> None:
-        """Send a JSON value, or an empty line for None."""
+    def _ask(self, *values: object) -> dict[str, Any]:
+        """Write JSON values, with an empty line for None. Return the reply."""
         try:
-            self._input.write(b"\n" if value is None else json.dumps(value).encode() + b"\n")
-            self._input.flush()
+            for value in values:
+                self._input.write(b"\n" if value is None else json.dumps(value).encode() + b"\n")
+                self._input.flush()
         except BrokenPipeError:
             raise self._failed() from None
-
-    def _read(self) -> dict[str, Any]:
-        # In short waits and without a timer thread: a signal must end the benchmark at any moment
-        deadline, is_ready = time.monotonic() + _LONGEST_REPLY, False
-        while not is_ready and time.monotonic() < deadline:
-            is_ready = bool(select.select([self._output], [], [], _WAIT)[0])
+        # Without a timer thread: a signal must end the benchmark at any moment
+        is_ready, _, _ = select.select([self._output], [], [], _LONGEST_REPLY)
         line = self._output.readline() if is_ready else b""
         if not line:
             raise self._failed()
@@ -89,27 +84,24 @@ class Counts:
     messages: int = 0
     results: int = 0
     other_calls: int = 0
-    connections: int = 0
     cpu: float
 
 
 class Stub(_Process):
     """The stub of the services. See `benchmarks.stub`."""
 
-    def __init__(self, *, python: str, certificate: Path, log: Path, folder: Path) -> None:
-        command = [python, "-m", "benchmarks.stub", str(certificate)]
-        super().__init__(command, environ=dict(os.environ), log=log, folder=folder)
-        ports = self._read()
+    def __init__(self, *, certificate: Path, log: Path) -> None:
+        command = [sys.executable, "-I", f"{FOLDER / 'stub.py'}", f"{certificate}"]
+        super().__init__(command, environ=os.environ, log=log)
+        ports = self._ask()
         self.port, self.tls_port = ports["http"], ports["tls"]
 
     def set_latency(self, *, message: float, event: float) -> None:
         """Set the seconds before a SendMessage, and any other call, is answered."""
-        self._write({"message": message, "event": event})
-        self._read()
+        self._ask({"message": message, "event": event})
 
     def counts(self) -> Counts:
-        self._write({})
-        return Counts(**self._read())
+        return Counts(**self._ask({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,38 +125,36 @@ class Worker(_Process):
         Raises:
             BenchmarkError: The handler failed.
         """
-        for event in (*events, None):
-            self._write(event)
-        return Report(**self._read())
+        return Report(**self._ask(*events, None))
 
 
 @contextmanager
 def limited(pid: int, fraction: float) -> Iterator[None]:
     """Limit a process to a fraction of one core, with SIGSTOP, SIGCONT and its CPU clock. Linux only.
 
-    The process earns its fraction of each period of 20 ms. It is stopped while it has used more than it has
-    earned, so the fraction is exact over time.
+    A fraction of 1 is no limit. The process earns its fraction of each period of 20 ms. It is stopped while
+    it has used more than it has earned, so the fraction is exact over time.
     """
+    if fraction >= 1:
+        yield
+        return
     clock = (~pid << 3) | 2  # the CPU time of all threads of the process: clock_getcpuclockid(3)
     ended = threading.Event()
 
     def ration() -> None:
-        credit, used, period = fraction * _PERIOD, time.clock_gettime(clock), time.monotonic()
-        is_stopped = False
-        while not ended.wait(_CHECK_EVERY):
-            now, used_before, used = time.monotonic(), used, time.clock_gettime(clock)
-            periods = int((now - period) / _PERIOD)
-            period += periods * _PERIOD
-            credit = min(fraction * _PERIOD, credit - (used - used_before) + periods * fraction * _PERIOD)
-            if is_stopped is not (credit <= 0):
-                is_stopped = credit <= 0
-                os.kill(pid, signal.SIGSTOP if is_stopped else signal.SIGCONT)
+        credit, is_stopped, period = fraction * _PERIOD, False, time.monotonic()
+        with suppress(OSError):  # the process has ended
+            used = time.clock_gettime(clock)
+            while not ended.wait(_CHECK_EVERY):
+                now, used_before, used = time.monotonic(), used, time.clock_gettime(clock)
+                periods = int((now - period) / _PERIOD)
+                period += periods * _PERIOD
+                credit = min(fraction * _PERIOD, credit - (used - used_before) + periods * fraction * _PERIOD)
+                if is_stopped is not (credit <= 0):
+                    is_stopped = credit <= 0
+                    os.kill(pid, signal.SIGSTOP if is_stopped else signal.SIGCONT)
 
-    def ration_until_the_process_ends() -> None:
-        with suppress(OSError):
-            ration()
-
-    thread = threading.Thread(target=ration_until_the_process_ends)
+    thread = threading.Thread(target=ration)
     thread.start()
     try:
         yield

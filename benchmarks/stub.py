@@ -1,6 +1,6 @@
 """A stub of the services that the handlers call: SendMessage, PutEvents and SQS, with a set latency.
 
-usage: python -m benchmarks.stub CERTIFICATE
+usage: python -I stub.py CERTIFICATE
 
 It accepts every message. It prints its ports as JSON. Then it reads lines of JSON,
 `{"message": seconds, "event": seconds}`, which set the latency of SendMessage and of any other call. It
@@ -18,14 +18,21 @@ import time
 from collections import Counter
 from typing import cast
 
-_HEAD = (
-    b"HTTP/1.1 200 OK\r\n"
-    b"x-amzn-RequestId: 0fd3a1e2-6b1c-4c55-9d0e-2c1f7b9a4e11\r\n"
-    b"Content-Type: application/json\r\n"
-    b"Date: Sat, 31 Jan 2026 12:00:00 GMT\r\n"
-    b"Content-Length: %d\r\n"
-    b"\r\n%s"
-)
+_HEAD = b"""HTTP/1.1 200 OK\r
+x-amzn-RequestId: 0fd3a1e2-6b1c-4c55-9d0e-2c1f7b9a4e11\r
+Content-Type: application/json\r
+Date: Sat, 31 Jan 2026 12:00:00 GMT\r
+Content-Length: %d\r
+\r
+%s"""
+_MESSAGE = {
+    "Id": "c9b6a4a1-5f0e-4f4e-8d51-0c8a5ad2b6f3",
+    "AbsoluteTime": "2026-01-31T12:00:00.123Z",
+    "MessageMetadata": {"MessageProcessingStatus": "PROCESSING"},
+}
+
+latency = {"message": 0.0, "event": 0.0}
+counts: Counter[str] = Counter()
 
 
 def _response(document: object) -> bytes:
@@ -33,51 +40,35 @@ def _response(document: object) -> bytes:
     return _HEAD % (len(body), body)
 
 
-_MESSAGE = _response(
-    {
-        "Id": "c9b6a4a1-5f0e-4f4e-8d51-0c8a5ad2b6f3",
-        "AbsoluteTime": "2026-01-31T12:00:00.123Z",
-        "MessageMetadata": {"MessageProcessingStatus": "PROCESSING"},
-    }
-)
-
-
-latency = {"message": 0.0, "event": 0.0}
-counts: Counter[str] = Counter()
+_ACCEPTED = _response(_MESSAGE)
 
 
 class Connection(asyncio.Protocol):
     """One connection, with one request at a time."""
 
+    _received = b""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._received = b""
         self._transport = cast("asyncio.Transport", transport)
-        counts["connections"] += 1
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        if len(body) < length:
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]) if found else 0
+        if not found or len(body) < length:
             return
         self._received = b""
         kind, response = _answer(head, body)
         if seconds := latency[kind]:
-            asyncio.get_running_loop().call_later(seconds, self._write, response)
+            asyncio.get_running_loop().call_later(seconds, self._transport.write, response)
         else:
-            self._write(response)
-
-    def _write(self, response: bytes) -> None:
-        if not self._transport.is_closing():
             self._transport.write(response)
 
 
 def _answer(head: bytes, body: bytes) -> tuple[str, bytes]:
     if head.startswith(b"POST /participant/message "):
         counts["messages"] += 1
-        return "message", _MESSAGE
+        return "message", _ACCEPTED
     if b"AWSEvents.PutEvents" in head:
         entries = json.loads(body)["Entries"]
         counts["results"] += len(entries)

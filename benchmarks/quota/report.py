@@ -7,10 +7,9 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.markdown import chart, table
-from benchmarks.quota.scenarios import CHANGE, ENDLESS, INSTANCES, STEADY
+from benchmarks.markdown import by_position, chart, table
 from benchmarks.quota.senders import SENDERS
-from benchmarks.quota.study import SEED
+from benchmarks.quota.study import CHANGE, ENDLESS, INSTANCES, SEED, STEADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -47,7 +46,7 @@ A call takes 60 to 120 ms. None of this was measured on AWS.
 | receives | receives per message: average, most |
 | busy | instances that handled batches, on average |
 
-{table(("Sender", "Description"), SENDERS.items())}
+{table(by_position("Sender", "Description"), SENDERS.items())}
 """
 
 _STEADY: Final = f"""\
@@ -91,55 +90,54 @@ def write(runs: Sequence[Run], folder: Path) -> None:
 
 
 def _page(runs: Sequence[Run]) -> str:
-    steady = [run for run in runs if run.scenario.name == STEADY.name]
-    others = [run for run in runs if run.scenario.name not in {STEADY.name, ENDLESS.name}]
-    endless = [run for run in runs if run.scenario.name == ENDLESS.name]
+    groups = {name: list(group) for name, group in groupby(runs, key=lambda run: run.scenario.name)}
+    steady, endless = groups.pop(STEADY.name), groups.pop(ENDLESS.name)
     comparable = [run for run in steady if run.scenario.quota == STEADY.quota]
     parts = [
         _INTRODUCTION,
         "## Three times the quota",
         _STEADY,
-        _table(
+        table(
+            {"quota": lambda run: f"{run.scenario.quota:g}", **_INSTANCES, **_FIGURES, "goals": verdict},
             [run for run in steady if run.figures.sender == "ours"],
-            {"quota": lambda run: f"{run.scenario.quota:g}"},
-            {"goals": verdict},
         ),
         "### All senders, quota 10",
         "Goodput, and the fraction of the calls that were throttled, by instances:",
         _comparison(comparable),
         chart(
             "Calls throttled at three times the quota, 10 instances",
-            list(SENDERS),
+            SENDERS,
             "percent of all calls",
             [run.figures.throttled * 100 for run in comparable if run.scenario.instances == STEADY.instances],
             top=100,
         ),
         "## Other loads, other quotas",
     ]
-    for name, group in groupby(others, key=lambda run: run.scenario.name):
-        same = list(group)
-        parts += [f"### {name[0].upper()}{name[1:]}", _table(same)]
+    for name, group in groups.items():
+        parts += [f"### {name[0].upper()}{name[1:]}", _table(group)]
         if name == CHANGE.name:
-            parts += [
-                _change_chart(same),
-                "The stepped line is the quota, the other one the calls of ours.",
-            ]
+            parts += [_change_chart(group), "The stepped line is the quota, the other one the calls of ours."]
     parts += ["## An hour at three times the quota: messages older than the retry window", _HOUR]
     parts += [_table(endless)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-_Columns = dict[str, "Callable[[Run], str]"]
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}" if value < _THREE_DIGITS else f"{value:.0f}"
 
-_COLUMNS: Final[_Columns] = {
+
+_Columns = dict[str, "Callable[[Run], object]"]
+
+_INSTANCES: Final[_Columns] = {"instances": lambda run: run.scenario.instances}
+_FIGURES: Final[_Columns] = {
     "goodput": lambda run: f"{run.figures.goodput:.2f}",
     "throttled": lambda run: f"{run.figures.throttled:.1%}",
     "median": lambda run: _seconds(run.figures.median),
     "p99": lambda run: _seconds(run.figures.p99),
     "fair": lambda run: "–" if run.figures.fairness is None else f"{run.figures.fairness:.2f}",
-    "FAILED": lambda run: f"{run.figures.failed}",
-    "moved": lambda run: f"{run.figures.moved}",
-    "lost": lambda run: f"{run.figures.lost}",
+    "FAILED": lambda run: run.figures.failed,
+    "moved": lambda run: run.figures.moved,
+    "lost": lambda run: run.figures.lost,
     "receives": lambda run: (
         "–" if run.figures.receives is None else f"{run.figures.receives:.1f}, {run.figures.most_receives}"
     ),
@@ -147,49 +145,34 @@ _COLUMNS: Final[_Columns] = {
 }
 
 
-def _table(runs: Sequence[Run], first: _Columns | None = None, last: _Columns | None = None) -> str:
-    columns: _Columns = {
-        **(first or {}),
-        "instances": lambda run: f"{run.scenario.instances}",
-        **({} if first else {"sender": lambda run: run.figures.sender}),
-        **_COLUMNS,
-        **(last or {}),
-    }
-    if any(run.scenario.event_load for run in runs):
+def _table(runs: Sequence[Run]) -> str:
+    scenario = runs[0].scenario
+    columns = {**_INSTANCES, "sender": lambda run: run.figures.sender, **_FIGURES}
+    if scenario.event_load:
         columns["event p99"] = lambda run: _seconds(run.figures.event_p99)
-    if any(run.scenario.call_load for run in runs):
+    if scenario.call_load:
         columns["call p99"] = lambda run: _seconds(run.figures.call_p99)
-        columns["refused"] = lambda run: f"{run.figures.refused}"
-    if any(run.scenario.arrivals_end for run in runs):
+        columns["refused"] = lambda run: run.figures.refused
+    if scenario.arrivals_end:
         del columns["goodput"]
         columns["last outcome"] = lambda run: _seconds(run.figures.last_outcome)
-    return table(list(columns), [[cell(run) for cell in columns.values()] for run in runs])
+    return table(columns, runs)
 
 
 def _comparison(runs: Iterable[Run]) -> str:
-    by_sender = {
-        sender: [
-            f"{run.figures.goodput:.2f}, {run.figures.throttled:.1%}"
-            for run in runs
-            if run.figures.sender == sender
-        ]
-        for sender in SENDERS
-    }
-    columns = ["sender", *(f"{number}" for number in INSTANCES)]
-    return table(columns, [[sender, *cells] for sender, cells in by_sender.items()])
+    cells = {sender: [sender] for sender in SENDERS}
+    for run in runs:
+        cells[run.figures.sender].append(f"{run.figures.goodput:.2f}, {run.figures.throttled:.1%}")
+    return table(by_position("sender", *map(str, INSTANCES)), cells.values())
 
 
 def _change_chart(runs: Iterable[Run]) -> str:
     ours = next(run for run in runs if run.figures.sender == "ours")
     begins = range(0, int(CHANGE.seconds), _CHART_SECONDS)
-    accepted = [sum(ours.accepted[begin : begin + _CHART_SECONDS]) / _CHART_SECONDS for begin in begins]
-    quotas = [(0.0, CHANGE.quota), *CHANGE.new_quotas]
-    quota = [next(quota for moment, quota in reversed(quotas) if moment <= begin) for begin in begins]
+    accepted = [
+        sum(ours.accepted[begin + second] for second in range(_CHART_SECONDS)) / _CHART_SECONDS
+        for begin in begins
+    ]
+    quota = [CHANGE.quota_at(begin) for begin in begins]
     places = [f"{begin}" for begin in begins]
     return chart("The quota changes, 10 instances", places, "calls a second", quota, accepted, bars=False)
-
-
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if value < _THREE_DIGITS else f"{value:.0f}"

@@ -7,11 +7,12 @@ retry quota of the SDK are botocore's own code.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import CapacityNotAvailableError
 from botocore.retries.adaptive import ClientRateLimiter, RateClocker
-from botocore.retries.bucket import Clock, TokenBucket
+from botocore.retries.bucket import TokenBucket
 from botocore.retries.quota import RetryQuota
 from botocore.retries.throttling import CubicCalculator
 
@@ -21,17 +22,16 @@ from message_sender.queues import Queues
 from message_sender.rate_limiter import RateLimiter
 from message_sender.result import Deferred, Sent
 from sandbox.participant_service.faults import Throttle
-from tests.simulation.function import handler_of_parts, new_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from random import Random
+
+    from botocore.retries.bucket import Clock
 
     from message_sender.request import ParsedRequest
     from message_sender.retry import TimeBudget
     from tests.simulation.models.clock import VirtualTime
-    from tests.simulation.models.lambda_service import Handler
-    from tests.simulation.models.network import Service
 
 # Ranges of seconds from which durations are drawn
 _SENDING: Final = (0.06, 0.12)
@@ -46,8 +46,7 @@ class ParticipantModel:
     """
 
     def __init__(self, time: VirtualTime, random: Random, *, quota: float, retry_after: float | None) -> None:
-        self._time = time
-        self._random = random
+        self.time, self.random = time, random
         self._retry_after = retry_after
         self._throttle = Throttle(clock=time.monotonic)
         self.accepted: Counter[int] = Counter()
@@ -61,8 +60,8 @@ class ParticipantModel:
     def send_message(self, _request: object, *, timeout: float) -> Sent:
         del timeout  # no call takes that long
         is_accepted = self._throttle.allows()
-        (self.accepted if is_accepted else self.throttled)[int(self._time.monotonic())] += 1
-        self._time.sleep(self._random.uniform(*(_SENDING if is_accepted else _BEING_THROTTLED)))
+        (self.accepted if is_accepted else self.throttled)[int(self.time.monotonic())] += 1
+        self.time.sleep(self.random.uniform(*(_SENDING if is_accepted else _BEING_THROTTLED)))
         if not is_accepted:
             raise ThrottledError("over the quota", retry_after=self._retry_after)
         return Sent(message_id="m", absolute_time=None, processing_status=None)
@@ -95,42 +94,39 @@ class SdkSender(MessageSender):
     _ATTEMPTS: Final = 3
     _THROTTLING_RETRY_COST: Final = 5
 
-    def __init__(
-        self, participant: ParticipantModel, time: VirtualTime, random: Random, *, is_adaptive: bool
-    ) -> None:
-        super().__init__(participant=participant, clock=time, random=random.random)
-        self._model = participant
-        self._time = time
-        self._chance = random
-        self._retry_quota = RetryQuota()
-        self._limiter = ClientRateLimiter(
-            rate_adjustor=CubicCalculator(starting_max_rate=0, start_time=time.monotonic()),
-            rate_clocker=RateClocker(_SdkClock(time)),
-            token_bucket=_VirtualBucket(time),
-            throttling_detector=_ThrottlingDetector(),
-            clock=_SdkClock(time),
-        )
+    def __init__(self, model: ParticipantModel, *, is_adaptive: bool) -> None:
+        clock = model.time
+        super().__init__(participant=model, clock=clock, random=model.random.random)
+        self._model = model
         self._is_adaptive = is_adaptive
+        self._retry_quota = RetryQuota()
+        sdk_clock: Any = SimpleNamespace(current_time=clock.monotonic)
+        self._limiter = ClientRateLimiter(
+            rate_adjustor=CubicCalculator(starting_max_rate=0, start_time=clock.monotonic()),
+            rate_clocker=RateClocker(sdk_clock),
+            token_bucket=_VirtualBucket(clock, sdk_clock),
+            throttling_detector=SimpleNamespace(is_throttling_error=lambda *, throttled: throttled),
+            clock=sdk_clock,
+        )
 
     def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
         del budget  # an SDK does not know it
-        attempts, cost = 0, 1
-        while True:
-            attempts += 1
-            outcome = self._call_once(parsed)
-            if isinstance(outcome, Sent):
-                self._retry_quota.release(cost)
-                break
+        outcome, attempts, cost = self._call_once(parsed), 1, 1
+        while isinstance(outcome, Deferred) and attempts < self._ATTEMPTS:
             cost = self._THROTTLING_RETRY_COST
-            if attempts == self._ATTEMPTS or not self._retry_quota.acquire(cost):
+            if not self._retry_quota.acquire(cost):
                 break
             # `ExponentialBackoff` of botocore for throttling: up to 1 second, doubled each time
-            self._time.sleep(self._chance.random() * 2 ** (attempts - 1))
-        return Delivery(parsed=parsed, outcome=outcome, completed_at=self._time.now(), attempts=attempts)
+            self._model.time.sleep(self._random() * 2 ** (attempts - 1))
+            outcome, attempts = self._call_once(parsed), attempts + 1
+        if isinstance(outcome, Sent):
+            self._retry_quota.release(cost)
+        return Delivery(
+            parsed=parsed, outcome=outcome, completed_at=self._model.time.now(), attempts=attempts
+        )
 
     def _call_once(self, parsed: ParsedRequest) -> Sent | Deferred:
-        if self._is_adaptive:
-            self._limiter.on_sending_request(request=None)
+        self._limiter.on_sending_request(request=None)  # never waits unless it has received a response
         outcome: Sent | Deferred
         try:
             outcome = self._model.send_message(parsed.request, timeout=60)
@@ -141,84 +137,34 @@ class SdkSender(MessageSender):
         return outcome
 
 
-class _SdkClock(Clock):
-    def __init__(self, time: VirtualTime) -> None:
-        super().__init__()
-        self._time = time
-
-    def current_time(self) -> float:
-        return self._time.monotonic()
-
-
 class _VirtualBucket(TokenBucket):
     """botocore's token bucket, which waits in virtual time."""
 
-    def __init__(self, time: VirtualTime) -> None:
-        super().__init__(max_rate=1, clock=_SdkClock(time))
+    def __init__(self, time: VirtualTime, sdk_clock: Clock) -> None:
+        super().__init__(max_rate=1, clock=sdk_clock)
         self._time = time
 
-    def acquire(self, amount: int = 1, block: bool = True) -> bool:  # noqa: FBT001, FBT002  # botocore's signature
+    def acquire(self, *_: object, **__: object) -> bool:
         while True:
             try:
-                return bool(super().acquire(amount, block=False))
+                return super().acquire(block=False)
             except CapacityNotAvailableError:
-                if not block:
-                    raise
                 # At least a microsecond: rounding could otherwise leave the moment unchanged
-                self._time.sleep(max(1e-6, (amount - self.available_capacity) / self.max_rate))
+                self._time.sleep(max(1e-6, (1 - self.available_capacity) / self.max_rate))
 
 
-class _ThrottlingDetector:
-    def is_throttling_error(self, *, throttled: bool) -> bool:
-        return throttled
-
-
-class _QueuesWithoutVisibility(Queues):
+class QueuesWithoutVisibility(Queues):
     """The loop with an SDK does not change the visibility of a failed record."""
 
     def delay_redelivery(self, receipt_handles: Sequence[str], *, seconds: int, until: float) -> None: ...
 
 
-def _in_turn(calls: Sequence[Callable[[], None]], *, timeout: float) -> list[BaseException | None]:
+def in_turn(calls: Sequence[Callable[[], None]], *, timeout: float) -> list[BaseException | None]:
     """Run the chats of a batch one after another, as a loop over the records does."""
     del timeout
     for call in calls:
         call()
     return [None for _ in calls]
-
-
-def new_instance(
-    name: str,
-    *,
-    fair_share: float,
-    participant: ParticipantModel,
-    services: Mapping[str, Service],
-    time: VirtualTime,
-    random: Random,
-) -> Handler:
-    """Return the handler of a new instance.
-
-    Args:
-        name: One of `SENDERS`.
-        fair_share: The calls per second of one instance: the quota divided by the maximum concurrency.
-    """
-    draw = random.random
-    is_sdk = name.startswith("SDK")
-    unlimited = sender = MessageSender(participant=participant, clock=time, random=draw)
-    if is_sdk:
-        unlimited = sender = SdkSender(participant, time, random, is_adaptive=name == "SDK adaptive")
-    elif name != "no rate limiter":
-        limiter = (RateLimiter if name == "ours" else FixedDivision)(fair_share=fair_share, random=draw)
-        sender = MessageSender(participant=participant, clock=time, random=draw, rate_limiter=limiter)
-    queues = _QueuesWithoutVisibility if is_sdk else Queues
-    return handler_of_parts(
-        sender=sender,
-        synchronous_sender=unlimited,
-        outputs=new_outputs(services, time=time, random=draw, queues_type=queues),
-        workers=_in_turn if is_sdk else time.workers,
-        time=time,
-        random=draw,
-    )
 
 
 SENDERS: Final = {

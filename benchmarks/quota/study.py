@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import count, pairwise
 from random import Random
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from benchmarks.quota.senders import ParticipantModel, new_instance
+from benchmarks.quota.senders import (
+    SENDERS,
+    FixedDivision,
+    ParticipantModel,
+    QueuesWithoutVisibility,
+    SdkSender,
+    in_turn,
+)
+from message_sender.delivery import MessageSender
+from message_sender.queues import Queues
+from message_sender.rate_limiter import RateLimiter
+from tests.simulation.function import handler_of_parts, new_outputs
 from tests.simulation.models.clock import START
 from tests.simulation.models.lambda_service import Ending, Invocation
 from tests.simulation.simulation import Setup, Simulation
@@ -57,6 +67,10 @@ class Scenario:
     retry_after: float | None = None
     at_random: bool = False
 
+    def quota_at(self, moment: float) -> float:
+        changes = ((0.0, self.quota), *self.new_quotas)
+        return next(quota for begin, quota in reversed(changes) if begin <= moment)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
@@ -89,71 +103,70 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The figures of a scenario with one sender, and its accepted and throttled calls by second."""
+    """The figures of a scenario with one sender, and its accepted calls by second."""
 
     scenario: Scenario
     figures: Figures
-    accepted: list[int]
-    throttled: list[int]
+    accepted: Counter[int]
 
 
 def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
     """Run a scenario."""
-    study = _Study(scenario, sender, seed)
-    study.run_scenario()
-    return study.result()
+    return _Study(scenario, sender, seed).result()
 
 
 class _Study(Simulation):
     """The simulation without faults, with another sender in the function and another workload."""
 
     def __init__(self, scenario: Scenario, sender: str, seed: int) -> None:
-        known_quota = scenario.known_quota or scenario.quota
-        super().__init__(
-            Setup(
-                seed=seed,
-                concurrency=scenario.instances,
-                quota=known_quota,
-                groups_in_turn=not scenario.at_random,
-            )
-        )
+        quota, instances, in_turn = scenario.quota, scenario.instances, not scenario.at_random
+        known_quota = scenario.known_quota or quota
+        super().__init__(Setup(seed=seed, concurrency=instances, quota=known_quota, groups_in_turn=in_turn))
         self._scenario = scenario
         self._sender = sender
-        self._fair_share = known_quota / scenario.instances
+        self._fair_share = known_quota / instances
         self._chance = Random(seed)  # noqa: S311  # the same seed must give the same figures
-        self._numbers = count(1)
         self._participant = ParticipantModel(
-            self.time, self._chance, quota=scenario.quota, retry_after=scenario.retry_after
+            self.time, self._chance, quota=quota, retry_after=scenario.retry_after
         )
-        self._accepted: set[str] = set()
+        self._tokens: set[str] = set()
         self._refused: set[str] = set()
-        self._before_measurement = (0, 0.0)
 
     def new_instance(self) -> Handler:
-        return new_instance(
-            self._sender,
-            fair_share=self._fair_share,
-            participant=self._participant,
-            services=self.services,
-            time=self.time,
-            random=self._chance,
+        time, draw, name, model = self.time, self._chance.random, self._sender, self._participant
+        unlimited = sender = MessageSender(participant=model, clock=time, random=draw)
+        if limiter_type := {"ours": RateLimiter, "fixed division": FixedDivision}.get(name):
+            limiter = limiter_type(fair_share=self._fair_share, random=draw)
+            sender = MessageSender(participant=model, clock=time, random=draw, rate_limiter=limiter)
+        is_sdk = name.startswith("SDK")
+        if is_sdk:
+            unlimited = sender = SdkSender(model, is_adaptive=name == "SDK adaptive")
+        queues = QueuesWithoutVisibility if is_sdk else Queues
+        return handler_of_parts(
+            sender=sender,
+            synchronous_sender=unlimited,
+            outputs=new_outputs(self.services, time=time, random=draw, queues_type=queues),
+            workers=in_turn if is_sdk else time.workers,
+            time=time,
+            random=draw,
         )
 
-    def run_scenario(self) -> None:
-        scenario, time = self._scenario, self.time
-        arrivals: list[tuple[Callable[[], None], float]] = [
+    def _run_scenario(self) -> tuple[int, float]:
+        """Return the receives and the busy seconds of the measurement."""
+        scenario, mapping = self._scenario, self.mapping
+        for arrive, load in (
             (self._send, scenario.load),
             (self._emit, scenario.event_load),
             (self._call, scenario.call_load),
-        ]
-        for arrive, load in arrivals:
+        ):
             if load:
                 self._next_arrival(arrive, load * scenario.quota)
         for moment, quota in scenario.new_quotas:
-            time.after(moment, partial(self._participant.set_quota, quota))
+            self.time.after(moment, partial(self._participant.set_quota, quota))
         self.run(until=scenario.warm_up)
-        self._before_measurement = self.mapping.receives, self.mapping.busy_seconds()
+        receives, busy_seconds = mapping.receives, mapping.busy_seconds()
         self.run(until=scenario.seconds)
+        return mapping.receives - receives, mapping.busy_seconds() - busy_seconds
 
     def _next_arrival(self, arrive: Callable[[], None], rate: float) -> None:
         def arrival() -> None:
@@ -165,8 +178,8 @@ class _Study(Simulation):
             self.time.after(wait, arrival)
 
     def _request(self, **fields: str) -> dict[str, Any]:
-        token = f"message-{next(self._numbers)}"
-        self._accepted.add(token)
+        token = f"message-{len(self._tokens)}"
+        self._tokens.add(token)
         return request(ClientToken=token, **fields)
 
     def _send(self) -> None:
@@ -189,90 +202,124 @@ class _Study(Simulation):
         self.function.invoke(body, ended)
 
     def result(self) -> Run:
-        scenario, results = self._scenario, self._results()
+        """Run the scenario, and count."""
+        scenario = self._scenario
+        receives, busy_seconds = self._run_scenario()
+        # On the bus and in the unpublished-results queue, with their moments
+        results = list(self.bus.results)
+        results += [
+            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
+            for message in self.unpublished.accepted.values()
+        ]
         seconds = range(int(scenario.warm_up), int(scenario.seconds))
-        accepted, throttled = (
-            sum(calls[second] for second in seconds)
-            for calls in (self._participant.accepted, self._participant.throttled)
-        )
+        accepted = sum(self._participant.accepted[second] for second in seconds)
+        throttled = sum(self._participant.throttled[second] for second in seconds)
+        allowed = sum(map(scenario.quota_at, seconds))  # without the burst
         waits: dict[str, list[float]] = defaultdict(list)
         sent: Counter[str] = Counter()
         for at, result in results:
             if at >= scenario.warm_up:
-                waits[result["EventSource"]].append(at - _seconds(result["AcceptedAt"]))
+                accepted_at = datetime.fromisoformat(result["AcceptedAt"]) - START
+                waits[result["EventSource"]].append(at - accepted_at.total_seconds())
                 if result["EventSource"] == "sqs":
                     sent[result["ContactId"]] += result["Outcome"] == "SENT"
-        moved = [message for message in self.dead_letters.messages if message.source_queue]
-        receives, busy_seconds = self._before_measurement
         figures = Figures(
             sender=self._sender,
-            goodput=_rounded(accepted / _allowed(scenario)),
-            throttled=_rounded(throttled / max(1, accepted + throttled)),
+            goodput=round(accepted / allowed, 3),
+            throttled=round(throttled / max(1, accepted + throttled), 3),
             median=_percentile(waits["sqs"], 50),
             p99=_percentile(waits["sqs"], 99),
             event_p99=_percentile(waits["eventbridge"], 99),
             call_p99=_percentile(waits["direct"], 99),
             fairness=fairness([sent[str(UUID(int=chat))] for chat in range(scenario.chats)]),
             failed=sum(result["Outcome"] == "FAILED" for _, result in results),
-            moved=len(moved),
+            moved=sum(bool(message.source_queue) for message in self.dead_letters.messages),
             refused=len(self._refused),
-            lost=self._lost(),
+            lost=self._lost({result["ClientToken"] for _, result in results}),
             waiting=len(self.messages.messages),
-            receives=_rounded((self.mapping.receives - receives) / len(waits["sqs"]))
-            if waits["sqs"]
-            else None,
+            receives=round(receives / len(waits["sqs"]), 3) if waits["sqs"] else None,
             most_receives=max((each.receive_count for each in self.messages.accepted.values()), default=0),
-            busy=_rounded(
-                (self.mapping.busy_seconds() - busy_seconds) / (scenario.seconds - scenario.warm_up)
-            ),
-            last_outcome=_rounded(max((at for at, _ in results), default=0.0)),
+            busy=round(busy_seconds / (scenario.seconds - scenario.warm_up), 3),
+            last_outcome=round(max((at for at, _ in results), default=0.0), 3),
         )
-        calls = (self._participant.accepted, self._participant.throttled)
-        by_second = [[each[second] for second in range(int(scenario.seconds))] for each in calls]
-        return Run(scenario, figures, *by_second)
+        return Run(scenario, figures, self._participant.accepted)
 
-    def _results(self) -> list[tuple[float, dict[str, Any]]]:
-        """Return the results on the bus and in the unpublished-results queue, with their moments."""
-        kept = [
-            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
-            for message in self.unpublished.accepted.values()
-        ]
-        return [*self.bus.results, *kept]
-
-    def _lost(self) -> int:
-        found = {result["ClientToken"] for _, result in self._results()} | self._refused
-        found |= {
-            str(client_token_in(message.body))
-            for message in (*self.messages.messages, *self.dead_letters.messages)
-        }
-        for invocation in self.function.running.values():
-            body = invocation.event.get("detail", invocation.event)
-            found.add(body.get("ClientToken", ""))
-        return len(self._accepted - found)
-
-
-def _seconds(accepted_at: str) -> float:
-    return datetime.fromisoformat(accepted_at).timestamp() - START.timestamp()
-
-
-def _allowed(scenario: Scenario) -> float:
-    """Return the number of calls that the quota allowed during the measurement, without the burst."""
-    allowed = 0.0
-    moments = [(0.0, scenario.quota), *scenario.new_quotas, (scenario.seconds, 0.0)]
-    for (begin, quota), (end, _) in pairwise(moments):
-        allowed += quota * max(0.0, end - max(begin, scenario.warm_up))
-    return allowed
+    def _lost(self, published: set[str]) -> int:
+        queued = (*self.messages.messages, *self.dead_letters.messages)
+        events = [invocation.event for invocation in self.function.running.values()]
+        found = published | self._refused | {f"{client_token_in(message.body)}" for message in queued}
+        return len(self._tokens - found - {event.get("detail", event).get("ClientToken") for event in events})
 
 
 def fairness(values: Sequence[float]) -> float | None:
     """Return Jain's index: 1 if all values are equal, 1/n if one value is everything."""
     squares = sum(value * value for value in values)
-    return _rounded(sum(values) ** 2 / (len(values) * squares)) if squares else None
+    return round(sum(values) ** 2 / (len(values) * squares), 3) if squares else None
 
 
 def _percentile(values: list[float], percent: int) -> float | None:
-    return _rounded(quantiles(values, n=100, method="inclusive")[percent - 1]) if len(values) > 1 else None
+    return round(quantiles(values, n=100, method="inclusive")[percent - 1], 3) if len(values) > 1 else None
 
 
-def _rounded(value: float) -> float:
-    return round(value, 3)
+ALL: Final = tuple(SENDERS)
+OURS: Final = ("ours",)
+LEARNING: Final = ("ours", "fixed division", "SDK adaptive")
+INSTANCES: Final = (1, 2, 5, 10, 50, 200)
+
+STEADY: Final = Scenario(
+    name="three times the quota", instances=10, quota=10, load=3, seconds=1100, warm_up=300, chats=300
+)
+CHANGE: Final = replace(
+    STEADY, name="quota 10, then 5, then 20", seconds=1500, chats=600, new_quotas=((600, 5), (900, 20))
+)
+ENDLESS: Final = replace(
+    STEADY, name="three times the quota for an hour", seconds=3600, warm_up=900, chats=600
+)
+"""Most messages that end in it are older than the retry window."""
+
+_SOME: Final = (2, 10, 50)
+_QUICK: Final = (2,)
+_SHORT: Final = replace(STEADY, seconds=700, warm_up=100)
+_BURST: Final = replace(STEADY, seconds=2000, warm_up=0, arrivals_end=150, chats=600)
+_BESIDE: Final = replace(STEADY, seconds=1500, event_load=0.2, call_load=0.2)
+_EVENTS: Final = replace(STEADY, seconds=900, warm_up=200, load=0, event_load=3)
+_OUTAGE: Final = replace(STEADY, load=1.5, seconds=900, warm_up=100, new_quotas=((300, 0.001), (360, 10)))
+# In these, the fair share of an instance is not what the settings say
+_TOO_HIGH: Final = replace(STEADY, known_quota=10, quota=5, seconds=1500)
+_TOO_LOW: Final = replace(STEADY, known_quota=10, quota=50, seconds=700, warm_up=200)
+
+_TABLE: Final = (
+    (STEADY, INSTANCES, ALL),
+    (replace(STEADY, quota=50, warm_up=150, seconds=450), INSTANCES, OURS),
+    (replace(STEADY, quota=500, warm_up=20, seconds=60), INSTANCES, OURS),
+    (replace(_SHORT, name="half the quota", load=0.5), _SOME, ALL),
+    (replace(_SHORT, name="nine tenths of the quota", load=0.9), _SOME, ALL),
+    (replace(_SHORT, name="exactly the quota", load=1.0), _SOME, ALL),
+    (replace(_BURST, name="three times the quota for 150 s"), _SOME, ALL),
+    (CHANGE, (10, 50), ALL),
+    (replace(_BESIDE, name="events and calls beside, 0.2 of the quota each"), _SOME, ALL),
+    (replace(_EVENTS, name="three times the quota, all of it events"), (10,), ALL),
+    (replace(_OUTAGE, name="nothing is accepted for 60 s"), (10,), ALL),
+    (replace(STEADY, name="2 chats for 10 instances", chats=2), (10,), LEARNING),
+    (replace(STEADY, name="5 chats for 50 instances", chats=5), (50,), LEARNING),
+    (replace(_TOO_HIGH, name="the settings say twice the quota"), (10, 50), LEARNING),
+    (replace(_TOO_LOW, name="the settings say a fifth of the quota"), (10, 50), LEARNING),
+    (replace(STEADY, name="SQS draws chats at random", at_random=True, seconds=1800), (10, 50, 200), OURS),
+    (replace(STEADY, name="a retry hint of 2 s", retry_after=2.0), (10,), LEARNING),
+    (ENDLESS, (10,), ALL),
+)
+
+
+def runs(*, quick: bool = False) -> list[tuple[Scenario, str]]:
+    """Return each scenario with each of its senders.
+
+    Args:
+        quick: Only the scenarios with two instances.
+    """
+    return [
+        (replace(scenario, instances=number), sender)
+        for scenario, instances, senders in _TABLE
+        for number in instances
+        for sender in senders
+        if number in _QUICK or not quick
+    ]
