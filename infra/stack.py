@@ -46,7 +46,7 @@ class ConnectMessageSender(cdk.Stack):
             options=options,
         )
 
-        # The function receives messages from the queue, and puts events there that it cannot send now
+        # The function receives messages from the queue, and enqueues messages of events for a retry
         queues.messages.grant(
             sender.role,
             "sqs:ReceiveMessage",
@@ -55,19 +55,20 @@ class ConnectMessageSender(cdk.Stack):
             "sqs:GetQueueAttributes",
             "sqs:SendMessage",
         )
-        # It publishes results, and cannot publish under another source
+        # The function publishes results, and cannot publish under another source
         sender.role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["events:PutEvents"],
                 resources=[routing.bus.event_bus_arn],
                 conditions={
-                    # The key has several values. ForAllValues also holds when there are none.
+                    # The condition key can have several values. ForAllValues also holds when there are none.
                     "ForAllValues:StringEquals": {"events:source": RESULT_SOURCE},
                     "Null": {"events:source": "false"},
                 },
             )
         )
-        # It copies messages and results to the other queues. Sending to Amazon Connect needs no permission.
+        # The function copies messages and results to these queues, and Lambda sends failed events. Calls of
+        # Amazon Connect need no permission.
         queues.dead_letter.grant(sender.role, "sqs:SendMessage")
         queues.rejected.grant(sender.role, "sqs:SendMessage")
         queues.unpublished_results.grant(sender.role, "sqs:SendMessage")
@@ -75,8 +76,8 @@ class ConnectMessageSender(cdk.Stack):
         key.grant(sender.role, "kms:Decrypt", "kms:GenerateDataKey")
         sender.log_group.grant_write(sender.role)
 
-        # It completes the tasks of state machines that wait for a message. A policy apart from the role: the
-        # role comes before the function, and the function before the state machine.
+        # The function completes the tasks of state machines that wait for a message. This is a policy apart
+        # from the role: the role comes before the function, and the function before the state machine.
         state_machine_arn = workflow.state_machine.state_machine_arn
         iam.Policy(
             self,

@@ -56,7 +56,8 @@ Send messages with these codes again, if they are at most 90 minutes old:
 Send rejected messages again, after you fixed the cause:
   python -m ops redrive rejected --code ServiceValidation --apply
 
-Send nothing. Publish the missing results; then delete everything with a result:
+Send nothing, since every message is too old. Publish the missing results;
+then, in a second run, delete the messages that have their result:
   python -m ops redrive --max-age 0m --finalize --apply
   python -m ops redrive --max-age 0m --delete --apply
 
@@ -204,20 +205,29 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     Raises:
         SystemExit: An argument is wrong (2), or help was printed (0).
     """
-    parser = ArgumentParser("python -m ops", epilog=_ALL, formatter_class=RawDescriptionHelpFormatter)
+    parser = ArgumentParser(
+        "python -m ops",
+        description="Commands for a deployed stack.",
+        epilog=_ALL,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
 
     def add(name: str, text: str, epilog: str) -> ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
         command.formatter_class = RawDescriptionHelpFormatter
-        command.add_argument("--stage", type=_stage, default="dev", help="of the stack (default: dev)")
+        command.add_argument("--stage", type=_stage, default="dev", help="stage of the stack (default: dev)")
         return command
 
     redrive = add("redrive", "Send dead letters again, publish their results, or delete them", _REDRIVE)
     republish = add("republish", "Publish the results that the event bus did not accept", _REPUBLISH)
-    smoke = add("smoke", "Send a message through each event source to a new or existing chat", _SMOKE)
+    smoke = add(
+        "smoke", "Send real messages, one through each event source, to a new or existing chat", _SMOKE
+    )
     for command in (redrive, republish):
-        command.add_argument("--apply", action="store_true", help="do it; without this flag, only show it")
+        command.add_argument(
+            "--apply", action="store_true", help="make the changes; without this flag, only show them"
+        )
     _add_redrive_options(redrive)
     _add_smoke_options(smoke)
     options = parser.parse_args(arguments)
@@ -240,11 +250,19 @@ def _add_redrive_options(parser: ArgumentParser) -> None:
         help="dead-letter (default): not sent in time; events: EventBridge or Lambda did not deliver them; "
         "rejected: cannot be sent unchanged",
     )
-    add("--code", action="append", type=_code, help="touch only messages with this code (repeatable)")
-    age = "send no older message (90m, 3d; default: 24h)"
+    add(
+        "--code",
+        action="append",
+        type=_code,
+        help="only messages with this code, as a run without --apply shows it (repeatable)",
+    )
+    age = "do not send older messages (90m, 3d; default: 24h)"
     add("--max-age", type=_age, default="24h", metavar="AGE", help=age)
-    flag("--finalize", help="publish the result of a message that has none and is not sent again")
-    flag("--delete", help="delete a message that has its result and is too old or can never be sent")
+    flag(
+        "--finalize",
+        help="publish the result, FAILED or REJECTED, of a message that has none and is not sent again",
+    )
+    flag("--delete", help="delete a message that has its result, if it is too old or can never be sent")
     flag("--keep-maybe-delivered", help="send no message that may be in the chat already")
 
 

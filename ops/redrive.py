@@ -56,7 +56,7 @@ class RedriveFilter:
         codes_required: Redrive nothing unless `codes` names its code.
         max_age: Redrive no dead letter that has been in its queue for longer.
         finalize: Publish the result of each dead letter that has none and is not redriven.
-        delete: Delete each dead letter that has its result and is too old, or can never be sent.
+        delete: Delete each dead letter that has its result, if it is too old or can never be sent.
         keep_maybe_delivered: Redrive no dead letter that an earlier attempt may have delivered.
     """
 
@@ -250,7 +250,9 @@ class RedriveRun:
         added = ""
         if decision.done is Done.REDRIVEN:
             self._redrive(dead_letter)
-        elif decision.done is Done.FINALIZED and decision.outcome:
+        elif decision.done is Done.FINALIZED:
+            if decision.outcome is None:
+                raise ValueError("a decision to finalize needs the outcome")
             added = self._finalize(dead_letter, decision.outcome)
         if decision.done is not Done.KEPT and not self.dry_run:
             self.reader.delete(message)

@@ -73,7 +73,7 @@ def create_handler(
         ValueError: A variable is missing or invalid. The text names it.
     """
     settings = Settings.from_environ(environ)
-    # They log requests, and parts of answers that they cannot read. botocore comes with tracing.
+    # These libraries log requests, and parts of answers that they cannot read. botocore comes with tracing.
     for library in ("botocore", "urllib3"):
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     logger = Logger(service=settings.service, json_serializer=log_line)
@@ -119,7 +119,7 @@ def _event_sources(
 ) -> dict[EventSource, Source]:
     credentials = EnvironmentCredentials(environ=environ, pools=pools)
 
-    def aws_client(endpoint: str, signing_name: str, target: str, json_version: str) -> AwsClient:
+    def aws_client(*, endpoint: str, signing_name: str, target: str, json_version: str) -> AwsClient:
         api = JsonApi(
             pools=pools,
             endpoint=endpoint,
@@ -144,23 +144,30 @@ def _event_sources(
         rate_limiter=RateLimiter(fair_share=fair_share, random=random),
     )
     queues = Queues(
-        sqs=aws_client(settings.sqs_url, "sqs", "AmazonSQS", "1.0"),
+        sqs=aws_client(endpoint=settings.sqs_url, signing_name="sqs", target="AmazonSQS", json_version="1.0"),
         message_queue_url=settings.message_queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
         rejected_queue_url=settings.rejected_queue_url,
         unpublished_results_queue_url=settings.unpublished_results_queue_url,
     )
     publisher = Publisher(
-        events=aws_client(settings.eventbridge_url, "events", "AWSEvents", "1.1"),
+        events=aws_client(
+            endpoint=settings.eventbridge_url, signing_name="events", target="AWSEvents", json_version="1.1"
+        ),
         event_bus_name=settings.event_bus_name,
         queues=queues,
     )
     tasks = TaskCallback(
-        step_functions=aws_client(settings.step_functions_url, "states", "AWSStepFunctions", "1.0")
+        step_functions=aws_client(
+            endpoint=settings.step_functions_url,
+            signing_name="states",
+            target="AWSStepFunctions",
+            json_version="1.0",
+        )
     )
     synchronous = SynchronousDelivery(
         content_limits=settings.content_limits,
-        # A caller waits, so these calls do not: messages of the queue give way to them
+        # Without a rate limiter, since a caller waits. Throttles make the messages of the queue wait instead.
         sender=MessageSender(participant=participant, clock=clock, random=random),
         publisher=publisher,
         telemetry=telemetry,

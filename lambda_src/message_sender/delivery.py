@@ -50,6 +50,7 @@ class _Attempts:
         count: Calls of SendMessage.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
+        maybe_delivered: Whether a failed call may have reached the chat.
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
     """
@@ -166,8 +167,8 @@ class MessageSender:
     def _wait_for_slot(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
         """Wait for a slot of the rate limiter. Return the seconds that the attempt may take.
 
-        Without a slot in time, wait until the last moment all the same. An instance that returned its batch
-        at once would get the next one at once, and the slowest instance would get the most batches.
+        Without a slot in time, wait until the last moment all the same. An instance with a low rate would
+        otherwise return its batch at once and take the next one, and so get the most batches.
 
         Raises:
             ExpiredError: `ExpiresAt` is past, before or after the wait.

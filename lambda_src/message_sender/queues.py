@@ -169,8 +169,8 @@ def origin_attributes(origin: Origin) -> dict[str, str]:
 def read_origin(attributes: Mapping[str, str], *, queued_at: datetime, receive_count: int) -> Origin | None:
     """Return the origin that attributes describe: the reverse of `origin_attributes`. Else None.
 
-    A producer may write such attributes too. They count only if all are present and valid, and only for
-    reports: no decision depends on them.
+    A producer may write such attributes too. They count only if all are present and valid. The function uses
+    them for reports only, and `ops redrive --keep-maybe-delivered` uses `MaybeDelivered`.
 
     Args:
         queued_at: When the queue accepted the message, which is after its origin was accepted.

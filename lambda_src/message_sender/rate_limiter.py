@@ -1,8 +1,9 @@
 """The rate limiter of this instance of the function: adaptive, with no knowledge of the other instances.
 
-All instances share one quota and do not talk to each other. Each learns from the answers to its calls. It
-adapts as TCP does (additive increase, multiplicative decrease, RFC 5681), in calls instead of round trips.
-Nothing sleeps here. docs/decisions.md explains why; docs/benchmarks/quota.md has the figures.
+All instances share one quota and do not talk to each other. Each learns from the answers to its calls. As
+congestion control in TCP (RFC 9438, CUBIC), it reduces the rate at a throttle, then raises it slowly at first
+and faster later, counted in calls instead of seconds. Nothing sleeps here. docs/decisions.md has the reasons,
+docs/benchmarks/quota.md the figures.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ _MIN_PART: Final = 0.25
 """The part of its fair share that an instance keeps however often it is throttled. The rate grows with calls,
 so an instance near zero would hardly recover."""
 _CALLS_TO_GROW: Final = 75
-"""The number of calls that raises the rate. It decides how many calls are throttled in the steady state:
-about 3 %. Far fewer would leave quota unused, since only throttles show where it ends."""
+"""After so many calls that had to wait, the rate has grown by 1.5 fair shares. It decides how many calls are
+throttled in the steady state: about 3 %. Far fewer would leave quota unused, since only throttles show its
+end."""
 _BURST_SECONDS: Final = 1.0
-"""Unused slots are kept this long, also while Lambda freezes the process."""
+"""Unused slots expire after this time, which may pass while Lambda freezes the process."""
 _MAX_PAUSE: Final = 5.0
 """Seconds. A `Retry-After` stops every chat of this instance, so it stops them no longer than this."""
 

@@ -16,7 +16,13 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from infra.contract import REQUEST_DETAIL_TYPE, RESULT_DETAIL_TYPES, RESULT_SCHEMA, RESULT_SOURCE
+from infra.contract import (
+    REQUEST_DETAIL_TYPE,
+    REQUEST_SCHEMA,
+    RESULT_DETAIL_TYPES,
+    RESULT_SCHEMA,
+    RESULT_SOURCE,
+)
 from infra.outputs import StackOutputs
 from infra.producer import (
     Answer,
@@ -181,6 +187,7 @@ def test_the_modules_of_the_library_need_only_each_other_and_published_packages(
     assert ours <= {"infra.contract", "infra.outputs"}
 
 
+MAX_METADATA = REQUEST_SCHEMA["properties"]["Metadata"]["maxProperties"]
 BROKEN = [
     {"connection_token": ""},
     {"connection_token": "x" * 1001},
@@ -198,7 +205,7 @@ BROKEN = [
     {"task_token": ""},
     {"metadata": {"order": 4711}},
     {"metadata": {"": "empty key"}},
-    {"metadata": dict.fromkeys(map(str, range(11)), "x")},
+    {"metadata": dict.fromkeys(map(str, range(MAX_METADATA + 1)), "x")},
     {"metadata": dict.fromkeys(map(str, range(10)), "x" * 250)},
 ]
 

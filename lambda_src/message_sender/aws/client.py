@@ -26,8 +26,8 @@ _CONNECT_TIMEOUT: Final = 1.0
 _READ_TIMEOUT: Final = 2.0
 
 MAX_CALL_SECONDS: Final = _CONNECT_TIMEOUT + _READ_TIMEOUT
-"""Time to plan for one attempt. Only a slow name server, headers that trickle in, or a name with several
-addresses that do not answer, a second for each, can make it longer."""
+"""Time to plan for one attempt. Only a slow name server, headers or a body that trickle in, or a name with
+several addresses that do not answer, a second for each, can make it longer."""
 
 _BASE_DELAY: Final = 0.1
 

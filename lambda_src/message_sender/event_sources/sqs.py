@@ -53,10 +53,10 @@ class Record:
 
     Attributes:
         message_group: None in a standard queue.
-        parsed: None if the text met a defect of the parser.
-        chat: The messages of one chat stay in order: the message group, without one the contact, else the
-            message alone.
-        queued_at: When the queue accepted the message. Its origin may have been accepted before.
+        parsed: None if the parser failed on the text.
+        chat: The key of the chat whose order is kept: the message group, else the contact id, else the
+            message id.
+        queued_at: When the queue accepted the message. An event was accepted before that.
         delivery: None if there was no attempt.
         outcome: None without an outcome.
         error: The reason why the record is reported as a batch item failure, None if it is finished.
