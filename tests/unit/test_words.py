@@ -40,7 +40,9 @@ def sources() -> list[Path]:
     """Return the files that people write, without the documents."""
     files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*")]
     files += [ROOT / name for name in ("Makefile", "app.py", "cdk.json", "package.json", "pyproject.toml")]
-    return [file for file in files if file.suffix in SUFFIXES and file != Path(__file__)]
+    found = [file for file in files if file.suffix in SUFFIXES and file != Path(__file__) and file.is_file()]
+    assert {file.relative_to(ROOT).parts[0] for file in found} >= set(FOLDERS)
+    return found
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -50,7 +52,6 @@ def test_the_code_uses_the_standard_term(term: str) -> None:
     found = [
         f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
         for file in sources()
-        if file.is_file()
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
         if pattern.search(line)
     ]
