@@ -148,6 +148,11 @@ def test_results_of_the_chat_are_received_and_requests_are_not() -> None:
         publish(account, result("c", ContactId="another"))
         account.publish("my-backend", "SendMessage Requested", ContactId=CONTACT)
         account.publish("connect-message-sender", "SendMessage Requested", ContactId=CONTACT)
+        # Not even in the queue: a request has the connection token
+        assert [event["detail-type"] for event in account.queues[NAME]] == [
+            "Message Sent",
+            "Message Rejected",
+        ]
         received = watcher.receive()
 
     assert [(each.client_token, each.outcome, each.code) for each in received] == [
