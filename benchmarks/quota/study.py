@@ -103,11 +103,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The figures of a scenario with one sender, and its accepted calls by second."""
+    """The figures of a scenario with one sender, and its accepted and throttled calls by second."""
 
     scenario: Scenario
     figures: Figures
     accepted: Counter[int]
+    throttled: Counter[int]
 
 
 def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
@@ -242,7 +243,7 @@ class _Study(Simulation):
             busy=round(busy_seconds / (scenario.seconds - scenario.warm_up), 3),
             last_outcome=round(max((at for at, _ in results), default=0.0), 3),
         )
-        return Run(scenario, figures, self._participant.accepted)
+        return Run(scenario, figures, self._participant.accepted, self._participant.throttled)
 
     def _lost(self, published: set[str]) -> int:
         queued = (*self.messages.messages, *self.dead_letters.messages)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from benchmarks.quota.study import Scenario, simulate
 from message_sender.application import create_handler
 from message_sender.errors import UnsupportedEventError
 from message_sender.result import EventSource
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 
 DOCS = Path(__file__).parents[2] / "docs"
-QUOTA = DOCS / "benchmarks/quota.md"
 NAMESPACE = "ConnectMessageSender-dev"
 
 # Metrics of normal operation
@@ -91,15 +91,6 @@ def metrics_on_dashboard(template: Template) -> Iterator[tuple[str, str, dict[st
             ] * 2
             if namespace is not None:
                 yield namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True))
-
-
-def simulated(title: str) -> list[dict[str, Any]]:
-    """Return the rows of a table of `make quota`, with the share of throttled calls in percent."""
-    section = QUOTA.read_text(encoding="utf-8").partition(f"# {title}\n")[2].partition("\n#")[0]
-    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
-    head, _, *rows = lines
-    table = [dict(zip(head, row, strict=True)) for row in rows]
-    return [row | {"throttled": float(row["throttled"].rstrip("%"))} for row in table]
 
 
 # Every metric exists
@@ -374,18 +365,26 @@ def test_thresholds_follow_from_the_options(changed: Template) -> None:
     assert thresholds == {"OldMessages": 15 * 60, "AccessDeniedShare": 35}
 
 
-def test_throttling_alarm_goes_off_above_the_quota_and_not_below(dev: Template) -> None:
-    three_times, half = (
-        [row["throttled"] for row in simulated(title) if row.get("sender", "ours") == "ours"]
-        for title in ("Three times the quota", "Half the quota")
+@pytest.mark.parametrize(("load", "goes_off"), [(0.9, False), (3.0, True)])
+def test_throttling_alarm_goes_off_above_the_quota_and_not_below(
+    dev: Template, load: float, goes_off: bool
+) -> None:
+    alarm = alarms(dev)["SustainedThrottling"]
+    minutes = range(100, 100 + alarm["EvaluationPeriods"] * 60, 60)
+    scenario = Scenario(
+        name="alarm", instances=10, quota=10, load=load, seconds=minutes[-1] + 60, warm_up=100, chats=300
     )
-    threshold = alarms(dev)["SustainedThrottling"]["Threshold"]
 
-    overloaded = [share for share in three_times if share >= 0.8]  # the others have too few instances
+    run = simulate(scenario, "ours")
 
-    assert len(overloaded) >= 9
-    assert all(share > 2 * threshold for share in overloaded)
-    assert all(share < threshold for share in half)
+    breaching = 0
+    for start in minutes:
+        throttled, accepted = (
+            sum(calls[second] for second in range(start, start + 60))
+            for calls in (run.throttled, run.accepted)
+        )
+        breaching += 100 * throttled / (throttled + accepted) > alarm["Threshold"]
+    assert (breaching >= alarm["DatapointsToAlarm"]) is goes_off
 
 
 def test_stack_counts_timeouts_and_crashes_in_the_log_of_the_function(dev: Template) -> None:
