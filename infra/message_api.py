@@ -121,7 +121,7 @@ class MessageApi(Construct):
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
                 logging_level=apigateway.MethodLoggingLevel.OFF,
                 data_trace_enabled=False,
-                tracing_enabled=options.tracing,
+                tracing_enabled=options.traced,
                 # Stops a runaway caller before it fills the queue
                 throttling_rate_limit=100,
                 throttling_burst_limit=200,
@@ -148,7 +148,7 @@ class MessageApi(Construct):
             f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
             because="The role belongs to the account and serves all its APIs. AWS defines what it needs",
         )
-        if not options.tracing:
+        if not options.traced:
             acknowledge(self.api, "Serverless-APIGWXrayEnabled", because=UNTRACED)
         if options.api_web_acl_arn is None:
             acknowledge(

@@ -92,6 +92,37 @@ def _address_range() -> _Rule:
     return _Rule("an address range", accepts, shape.schema)
 
 
+def _number(least: float, most: float) -> _Rule:
+    def accepts(value: object) -> bool:
+        return type(value) in {int, float} and least <= value <= most  # type: ignore[operator]  # a number
+
+    return _Rule(
+        f"a number from {least:g} to {most:g}",
+        accepts,
+        {"type": "number", "minimum": least, "maximum": most},
+    )
+
+
+def _tags() -> _Rule:
+    # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    key, value = "(?!aws:)[A-Za-z0-9 _.:/=+@-]{1,128}", "[A-Za-z0-9 _.:/=+@-]{0,256}"
+
+    def accepts(tags: object) -> bool:
+        return isinstance(tags, Mapping) and all(
+            _text(key).accepts(name) and _text(value).accepts(text) for name, text in tags.items()
+        )
+
+    return _Rule(
+        'an object of tags, such as {"owner": "chat-team"}',
+        accepts,
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{key}$"},
+            "additionalProperties": {"type": "string", "pattern": f"^{value}$"},
+        },
+    )
+
+
 _TRUE_OR_FALSE = _Rule("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
 
 _HEX_ID = "([0-9a-f]{8}|[0-9a-f]{17})"
@@ -121,6 +152,33 @@ class StageOptions:
         InvalidOptionsError: An option is not valid.
     """
 
+    account: str | None = field(
+        default=None,
+        metadata=_option(
+            _text(_ACCOUNT).or_null(
+                "the 12 digits of an AWS account, or null for the account of the credentials"
+            ),
+            "The AWS account of the stage. A stage with `retain_data` needs it.",
+        ),
+    )
+    region: str | None = field(
+        default=None,
+        metadata=_option(
+            _text(_REGION).or_null("the name of an AWS Region, or null for the Region of the credentials"),
+            "The Region of the stage. A stage with `retain_data` needs it.",
+        ),
+    )
+    tags: dict[str, str] = field(
+        metadata=_option(
+            _tags(), "Tags of all resources, beside `project` and `stage`: owner, cost centre, data class."
+        )
+    )
+    rollout: Literal["none", "linear", "canary"] = field(
+        metadata=_option(
+            _one_of("none", "linear", "canary"),
+            "How the alias moves to a new version: at once, 10 % a minute, or 10 % for five minutes.",
+        )
+    )
     content_limits: Literal["specification", "service"] = field(
         metadata=_option(
             _one_of("specification", "service"),
@@ -162,8 +220,11 @@ class StageOptions:
             "Your account's quota of SendMessage calls a second. All instances of the function share it.",
         )
     )
-    tracing: bool = field(
-        metadata=_option(_TRUE_OR_FALSE, "Trace with AWS X-Ray: one subsegment for each SendMessage call.")
+    tracing: Literal["off", "active", "subsegments"] = field(
+        metadata=_option(
+            _one_of("off", "active", "subsegments"),
+            "Trace with AWS X-Ray: not at all, each invocation, or also each SendMessage call.",
+        )
     )
     retain_data: bool = field(
         metadata=_option(
@@ -240,14 +301,32 @@ class StageOptions:
             "The only address ranges from which the HTTP API accepts requests.",
         )
     )
+    manage_api_gateway_account: bool = field(
+        metadata=_option(
+            _TRUE_OR_FALSE,
+            "Set the role by which API Gateway writes logs: one role for all APIs of account and Region.",
+        )
+    )
     alarm_topic_arn: str | None = field(
         default=None,
         metadata=_option(
-            _text(f"{_PARTITION}:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+").or_null(
-                "the ARN of an SNS topic, or null for none"
+            _text(f"(none|{_PARTITION}:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+)").or_null(
+                'the ARN of an SNS topic, "none", or null'
             ),
-            "An SNS topic to which CloudWatch publishes when an alarm starts and ends.",
+            "An SNS topic to which CloudWatch publishes when an alarm starts and ends. A stage with "
+            '`retain_data` needs it, or an explicit "none".',
         ),
+    )
+    slo_percent: float = field(
+        metadata=_option(
+            _number(90, 99.99),
+            "The service level objective: this share of messages is sent or rejected within `slo_seconds`.",
+        )
+    )
+    slo_seconds: int = field(
+        metadata=_option(
+            _whole_number(1, 3600), "The time of the service level objective, from acceptance to outcome."
+        )
     )
     access_denied_percent: int = field(
         metadata=_option(
@@ -255,6 +334,11 @@ class StageOptions:
             "An alarm goes off above this share of messages that end as `AccessDenied`.",
         )
     )
+
+    @property
+    def traced(self) -> bool:
+        """Whether AWS X-Ray traces the API, the function and the state machine."""
+        return self.tracing != "off"
 
     def __post_init__(self) -> None:
         for option in fields(self):

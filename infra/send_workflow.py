@@ -187,14 +187,14 @@ class SendWorkflow(Construct):
                 level=sfn.LogLevel.ALL,
                 include_execution_data=False,
             ),
-            tracing_enabled=options.tracing,
+            tracing_enabled=options.traced,
         )
         acknowledge(
             self.state_machine,
             "AwsSolutions-IAM5[Resource::*]",
             because="Log delivery and X-Ray have no resource types",
         )
-        if not options.tracing:
+        if not options.traced:
             acknowledge(
                 self.state_machine,
                 "AwsSolutions-SF2",

@@ -98,14 +98,14 @@ class SenderFunction(Construct):
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": stack.stack_name,  # one per stage
                 "POWERTOOLS_LOG_LEVEL": options.log_level,
-                **({} if options.tracing else {"POWERTOOLS_TRACE_DISABLED": "true"}),
+                **({} if options.traced else {"POWERTOOLS_TRACE_DISABLED": "true"}),
             },
             environment_encryption=key,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             # Takes precedence over the level of the logger. The default is INFO.
             application_log_level_v2=lambda_.ApplicationLogLevel[options.log_level],
-            tracing=lambda_.Tracing.ACTIVE if options.tracing else lambda_.Tracing.DISABLED,
+            tracing=lambda_.Tracing.ACTIVE if options.traced else lambda_.Tracing.DISABLED,
             reserved_concurrent_executions=options.reserved_concurrency,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if options.snap_start else None,
         )
@@ -124,11 +124,11 @@ class SenderFunction(Construct):
             cdk.Annotations.of(self.function).acknowledge_warning(
                 "@aws-cdk/aws-lambda:snapStartRequirePublish", "All invokers use the alias of a version"
             )
-        if not options.tracing:
+        if not options.traced:
             acknowledge(self.function, "Serverless-LambdaTracing", because=UNTRACED)
         if options.vpc_subnet_ids:
             self._connect_to_vpc(options)
-        if options.tracing or options.vpc_subnet_ids:
+        if options.traced or options.vpc_subnet_ids:
             acknowledge(
                 self.role,
                 "AwsSolutions-IAM5[Resource::*]",

@@ -36,7 +36,7 @@ PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 # A value for each option that adds something to the stack
 EVERYTHING: dict[str, Any] = {
     "connect_region": "eu-west-2",
-    "tracing": True,
+    "tracing": "subsegments",
     "task_state_machine_arns": ["arn:aws:states:eu-central-1:111122223333:stateMachine:orders"],
     "reserved_concurrency": 40,
     "snap_start": True,
@@ -60,6 +60,9 @@ CHANGED: dict[str, Any] = {
     "dead_letter_retention_days": 13,
     "retry_window_minutes": 30,
     "access_denied_percent": 35,
+    "slo_percent": 98.5,
+    "slo_seconds": 90,
+    "manage_api_gateway_account": False,
 }
 
 VPC_OPTIONS = {name: EVERYTHING[name] for name in ("vpc_subnet_ids", "vpc_security_group_ids")}

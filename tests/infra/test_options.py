@@ -10,6 +10,10 @@ from tests.infra.template import EVERYTHING
 SCHEMA = Draft7Validator(json_schema())
 
 VALID: dict[str, Any] = {
+    "account": None,
+    "region": None,
+    "tags": {},
+    "rollout": "none",
     "content_limits": "specification",
     "connect_region": None,
     "log_level": "INFO",
@@ -17,7 +21,7 @@ VALID: dict[str, Any] = {
     "memory_size_mb": 512,
     "maximum_concurrency": 10,
     "send_quota_per_second": 10,
-    "tracing": True,
+    "tracing": "active",
     "retain_data": True,
     "message_retention_days": 4,
     "dead_letter_retention_days": 14,
@@ -30,11 +34,17 @@ VALID: dict[str, Any] = {
     "producer_principals": [],
     "api_web_acl_arn": None,
     "api_source_cidrs": [],
+    "manage_api_gateway_account": True,
     "alarm_topic_arn": None,
+    "slo_percent": 99.5,
+    "slo_seconds": 60,
     "access_denied_percent": 20,
 }
 # The CDK drops every null of cdk.json
-MAY_BE_NULL = {"connect_region", "reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"}
+MAY_BE_NULL = {
+    *("account", "region", "connect_region"),
+    *("reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"),
+}
 
 
 def test_every_stage_of_the_project_is_valid(context: dict[str, Any]) -> None:
@@ -93,6 +103,11 @@ PRINCIPALS = "a list of ARNs of IAM roles, users and accounts (arn:aws:iam::1111
 CIDRS = "a list of address ranges (203.0.113.0/24), empty for any"
 
 
+ACCOUNTS = "the 12 digits of an AWS account, or null for the account of the credentials"
+REGIONS = "the name of an AWS Region, or null for the Region of the credentials"
+TAGS = 'an object of tags, such as {"owner": "chat-team"}'
+TOPICS = 'the ARN of an SNS topic, "none", or null'
+
 UNACCEPTABLE: list[tuple[str, object, str]] = [
     ("content_limits", "none", "one of specification, service"),
     ("content_limits", ["service"], "one of specification, service"),
@@ -139,8 +154,24 @@ UNACCEPTABLE: list[tuple[str, object, str]] = [
     ("maximum_concurrency", 2.5, "a whole number from 2 to 1000"),
     ("send_quota_per_second", 0, "a whole number from 1 to 10000"),
     ("send_quota_per_second", 10.0, "a whole number from 1 to 10000"),
-    ("tracing", "true", "true or false"),
-    ("tracing", 1, "true or false"),
+    ("tracing", "on", "one of off, active, subsegments"),
+    ("tracing", True, "one of off, active, subsegments"),
+    ("account", "1111222233", ACCOUNTS),
+    ("account", 111122223333, ACCOUNTS),
+    ("account", "11112222333٣", ACCOUNTS),
+    ("region", "eu-central", REGIONS),
+    ("region", "eu-central-٣", REGIONS),
+    ("tags", ["owner"], TAGS),
+    ("tags", {"owner": 7}, TAGS),
+    ("tags", {"aws:owner": "x"}, TAGS),
+    ("tags", {"": "x"}, TAGS),
+    ("tags", {"owner": "x" * 257}, TAGS),
+    ("rollout", "fast", "one of none, linear, canary"),
+    ("manage_api_gateway_account", "yes", "true or false"),
+    ("slo_percent", 100, "a number from 90 to 99.99"),
+    ("slo_percent", True, "a number from 90 to 99.99"),
+    ("slo_percent", "99", "a number from 90 to 99.99"),
+    ("slo_seconds", 0, "a whole number from 1 to 3600"),
     ("retain_data", None, "true or false"),
     ("message_retention_days", 15, "a whole number from 1 to 14"),
     ("message_retention_days", True, "a whole number from 1 to 14"),
@@ -212,17 +243,17 @@ UNACCEPTABLE: list[tuple[str, object, str]] = [
     ("api_source_cidrs", ["fe80::%1/64"], CIDRS),
     ("api_source_cidrs", "203.0.113.0/24", CIDRS),
     ("api_source_cidrs", ["203.0.113.0/33"], CIDRS),
-    ("alarm_topic_arn", "alarms", "the ARN of an SNS topic, or null for none"),
-    ("alarm_topic_arn", "", "the ARN of an SNS topic, or null for none"),
+    ("alarm_topic_arn", "alarms", TOPICS),
+    ("alarm_topic_arn", "", TOPICS),
     (
         "alarm_topic_arn",
         "arn:aws:sqs:eu-central-1:111122223333:q",
-        "the ARN of an SNS topic, or null for none",
+        TOPICS,
     ),
     (
         "alarm_topic_arn",
         "arn:aws:sns:eu-central-1:11112222333٣:alarms",
-        "the ARN of an SNS topic, or null for none",
+        TOPICS,
     ),
     ("access_denied_percent", 0, "a whole number from 1 to 100"),
     ("access_denied_percent", 101, "a whole number from 1 to 100"),
