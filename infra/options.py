@@ -190,6 +190,8 @@ class StageOptions:
             "Your state machines whose tasks the function may complete, beside the stack's own.",
         )
     )
+    # In prod 10 for the queue and 20 for all other event sources: no flood can stop the chats or the account.
+    # Lambda refuses to leave the account less than 100.
     reserved_concurrency: int | None = field(
         default=None,
         metadata=_option(

@@ -50,6 +50,7 @@ def delay_before_retry(error: RetryableError, attempt: int, *, random: Callable[
     if isinstance(error, ConnectionFailedError) and error.connection_lost and attempt == 1:
         return 0.0
     base = _THROTTLE_BASE_DELAY if isinstance(error, ThrottledError) else _BASE_DELAY
+    # A sum and not the maximum: threads that must wait equally long do not retry together
     return full_jitter(attempt, base=base, random=random) + (error.retry_after or 0.0)
 
 
