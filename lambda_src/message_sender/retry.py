@@ -1,6 +1,6 @@
 """When to retry, and for how long: pure functions and one small piece of state. Nothing sleeps here.
 
-docs/architecture.md, "Inside one invocation", explains the figures.
+docs/explanation/architecture.md, "Inside one invocation", explains the figures.
 """
 
 from __future__ import annotations
