@@ -28,7 +28,7 @@ OPTIONS: Final = ROOT / "docs" / "options.schema.json"
 
 def replace_block(document: str, name: str, text: str) -> str:
     """Return a Markdown document with another text between the markers of this name."""
-    block = re.compile(rf"(<!-- {name}: written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
+    block = re.compile(rf"(<!-- {name}: written by `make \w+` -->\n).*?(<!-- end -->)", re.DOTALL)
     return block.sub(lambda markers: f"{markers[1]}{text}\n{markers[2]}", document)
 
 
