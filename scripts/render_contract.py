@@ -40,7 +40,7 @@ def replace_block(document: str, name: str, text: str) -> str:
     Raises:
         ValueError: The document does not have these markers once.
     """
-    block = re.compile(rf"(<!-- {name}: written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
+    block = re.compile(rf"(<!-- {name}: written by `make \w+` -->\n).*?(<!-- end -->)", re.DOTALL)
     replaced, count = block.subn(lambda markers: f"{markers[1]}{text}\n{markers[2]}", document)
     if count != 1:
         raise ValueError(f"the document has {count} blocks `{name}`")

@@ -248,8 +248,8 @@ ALARMS: Final = (
         ),
         why=(
             "While there is more to send than the quota allows, the rate limiter keeps about 3 % of the "
-            "calls throttled, and below the quota less than 1 % ([simulation](benchmarks/quota.md)). Backoff "
-            "makes gaps, so the minutes need not be in a row."
+            "calls throttled, and below the quota less than 1 % ([simulation](explanation/benchmarks.md)). "
+            "Backoff makes gaps, so the minutes need not be in a row."
         ),
         threshold_text="more than 1 %",
         above=True,
