@@ -1,6 +1,6 @@
 """Keep the documents easy to read: short sentences, one on each line, that begin with their subject.
 
-The figures come from the documents of stamina, httpx, procrastinate and dramatiq, which newcomers read without effort.
+The figures are those of the documents of stamina, httpx, procrastinate and dramatiq.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ _WORD = re.compile(r"[\w`'./$<>*-]*\w[\w`'./$<>*-]*")
 # The full stop of "e.g." or "1." ends no sentence
 _END = re.compile(r"(?<![0-9])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bet al)[.?!][)\"*_]* (?=[A-Z`\[*\"(])")
 _RELATIVE = re.compile(
-    r"^(What|Who|Whoever|Whatever|Whichever|Whom|Whose|Where|Wherever|Which|That which|Those (who|that|which))\b(?!.*\?$)"
+    r"^(What|Who|Whoever|Whatever|Whichever|Whom|Whose|Where|Wherever|Which|That which|Those (who|that|which))\b"
+    r"(?!.*\?$)"
 )
-_INVERTED = re.compile(r"\b(of which|that of|those of|of (its|their|his) own|as it is|as they are|what is there)\b")
+_INVERTED = re.compile(
+    r"\b(of which|that of|those of|of (its|their|his) own|as it is|as they are|what is there)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,7 @@ def lines(page: Path) -> Iterator[Line]:
 
 def sentences(found: Iterable[Line]) -> list[str]:
     """Return the sentences of lines and of cells with at least four words."""
-    return [
-        part
-        for line in found
-        if not line.cell or len(line.words) >= 4
-        for part in _END.split(line.text)
-    ]
+    return [part for line in found if not line.cell or len(line.words) >= 4 for part in _END.split(line.text)]
 
 
 def at(page: Path, line: Line) -> str:
