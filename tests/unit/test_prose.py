@@ -32,8 +32,8 @@ _WORD = re.compile(r"[\w`'./$<>*-]*\w[\w`'./$<>*-]*")
 # The full stop of "e.g." or "1." ends no sentence
 _END = re.compile(r"(?<![0-9])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bet al)[.?!][)\"*_]* (?=[A-Z`\[*\"(])")
 _RELATIVE = re.compile(
-    r"^(What|Who|Whoever|Whatever|Whichever|Whom|Whose|Where|Wherever|Which|That which|Those (who|that|which))\b"
-    r"(?!.*\?$)"
+    r"^(What|Who|Whoever|Whatever|Whichever|Whom|Whose|Where|Wherever|Which|That which"
+    r"|Those (who|that|which))\b(?!.*\?$)"
 )
 _INVERTED = re.compile(
     r"\b(of which|that of|those of|of (its|their|his) own|as it is|as they are|what is there)\b"
