@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
 GUIDES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
 README_BYTES = 6 * 1024
-ALL_BYTES = 160 * 1024
+DOCS_BYTES = 160_000
 CELL_CHARACTERS = 200
 SENTENCE_WORDS = 40
 """No sentence is longer, commands and lists of names included."""
@@ -128,4 +128,4 @@ def test_sentences_are_short() -> None:
 
 def test_documents_stay_small() -> None:
     assert (ROOT / "README.md").stat().st_size <= README_BYTES
-    assert sum(page.stat().st_size for page in PAGES) <= ALL_BYTES
+    assert sum(page.stat().st_size for page in (ROOT / "docs").rglob("*.md")) <= DOCS_BYTES
