@@ -222,7 +222,7 @@ def test_every_test_that_is_named_is_there(page: Path) -> None:
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-GLOBAL_OPTIONS = {"output", "query", "cli-binary-format"}
+GLOBAL_OPTIONS = {"endpoint-url", "output", "query", "cli-binary-format"}
 
 
 def commands_of_the_aws_cli(page: Path) -> list[list[str]]:
