@@ -86,7 +86,7 @@ def test_every_json_that_can_be_pasted_is_a_request() -> None:
     arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", text, re.DOTALL)
     entries = [
         entry
-        for found in re.findall(r"<<'END'\n(\[.*?)\nEND\n", text, re.DOTALL)
+        for found in re.findall(r"<<'?END'?\n(\[.*?)\nEND\n", text, re.DOTALL)
         for entry in json.loads(found)
     ]
 
