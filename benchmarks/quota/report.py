@@ -20,8 +20,9 @@ MOST_THROTTLED: Final = 0.05
 LEAST_FAIRNESS: Final = 0.9
 MOST_INSTANCES: Final = 50
 """The goals apply up to this number. The page shows the figures for more without a verdict."""
+TOO_FEW: Final = "too few"
+"""The verdict on instances that cannot use the quota, because each sends one chat in order."""
 _COMPARED: Final = (
-    ("Goodput, 10 instances", STEADY, 10, "goodput", ".2f"),
     ("Goodput, 50 instances", STEADY, 50, "goodput", ".2f"),
     ("Throttled, 50 instances", STEADY, 50, "throttled", ".1%"),
     ("Throttled at nine tenths of the quota", NINE_TENTHS, 10, "throttled", ".1%"),
@@ -36,7 +37,7 @@ def verdict(run: Run) -> str:
     if instances > MOST_INSTANCES:
         return "no goal"
     if figures.throttled == 0 and figures.goodput < LEAST_GOODPUT and figures.busy > 0.9 * instances:
-        return "too few"
+        return TOO_FEW
     met = (
         figures.goodput >= LEAST_GOODPUT
         and figures.throttled <= MOST_THROTTLED
@@ -52,9 +53,7 @@ _COLUMNS: Final[dict[str, Callable[[Run], object]]] = {
     "Goodput": lambda run: f"{run.figures.goodput:.2f}",
     "Throttled": lambda run: f"{run.figures.throttled:.1%}",
     "Fairness": lambda run: f"{run.figures.fairness:.2f}",
-    "FAILED": lambda run: run.figures.failed,
-    "Mean receives": lambda run: f"{run.figures.receives:.1f}",
-    "Most receives": lambda run: run.figures.most_receives,
+    "Receives": lambda run: f"{run.figures.receives:.1f} ({run.figures.most_receives})",
     "Goals": verdict,
 }
 
@@ -67,7 +66,11 @@ def block(runs: Sequence[Run], *, day: str) -> str:
         if run.scenario.quota == STEADY.quota
     }
     throttled = {sender: found[STEADY.name, STEADY.instances, sender].throttled * 100 for sender in SENDERS}
-    ours = [run for run in runs if (run.scenario.name, run.figures.sender) == (STEADY.name, "ours")]
+    ours = [
+        run
+        for run in runs
+        if (run.scenario.name, run.figures.sender) == (STEADY.name, "ours") and verdict(run) != TOO_FEW
+    ]
     compared = [
         (label, *(format(getattr(found[case.name, instances, sender], figure), form) for sender in SENDERS))
         for label, case, instances, figure, form in _COMPARED

@@ -77,6 +77,7 @@ class Figures:
     """The measurements of one run. docs/explanation/benchmarks.md explains those that are not explained here.
 
     Attributes:
+        throttled: Throttled calls, divided by all calls.
         median, p99: Seconds from the acceptance by the queue to the published result. `event_p99` and
             `call_p99`: the same for events and calls.
         moved: Messages that SQS moved to the dead-letter queue without a result.

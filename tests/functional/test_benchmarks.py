@@ -100,24 +100,24 @@ def test_every_goal_can_be_reached() -> None:
     ("changed", "figure"),
     [
         ({"asset": {"a, sources": 3_200_001}}, "Package"),
-        ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch with a slow message"),
-        ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch with a slow message"),
-        ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU per message in larger batches"),
+        ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch with a slow message of 24 KB"),
+        ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch with a slow message of 1 MiB"),
+        ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU in larger batches"),
         (
             {"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}},
-            "Batch at 50 ms, against its bound",
+            "Batch at 50 ms / bound",
         ),
         (
             {"batches": results()["batches"] | {"20": taken(0.0391, 0.4, 0.7)}},
-            "Batch at 20 ms, against its bound",
+            "Batch at 20 ms / bound",
         ),
         (
             {"batches": results()["batches"] | {"100": taken(0.111, 0.88, 1.2)}},
-            "Batch at 100 ms, times faster",
+            "boto3 loop / batch at 100 ms",
         ),
         (
             {"long_run": [{"messages": n, "cpu": 5e-4 + n * 1e-5, "rss": 4e7} for n in range(1, 21)]},
-            "CPU per message over 20 messages",
+            "CPU over 20 messages",
         ),
         (
             {"long_run": [{"messages": n, "cpu": 5e-4, "rss": 4e7 + n * 1e5} for n in range(1, 21)]},
@@ -136,8 +136,8 @@ def test_a_cold_start_is_compared_with_both_baselines() -> None:
     slow = {"http": cold, "tls": cold | {"wall": taken(0.2, 0.2, 0.3)}}
 
     assert missed(results(cold=slow)) == [
-        "Cold start over TLS, against Powertools",
-        "Cold start over TLS, against boto3 loop",
+        "Cold start over TLS / Powertools",
+        "Cold start over TLS / boto3 loop",
     ]
 
 
