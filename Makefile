@@ -122,7 +122,7 @@ simulation: .venv/.installed ## Simulate hours with every kind of fault
 
 .PHONY: bench
 bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders
-	@exec $(VENV_PYTHON) -m benchmarks --python="$$PYTHON" $${QUICK:+--quick --output .sandbox/benchmarks}
+	@exec $(VENV_PYTHON) -m benchmarks --python="$$PYTHON" $${QUICK:+--quick}
 
 .PHONY: quota
 quota: .venv/.installed ## Simulate how instances share a quota

@@ -1,6 +1,7 @@
 """Benchmarks of the function and its baselines, and the study of how instances share a quota.
 
 `make bench` measures: `figures` makes each of the `contenders` handle batches in its own process
-(`processes`, `worker`) against a `stub` of the services, and `report` writes docs/benchmarks/results.md.
-`make quota` runs the study in `quota`. `hanging_chats` is one more study in virtual time.
+(`processes`, `worker`) against a `stub` of the services, and `report` writes the findings.
+`make quota` runs the study in `quota`. Both write into docs/explanation/benchmarks.md. `hanging_chats` is one
+more study in virtual time.
 """

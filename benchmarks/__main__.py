@@ -1,4 +1,7 @@
-"""Take all measurements, and write docs/benchmarks/results.md and results.json."""
+"""Take all measurements, and write them into docs/explanation/benchmarks.md.
+
+All samples and tables are written to .sandbox/benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +25,9 @@ from rich.console import Console
 
 from benchmarks.contenders import Contenders, zipped_parts
 from benchmarks.figures import Bench
-from benchmarks.processes import FOLDER, BenchmarkError, Stub
-from benchmarks.report import write_report
+from benchmarks.markdown import SAMPLES, update_page
+from benchmarks.processes import BenchmarkError, Stub
+from benchmarks.report import block, tables
 from ops.stack.signals import stopped_by_signals
 
 _LIBRARIES: Final = ("boto3", "aws-lambda-powertools", "urllib3", "fastjsonschema")
@@ -36,8 +41,8 @@ def main() -> int:
     """Run the benchmark. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the handlers")
-    parser.add_argument("--quick", action="store_true", help="take one sample of each figure")
-    parser.add_argument("--output", type=Path, default=FOLDER.parent / "docs" / "benchmarks")
+    parser.add_argument("--quick", action="store_true", help="take one sample; leave the page unchanged")
+    parser.add_argument("--output", type=Path, default=SAMPLES, help="the folder of all samples")
     options = parser.parse_args()
     try:
         with stopped_by_signals(), tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
@@ -47,7 +52,9 @@ def main() -> int:
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    write_report(results, options.output)
+    (options.output / "results.md").write_text(tables(results))
+    if not options.quick:
+        update_page("bench", block(results))
     _report(f"done: {options.output / 'results.md'}")
     return 0
 
@@ -64,6 +71,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         bench = Bench(contenders=contenders, stub=stub, report=_report, rounds=rounds, times=times)
         results = bench.results()
     about = {
+        "day": f"{datetime.now(UTC).date()}",
         "interpreter": interpreter,
         "node": _stdout("node", "--version"),
         "system": f"{platform.system()} {platform.machine()}",

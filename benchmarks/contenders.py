@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OURS: Final = "ours"
-LOOP: Final = "(a) boto3 loop"
-POWERTOOLS: Final = "(b) boto3 + Powertools"
-THREADS: Final = "(c) boto3 + threads"
-JAVASCRIPT: Final = "(d) JavaScript SDK v3"
+LOOP: Final = "boto3 loop"
+POWERTOOLS: Final = "Powertools"
+THREADS: Final = "threads"
+JAVASCRIPT: Final = "JavaScript"
 INTERPRETER: Final = "interpreter alone"
 UNCOMPILED: Final = ", no .pyc"
 TRACED: Final = ", tracing"

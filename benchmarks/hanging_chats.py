@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks.markdown import by_position, table
+from benchmarks.markdown import table
 from tests.simulation.mutants import READ_TIMEOUTS_RETRIED
 from tests.simulation.scenarios import with_hanging_chats
 
@@ -38,7 +38,7 @@ def main() -> None:
             waits = sorted(wait for _, waits in runs for wait in waits)
             figures = [*(waits[int(len(waits) * part)] for part in _PERCENTILES.values()), waits[-1]]
             rows.append([hanging, *(f"{figure:.1f}" for figure in figures)])
-    Console(soft_wrap=True).print(table(by_position("hanging", *_PERCENTILES, "maximum"), rows))
+    Console(soft_wrap=True).print(table(("hanging", *_PERCENTILES, "maximum"), rows))
 
 
 if __name__ == "__main__":

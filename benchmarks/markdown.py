@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from scripts.render_contract import replace_block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-T = TypeVar("T")
-
-
-def table(columns: Mapping[str, Callable[[T], object]], items: Iterable[T]) -> str:
-    """Return a table with a row for each item. Each column has the function that returns its cell."""
-    rows = [[f"{cell(item)}" for cell in columns.values()] for item in items]
-    return "\n".join(f"| {' | '.join(line)} |" for line in ([*columns], ["---"] * len(columns), *rows))
-
-
-def by_position(*columns: str) -> dict[str, Callable[[Sequence[object]], object]]:
-    """Return the columns of a table whose items are sequences of cells."""
-    return {name: itemgetter(index) for index, name in enumerate(columns)}
+_ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = _ROOT / "docs" / "explanation" / "benchmarks.md"
+SAMPLES: Final = _ROOT / ".sandbox" / "benchmarks"
+"""The folder of the full tables and the raw samples, which git ignores."""
+# Mermaid's own bars are hardly visible on white
+_COLOR: Final = '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#6ea8fe"}}}}%%'
 
 
-def chart(
-    title: str, places: Iterable[str], label: str, *series: Sequence[float], bars: bool = True, top: float = 0
-) -> str:
-    """Return a chart with one value of each series per place.
+def table(header: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table. Each row has a cell for each column."""
+    columns = [*header]
+    lines = [columns, ["-"] * len(columns), *([f"{cell}" for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
-    Args:
-        label: Of the values.
-        bars: Whether the series are bars. Else they are lines.
-        top: The end of the axis. 0: the largest value.
-    """
-    kind = "bar" if bars else "line"
-    quoted = ", ".join(f'"{place}"' for place in places)
-    top = top or max(max(values) for values in series) * 1.05
-    lines = "\n".join(f"    {kind} [{', '.join(f'{value:.4g}' for value in values)}]" for values in series)
+
+def bars(title: str, label: str, values: Mapping[str, float], *, top: float) -> str:
+    """Return a chart with a bar for each value, on an axis with this label that ends at `top`."""
     return f"""```mermaid
-xychart-beta{" horizontal" if bars else ""}
+{_COLOR}
+xychart-beta horizontal
     title "{title}"
-    x-axis [{quoted}]
-    y-axis "{label}" 0 --> {top:.4g}
-{lines}
+    x-axis [{", ".join(f'"{name}: {value:.3g}"' for name, value in values.items())}]
+    y-axis "{label}" 0 --> {top:g}
+    bar [{", ".join(f"{value:.3g}" for value in values.values())}]
 ```"""
+
+
+def update_page(name: str, text: str) -> None:
+    """Replace a block of the page, between its markers."""
+    PAGE.write_text(replace_block(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")

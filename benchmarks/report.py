@@ -1,27 +1,25 @@
-"""Writes the page of results from `results.json` alone."""
+"""Writes what was measured: a block of the page, and all figures as tables."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
+from math import ceil
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS
-from benchmarks.figures import BATCH, LATENCIES, POISONS, PUBLISH_SECONDS, SIZES, UNPOISONED, bound
-from benchmarks.markdown import by_position, chart, table
+from benchmarks.contenders import LOOP, OURS, POWERTOOLS, UNCOMPILED, WARM_OVER_TLS
+from benchmarks.figures import BATCH, LATENCIES, POISONS, SIZES, UNPOISONED, bound
+from benchmarks.markdown import bars, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from benchmarks.figures import Samples
 
-_UNITS: Final = {"ms": 1e-3, "µs": 1e-6, "MB": 1e6}
-_OVER: Final = (("http", "plain HTTP"), ("tls", "TLS"))
+_UNITS: Final = {"ms": 1e-3, "MB": 1e6}
+_OVER: Final = (("http", "HTTP"), ("tls", "TLS"))
 _SHORT: Final = 0.05
-"""Seconds of latency below which the overhead may be a larger part."""
-_SHORT_NAMES: Final = {LOOP: "boto3 loop", POWERTOOLS: "Powertools", THREADS: "threads"}
+"""Seconds of latency below which the overhead may be a larger part. The page shows this latency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +35,8 @@ class Spread:
         low, _, high = quantiles(samples, n=4) if len(samples) > 1 else [samples[0]] * 3
         return cls(median(samples), low, high)
 
-    def text(self, unit: float = 1.0, digits: int = 2) -> str:
-        low, high = self.low / unit, self.high / unit
-        return f"{self.median / unit:.{digits}f} ({low:.{digits}f} – {high:.{digits}f})"
+    def text(self, unit: float = 1.0) -> str:
+        return f"{self.median / unit:.2f} ({self.low / unit:.2f}–{self.high / unit:.2f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Goal:
     def cells(self) -> tuple[str, ...]:
         spread = self.measured if isinstance(self.measured, Spread) else None
         most = f"{self.most:.2f}" if spread else f"{self.most:g}"
-        goal = f"at least {self.least:g}" if self.least else f"at most {most}{self.unit}"
+        goal = f"≥ {self.least:g}" if self.least else f"≤ {most}{self.unit}"
         measured = spread.text() if spread else f"{self.measured:.2f}{self.unit}"
         return self.figure, goal, measured, "yes" if self.met else "**no**"
 
@@ -70,153 +67,106 @@ def ratio(samples: Samples, one: str, other: str) -> Spread:
     return Spread.of([mine / theirs for mine, theirs in zip(samples[one], samples[other], strict=True)])
 
 
+def worst(ratios: dict[str, Spread]) -> tuple[str, Spread]:
+    """Return the largest of several ratios with the same goal, and its name."""
+    return max(ratios.items(), key=lambda item: item[1].median)
+
+
 def goals(results: dict[str, Any]) -> Iterator[Goal]:
-    """Compare the results with the goals."""
+    """Compare the results with the goals. Of similar figures, only the worst has a row."""
     cold, warm, batches = results["cold"], results["warm"], results["batches"]
-    for transport, over in _OVER:
-        for baseline, name, most in ((POWERTOOLS, "(b)", 0.5), (LOOP, "(a)", 0.7)):
-            measured = ratio(cold[transport]["wall"], OURS, baseline)
-            yield Goal(f"Cold start over {over}, wall, against {name}", measured, most)
-    for transport, over in _OVER:
-        measured = ratio(warm[transport]["cpu"], OURS, POWERTOOLS)
-        yield Goal(f"CPU per message over {over}, warm, against (b)", measured, 0.3)
+    for baseline, most in ((POWERTOOLS, 0.5), (LOOP, 0.7)):
+        over, measured = worst({over: ratio(cold[by]["wall"], OURS, baseline) for by, over in _OVER})
+        yield Goal(f"Cold start over {over} / {baseline}", measured, most)
+    over, measured = worst({over: ratio(warm[by]["cpu"], OURS, POWERTOOLS) for by, over in _OVER})
+    yield Goal(f"CPU over {over} / {POWERTOOLS}", measured, 0.3)
     for latency in LATENCIES:
         at, least = _ms(latency), bound(latency)
-        name = f"Batch of 10 chats at {at} ms, wall, against the bound of {_ms(least)} ms"
+        name = f"Batch at {at} ms / bound of {_ms(least)} ms"
         measured = Spread.of([sample / least for sample in batches[at][OURS]])
         yield Goal(name, measured, 1.1 if latency >= _SHORT else 1.3)
     for latency in LATENCIES:
-        possible = (BATCH * latency + PUBLISH_SECONDS) / bound(latency)
-        name = f"The same at {_ms(latency)} ms, times faster than (a); the bounds are {possible:.1f} apart"
-        yield Goal(name, ratio(batches[_ms(latency)], LOOP, OURS), least=8)
-    for size in POISONS:
-        name = f"Batch of 9 chats with a message of {size} that is slow to parse, wall, against one without"
-        yield Goal(name, ratio(results["poison"], size, UNPOISONED), 1.5)
-    for name, taken in (("its first message", cold["http"]), ("warm", warm["http"])):
-        yield Goal(f"Peak memory, {name}, against (b)", ratio(taken["peak"], OURS, POWERTOOLS), 0.65)
-    yield Goal("Asset, zipped, with `.pyc`", sum(results["asset"].values()) / _UNITS["MB"], 3.2, unit=" MB")
+        measured = ratio(batches[_ms(latency)], LOOP, OURS)
+        yield Goal(f"{LOOP} / batch at {_ms(latency)} ms", measured, least=8)
+    size, measured = worst({size: ratio(results["poison"], size, UNPOISONED) for size in POISONS})
+    yield Goal(f"Batch with a slow message of {size} / without", measured, 1.5)
+    peaks = {"cold": cold["http"]["peak"], "warm": warm["http"]["peak"]}
+    state, measured = worst({state: ratio(peak, OURS, POWERTOOLS) for state, peak in peaks.items()})
+    yield Goal(f"Memory, {state} / {POWERTOOLS}", measured, 0.65)
+    yield Goal("Package, zipped, with `.pyc`", sum(results["asset"].values()) / _UNITS["MB"], 3.2, unit=" MB")
     sizes, points = results["sizes"], results["long_run"]
     largest = max(median(sizes[f"{size}"]) / median(sizes[f"{BATCH}"]) for size in SIZES if size > BATCH)
-    yield Goal("CPU per message in batches of 100 and 1000, against batches of 10", largest, 1.15)
+    yield Goal(f"CPU in larger batches / batches of {BATCH}", largest, 1.15)
     quarter = max(1, len(points) // 4)
     first, last = points[:quarter], points[-quarter:]
-    name = f"over {points[-1]['messages']:,.0f} messages in one process, last quarter against first"
+    name = f"over {points[-1]['messages']:,.0f} messages, last quarter / first"
     cpu = median(point["cpu"] for point in last) / median(point["cpu"] for point in first)
-    yield Goal(f"CPU per message {name}", cpu, 1.15)
+    yield Goal(f"CPU {name}", cpu, 1.15)
     yield Goal(f"Memory {name}", last[-1]["rss"] / first[-1]["rss"], 1.02)
 
 
-def write_report(results: dict[str, Any], folder: Path) -> None:
-    """Write `results.md`."""
-    cold, warm, batches = results["cold"], results["warm"], results["batches"]
-    latencies = [_ms(latency) for latency in LATENCIES]
-    parts = sorted(results["asset"].items(), key=itemgetter(1), reverse=True)
-    parts.append(("total", sum(results["asset"].values())))
-    sections = [
-        _introduction(results["about"], results["stub"]),
-        "## Goals",
-        table(by_position("Figure", "Goal", "Measured", "Met"), (goal.cells() for goal in goals(results))),
-        "## Cold start",
-        _bars("Cold start over TLS", "ms of wall time", cold["tls"]["wall"], "ms"),
-        *(f"### Over {at}\n\n{_contenders(cold[key], 'ms', wall='wall', cpu='CPU')}" for key, at in _OVER),
-        "## CPU per message, warm",
-        _bars("CPU per message, batches of ten chats", "µs of CPU", warm["http"]["cpu"], "µs"),
-        *(f"### Over {over}\n\n{_contenders(warm[key], 'µs', cpu='CPU')}" for key, over in _OVER),
-        "### Ours, by the size of the batch",
-        table(
-            {"messages, of ten chats": str, "CPU µs per message": _cell(results["sizes"], "µs")},
-            sorted(results["sizes"], key=lambda name: (not name.isdigit(), len(name), name)),
-        ),
-        "## A batch of ten chats, by the latency of SendMessage",
-        table(
-            by_position("wall ms", *(f"{latency} ms" for latency in latencies)),
-            [["bound", *(_ms(bound(latency)) for latency in LATENCIES)]]
-            + [
-                [name, *(_cell(batches[latency], "ms", 1)(name) for latency in latencies)]
-                for name in _fastest_first(batches[latencies[-1]])
-            ],
-        ),
-        f"The bound is one SendMessage and one PutEvents, which takes {_ms(PUBLISH_SECONDS)} ms here.",
-        _bars("A batch of ten chats at 50 ms", "ms of wall time", batches[_ms(_SHORT)], "ms"),
-        "## A message that is slow to parse, with nine chats at 50 ms",
-        table(
-            {
-                "message": str,
-                "wall ms": _cell(results["poison"], "ms", 1),
-                "against none": lambda name: ratio(results["poison"], name, UNPOISONED).text(),
-            },
-            [UNPOISONED, *POISONS],
-        ),
-        "The message is a string of escaped quotes without an end, after brackets. It is rejected.",
-        "## One process, many messages",
-        table(
-            by_position("messages so far", "CPU µs per message", "memory MB"),
-            [
-                (f"{each['messages']:,.0f}", f"{each['cpu'] * 1e6:.0f}", f"{each['rss'] / 1e6:.1f}")
-                for each in results["long_run"]
-            ],
-        ),
-        *(["## Small functions", _small(results["small"])] if results["small"] else []),
-        "## The asset",
-        table(by_position("part", "kB zipped"), [(part, f"{size / 1000:,.0f}") for part, size in parts]),
-    ]
-    (folder / "results.md").write_text("\n\n".join(sections) + "\n")
-
-
-def _introduction(about: dict[str, Any], stub: dict[str, float]) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    return f"""# Benchmark
-
-`make bench` writes this page. [Contenders and method](README.md).
-[results.json](results.json) holds every sample.
-A figure is the median, with the middle half of its samples in brackets. A ratio is taken round by round.
-
-{about["interpreter"]}, Node {about["node"]}, {versions}.
-{about["system"]}, {about["cores"]} cores, {about["processor"]}.
-The load was {about["load"]:.1f} at the start. It took {about["minutes"]} minutes.
-
-The stub alone, over {BATCH} connections: {stub["calls_a_second"]:,.0f} calls a second, \
-{stub["cpu_a_call"] / _UNITS["µs"]:.0f} µs of CPU per call in its own process."""
-
-
-def _bars(title: str, label: str, samples: Samples, unit: str) -> str:
-    names = _fastest_first(samples)
-    medians = [median(samples[name]) / _UNITS[unit] for name in names]
-    return chart(title, [_SHORT_NAMES.get(name, name) for name in names], label, medians)
-
-
-def _contenders(taken: dict[str, Samples], unit: str, **ratios: str) -> str:
-    """Return the table of all contenders, the fastest first."""
-    columns: dict[str, Callable[[str], str]] = {
-        "": str,
-        f"wall {unit}": _cell(taken["wall"], unit),
-        f"CPU {unit}": _cell(taken["cpu"], unit),
-        "peak MB": lambda name: f"{max(taken['peak'][name]) / _UNITS['MB']:.1f}",
-        **{f"ours / this, {text}": _ratio_cell(taken[figure]) for figure, text in ratios.items()},
+def block(results: dict[str, Any]) -> str:
+    """Return what the page shows: the figures of the function, a chart and the goals."""
+    about, cold, warm, batches = (results[part] for part in ("about", "cold", "warm", "batches"))
+    compared = {
+        "cold start": cold["tls"]["wall"],
+        "CPU": warm["tls"]["cpu"],
+        "ten chats": batches[_ms(_SHORT)],
     }
-    return table(columns, _fastest_first(taken["cpu"]))
-
-
-def _small(small: dict[str, dict[str, Samples]]) -> str:
-    rows = [
-        (fraction, name, *(_cell(taken[figure], "ms")(name) for figure in ("cold", "batch")))
-        for fraction, taken in small.items()
-        for name in (OURS, THREADS)
+    ours = [median(samples[OURS]) for samples in compared.values()]
+    times = {
+        f"{figure}, {name}": ratio(samples, name, OURS).median
+        for figure, samples in compared.items()
+        for name in WARM_OVER_TLS
+        if name in samples and name != OURS
+    }
+    uncompiled = ratio(cold["http"]["wall"], OURS + UNCOMPILED, OURS).median
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    text = f"""\
+Measured on {about["day"]}: {about["interpreter"]}, Node {about["node"]}, {versions}, {about["system"]}, \
+{about["cores"]} cores, {about["processor"]}.
+A cold start of the function takes {_ms(ours[0])} ms, a message {ours[1] / 1e-6:,.0f} µs of CPU, and a batch \
+of ten chats {_ms(ours[2])} ms if SendMessage takes {_ms(_SHORT)} ms.
+Without `.pyc` files in its package, the cold start takes {uncompiled:.1f} times as long."""
+    parts = [
+        text,
+        bars("Time of each baseline, if ours takes 1", "times as long", times, top=ceil(max(times.values()))),
+        table(("Figure", "Goal", "Measured", "Met"), (goal.cells() for goal in goals(results))),
     ]
-    columns = ("fraction of a core", "", "cold start, wall ms", "batch of 10 chats at 50 ms, wall ms")
-    return table(by_position(*columns), rows)
+    return "\n\n".join(parts)
 
 
-def _cell(samples: Samples, unit: str, digits: int = 0) -> Callable[[str], str]:
-    return lambda name: Spread.of(samples[name]).text(_UNITS[unit], digits)
+def tables(results: dict[str, Any]) -> str:
+    """Return all figures: time in ms, memory in MB, with the middle half of the samples in brackets."""
+    points, asset = results["long_run"], results["asset"]
+    taken: dict[str, dict[str, Samples]] = {
+        **{f"Cold start over {over}": results["cold"][transport] for transport, over in _OVER},
+        **{f"Warm, per message, over {over}": results["warm"][transport] for transport, over in _OVER},
+        "Batch of ten chats, wall, by the ms of SendMessage": results["batches"],
+        f"Batch of nine chats at {_ms(_SHORT)} ms, with a message that is slow to parse": {
+            "wall": results["poison"]
+        },
+        "Ours, per message, by the size of the batch": {"cpu": results["sizes"]},
+        **{f"With {fraction} of a core": small for fraction, small in results["small"].items()},
+    }
+    stub = {name: f"{figure:,.6g}" for name, figure in results["stub"].items()}
+    parts = [f"The stub alone\n\n{table(stub, [[*stub.values()]])}"]
+    parts += [f"{title}\n\n{_spreads(columns)}" for title, columns in taken.items()]
+    rows = [[f"{point[figure]:.4g}" for figure in points[0]] for point in points]
+    parts.append(f"Ours, one process, in seconds and bytes\n\n{table(points[0], rows)}")
+    parts.append(f"The package\n\n{table(('part', 'bytes zipped'), asset.items())}")
+    return "\n".join(f"## {part}\n" for part in parts)
 
 
-def _ratio_cell(samples: Samples) -> Callable[[str], str]:
-    return lambda name: ratio(samples, OURS, name).text()
-
-
-def _fastest_first(samples: Samples) -> list[str]:
-    return sorted(samples, key=lambda name: median(samples[name]))
+def _spreads(columns: dict[str, Samples]) -> str:
+    """Return a table with a row for each name, the fastest first."""
+    units = [_UNITS["MB" if figure == "peak" else "ms"] for figure in columns]
+    first = next(iter(columns.values()))
+    rows = []
+    for name in sorted(first, key=lambda name: median(first[name])):
+        spreads = [Spread.of(samples[name]) for samples in columns.values()]
+        rows.append((name, *(spread.text(unit) for spread, unit in zip(spreads, units, strict=True))))
+    return table(("", *columns), rows)
 
 
 def _ms(seconds: float) -> str:

@@ -13,6 +13,7 @@ def send(queue_url: str, contact_id: str, connection_token: str, message_id: str
         "ContentType": "text/plain",
         "Content": text,
         "ClientToken": message_id,  # a repeat is the same message
+        "ContactId": contact_id,
     }
     sqs.send_message(
         QueueUrl=queue_url,  # the stack's output MessageQueueUrl

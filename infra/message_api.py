@@ -23,11 +23,13 @@ from infra.sender_function import SenderFunction
 # send a line break, too.
 _SEND_MESSAGE = (
     "#set($group = $util.urlEncode($input.path('$.ContactId')))"
-    # The template of the response can read nothing else of the request. SQS ignores the header.
+    # The template of the response can read nothing else of the request. SQS ignores the header. AWS does not
+    # document that this works: without it, only the ContactId would be missing from the answer.
     "#set($context.requestOverride.header.ContactId = $group)"
     "Action=SendMessage"
     "&MessageGroupId=$group"
-    # A caller can set requestId, but not this one. It is Base64, and SQS accepts all of its characters.
+    # A caller can set requestId, but not this one. It is Base64, and SQS accepts all of its characters. Not
+    # shortened: SQS would drop a message whose id was cut to that of another.
     "&MessageDeduplicationId=$util.urlEncode($context.extendedRequestId)"
     # The original text. json('$') would drop repeated keys, which the function must see to refuse them.
     "&MessageBody=$util.urlEncode($input.body)"
@@ -112,7 +114,8 @@ class MessageApi(Construct):
             default_method_options=apigateway.MethodOptions(
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
-            # The role by which API Gateway writes logs belongs to the account and serves all its APIs
+            # The role by which API Gateway writes logs belongs to the account and serves all its APIs. A new
+            # account has none, and a stage with an access log needs it. Its removal would end all their logs.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(

@@ -28,7 +28,8 @@ TIMEOUT = cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS)
 _SOURCE = Path(__file__).parent.parent / "lambda_src"
 
 # A safety net behind the function's own redaction. A hundred Base64 characters in a row are a token: no id or
-# path is that long. Without its first hundred characters a token is useless, so the rest may remain.
+# path is that long. Without its first hundred characters a token is useless, so the rest may remain. AWS does
+# not document whether every Region, such as those of GovCloud, accepts such a policy.
 _NEVER_LOGGED = (
     logs.CustomDataIdentifier("Token", "[A-Za-z0-9+/=_-]{100}"),
     logs.DataIdentifier.AWSSECRETKEY,

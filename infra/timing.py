@@ -24,7 +24,7 @@ _HEADROOM: Final = 2
 _FEWEST_RECEIVES: Final = 10
 _MOST_RECEIVES: Final = 1000  # the limit of SQS
 
-# Some messages are deferred this many times as often as the average: docs/benchmarks/quota.md
+# Some messages are deferred this many times as often as the average: docs/explanation/benchmarks.md
 _DEFERRED_HEADROOM: Final = 4
 
 

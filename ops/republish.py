@@ -101,6 +101,8 @@ class RepublishRun:
     def _check(self, entry: dict[str, str], detail: dict[str, object]) -> None:
         """Check that `Publisher` wrote this for the bus of this stack.
 
+        With the permissions of an operator, a forged entry could reach any bus under any source.
+
         Raises:
             ValueError: It did not. AttributeError, LookupError and TypeError mean the same.
         """

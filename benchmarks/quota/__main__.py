@@ -1,31 +1,30 @@
-"""Run the quota study in virtual time, and write docs/benchmarks/quota.md and quota.json.
+"""Run the quota study in virtual time, and write its figures into docs/explanation/benchmarks.md.
 
-The same seed gives the same figures.
+The same seed gives the same figures. All of them are written to .sandbox/benchmarks.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict
+from datetime import UTC, datetime
 
 from rich.console import Console
 
-from benchmarks.quota.report import verdict, write
-from benchmarks.quota.study import STEADY, runs, simulate
-
-if TYPE_CHECKING:
-    from benchmarks.quota.study import Run
-
-DOCS: Final = Path(__file__).parents[2] / "docs" / "benchmarks"
+from benchmarks.markdown import SAMPLES, update_page
+from benchmarks.quota.report import block, tables, verdict
+from benchmarks.quota.study import SEED, STEADY, Run, runs, simulate
 
 
 def main() -> int:
     """Run the study. Return 0 if our sender reaches every goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quota", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="run with two instances, and write nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="run with two instances; leave the page unchanged"
+    )
     options = parser.parse_args()
     console = Console(soft_wrap=True, highlight=False)
     finished: list[Run] = []
@@ -38,8 +37,13 @@ def main() -> int:
                 console.print("Goal missed")
                 missed = True
             finished.append(run)
+    day = f"{datetime.now(UTC).date()}"
+    rows = [asdict(run.scenario) | asdict(run.figures) for run in finished]
+    SAMPLES.mkdir(parents=True, exist_ok=True)
+    (SAMPLES / "quota.json").write_text(json.dumps({"day": day, "seed": SEED, "runs": rows}, indent=1) + "\n")
+    (SAMPLES / "quota.md").write_text(tables(finished))
     if not options.quick:
-        write(finished, DOCS)
+        update_page("quota", block(finished, day=day))
     return 1 if missed else 0
 
 

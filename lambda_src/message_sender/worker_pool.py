@@ -1,6 +1,7 @@
 """Concurrent calls in threads that are kept.
 
-A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU (docs/decisions.md).
+A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU
+(docs/decisions/005-worker-pool.md).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from sandbox.local_stack import FOLDER, ROOT
 if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
 
+# No test compares the picture with the deployed dashboard, since drawing it takes six minutes
 _PICTURE = ROOT / "docs/images/dashboard.svg"
 _POINTS = 30
 _CAPTION = (

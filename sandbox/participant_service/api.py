@@ -43,7 +43,8 @@ _WEBSOCKET_URL_LIFETIME = 100.0
 _DEFAULT_DURATION_MINUTES = 25 * 60
 # Customers receive this type and never send it
 _INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
-# These members of StartChatContact need contact records or streams
+# These members of StartChatContact need contact records or streams. If they were ignored, a program that
+# relies on them would seem to work.
 _UNSUPPORTED = ("ChatStreamingConfiguration", "ConnectionTypes", "PersistentChat")
 
 

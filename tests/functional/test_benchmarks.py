@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS, zipped_parts
+from benchmarks import markdown
+from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS, UNCOMPILED, zipped_parts
 from benchmarks.figures import POISONS, batches, bound, require_all
 from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
-from benchmarks.report import Goal, Spread, goals, ratio, write_report
+from benchmarks.report import Goal, Spread, block, goals, ratio, tables
 from message_sender.event_sources import detect
 from message_sender.request import parse_request
 
@@ -31,9 +32,12 @@ def taken(ours: float, loop: float, powertools: float) -> dict[str, list[float]]
 def results(**changed: object) -> dict[str, Any]:
     """Return results that reach every goal."""
     cold = {"wall": taken(0.1, 0.2, 0.3), "cpu": taken(0.1, 0.2, 0.3), "peak": taken(30e6, 47e6, 53e6)}
+    for samples in cold.values():
+        samples[OURS + UNCOMPILED] = [0.18] * 3
     warm = {"wall": taken(4e-4, 9e-4, 5e-3), "cpu": taken(4e-4, 9e-4, 5e-3), "peak": taken(30e6, 47e6, 53e6)}
     reached = {
         "about": {
+            "day": "2026-11-28",
             "interpreter": "CPython 3.13.0",
             "node": "v24.0.0",
             "system": "Linux x86_64",
@@ -77,7 +81,7 @@ def test_a_ratio_is_taken_round_by_round() -> None:
 
 
 def test_a_single_sample_has_no_spread() -> None:
-    assert Spread.of([0.0123]).text(1e-3, 1) == "12.3 (12.3 – 12.3)"
+    assert Spread.of([0.0123]).text(1e-3) == "12.30 (12.30–12.30)"
 
 
 def test_the_spread_is_the_middle_half() -> None:
@@ -95,16 +99,25 @@ def test_every_goal_can_be_reached() -> None:
 @pytest.mark.parametrize(
     ("changed", "figure"),
     [
-        ({"asset": {"a, sources": 3_200_001}}, "Asset"),
-        ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch of 9 chats with a message"),
-        ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch of 9 chats with a message"),
-        ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU per message in batches of 100 and 1000"),
-        ({"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}}, "Batch of 10 chats at 50 ms"),
-        ({"batches": results()["batches"] | {"20": taken(0.0391, 0.4, 0.7)}}, "Batch of 10 chats at 20 ms"),
-        ({"batches": results()["batches"] | {"100": taken(0.111, 0.88, 1.2)}}, "The same at 100 ms"),
+        ({"asset": {"a, sources": 3_200_001}}, "Package"),
+        ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch with a slow message of 24 KB"),
+        ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch with a slow message of 1 MiB"),
+        ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU in larger batches"),
+        (
+            {"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}},
+            "Batch at 50 ms / bound",
+        ),
+        (
+            {"batches": results()["batches"] | {"20": taken(0.0391, 0.4, 0.7)}},
+            "Batch at 20 ms / bound",
+        ),
+        (
+            {"batches": results()["batches"] | {"100": taken(0.111, 0.88, 1.2)}},
+            "boto3 loop / batch at 100 ms",
+        ),
         (
             {"long_run": [{"messages": n, "cpu": 5e-4 + n * 1e-5, "rss": 4e7} for n in range(1, 21)]},
-            "CPU per message over 20 messages",
+            "CPU over 20 messages",
         ),
         (
             {"long_run": [{"messages": n, "cpu": 5e-4, "rss": 4e7 + n * 1e5} for n in range(1, 21)]},
@@ -123,8 +136,8 @@ def test_a_cold_start_is_compared_with_both_baselines() -> None:
     slow = {"http": cold, "tls": cold | {"wall": taken(0.2, 0.2, 0.3)}}
 
     assert missed(results(cold=slow)) == [
-        "Cold start over TLS, wall, against (b)",
-        "Cold start over TLS, wall, against (a)",
+        "Cold start over TLS / Powertools",
+        "Cold start over TLS / boto3 loop",
     ]
 
 
@@ -133,24 +146,37 @@ def test_a_goal_is_met_at_its_limit(spread: float, met: bool) -> None:
     assert Goal("x", Spread(spread, 0, 1), most=0.5).met is met
 
 
-def test_the_page_depends_only_on_the_results(tmp_path: Path) -> None:
-    def written(folder: Path) -> dict[str, bytes]:
-        folder.mkdir()
-        write_report(results(), folder)
-        return {path.name: path.read_bytes() for path in folder.iterdir()}
+def test_the_page_shows_a_chart_and_each_goal() -> None:
+    slow = results(asset={"a, sources": 3_200_001})
 
-    first = written(tmp_path / "1")
-
-    assert first == written(tmp_path / "2")
-    assert set(first) == {"results.md"}
-    assert first["results.md"].count(b"```mermaid") == 3
-    assert "**no**" not in first["results.md"].decode()
+    assert "| yes |" in block(results())
+    assert "**no**" not in block(results())
+    assert block(slow).count("**no**") == 1
+    assert block(slow).count("```mermaid") == 1
+    assert "the cold start takes 1.8 times as long" in block(slow)
+    assert '"cold start, boto3 loop: 2", "cold start, Powertools: 3"' in block(slow)
 
 
-def test_without_small_functions_the_page_has_no_section_about_them(tmp_path: Path) -> None:
-    write_report(results(small={}), tmp_path)
+def test_the_tables_show_small_functions_where_they_were_measured() -> None:
+    assert "With 0.15 of a core" in tables(results())
+    assert "of a core" not in tables(results(small={}))
 
-    assert "## Small functions" not in (tmp_path / "results.md").read_text()
+
+@pytest.mark.parametrize("name", ["bench", "quota"])
+def test_a_command_writes_only_its_block_of_the_page(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = markdown.PAGE.read_text(encoding="utf-8")
+    copy = tmp_path / "page.md"
+    copy.write_text(before, encoding="utf-8")
+    monkeypatch.setattr(markdown, "PAGE", copy)
+
+    markdown.update_page(name, "another text")
+
+    start, end = f"<!-- {name}: written by `make {name}` -->\n", "<!-- end -->"
+    head, _, rest = before.partition(start)
+    assert rest
+    assert copy.read_text(encoding="utf-8") == f"{head}{start}another text\n{end}{rest.partition(end)[2]}"
 
 
 def test_the_events_are_valid_and_every_message_is_new() -> None:

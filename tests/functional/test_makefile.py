@@ -114,7 +114,8 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "end": ["--", value],
         "transcript": ["--", value],
         "tests.simulation": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
-        "benchmarks": ["--python=python3", "--quick", "--output", ".sandbox/benchmarks"],
+        "benchmarks": ["--python=python3", "--quick"],
+        "benchmarks.quota": ["--quick"],
         "synth": ["--quiet", "--context", f"stage={value}"],
         "deploy": ["--context", f"stage={value}"],
     }.items():

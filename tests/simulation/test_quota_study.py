@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.quota.report import verdict, write
+from benchmarks.markdown import PAGE
+from benchmarks.quota import __main__ as command
+from benchmarks.quota.report import block, tables, verdict
 from benchmarks.quota.senders import SENDERS, FixedDivision
-from benchmarks.quota.study import CHANGE, ENDLESS, INSTANCES, Run, Scenario, fairness, simulate
+from benchmarks.quota.study import CHANGE, ENDLESS, INSTANCES, NINE_TENTHS, Run, Scenario, fairness, simulate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,23 +98,34 @@ def test_a_fixed_division_never_exceeds_its_fair_share() -> None:
     assert limiter.reserve(10.0, latest=10.4) is None
 
 
-def test_the_report_is_the_same_each_time_and_gives_a_verdict(ours: Run, tmp_path: Path) -> None:
-    scenarios = [*(replace(OVERLOAD, instances=instances) for instances in INSTANCES), CHANGE, ENDLESS]
+def test_the_page_shows_each_sender_and_gives_a_verdict(ours: Run) -> None:
+    steady = [replace(OVERLOAD, instances=instances) for instances in INSTANCES]
     runs = [
         replace(ours, scenario=scenario, figures=replace(ours.figures, sender=sender))
-        for scenario in scenarios
+        for scenario in (*steady, NINE_TENTHS, CHANGE, ENDLESS)
         for sender in SENDERS
     ]
-    folders = [tmp_path / "one", tmp_path / "two"]
 
-    for folder in folders:
-        folder.mkdir()
-        write(runs, folder)
+    page, full = block(runs, day="2026-11-28"), tables(runs)
 
-    one, two = [{path.name: path.read_text() for path in folder.iterdir()} for folder in folders]
-    assert one == two
-    assert len(json.loads(one["quota.json"])["runs"]) == len(runs)
-    page = one["quota.md"]
-    assert page.count("| shown |") == 1
+    assert page.count("| no goal |") == 1
     assert page.count("| met |") + page.count("| missed |") == len(INSTANCES) - 1
-    assert page.count("```mermaid") == 2
+    assert page.count("```mermaid") == 1
+    assert full.count("\n## ") == 3
+    assert all(full.count(f"| {sender} |") == len(runs) / len(SENDERS) for sender in SENDERS)
+
+
+def test_a_quick_study_writes_all_figures_and_leaves_the_page_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario, page = replace(OVERLOAD, seconds=10, warm_up=0), PAGE.read_bytes()
+    monkeypatch.setattr(sys, "argv", ["quota", "--quick"])
+    monkeypatch.setattr(command, "SAMPLES", tmp_path / "samples")
+    monkeypatch.setattr(command, "runs", lambda *, quick: [(scenario, sender) for sender in SENDERS] * quick)
+
+    command.main()
+
+    written = json.loads((tmp_path / "samples" / "quota.json").read_text())
+    assert [run["sender"] for run in written["runs"]] == [*SENDERS]
+    assert "| SDK adaptive |" in (tmp_path / "samples" / "quota.md").read_text()
+    assert PAGE.read_bytes() == page

@@ -1,4 +1,4 @@
-"""Keep private words out of the code: each has a standard term (CONTRIBUTING.md)."""
+"""Keep private words out of code and documents: each has a standard term."""
 
 from __future__ import annotations
 
@@ -32,21 +32,44 @@ TERMS = {
     "process guard": r"lifeline",
     "fix": r"(?<![a-z])mend(s|ed)?(?![a-z])",
 }
-FOLDERS = ["benchmarks", "examples", "infra", "lambda_src", "ops", "sandbox", "scripts", "tests", ".github"]
-SUFFIXES = {"", ".json", ".jsonl", ".mjs", ".py", ".sh", ".toml", ".yml"}
+FOLDERS = [
+    "benchmarks",
+    "docs",
+    "examples",
+    "infra",
+    "lambda_src",
+    "ops",
+    "sandbox",
+    "scripts",
+    "tests",
+    ".github",
+]
+SUFFIXES = {"", ".json", ".jsonl", ".md", ".mjs", ".py", ".sh", ".toml", ".yml"}
 
 
 def sources() -> list[Path]:
-    """Return the files that people write, without the documents."""
+    """Return the files that people write. The changelog quotes old log messages."""
     files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*")]
-    files += [ROOT / name for name in ("Makefile", "app.py", "cdk.json", "package.json", "pyproject.toml")]
+    files += [
+        ROOT / name
+        for name in (
+            "Makefile",
+            "app.py",
+            "cdk.json",
+            "package.json",
+            "pyproject.toml",
+            "README.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+        )
+    ]
     found = [file for file in files if file.suffix in SUFFIXES and file != Path(__file__) and file.is_file()]
     assert {file.relative_to(ROOT).parts[0] for file in found} >= set(FOLDERS)
     return found
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_the_code_uses_the_standard_term(term: str) -> None:
+def test_the_standard_term_is_used(term: str) -> None:
     pattern = re.compile(TERMS[term], re.IGNORECASE)
 
     found = [

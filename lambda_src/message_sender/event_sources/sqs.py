@@ -265,6 +265,7 @@ class SqsSource:
             [(record, delivery, result) for record, delivery, result in ended if record.error is None],
             until=deadlines.complete_tasks,
         )
+        # Last: until here, more records can fail, and a finished record must keep its visibility timeout
         self._delay_redelivery(handled, until=deadlines.complete_tasks)
 
     def _complete_tasks(
