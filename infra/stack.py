@@ -29,7 +29,7 @@ class ConnectMessageSender(cdk.Stack):
 
         key = DataKey(self, "DataKey", options=options)
         queues = MessageQueues(self, "MessageQueues", key=key, options=options)
-        routing = EventRouting(self, "EventRouting", key=key, queues=queues)
+        routing = EventRouting(self, "EventRouting", queues=queues)
         sender = SenderFunction(self, "Sender", key=key, queues=queues, bus=routing.bus, options=options)
         requests = routing.route_requests(to=sender, options=options)
         api = MessageApi(self, "MessageApi", key=key, queues=queues, sender=sender, options=options)
@@ -73,7 +73,8 @@ class ConnectMessageSender(cdk.Stack):
         queues.rejected.grant(sender.role, "sqs:SendMessage")
         queues.unpublished_results.grant(sender.role, "sqs:SendMessage")
         queues.events_dead_letter.grant(sender.role, "sqs:SendMessage")
-        key.grant(sender.role, "kms:Decrypt", "kms:GenerateDataKey")
+        sender.role.add_to_principal_policy(key.use_through_sqs())
+        sender.role.add_to_principal_policy(key.read_environment())
         sender.log_group.grant_write(sender.role)
 
         # The function completes the tasks of state machines that wait for a message. This is a policy apart
@@ -137,7 +138,7 @@ class ConnectMessageSender(cdk.Stack):
             ("FunctionAliasArn", sender.alias.function_arn, "Alias to use for direct invocations"),
             ("ApiUrl", api.api.url, "Base URL of the HTTP API"),
             ("StateMachineArn", state_machine_arn, "State machine that sends one message"),
-            ("DataKeyArn", key.key_arn, "Key that encrypts queues, event bus, logs and settings"),
+            ("DataKeyArn", key.key_arn, "Key that encrypts queues, logs and settings"),
             ("ProducerPolicyArn", producers.managed_policy_arn, "Managed policy for producers"),
         ):
             cdk.CfnOutput(self, name, value=value, description=description)
