@@ -23,7 +23,7 @@ class ConnectMessageSender(cdk.Stack):
             construct_id,
             description="Delivers chat messages to Amazon Connect",
             # CloudFormation passes them on to all resources that can have tags
-            tags={"project": "connect-message-sender", "stage": stage},
+            tags={**options.tags, "project": "connect-message-sender", "stage": stage},
             termination_protection=options.retain_data,
         )
 
