@@ -112,9 +112,12 @@ class MessageApi(Construct):
             default_method_options=apigateway.MethodOptions(
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
-            # The role by which API Gateway writes logs belongs to the account and serves all its APIs
-            cloud_watch_role=True,
-            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
+            # The role by which API Gateway writes logs belongs to the account and serves all its APIs. An
+            # account has one per Region, so a second stack must not set it again.
+            cloud_watch_role=options.manage_api_gateway_account,
+            cloud_watch_role_removal_policy=(
+                cdk.RemovalPolicy.RETAIN if options.manage_api_gateway_account else None
+            ),
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
                 access_log_destination=apigateway.LogGroupLogDestination(access_log),
@@ -143,11 +146,12 @@ class MessageApi(Construct):
         acknowledge(
             self.api, "AwsSolutions-COG4", because="Producers are machines: IAM authorizes every method"
         )
-        acknowledge(
-            self.api,
-            f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
-            because="The role belongs to the account and serves all its APIs. AWS defines what it needs",
-        )
+        if options.manage_api_gateway_account:
+            acknowledge(
+                self.api,
+                f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
+                because="The role belongs to the account and serves all its APIs. AWS defines what it needs",
+            )
         if not options.traced:
             acknowledge(self.api, "Serverless-APIGWXrayEnabled", because=UNTRACED)
         if options.api_web_acl_arn is None:

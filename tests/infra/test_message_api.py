@@ -48,6 +48,18 @@ def request_template(template: Template) -> str:
     return str(integration(template, QUEUE_METHOD)["RequestTemplates"]["application/json"])
 
 
+def account_resources(template: Template) -> list[str]:
+    """Return the logical ids of the account's API Gateway settings and of the role in them."""
+    return [
+        *template.of_type("AWS::ApiGateway::Account"),
+        *(
+            name
+            for name, role in template.of_type("AWS::IAM::Role").items()
+            if "AmazonAPIGatewayPushToCloudWatchLogs" in str(role)
+        ),
+    ]
+
+
 def responses(template: Template) -> dict[str | None, dict[str, Any]]:
     """Return the responses of the queue route by the status of SQS. None is for all others."""
     return {
@@ -296,13 +308,8 @@ def test_access_log_is_encrypted_and_kept_for_the_days_of_the_stage(changed: Tem
     assert properties(changed, ACCESS_LOG) == {"KmsKeyId": arn(KEY), "RetentionInDays": 30}
 
 
-def test_role_for_the_api_logs_of_the_account_outlives_the_stack(template: Template) -> None:
-    [account] = template.of_type("AWS::ApiGateway::Account").values()
-    role = template.resources[
-        account["Properties"]["CloudWatchRoleArn"]["Fn::GetAtt"][
-            0
-        ]  # another API of the account may log by it
-    ]
+def test_role_for_the_api_logs_of_the_account_outlives_the_stack(dev: Template) -> None:
+    account, role = (dev.resources[name] for name in account_resources(dev))
 
     assert (account["DeletionPolicy"], role["DeletionPolicy"]) == ("Retain", "Retain")
 
@@ -318,6 +325,19 @@ def test_routes_are_throttled_and_log_nothing_from_a_request(template: Template)
     assert throttled == {"/*": (100, 200), "/~1messages~1sync": (10, 15)}
     assert [setting["DataTraceEnabled"] for setting in settings] == [False] * len(settings)
     assert {setting.get("LoggingLevel", "OFF") for setting in settings} == {"OFF"}
+
+
+def test_account_settings_of_api_gateway_are_only_made_on_request(synthesize: Synthesize) -> None:
+    with_them, without = (synthesize("prod", manage_api_gateway_account=managed) for managed in (True, False))
+
+    assert account_resources(with_them) == [
+        "MessageApiAccount6AC8EE7B",
+        "MessageApiCloudWatchRole45F3D724",
+    ]
+    assert account_resources(without) == []
+    # The stage needs the role before it can log
+    assert "MessageApiAccount6AC8EE7B" in with_them.resources[API_STAGE]["DependsOn"]
+    assert "DependsOn" not in without.resources[API_STAGE]
 
 
 def test_synchronous_route_is_throttled_at_the_quota_of_the_stage(changed: Template) -> None:
