@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.contract import REQUEST_SCHEMA
+
+QUEUED_REQUIRES = "ContactId"
+"""The field that `POST /messages` requires beside those of the contract: it is the message group."""
+
 # The keywords that API Gateway checks and the contract may use
 _KEYWORDS = frozenset(
     {
@@ -39,6 +44,27 @@ def _known_part(schema: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
+def model_in_words(contract: Mapping[str, Any], *, also_required: str) -> str:
+    """Return the rules of a route's model as sentences. API Gateway cannot say which one a body broke."""
+    required = [*contract["required"], also_required]
+    words = {name: f"{name} ({_rule_in_words(rules)})" for name, rules in contract["properties"].items()}
+    optional = [text for name, text in words.items() if name not in required]
+    return (
+        f"It must be a JSON object with {', '.join(words[name] for name in required)}. "
+        f"It may have {', '.join(optional)}. It must have no other field"
+    )
+
+
+def _rule_in_words(rules: Mapping[str, Any]) -> str:
+    if "enum" in rules:
+        return f"one of {', '.join(rules['enum'])}"
+    if rules["type"] == "object":
+        return f"an object of at most {rules['maxProperties']} strings"
+    least, unit = rules.get("minLength", 0), "characters" if "maxLength" in rules else "bytes"
+    length = f"a string of {least} to {rules.get('maxLength') or rules['x-max-bytes']} {unit}"
+    return f"{length}, {rules['x-pattern-rule']}" if "x-pattern-rule" in rules else length
+
+
 @dataclass(frozen=True, slots=True)
 class ApiError:
     """An error response of API Gateway, in the same shape as the function's own.
@@ -63,9 +89,10 @@ QUEUE_FAILED = ApiError("ServiceUnavailable", "The queue did not accept the mess
 GATEWAY_ERRORS: Mapping[str, ApiError] = {
     "DEFAULT_4XX": ApiError("InvalidRequest", "The API refused the request", None),
     "DEFAULT_5XX": ApiError("ServiceUnavailable", "The API failed", None),
+    # Only of `POST /messages`, the one route with a model
     "BAD_REQUEST_BODY": ApiError(
         "InvalidRequest",
-        "The body is not a valid message request for this route: see docs/reference/openapi.json",
+        f"The body is not valid. {model_in_words(REQUEST_SCHEMA, also_required=QUEUED_REQUIRES)}",
         400,
     ),
     "ACCESS_DENIED": ApiError(
@@ -77,7 +104,9 @@ GATEWAY_ERRORS: Mapping[str, ApiError] = {
         "NotAuthorized", "The request is not signed, or the route does not exist", 403
     ),
     "REQUEST_TOO_LARGE": ApiError("InvalidRequest", "The body is too large", 413),
-    "UNSUPPORTED_MEDIA_TYPE": ApiError("InvalidRequest", "The Content-Type is not application/json", 415),
+    "UNSUPPORTED_MEDIA_TYPE": ApiError(
+        "InvalidRequest", "The Content-Type is not application/json or application/json; charset=utf-8", 415
+    ),
     "THROTTLED": ApiError("Throttled", "The API received too many requests", 429),
     "INTEGRATION_FAILURE": ApiError("ServiceUnavailable", "The service behind the API failed", 502),
     "INTEGRATION_TIMEOUT": ApiError(

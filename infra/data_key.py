@@ -1,4 +1,4 @@
-"""The key that encrypts queues, bus, logs and the function's settings."""
+"""The key that encrypts queues, logs, execution histories and the function's settings."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -13,19 +13,21 @@ class DataKey(kms.Key):
     """A customer managed key. Identities of this account may use it as their own policies say.
 
     The key policy itself permits only services that use the key in their own name, and producers in other
-    accounts. CloudWatch Logs is here; `EventRouting`, `SendWorkflow` and `access` add theirs. SQS and Lambda
-    use the key in the name of their caller.
+    accounts. CloudWatch Logs is here; `SendWorkflow` and `access` add theirs. SQS and Lambda use the key in
+    the name of their caller.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, options: StageOptions) -> None:
+        stack = cdk.Stack.of(scope)
         super().__init__(
             scope,
             construct_id,
+            # The alias is deleted with the stack, even if the key is kept. The next stack can have it.
+            alias=f"alias/{stack.stack_name}",
             description="Encrypts messages, results, logs and settings of the connect-message-sender",
             enable_key_rotation=True,
             removal_policy=removal_policy(options),
         )
-        stack = cdk.Stack.of(self)
 
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         self.add_to_resource_policy(
@@ -54,10 +56,23 @@ class DataKey(kms.Key):
         )
 
     def use_through_sqs(self) -> iam.PolicyStatement:
-        """Return the permission that a sender needs to put messages on an encrypted queue."""
+        """Return the permission to put messages on the encrypted queues, and to receive them."""
+        return self._use("kms:Decrypt", "kms:GenerateDataKey", service="sqs")
+
+    def read_environment(self) -> iam.PolicyStatement:
+        """Return the permission to decrypt a function's environment while Lambda starts the function.
+
+        Lambda documents a grant for this, which it makes when the function is created. Without the grant it
+        decrypts in the name of the function:
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+        """
+        return self._use("kms:Decrypt", service="lambda")
+
+    def _use(self, *actions: str, service: str) -> iam.PolicyStatement:
+        # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
         region = cdk.Stack.of(self).region
         return iam.PolicyStatement(
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            actions=[*actions],
             resources=[self.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"sqs.{region}.amazonaws.com"}},
+            conditions={"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
         )

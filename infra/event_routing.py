@@ -3,8 +3,6 @@
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -21,45 +19,19 @@ _INVOCATION_RETRIES = 2
 
 
 class EventRouting(Construct):
-    """The bus, and the rule that invokes the function with the requests on it."""
+    """The bus, and the rule that invokes the function with the requests on it.
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.Key, queues: MessageQueues) -> None:
+    EventBridge encrypts the events under a key that AWS owns. Lambda keeps the same events in its
+    asynchronous queue, always under a key of AWS, so the stack's key on the bus would protect nothing more.
+    EventBridge could then send an event to a dead-letter queue as ciphertext, under another id:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-dlq-decrypt.html
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, queues: MessageQueues) -> None:
         super().__init__(scope, construct_id)
         self._dead_letters = queues.events_dead_letter
 
-        # The bus adds its own statement to the key policy. That statement binds DescribeKey to an encryption
-        # context, which DescribeKey never has, so DescribeKey needs another:
-        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html
-        self.bus = events.EventBus(self, "Bus", kms_key=key, dead_letter_queue=self._dead_letters)
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EventBridgeValidation",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["kms:DescribeKey"],
-                resources=["*"],
-            )
-        )
-        # For events that the bus cannot decrypt or encrypt. The target of the rule adds its own statement.
-        self._dead_letters.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EventsThatTheBusCannotDecrypt",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[self._dead_letters.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": self.bus.event_bus_arn}},
-            )
-        )
-        # EventBridge writes dead letters to an encrypted queue. The queue policy names rule and bus. The key
-        # policy cannot name the rule: the rule refers to the function, and the function to the key.
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EventBridgeDeadLetters",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=["*"],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            )
-        )
+        self.bus = events.EventBus(self, "Bus")
 
     def route_requests(self, *, to: SenderFunction, options: StageOptions) -> events.Rule:
         """Create the rule that invokes the function with the requests on the bus.

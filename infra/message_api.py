@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, request_model
+from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, QUEUED_REQUIRES, request_model
 from infra.contract import REQUEST_SCHEMA
 from infra.gates import UNTRACED, acknowledge
 from infra.message_queues import MessageQueues
@@ -22,22 +22,15 @@ from infra.sender_function import SenderFunction
 # nothing in it that could start another parameter, header or JSON value. One line, because API Gateway would
 # send a line break, too.
 _SEND_MESSAGE = (
-    "#set($group = $util.urlEncode($input.path('$.ContactId')))"
-    # The template of the response can read nothing else of the request. SQS ignores the header. AWS does not
-    # document that this works: without it, only the ContactId would be missing from the answer.
-    "#set($context.requestOverride.header.ContactId = $group)"
     "Action=SendMessage"
-    "&MessageGroupId=$group"
+    "&MessageGroupId=$util.urlEncode($input.path('$.ContactId'))"
     # A caller can set requestId, but not this one. It is Base64, and SQS accepts all of its characters. Not
     # shortened: SQS would drop a message whose id was cut to that of another.
     "&MessageDeduplicationId=$util.urlEncode($context.extendedRequestId)"
     # The original text. json('$') would drop repeated keys, which the function must see to refuse them.
     "&MessageBody=$util.urlEncode($input.body)"
 )
-_ACCEPTED = (
-    """{"MessageId": "$input.path('$.SendMessageResponse.SendMessageResult.MessageId')", """
-    """"ContactId": "$context.requestOverride.header.ContactId"}"""
-)
+_ACCEPTED = """{"MessageId": "$input.path('$.SendMessageResponse.SendMessageResult.MessageId')"}"""
 
 # No body, no header and no path as sent. Also not what API Gateway says about a refused body
 # (`$context.error.message`, `validationErrorString`): it can quote the connection token.
@@ -47,6 +40,8 @@ _ACCESS_LOG = {
     "requestTime": "$context.requestTime",
     "caller": "$context.identity.userArn",
     "sourceIp": "$context.identity.sourceIp",
+    "tlsVersion": "$context.tlsVersion",
+    "cipherSuite": "$context.cipherSuite",
     "httpMethod": "$context.httpMethod",
     "resourcePath": "$context.resourcePath",
     "status": "$context.status",
@@ -59,6 +54,25 @@ _ACCESS_LOG = {
 STAGE = "v1"
 
 _JSON = "application/json"
+
+# API Gateway compares the whole Content-Type with the keys of the request templates. .NET, OkHttp and Spring
+# send the charset.
+_JSON_SPELLINGS = (
+    _JSON,
+    *(f"{_JSON};{space}charset={charset}" for space in (" ", "") for charset in ("utf-8", "UTF-8")),
+)
+
+# The model for every Content-Type. Without a model for its Content-Type, a body is not validated:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-request-validation.html
+_ANY_TYPE = "$default"
+
+# TLS 1.2 and 1.3, with every cipher of the policy TLS_1_2. The default of a Regional API is TLS 1.0:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies-list.html
+_TLS_POLICY = "SecurityPolicy_TLS13_1_2_PQ_2025_09"
+
+# The way from BASIC to STRICT interrupts nothing. The way back makes the API unavailable for 15 minutes:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html
+_ENDPOINT_ACCESS = "BASIC"
 
 _LOG_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
@@ -114,10 +128,12 @@ class MessageApi(Construct):
             default_method_options=apigateway.MethodOptions(
                 authorization_type=apigateway.AuthorizationType.IAM
             ),
-            # The role by which API Gateway writes logs belongs to the account and serves all its APIs. A new
-            # account has none, and a stage with an access log needs it. Its removal would end all their logs.
-            cloud_watch_role=True,
-            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
+            # The role by which API Gateway writes logs belongs to the account and serves all its APIs. An
+            # account has one per Region, so a second stack must not set it again.
+            cloud_watch_role=options.manage_api_gateway_account,
+            cloud_watch_role_removal_policy=(
+                cdk.RemovalPolicy.RETAIN if options.manage_api_gateway_account else None
+            ),
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
                 access_log_destination=apigateway.LogGroupLogDestination(access_log),
@@ -138,6 +154,10 @@ class MessageApi(Construct):
                 },
             ),
         )
+        # The CDK's own RestApi has no parameters for them
+        resource = cast("apigateway.CfnRestApi", self.api.node.default_child)
+        resource.security_policy = _TLS_POLICY
+        resource.endpoint_access_mode = _ENDPOINT_ACCESS
         acknowledge(
             self.api,
             "AwsSolutions-APIG6",
@@ -146,11 +166,12 @@ class MessageApi(Construct):
         acknowledge(
             self.api, "AwsSolutions-COG4", because="Producers are machines: IAM authorizes every method"
         )
-        acknowledge(
-            self.api,
-            f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
-            because="The role belongs to the account and serves all its APIs. AWS defines what it needs",
-        )
+        if options.manage_api_gateway_account:
+            acknowledge(
+                self.api,
+                f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_LOG_POLICY}]",
+                because="The role belongs to the account and serves all its APIs. AWS defines what it needs",
+            )
         if not options.traced:
             acknowledge(self.api, "Serverless-APIGWXrayEnabled", because=UNTRACED)
         if options.api_web_acl_arn is None:
@@ -176,25 +197,23 @@ class MessageApi(Construct):
                 templates={_JSON: error.body},
             )
 
-        body_validator = self.api.add_request_validator(
-            "Body", validate_request_body=True, validate_request_parameters=True
-        )
+        queued_message = self._model("QueuedMessage", also_required=QUEUED_REQUIRES)
         messages = self.api.root.add_resource("messages")
         self.queue_method = messages.add_method(
             "POST",
             self._queue_integration(queues),
-            request_validator=body_validator,
-            request_models={_JSON: self._model("QueuedMessage", also_required="ContactId")},
+            request_validator=self.api.add_request_validator(
+                "Body", validate_request_body=True, validate_request_parameters=True
+            ),
+            request_models=dict.fromkeys((_JSON, _ANY_TYPE), queued_message),
             method_responses=[
                 apigateway.MethodResponse(status_code="202"),
                 apigateway.MethodResponse(status_code=str(QUEUE_FAILED.status)),
             ],
         )
+        # Without a model: the function's answer to a wrong body names field and rule, API Gateway's cannot
         self.synchronous_method = messages.add_resource("sync").add_method(
-            "POST",
-            apigateway.LambdaIntegration(sender.alias, allow_test_invoke=False),
-            request_validator=body_validator,
-            request_models={_JSON: self._model("SynchronousMessage", also_required="ClientToken")},
+            "POST", apigateway.LambdaIntegration(sender.alias, allow_test_invoke=False)
         )
 
     def _model(self, name: str, *, also_required: str) -> apigateway.IModel:
@@ -219,7 +238,7 @@ class MessageApi(Construct):
                 request_parameters={
                     "integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"
                 },
-                request_templates={_JSON: _SEND_MESSAGE},
+                request_templates=dict.fromkeys(_JSON_SPELLINGS, _SEND_MESSAGE),
                 integration_responses=[
                     # Without a pattern it is for every status of SQS but 200
                     apigateway.IntegrationResponse(

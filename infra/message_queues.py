@@ -15,18 +15,19 @@ from infra.timing import VISIBILITY_TIMEOUT_SECONDS, max_receive_count
 
 
 class MessageQueues(Construct):
-    """Five queues. All are encrypted with the key and accept only TLS connections."""
+    """Five queues. All are encrypted and accept only TLS connections.
+
+    The stack's key encrypts four. A key of SQS encrypts the events dead-letter queue: EventBridge and Lambda
+    can write to it even if the stack's key is disabled. They too keep these events under keys of AWS.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, options: StageOptions) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         self.visibility_timeout = cdk.Duration.seconds(VISIBILITY_TIMEOUT_SECONDS)
-        protected: dict[str, Any] = {
-            "encryption_master_key": key,
-            "enforce_ssl": True,
-            "removal_policy": removal_policy(options),
-        }
-        kept = protected | {"retention_period": cdk.Duration.days(options.dead_letter_retention_days)}
+        protected: dict[str, Any] = {"enforce_ssl": True, "removal_policy": removal_policy(options)}
+        under_the_key = protected | {"encryption_master_key": key}
+        kept: dict[str, Any] = {"retention_period": cdk.Duration.days(options.dead_letter_retention_days)}
 
         # Messages and DeadLetter name each other. CloudFormation can resolve that only if one name is fixed.
         messages_name = f"{stack.stack_name}{MESSAGES_SUFFIX}"
@@ -40,6 +41,7 @@ class MessageQueues(Construct):
                 redrive_permission=sqs.RedrivePermission.BY_QUEUE,
                 source_queues=[sqs.Queue.from_queue_arn(self, "DeadLetterSource", messages_arn)],
             ),
+            **under_the_key,
             **kept,
         )
         self.messages = sqs.Queue(
@@ -62,11 +64,13 @@ class MessageQueues(Construct):
                     send_quota_per_second=options.send_quota_per_second,
                 ),
             ),
-            **protected,
+            **under_the_key,
         )
-        self.rejected = sqs.Queue(self, "Rejected", **kept)
-        self.unpublished_results = sqs.Queue(self, "UnpublishedResults", **kept)
-        self.events_dead_letter = sqs.Queue(self, "EventsDeadLetter", **kept)
+        self.rejected = sqs.Queue(self, "Rejected", **under_the_key, **kept)
+        self.unpublished_results = sqs.Queue(self, "UnpublishedResults", **under_the_key, **kept)
+        self.events_dead_letter = sqs.Queue(
+            self, "EventsDeadLetter", encryption=sqs.QueueEncryption.SQS_MANAGED, **protected, **kept
+        )
 
         reason = "Its messages wait for an operator. Nothing receives them often enough to need another queue"
         acknowledge(self.dead_letter, "Serverless-SQSRedrivePolicy", because=reason)

@@ -19,12 +19,14 @@ def log_group(
     *,
     key: kms.IKey,
     options: StageOptions,
+    name: str | None = None,
     data_protection_policy: logs.DataProtectionPolicy | None = None,
 ) -> logs.LogGroup:
     """Create a log group that is encrypted with the key and kept as the stage says."""
     return logs.LogGroup(
         scope,
         construct_id,
+        log_group_name=name,
         encryption_key=key,
         retention=logs.RetentionDays[LOG_RETENTION[options.log_retention_days]],
         removal_policy=removal_policy(options),

@@ -170,7 +170,17 @@ class SendWorkflow(Construct):
         )
         make_client_token.next(choose_way)
 
-        self.log_group = log_group(self, "Logs", key=key, options=options)
+        # Log delivery adds every log group to a policy of limited size, unless its name has this prefix:
+        # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-cwl
+        # The id of the stack is another after a deletion, so a log group that was kept is not in the way.
+        stack_uuid = cdk.Fn.select(2, cdk.Fn.split("/", stack.stack_id))
+        self.log_group = log_group(
+            self,
+            "Logs",
+            key=key,
+            options=options,
+            name=f"/aws/vendedlogs/states/{stack.stack_name}-{stack_uuid}",
+        )
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",

@@ -32,7 +32,7 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "FunctionAliasArn": "The alias of the function, for direct invocations",
     "ApiUrl": "The base URL of the HTTP API. It ends with a slash",
     "StateMachineArn": "The state machine that sends one message",
-    "DataKeyArn": "The KMS key that encrypts queues, event bus, logs and settings",
+    "DataKeyArn": "The KMS key that encrypts queues, logs and settings",
     "ProducerPolicyArn": "The managed policy for producers in this account",
 }
 """The outputs and their descriptions. `docs/reference/stack.md` shows them."""
@@ -45,13 +45,13 @@ class ConnectMessageSender(cdk.Stack):
             construct_id,
             description="Delivers chat messages to Amazon Connect",
             # CloudFormation passes them on to all resources that can have tags
-            tags={"project": "connect-message-sender", "stage": stage},
+            tags={**options.tags, "project": "connect-message-sender", "stage": stage},
             termination_protection=options.retain_data,
         )
 
         key = DataKey(self, "DataKey", options=options)
         queues = MessageQueues(self, "MessageQueues", key=key, options=options)
-        routing = EventRouting(self, "EventRouting", key=key, queues=queues)
+        routing = EventRouting(self, "EventRouting", queues=queues)
         sender = SenderFunction(self, "Sender", key=key, queues=queues, bus=routing.bus, options=options)
         requests = routing.route_requests(to=sender, options=options)
         api = MessageApi(self, "MessageApi", key=key, queues=queues, sender=sender, options=options)
@@ -95,7 +95,8 @@ class ConnectMessageSender(cdk.Stack):
         queues.rejected.grant(sender.role, "sqs:SendMessage")
         queues.unpublished_results.grant(sender.role, "sqs:SendMessage")
         queues.events_dead_letter.grant(sender.role, "sqs:SendMessage")
-        key.grant(sender.role, "kms:Decrypt", "kms:GenerateDataKey")
+        sender.role.add_to_principal_policy(key.use_through_sqs())
+        sender.role.add_to_principal_policy(key.read_environment())
         sender.log_group.grant_write(sender.role)
 
         # The function completes the tasks of state machines that wait for a message. This is a policy apart

@@ -11,7 +11,6 @@ import base64
 import importlib
 import importlib.metadata
 import inspect
-import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERSION = "1.5.33"  # a test compares it with requirements-emulator.txt
-
-_HEADER_OVERRIDE = re.compile(r"\s*\$context\.requestOverride\.header\.(\w+)\s*=(.*)", re.DOTALL)
 
 
 class UnknownEmulatorError(Exception):
@@ -37,38 +34,24 @@ def main() -> None:
 
 
 def add_context_variables(api_gateway: dict[str, Any]) -> None:
-    """Add two variables of `$context` to mapping templates.
+    """Add `$context.extendedRequestId` to mapping templates.
 
-    `extendedRequestId`: without it there is no deduplication id, and SQS refuses every message.
-    `requestOverride.header`: the template of the request sets it, that of the answer reads it.
+    Without it there is no deduplication id, and SQS refuses every message.
     """
     render = _function(api_gateway, "_render_request_template_v1", "template, body_str, params_map, context")
-    set_variable = _function(api_gateway, "_vtl_set", "inner, st")
 
     def render_with_context(
         template: str, body: str, params: dict[str, str], context: dict[str, Any] | None = None
     ) -> str:
-        # MiniStack passes the same object for the request and its answer
         context = {} if context is None else context
         # 16 characters of the Base64 alphabet, as in API Gateway
         context.setdefault("extendedRequestId", base64.b64encode(secrets.token_bytes(11)).decode())
-        context.setdefault("requestOverride", {"header": {}})
         return str(render(template, body, params, context))
 
-    def set_variable_or_header(inner: str, state: dict[str, Any]) -> None:
-        if override := _HEADER_OVERRIDE.fullmatch(inner):
-            value = api_gateway["_vtl_value"](override[2], state)
-            state["context"]["requestOverride"]["header"][override[1]] = value
-        else:
-            set_variable(inner, state)
-
-    api_gateway |= {"_render_request_template_v1": render_with_context, "_vtl_set": set_variable_or_header}
+    api_gateway["_render_request_template_v1"] = render_with_context
 
     context: dict[str, Any] = {}
-    request_template = "#set($context.requestOverride.header.Name = 'value')$context.extendedRequestId"
-    request_id = render_with_context(request_template, "", {}, context)
-    header = render_with_context("$context.requestOverride.header.Name", "", {}, context)
-    if (request_id, header) != (context["extendedRequestId"], "value"):
+    if render_with_context("$context.extendedRequestId", "", {}, context) != context["extendedRequestId"]:
         raise UnknownEmulatorError("MiniStack renders mapping templates in another way")
 
 

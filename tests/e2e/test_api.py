@@ -12,6 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from infra.api_models import GATEWAY_ERRORS
 from infra.producer import EventSource, NotAcceptedError
 from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
 from tests.support.schemas import RESULT_SCHEMA
@@ -75,8 +76,7 @@ def test_a_message_is_accepted_under_the_message_id_of_the_queue_for_its_contact
     answer = post(stack, "/messages", alice.request("Where is my order?"))
 
     assert answer.status == 202
-    assert answer.json().keys() == {"MessageId", "ContactId"}
-    assert answer.json()["ContactId"] == alice.chat.contact_id
+    assert answer.json().keys() == {"MessageId"}
     result = alice.result_of(answer.json()["MessageId"])
     assert (result.outcome, result.event_source) == ("SENT", "sqs")
 
@@ -96,26 +96,56 @@ def test_posted_and_queued_messages_keep_one_order(alice: Conversation) -> None:
     assert alice.texts == [str(number) for number in range(12)]
 
 
-@PATHS
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {"ContactId": ..., "ClientToken": ...},
-        {"ContactId": "a&MessageGroupId=mallory"},
-        {"ContentType": "text/html"},
-        {"Content": ""},
-        {"Content": "x" * 16_385},
-        {"Unknown": "field"},
-    ],
+    "charset", ["", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8"]
 )
-def test_a_body_that_the_model_does_not_allow_is_refused_at_once(
-    alice: Conversation, stack: LocalStack, path: str, fields: dict[str, Any]
+def test_both_routes_accept_json_with_a_charset(alice: Conversation, stack: LocalStack, charset: str) -> None:
+    request = alice.request("Caf\u00e9", ClientToken=f"c-{charset}")
+
+    answers = [
+        post(stack, path, request, content_type=f"application/json{charset}")
+        for path in ("/messages", "/messages/sync")
+    ]
+
+    assert [answer.status for answer in answers] == [202, 200]
+    assert alice.result_of(answers[0].json()["MessageId"]).outcome == "SENT"
+    assert alice.texts == ["Caf\u00e9"]
+
+
+WRONG_FIELDS = [
+    ({"ContactId": "a&MessageGroupId=mallory"}, "ContactId must be letters, digits and hyphens only"),
+    ({"ContentType": "text/html"}, "ContentType must be one of"),
+    ({"Content": ""}, "Content must not be empty"),
+    ({"Content": "x" * 16_385}, "Content is longer than 1024 characters for text/plain"),
+    ({"Unknown": "field"}, "A field is not a field of the request"),
+]
+
+
+@pytest.mark.parametrize("fields", [{"ContactId": ...}, *(fields for fields, _ in WRONG_FIELDS)])
+def test_a_body_that_the_model_does_not_allow_is_refused_at_once_with_the_rules(
+    alice: Conversation, stack: LocalStack, fields: dict[str, Any]
 ) -> None:
-    answer = post(stack, path, alice.request("Hello", **{"ClientToken": "c-1", **fields}))
+    answer = post(stack, "/messages", alice.request("Hello", **fields))
 
     assert answer.status == 400
-    assert answer.json().keys() == {"Code", "Reason", "ClientToken"}
-    assert (answer.json()["Code"], answer.json()["ClientToken"]) == ("InvalidRequest", None)
+    assert answer.json() == json.loads(GATEWAY_ERRORS["BAD_REQUEST_BODY"].body)
+    assert alice.texts == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"), [({"ClientToken": ...}, "ClientToken is required"), *WRONG_FIELDS]
+)
+def test_the_synchronous_route_names_field_and_rule_of_a_wrong_body(
+    alice: Conversation, stack: LocalStack, fields: dict[str, Any], reason: str
+) -> None:
+    request = alice.request("Hello", **{"ClientToken": "c-1", **fields})
+
+    answer = post(stack, "/messages/sync", request)
+
+    assert answer.status == 400
+    assert answer.json()["Code"] == "InvalidRequest"
+    assert answer.json()["Reason"].startswith(reason)
+    assert answer.json()["ClientToken"] == request.get("ClientToken")
     assert alice.texts == []
 
 

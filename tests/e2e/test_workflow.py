@@ -159,6 +159,19 @@ def test_an_invalid_contact_id_and_a_task_token_are_refused_by_the_function(
     assert alice.texts == []
 
 
+def test_the_log_group_of_the_executions_is_named_after_this_stack(stack: LocalStack) -> None:
+    [deployed] = stack.emulator.client("cloudformation").describe_stacks(StackName=stack.outputs.stack_name)[
+        "Stacks"
+    ]
+    unique = deployed["StackId"].rpartition("/")[2]
+
+    found = stack.emulator.client("logs").describe_log_groups(logGroupNamePrefix="/aws/vendedlogs/")
+
+    assert [group["logGroupName"] for group in found["logGroups"]] == [
+        f"/aws/vendedlogs/states/{deployed['StackName']}-{unique}"
+    ]
+
+
 def test_executions_for_one_contact_keep_their_order(alice: Conversation, stack: LocalStack) -> None:
     unavailable = Status(status=503)
     stack.participant.add_fault(unavailable, contact_id=alice.chat.contact_id, times=ATTEMPTS_PER_INVOCATION)

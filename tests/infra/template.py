@@ -35,6 +35,7 @@ PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
 # A value for each option that adds something to the stack
 EVERYTHING: dict[str, Any] = {
+    "tags": {"owner": "chat-team", "cost-centre": "4711"},
     "connect_region": "eu-west-2",
     "tracing": "subsegments",
     "task_state_machine_arns": ["arn:aws:states:eu-central-1:111122223333:stateMachine:orders"],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, Draft7Validator
 
-from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, request_model
+from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, model_in_words, request_model
 from infra.contract import REQUEST_SCHEMA
 from message_sender.errors import DeliveryError
 from tests.support.errors import leaves
@@ -110,6 +110,30 @@ def test_making_a_model_does_not_change_the_contract() -> None:
     request_model(REQUEST_SCHEMA, also_required="ContactId")
 
     assert json.dumps(REQUEST_SCHEMA) == before
+
+
+def test_model_in_words_has_every_field_with_its_type_and_rule() -> None:
+    text = model_in_words(REQUEST_SCHEMA, also_required="ContactId")
+
+    required, optional, unknown = text.split(". ")
+    assert required.startswith("It must be a JSON object with ConnectionToken (a string of 1 to 1000 char")
+    assert all(f"{name} (" in required for name in [*REQUEST_SCHEMA["required"], "ContactId"])
+    assert optional.startswith("It may have ClientToken (a string of 1 to 500 characters)")
+    assert {name for name in REQUEST_SCHEMA["properties"] if f"{name} (" in text} == {
+        *REQUEST_SCHEMA["properties"]
+    }
+    assert "text/markdown" in required
+    assert "ContactId (a string of 1 to 128 characters, must be letters, digits and hyphens only)" in required
+    assert "Content (a string of 1 to 16384 bytes)" in required
+    assert "Metadata (an object of at most 10 strings)" in optional
+    assert unknown == "It must have no other field"
+
+
+def test_refused_body_gets_the_rules_of_the_queue_route() -> None:
+    reason = GATEWAY_ERRORS["BAD_REQUEST_BODY"].reason
+
+    assert reason == f"The body is not valid. {model_in_words(REQUEST_SCHEMA, also_required='ContactId')}"
+    assert "docs/" not in reason  # the caller has no copy of the repository
 
 
 @pytest.mark.parametrize("error", [*GATEWAY_ERRORS.values(), QUEUE_FAILED])

@@ -6,7 +6,6 @@ import pytest
 from infra.timing import FUNCTION_TIMEOUT_SECONDS, SENDING_SECONDS, max_receive_count
 from message_sender.deadlines import Deadlines
 from tests.infra.template import (
-    BUS,
     CHANGED,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
@@ -106,9 +105,16 @@ def test_stages_keep_messages_for_four_days_and_dead_letters_for_fourteen(templa
     assert kept == [4 * DAY, *[14 * DAY] * 4]
 
 
-@pytest.mark.parametrize("queue", ALL_QUEUES)
+@pytest.mark.parametrize("queue", [MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS])
 def test_queue_is_encrypted_with_the_key(template: Template, queue: str) -> None:
     assert properties(template, queue)["KmsMasterKeyId"] == arn(KEY)
+
+
+def test_events_dead_letter_queue_does_not_depend_on_the_key(template: Template) -> None:
+    queue = properties(template, EVENTS_DEAD_LETTER)
+
+    assert queue["SqsManagedSseEnabled"] is True
+    assert "KmsMasterKeyId" not in queue
 
 
 def tls_only(queue: str) -> dict[str, Any]:
@@ -126,22 +132,18 @@ def test_queue_refuses_a_connection_without_tls(template: Template, queue: str) 
     assert queue_policy(template, queue) == [tls_only(queue)]
 
 
-def test_only_bus_and_rule_may_write_to_the_events_dead_letter_queue(template: Template) -> None:
-    [deny, *allowed] = queue_policy(template, EVENTS_DEAD_LETTER)
+def test_only_the_rule_may_write_to_the_events_dead_letter_queue(template: Template) -> None:
+    [deny, allowed] = queue_policy(template, EVENTS_DEAD_LETTER)
 
-    for statement in allowed:
-        del statement["Sid"]  # contains the name of the stack
+    del allowed["Sid"]  # contains the name of the stack
     assert deny == tls_only(EVENTS_DEAD_LETTER)
-    assert allowed == [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn(EVENTS_DEAD_LETTER),
-            "Condition": {"ArnEquals": {"aws:SourceArn": arn(source)}},
-        }
-        for source in (BUS, REQUESTS)
-    ]
+    assert allowed == {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn(EVENTS_DEAD_LETTER),
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn(REQUESTS)}},
+    }
 
 
 def receive_count(minutes: int, *, concurrency: int = 10, quota: int = 10) -> int:

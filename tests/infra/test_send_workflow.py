@@ -231,7 +231,22 @@ def test_executions_are_logged_without_their_data(template: Template) -> None:
 
 
 def test_logs_are_encrypted_and_kept_for_the_days_of_the_stage(changed: Template) -> None:
-    assert properties(changed, WORKFLOW_LOGS) == {"KmsKeyId": arn(KEY), "RetentionInDays": 30}
+    logs = properties(changed, WORKFLOW_LOGS)
+
+    assert (logs["KmsKeyId"], logs["RetentionInDays"]) == (arn(KEY), 30)
+
+
+def test_name_of_the_log_group_spares_the_accounts_log_policy_and_is_new_for_each_stack(
+    dev: Template, prod: Template
+) -> None:
+    names = [properties(stage, WORKFLOW_LOGS)["LogGroupName"]["Fn::Join"] for stage in (dev, prod)]
+
+    # arn:aws:cloudformation:<region>:<account>:stack/<name>/<unique id>
+    unique = {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
+    assert names == [
+        ["", ["/aws/vendedlogs/states/ConnectMessageSender-dev-", unique]],
+        ["", ["/aws/vendedlogs/states/ConnectMessageSender-prod-", unique]],
+    ]
 
 
 def test_executions_are_traced_if_the_stage_says_so(dev: Template, changed: Template) -> None:

@@ -74,6 +74,16 @@ def test_everything_is_tagged_with_project_and_stage(dev: Template, prod: Templa
     assert tags == [{"project": "connect-message-sender", "stage": stage} for stage in ("dev", "prod")]
 
 
+def test_everything_has_the_tags_of_the_option(synthesize: Synthesize) -> None:
+    stack = synthesize("dev", tags={"owner": "chat-team", "stage": "other"}).stack
+
+    assert stack["properties"]["tags"] == {
+        "owner": "chat-team",
+        "project": "connect-message-sender",
+        "stage": "dev",
+    }
+
+
 def test_dev_leaves_nothing_behind(dev: Template) -> None:
     policies = {(data["DeletionPolicy"], data["UpdateReplacePolicy"]) for data in stateful(dev).values()}
 
