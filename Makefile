@@ -163,8 +163,9 @@ lock: .venv/.dev-installed ## Write the requirements files from pyproject.toml
 	$(UV) --group emulator -o sandbox/requirements-emulator.txt
 	$(UV) --group awscli -o sandbox/requirements-awscli.txt
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
-	$(UV) --group asset -c requirements.txt --generate-hashes --no-emit-package botocore \
-		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
+	$(UV) --group asset -c requirements.txt --generate-hashes -o lambda_src/requirements.txt
+	$(UV) --group asset-tracing -c requirements-dev.txt --generate-hashes $(IN_RUNTIME_OR_ASSET:%=--no-emit-package %) \
+		-o lambda_src/requirements-tracing.txt
 
 .PHONY: audit
 audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known vulnerabilities of the pinned packages
@@ -220,5 +221,8 @@ node_modules/.dev-installed: node_modules/.installed
 .sandbox/venv-audit/.installed: | prerequisites
 	@$(STEP) 'Installing pip-audit' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
 	@touch $@
+
+# Dependencies of the AWS X-Ray SDK that the Lambda runtime has, or lambda_src/requirements.txt
+IN_RUNTIME_OR_ASSET := botocore jmespath python-dateutil six urllib3
 
 UV := .venv/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --custom-compile-command "make lock"

@@ -5,6 +5,9 @@ sources give the same bytes: the package has none of pip's notes about machine a
 
 If Python in the version of the runtime is installed, the package also has the compiled modules. Lambda's file
 system is read-only, so without them every cold start compiles all imported modules.
+
+The AWS X-Ray SDK is in maintenance, so only a stage that asks for subsegments ships it. Source:
+https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-daemon-timeline.html
 """
 
 import ast
@@ -59,15 +62,24 @@ class AssetBuildError(Exception):
     """The deployment package could not be built. The message says why."""
 
 
-def python_code(source: Path, *, runtime: lambda_.Runtime) -> lambda_.Code:
-    """Return the code of a source folder with the package and its `requirements.txt`."""
+def python_code(source: Path, *, runtime: lambda_.Runtime, with_tracer: bool) -> lambda_.Code:
+    """Return the code of a source folder with the package and its requirements.
+
+    Args:
+        with_tracer: Include what Powertools' Tracer needs: `requirements-tracing.txt`.
+    """
     return lambda_.Code.from_asset(
         str(source),
         # A build without a change is not deployed again
         asset_hash_type=cdk.AssetHashType.OUTPUT,
         bundling=cdk.BundlingOptions(
             image=runtime.bundling_image,  # required but never pulled: the local bundling builds or raises
-            local=PythonAsset(source, python_version=runtime.name.removeprefix("python"), cache=CACHE),
+            local=PythonAsset(
+                source,
+                python_version=runtime.name.removeprefix("python"),
+                cache=CACHE,
+                with_tracer=with_tracer,
+            ),
         ),
     )
 
@@ -81,8 +93,17 @@ class PythonAsset:
     match is built again.
     """
 
-    def __init__(self, source: Path, *, python_version: str, cache: Path) -> None:
+    def __init__(
+        self,
+        source: Path,
+        *,
+        python_version: str,
+        cache: Path,
+        with_tracer: bool = False,
+    ) -> None:
+        names = ("requirements.txt", "requirements-tracing.txt") if with_tracer else ("requirements.txt",)
         self._source = source
+        self._requirements = tuple(source / name for name in names)
         self._python_version = python_version
         self._cache = cache
 
@@ -97,20 +118,28 @@ class PythonAsset:
         Raises:
             AssetBuildError: pip could not install all dependencies, or a module could not be compiled.
         """
-        _copy(self._dependencies(), output)
-        _copy(self._source / _PACKAGE, output / _PACKAGE)
         python = find_python(self._python_version)
         if python is None:
             _say(
                 f"python{self._python_version} is not installed: the package has no .pyc files, and the "
                 "function compiles its modules at every cold start"
             )
-        else:
+        self.copy_modules(output)
+        if python is not None:
             compile_modules(output, python=python)
 
+    def copy_modules(self, output: Path) -> None:
+        """Write the package into a folder, without compiled modules.
+
+        Raises:
+            AssetBuildError: pip could not install all dependencies.
+        """
+        _copy(self._dependencies(), output)
+        _copy(self._source / _PACKAGE, output / _PACKAGE)
+
     def _dependencies(self) -> Path:
-        requirements = self._source / "requirements.txt"
-        key = hashlib.sha256(self._python_version.encode() + requirements.read_bytes()).hexdigest()
+        contents = b"".join(requirements.read_bytes() for requirements in self._requirements)
+        key = hashlib.sha256(self._python_version.encode() + contents).hexdigest()
         for installed in self._cache.glob(f"{key}-*"):
             if installed.name == f"{key}-{_digest(installed)}":
                 return installed
@@ -123,7 +152,7 @@ class PythonAsset:
         # Renamed when complete, so that no build uses the result of an interrupted pip
         with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
             target = Path(unfinished, "target")
-            _pip_install(requirements, target, python_version=self._python_version)
+            _pip_install(self._requirements, target, python_version=self._python_version)
             installed = self._cache / f"{key}-{_digest(target)}"
             try:
                 target.rename(installed)
@@ -170,22 +199,25 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _pip_install(requirements: Path, target: Path, *, python_version: str) -> None:
+def _pip_install(requirements: tuple[Path, ...], target: Path, *, python_version: str) -> None:
     """Install pure Python wheels, only those whose hashes the requirements list."""
     command = (
         *(sys.executable, "-I", "-m", "pip", "install"),
         *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check"),
-        *("--requirement", str(requirements), "--require-hashes", "--no-deps"),
+        *(f"--requirement={file}" for file in requirements),
+        *("--require-hashes", "--no-deps"),
         *("--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", python_version, "--no-compile", "--target", str(target)),
     )
+    names = " and ".join(map(str, requirements))
     pip = _run(command, environ=_pip_environ())
     if pip.returncode != 0:
-        raise AssetBuildError(f"pip could not install {requirements}:\n{pip.stderr.strip()}")
-    pinned = {(_normalized(name), version) for name, version in _PINNED.findall(requirements.read_text())}
+        raise AssetBuildError(f"pip could not install {names}:\n{pip.stderr.strip()}")
+    texts = "\n".join(file.read_text() for file in requirements)
+    pinned = {(_normalized(name), version) for name, version in _PINNED.findall(texts)}
     installed = {(_normalized(found.name), found.version) for found in distributions(path=[str(target)])}
     if missing := sorted(f"{name}=={version}" for name, version in pinned - installed):
-        raise AssetBuildError(f"pip did not install all of {requirements}: {', '.join(missing)} missing")
+        raise AssetBuildError(f"pip did not install all of {names}: {', '.join(missing)} missing")
 
 
 def _normalized(name: str) -> str:

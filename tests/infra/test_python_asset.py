@@ -4,6 +4,7 @@ import marshal
 import os
 import re
 import shutil
+import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import app
+from benchmarks.contenders import zipped_parts
 from infra.python_asset import CACHE, AssetBuildError, PythonAsset, compile_modules, find_python
 from infra.sender_function import RUNTIME
 
@@ -36,25 +38,72 @@ def test_package_holds_the_modules_of_the_function(asset: Path) -> None:
     assert {path for path in modules if not (asset / path).is_file()} == set()
 
 
-def test_package_holds_the_dependencies_without_those_of_the_runtime(asset: Path) -> None:
-    packages = {
-        path.name for path in asset.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))
-    }
+def packages(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))}
 
-    assert packages == {
+
+def test_package_holds_the_dependencies_without_those_of_the_runtime(asset: Path) -> None:
+    assert packages(asset) == {
         "aws_lambda_powertools",
-        "aws_xray_sdk",
         "fastjsonschema",
         "jmespath",
         "message_sender",
         "typing_extensions.py",
         "urllib3",
-        "wrapt",
     }
 
 
-def test_package_holds_no_native_code(asset: Path) -> None:
-    native = [name for name in files(asset) if name.endswith((".so", ".pyd", ".dylib"))]
+def test_only_the_package_for_subsegments_holds_the_xray_sdk(asset: Path, asset_with_tracer: Path) -> None:
+    assert packages(asset_with_tracer) == packages(asset) | {"aws_xray_sdk", "wrapt"}
+
+
+def test_compiled_package_is_at_most_2_9_mb(asset: Path, tmp_path: Path) -> None:
+    compiled = tmp_path / "compiled"
+    shutil.copytree(asset, compiled)
+
+    compile_modules(compiled, python=find_python("3.13") or sys.executable)
+
+    assert sum(zipped_parts(compiled).values()) <= 2_900_000
+
+
+LOADED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from message_sender import handler
+print(callable(handler.lambda_handler), sorted({"aws_xray_sdk", "wrapt", "botocore"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("tracing", ["off", "active"])
+def test_package_without_the_xray_sdk_needs_nothing_else(asset: Path, tracing: str) -> None:
+    environ = {
+        **{name: f"https://sqs.test/{name}" for name in QUEUE_URLS},
+        "AWS_REGION": "eu-central-1",
+        "EVENT_BUS_NAME": "bus",
+        "TRACING": tracing,
+        "LAMBDA_TASK_ROOT": str(asset),
+    }
+
+    # Without the packages of this environment
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(asset)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == ("True []\n", "")
+
+
+QUEUE_URLS = (
+    *("MESSAGE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
+    *("REJECTED_QUEUE_URL", "UNPUBLISHED_RESULTS_QUEUE_URL"),
+)
+
+
+def test_package_holds_no_native_code(asset_with_tracer: Path) -> None:
+    native = [name for name in files(asset_with_tracer) if name.endswith((".so", ".pyd", ".dylib"))]
 
     assert native == []
 
@@ -169,6 +218,25 @@ def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheelhouse:
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (house.source / "requirements.txt").write_text(f"demo==1.0 \\\n    --hash=sha256:{digest}\n")
     return house
+
+
+def test_tracer_adds_its_own_requirements(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
+    requirements = wheelhouse.source / "requirements.txt"
+    requirements.rename(wheelhouse.source / "requirements-tracing.txt")
+    requirements.touch()
+    with_tracer = PythonAsset(
+        wheelhouse.source, python_version="3.99", cache=wheelhouse.cache, with_tracer=True
+    )
+
+    without = wheelhouse.build(tmp_path / "without")
+    with_tracer.build(tmp_path / "with")
+
+    assert without == {"message_sender/__init__.py": b""}
+    assert {name: content for name, (_, content) in files(tmp_path / "with").items()} == PACKAGE
 
 
 def hostile_settings(tmp_path: Path) -> dict[str, str]:
