@@ -3,6 +3,7 @@ import importlib.util
 import marshal
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -441,6 +442,83 @@ def test_interpreter_of_the_version_is_found_on_the_path(
     found = [find_python(version) for version in ("3.99", "3.98", "3.96", "3.95")]
 
     assert found == [str(python), None, None, None]
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A uv that has installed Python 3.99 and 3.98, of which the latter is another one. The only one."""
+    installed = executable(tmp_path / "managed" / "3.99", "echo cpython 3.99")
+    executable(tmp_path / "managed" / "3.98", "echo cpython 3.97")
+    script = f"""
+    case "$*" in
+    "python find --managed-python --no-python-downloads --no-project --no-config 3.9"[89])
+        for version; do :; done
+        echo "{installed.parent}/$version";;
+    *) echo "$*" >>{tmp_path}/other-commands; exit 2;;
+    esac"""
+    monkeypatch.setenv("PATH", str(executable(tmp_path / "path" / "uv", script).parent))
+    interpreter = executable(tmp_path / "venv" / "python", f'PATH=/usr/bin:/bin exec {sys.executable} "$@"')
+    monkeypatch.setattr("sys.executable", str(interpreter))
+    return tmp_path / "path" / "uv"
+
+
+@pytest.mark.usefixtures("uv")
+def test_interpreter_that_uv_has_installed_is_found_and_none_is_downloaded(tmp_path: Path) -> None:
+    found = [find_python(version) for version in ("3.99", "3.98")]
+
+    assert found == [str(tmp_path / "managed" / "3.99"), None]
+    assert not (tmp_path / "other-commands").exists()
+
+
+def test_uv_of_the_environment_is_preferred(uv: Path, tmp_path: Path) -> None:
+    uv.rename(tmp_path / "venv" / "uv")
+    executable(uv, "exit 2")
+
+    assert find_python("3.99") == str(tmp_path / "managed" / "3.99")
+
+
+def refusal(tmp_path: Path, *, python_version: str) -> str:
+    """Return why a package that has to be compiled is not built."""
+    asset = PythonAsset(
+        tmp_path / "source", python_version=python_version, cache=tmp_path / "cache", compiled="required"
+    )
+    with pytest.raises(AssetBuildError) as refused:
+        asset.build(tmp_path / "output")
+    assert not (tmp_path / "output").exists()
+    with pytest.raises(SystemExit, match=re.escape(str(refused.value))):
+        asset.try_bundle(str(tmp_path / "output"))
+    return str(refused.value)
+
+
+def test_package_that_has_to_be_compiled_is_refused_with_the_line_that_installs_the_interpreter(
+    uv: Path, tmp_path: Path
+) -> None:
+    with_uv = refusal(tmp_path, python_version="3.98")
+    uv.unlink()
+    without_uv = refusal(tmp_path, python_version="3.98")
+
+    venv = shlex.quote(str(tmp_path / "venv"))
+    assert with_uv == (
+        "python3.98 is not installed, and this stage requires a package with .pyc files. Install it:\n"
+        f"  {shlex.quote(str(uv))} python install 3.98"
+    )
+    assert without_uv.splitlines()[1:] == [
+        f"  {venv}/python -m pip install uv && {venv}/uv python install 3.98",
+    ]
+
+
+def test_package_that_has_to_be_compiled_is_built_with_an_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "message_sender").mkdir()
+    (tmp_path / "message_sender" / "__init__.py").touch()
+    (tmp_path / "requirements.txt").touch()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    cache, output = tmp_path / "cache", tmp_path / "output"
+
+    PythonAsset(tmp_path, python_version=THIS_VERSION, cache=cache, compiled="required").build(output)
+
+    assert len([*output.rglob("*.pyc")]) == 1
 
 
 def test_package_is_compiled_by_an_interpreter_of_its_version(
