@@ -51,7 +51,7 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables'
-	@echo '  STAGE=dev|prod           synth, deploy'
+	@echo '  STAGE=dev|prod           synth, deploy, sbom'
 	@echo '  MESSAGES=file.jsonl      demo'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
@@ -95,7 +95,7 @@ unit: .venv/.dev-installed ## Test single modules, in 12 seconds
 functional: .venv/.dev-installed ## Test the function with local servers, and simulate it
 	@exec $(PYTEST) tests/functional tests/simulation
 
-infra: .venv/.dev-installed node_modules/.installed ## Test the templates of the stack
+infra: .venv/.dev-installed node_modules/.installed .sandbox/venv-sbom/.installed ## Test the templates of the stack
 	@exec $(PYTEST) tests/infra
 
 e2e: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the stack in the local emulator
@@ -104,10 +104,11 @@ e2e: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the stack 
 clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test the participant service with SDKs
 	@exec $(PYTEST) tests/clients
 
-test: prepare .venv/.dev-installed node_modules/.dev-installed ## Run all these tests, except clients
+test: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-sbom/.installed ## Run all these tests, except clients
 	@exec $(PYTEST) --ignore=tests/clients
 
-check: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Run what CI runs: lint, types, all tests
+check: prepare .venv/.dev-installed node_modules/.dev-installed
+check: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run what CI runs: lint, types, all tests
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m mypy
@@ -163,8 +164,14 @@ lock: .venv/.dev-installed ## Write the requirements files from pyproject.toml
 	$(UV) --group emulator -o sandbox/requirements-emulator.txt
 	$(UV) --group awscli -o sandbox/requirements-awscli.txt
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt
-	$(UV) --group asset -c requirements.txt --generate-hashes --no-emit-package botocore \
-		--no-emit-package python-dateutil --no-emit-package six -o lambda_src/requirements.txt
+	$(UV) --group sbom -o sandbox/requirements-sbom.txt
+	$(UV) --group asset -c requirements.txt --generate-hashes -o lambda_src/requirements.txt
+	$(UV) --group asset-tracing -c requirements-dev.txt --generate-hashes $(IN_RUNTIME_OR_ASSET:%=--no-emit-package %) \
+		-o lambda_src/requirements-tracing.txt
+
+.PHONY: sbom
+sbom: .venv/.installed .sandbox/venv-sbom/.installed ## List what the package of STAGE contains
+	@$(VENV_PYTHON) -m scripts.sbom --stage="$$STAGE"
 
 .PHONY: audit
 audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known vulnerabilities of the pinned packages
@@ -200,6 +207,10 @@ prerequisites:
 	@$(STEP) 'Installing the AWS CLI' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
 
+.sandbox/venv-sbom/.installed: sandbox/requirements-sbom.txt | .venv/.installed
+	@$(STEP) 'Installing the SBOM tool' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
+	@touch $@
+
 .sandbox/venv-runtime/.installed: sandbox/requirements-runtime.txt | .venv/.installed
 	@$(STEP) 'Installing the packages of the Lambda runtime' sh scripts/create-venv.sh "$$PYTHON" $(@D) $<
 	@touch $@
@@ -220,5 +231,8 @@ node_modules/.dev-installed: node_modules/.installed
 .sandbox/venv-audit/.installed: | prerequisites
 	@$(STEP) 'Installing pip-audit' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
 	@touch $@
+
+# Dependencies of the AWS X-Ray SDK that the Lambda runtime has, or lambda_src/requirements.txt
+IN_RUNTIME_OR_ASSET := botocore jmespath python-dateutil six urllib3
 
 UV := .venv/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --custom-compile-command "make lock"

@@ -26,10 +26,13 @@ from rich.console import Console
 from benchmarks.contenders import Contenders, zipped_parts
 from benchmarks.figures import Bench
 from benchmarks.markdown import SAMPLES, update_page
-from benchmarks.processes import BenchmarkError, Stub
+from benchmarks.processes import FOLDER, BenchmarkError, Stub
 from benchmarks.report import block, tables
+from infra.python_asset import CACHE, PythonAsset
+from infra.sender_function import RUNTIME
 from ops.stack.signals import stopped_by_signals
 
+_SOURCE: Final = FOLDER.parent / "lambda_src"
 _LIBRARIES: Final = ("boto3", "aws-lambda-powertools", "urllib3", "fastjsonschema")
 _DESCRIBE: Final = """import platform, sys
 print(getattr(sys, '_base_executable', sys.executable))
@@ -65,7 +68,14 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     # The interpreter behind a version manager's shim or a virtual environment
     python, interpreter = _stdout(options.python, "-c", _DESCRIBE).splitlines()
     certificate, ca_bundle = _certificate(folder)
-    contenders = Contenders(folder, python=python, log=folder / "log", ca_bundle=ca_bundle)
+    with_tracer = folder / "with tracer"
+    version_of_runtime = RUNTIME.name.removeprefix("python")
+    PythonAsset(_SOURCE, python_version=version_of_runtime, cache=CACHE, with_tracer=True).copy_modules(
+        with_tracer
+    )
+    contenders = Contenders(
+        folder, with_tracer=with_tracer, python=python, log=folder / "log", ca_bundle=ca_bundle
+    )
     with Stub(certificate=certificate, log=folder / "log") as stub:
         rounds, times = (1, 2) if options.quick else (25, 10)
         bench = Bench(contenders=contenders, stub=stub, report=_report, rounds=rounds, times=times)

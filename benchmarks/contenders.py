@@ -64,19 +64,21 @@ class Contenders:
 
     Args:
         folder: Gets the packages. `runtime` holds boto3, botocore and their dependencies.
+        with_tracer: The function's package for the tracing of subsegments.
         ca_bundle: Trusts the stub's certificate, and all authorities that a Lambda function trusts.
     """
 
-    def __init__(self, folder: Path, *, python: str, log: Path, ca_bundle: Path) -> None:
+    def __init__(self, folder: Path, *, with_tracer: Path, python: str, log: Path, ca_bundle: Path) -> None:
         self._folder, self._python, self._log, self._ca_bundle = folder, python, log, f"{ca_bundle}"
         (module,) = _ASSEMBLY.glob("asset.*/message_sender")
-        ours, powertools, plain, runtime = (
-            folder / name for name in ("ours", "powertools", "plain", "runtime")
+        ours, traced, powertools, plain, runtime = (
+            folder / name for name in ("ours", f"ours{TRACED}", "powertools", "plain", "runtime")
         )
         _copy(module.parent, ours)
+        _copy(with_tracer, traced)
         _copy(_BASELINES, plain)
         # The function's own version of Powertools
-        _copy(module.parent, powertools, without=("message_sender", "urllib3"))
+        _copy(with_tracer, powertools, without=("message_sender", "urllib3"))
         for file in (_BASELINES / "boto3_powertools.py", _SCHEMA):
             shutil.copy(file, powertools)
         for installed in (file for name in _RUNTIME for file in distribution(name).files or ()):
@@ -86,7 +88,7 @@ class Contenders:
         for package in (ours, powertools):
             _copy(package, folder / f"{package.name}{UNCOMPILED}")
         compile_all = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-        subprocess.run([*compile_all, *map(str, (ours, plain, powertools, runtime))], check=True)
+        subprocess.run([*compile_all, *map(str, (ours, traced, plain, powertools, runtime))], check=True)
         self.ours = ours
 
     def start(self, name: str, *, endpoint: str) -> Worker:
@@ -96,14 +98,19 @@ class Contenders:
             command = [node, f"{FOLDER / 'worker.mjs'}", f"{_BASELINES / 'javascript.mjs'}"]
         else:  # without site packages, and without writing .pyc files
             module, folder = _MODULES[name.removesuffix(TRACED).removesuffix(UNCOMPILED)]
-            package = self._folder / (folder + UNCOMPILED if name.endswith(UNCOMPILED) else folder)
+            if name.endswith(UNCOMPILED):
+                folder += UNCOMPILED
+            elif name == OURS + TRACED:
+                folder += TRACED
+            package = self._folder / folder
             worker = [self._python, "-I", "-S", "-B", f"{FOLDER / 'worker.py'}", module]
             command = [*worker, f"{package}", f"{self._folder / 'runtime'}"]
         environ = _ENVIRON | {
             "AWS_ENDPOINT_URL": endpoint,
             **{f"{queue}_QUEUE_URL": f"{endpoint}/000000000000/{queue}" for queue in _QUEUES},
             "LAMBDA_TASK_ROOT": f"{package}",
-            "POWERTOOLS_TRACE_DISABLED": "false" if name.endswith(TRACED) else "true",
+            "TRACING": "subsegments" if name.endswith(TRACED) else "off",
+            "POWERTOOLS_TRACE_DISABLED": "false" if name.endswith(TRACED) else "true",  # for the baseline
         }
         if endpoint.startswith("https:"):
             environ |= {"AWS_CA_BUNDLE": self._ca_bundle, "NODE_EXTRA_CA_CERTS": self._ca_bundle}

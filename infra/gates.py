@@ -7,7 +7,7 @@ can stop one.
 import aws_cdk as cdk
 from constructs import IConstruct
 
-UNTRACED = "The stage turns tracing off: it costs a subsegment for each message and makes a cold start longer"
+UNTRACED = "The stage turns tracing off: X-Ray charges for each trace"
 
 
 def acknowledge(construct: IConstruct, *rules: str, because: str) -> None:

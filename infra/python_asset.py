@@ -4,13 +4,17 @@ The dependencies are pure Python, so any machine can build one package for every
 sources give the same bytes: the package has none of pip's notes about machine and time.
 
 If Python in the version of the runtime is installed, the package also has the compiled modules. Lambda's file
-system is read-only, so without them every cold start compiles all imported modules.
+system is read-only, so without them every cold start compiles all imported modules. A stage can require them.
+
+The AWS X-Ray SDK is in maintenance, so only a stage that asks for subsegments ships it. Source:
+https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-daemon-timeline.html
 """
 
 import ast
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,10 +23,13 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Literal
 
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
+
+Compiled = Literal["required", "preferred"]
 
 CACHE = Path(__file__).parent.parent / ".cdk-cache"
 _PACKAGE = "message_sender"
@@ -59,15 +66,28 @@ class AssetBuildError(Exception):
     """The deployment package could not be built. The message says why."""
 
 
-def python_code(source: Path, *, runtime: lambda_.Runtime) -> lambda_.Code:
-    """Return the code of a source folder with the package and its `requirements.txt`."""
+def python_code(
+    source: Path, *, runtime: lambda_.Runtime, with_tracer: bool, compiled: Compiled = "preferred"
+) -> lambda_.Code:
+    """Return the code of a source folder with the package and its requirements.
+
+    Args:
+        with_tracer: Include what Powertools' Tracer needs: `requirements-tracing.txt`.
+        compiled: Whether a package without compiled modules is an error, or a warning.
+    """
     return lambda_.Code.from_asset(
         str(source),
         # A build without a change is not deployed again
         asset_hash_type=cdk.AssetHashType.OUTPUT,
         bundling=cdk.BundlingOptions(
             image=runtime.bundling_image,  # required but never pulled: the local bundling builds or raises
-            local=PythonAsset(source, python_version=runtime.name.removeprefix("python"), cache=CACHE),
+            local=PythonAsset(
+                source,
+                python_version=runtime.name.removeprefix("python"),
+                cache=CACHE,
+                with_tracer=with_tracer,
+                compiled=compiled,
+            ),
         ),
     )
 
@@ -81,36 +101,68 @@ class PythonAsset:
     match is built again.
     """
 
-    def __init__(self, source: Path, *, python_version: str, cache: Path) -> None:
+    def __init__(
+        self,
+        source: Path,
+        *,
+        python_version: str,
+        cache: Path,
+        with_tracer: bool = False,
+        compiled: Compiled = "preferred",
+    ) -> None:
+        names = ("requirements.txt", "requirements-tracing.txt") if with_tracer else ("requirements.txt",)
         self._source = source
+        self._requirements = tuple(source / name for name in names)
         self._python_version = python_version
         self._cache = cache
+        self._compiled = compiled
 
     def try_bundle(self, output_dir: str, *_args: object, **_options: object) -> bool:
-        """Build for the CDK. It would use Docker if this returned False instead of raising."""
-        self.build(Path(output_dir))
+        """Build for the CDK. It would use Docker if this returned False, and print a traceback of exceptions.
+
+        Raises:
+            SystemExit: The package could not be built. The message says why.
+        """
+        try:
+            self.build(Path(output_dir))
+        except AssetBuildError as error:
+            raise SystemExit(str(error)) from None
         return True
 
     def build(self, output: Path) -> None:
         """Write the package into a folder, compiled if an interpreter of its version is found.
 
         Raises:
-            AssetBuildError: pip could not install all dependencies, or a module could not be compiled.
+            AssetBuildError: pip could not install all dependencies, a module could not be compiled, or no
+                interpreter was found and the package has to be compiled.
         """
-        _copy(self._dependencies(), output)
-        _copy(self._source / _PACKAGE, output / _PACKAGE)
         python = find_python(self._python_version)
+        if python is None and self._compiled == "required":
+            raise AssetBuildError(
+                f"python{self._python_version} is not installed, and this stage requires a package with .pyc "
+                f"files. Install it:\n  {_installation(self._python_version)}"
+            )
         if python is None:
             _say(
                 f"python{self._python_version} is not installed: the package has no .pyc files, and the "
                 "function compiles its modules at every cold start"
             )
-        else:
+        self.copy_modules(output)
+        if python is not None:
             compile_modules(output, python=python)
 
+    def copy_modules(self, output: Path) -> None:
+        """Write the package into a folder, without compiled modules.
+
+        Raises:
+            AssetBuildError: pip could not install all dependencies.
+        """
+        _copy(self._dependencies(), output)
+        _copy(self._source / _PACKAGE, output / _PACKAGE)
+
     def _dependencies(self) -> Path:
-        requirements = self._source / "requirements.txt"
-        key = hashlib.sha256(self._python_version.encode() + requirements.read_bytes()).hexdigest()
+        contents = b"".join(requirements.read_bytes() for requirements in self._requirements)
+        key = hashlib.sha256(self._python_version.encode() + contents).hexdigest()
         for installed in self._cache.glob(f"{key}-*"):
             if installed.name == f"{key}-{_digest(installed)}":
                 return installed
@@ -123,7 +175,7 @@ class PythonAsset:
         # Renamed when complete, so that no build uses the result of an interrupted pip
         with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
             target = Path(unfinished, "target")
-            _pip_install(requirements, target, python_version=self._python_version)
+            _pip_install(self._requirements, target, python_version=self._python_version)
             installed = self._cache / f"{key}-{_digest(target)}"
             try:
                 target.rename(installed)
@@ -134,18 +186,46 @@ class PythonAsset:
 
 
 def find_python(version: str) -> str | None:
-    """Return an interpreter of a minor version: the running one, or `python<version>` on the PATH."""
-    for python in (sys.executable, shutil.which(f"python{version}")):
+    """Return an interpreter of a minor version.
+
+    It is the running one, `python<version>` on the PATH, or one that uv has installed. Nothing is downloaded.
+    """
+    for find in (lambda _: sys.executable, _on_the_path, _installed_by_uv):
+        python = find(version)
         if python and _run((python, "-I", "-c", _WHICH_PYTHON)).stdout.split() == ["cpython", version]:
             return python
     return None
+
+
+def _on_the_path(version: str) -> str | None:
+    return shutil.which(f"python{version}")
+
+
+def _installed_by_uv(version: str) -> str | None:
+    # Managed: otherwise uv would stop at a shim on the PATH that has no interpreter behind it
+    options = ("--managed-python", "--no-python-downloads", "--no-project", "--no-config")
+    uv = _uv()
+    return _run((uv, "python", "find", *options, version)).stdout.strip() if uv else None
+
+
+def _uv() -> str | None:
+    """Return uv: the one of this environment, or the one on the PATH."""
+    return shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+
+
+def _installation(version: str) -> str:
+    """Return the line for a shell that installs an interpreter where `find_python` finds it."""
+    uv = _uv()
+    install = shlex.join((uv or str(Path(sys.executable).with_name("uv")), "python", "install", version))
+    return install if uv else f"{shlex.join((sys.executable, '-m', 'pip', 'install', 'uv'))} && {install}"
 
 
 def compile_modules(folder: Path, *, python: str) -> None:
     """Put a `.pyc` beside each module, for an interpreter of the same minor version.
 
     The same modules and interpreter give the same bytes in any folder: they contain no time, and the paths of
-    Lambda. Python does not compare them with their sources, which never change in Lambda.
+    Lambda. Python does not compare them with their sources, which never change in Lambda. Every release of a
+    minor version can load them: they have one magic number.
 
     Raises:
         AssetBuildError: A module is not valid for this version.
@@ -170,22 +250,25 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _pip_install(requirements: Path, target: Path, *, python_version: str) -> None:
+def _pip_install(requirements: tuple[Path, ...], target: Path, *, python_version: str) -> None:
     """Install pure Python wheels, only those whose hashes the requirements list."""
     command = (
         *(sys.executable, "-I", "-m", "pip", "install"),
         *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check"),
-        *("--requirement", str(requirements), "--require-hashes", "--no-deps"),
+        *(f"--requirement={file}" for file in requirements),
+        *("--require-hashes", "--no-deps"),
         *("--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", python_version, "--no-compile", "--target", str(target)),
     )
+    names = " and ".join(map(str, requirements))
     pip = _run(command, environ=_pip_environ())
     if pip.returncode != 0:
-        raise AssetBuildError(f"pip could not install {requirements}:\n{pip.stderr.strip()}")
-    pinned = {(_normalized(name), version) for name, version in _PINNED.findall(requirements.read_text())}
+        raise AssetBuildError(f"pip could not install {names}:\n{pip.stderr.strip()}")
+    texts = "\n".join(file.read_text() for file in requirements)
+    pinned = {(_normalized(name), version) for name, version in _PINNED.findall(texts)}
     installed = {(_normalized(found.name), found.version) for found in distributions(path=[str(target)])}
     if missing := sorted(f"{name}=={version}" for name, version in pinned - installed):
-        raise AssetBuildError(f"pip did not install all of {requirements}: {', '.join(missing)} missing")
+        raise AssetBuildError(f"pip did not install all of {names}: {', '.join(missing)} missing")
 
 
 def _normalized(name: str) -> str:

@@ -7,7 +7,7 @@ set -u
 
 failed=
 # Strict: otherwise packages that the index does not know are ignored
-for requirements in lambda_src/requirements.txt requirements.txt requirements-tools.txt requirements-dev.txt sandbox/requirements-*.txt; do
+for requirements in lambda_src/requirements*.txt requirements.txt requirements-tools.txt requirements-dev.txt sandbox/requirements-*.txt; do
     echo "$requirements"
     "$1" --strict --progress-spinner off --disable-pip --no-deps --requirement "$requirements" ||
         failed="$failed $requirements"

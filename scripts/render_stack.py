@@ -116,5 +116,7 @@ if __name__ == "__main__":
     STACK.write_text(stack(STACK.read_text(encoding="utf-8")), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         version = RUNTIME.name.removeprefix("python")
-        PythonAsset(ROOT / "lambda_src", python_version=version, cache=CACHE).build(Path(folder))
+        # The largest package, of a stage with the tracing of subsegments
+        asset = PythonAsset(ROOT / "lambda_src", python_version=version, cache=CACHE, with_tracer=True)
+        asset.copy_modules(Path(folder))
         LICENCES.write_text(licences(Path(folder)))

@@ -73,7 +73,7 @@ def create_handler(
         ValueError: A variable is missing or invalid. The text names it.
     """
     settings = Settings.from_environ(environ)
-    # These libraries log requests, and parts of answers that they cannot read. botocore comes with tracing.
+    # These libraries log requests, and parts of answers that they cannot read. The X-Ray SDK has botocore.
     for library in ("botocore", "urllib3"):
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     logger = Logger(service=settings.service, json_serializer=log_line)
@@ -230,8 +230,8 @@ def _ssl_context(ca_bundle: str | None) -> SSLContext:
 
 
 def _tracer(settings: Settings) -> Tracer | None:
-    if not settings.tracing:
-        return None
+    if settings.tracing != "subsegments":
+        return None  # the package has no X-Ray SDK, which the Tracer imports
     from aws_lambda_powertools import Tracer  # noqa: PLC0415  # 100 ms of a cold start, so only if it is used
 
     return Tracer(service=settings.service, auto_patch=False)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
 from message_sender.aws.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
 from message_sender.request import ContentLimits
@@ -14,10 +14,14 @@ from message_sender.request import ContentLimits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Tracing = Literal["off", "active", "subsegments"]
+
 _CONTENT_LIMITS: Final[tuple[ContentLimits, ...]] = get_args(ContentLimits)
+_TRACING: Final[tuple[Tracing, ...]] = get_args(Tracing)
 CA_BUNDLE_RULE: Final = "the environment variable AWS_CA_BUNDLE must name a readable file of certificates"
 _REGION: Final = re.compile(r"(?!cn-|eusc-|us-iso|eu-iso)[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
 """Of the partitions `aws` and `aws-us-gov`: the others have no Amazon Connect."""
+_Name = TypeVar("_Name", bound=str)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -37,7 +41,7 @@ class Settings:
         send_quota: Calls of SendMessage a second that the service allows all instances together.
         maximum_concurrency: The largest number of instances that process the queue at once.
         content_limits: The set of length limits that the contract applies.
-        tracing: Whether X-Ray tracing is active.
+        tracing: What X-Ray records. Lambda records invocations itself: `subsegments` needs the X-Ray SDK.
         service: The service's name in logs, metrics and traces.
         ca_bundle: A file of trusted certificates that replaces the system's: `AWS_CA_BUNDLE`.
     """
@@ -56,7 +60,7 @@ class Settings:
     send_quota: int
     maximum_concurrency: int
     content_limits: ContentLimits
-    tracing: bool
+    tracing: Tracing
     service: str
     metrics_namespace: str
     ca_bundle: str | None
@@ -85,8 +89,8 @@ class Settings:
             retry_window=timedelta(minutes=minutes),
             send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND"),
             maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY"),
-            content_limits=_content_limits(environ.get("CONTENT_LIMITS") or "specification"),
-            tracing=environ.get("POWERTOOLS_TRACE_DISABLED", "").strip().lower() not in {"true", "1"},
+            content_limits=_one_of(_CONTENT_LIMITS, environ, "CONTENT_LIMITS", default="specification"),
+            tracing=_one_of(_TRACING, environ, "TRACING", default="off"),
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
             ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
@@ -129,8 +133,9 @@ def _ca_bundle(file: str | None) -> str | None:
     return file
 
 
-def _content_limits(value: str) -> ContentLimits:
-    for known in _CONTENT_LIMITS:
-        if value == known:
-            return known
-    raise ValueError(f"the environment variable CONTENT_LIMITS must be one of {', '.join(_CONTENT_LIMITS)}")
+def _one_of(known: tuple[_Name, ...], environ: Mapping[str, str], name: str, *, default: _Name) -> _Name:
+    value = environ.get(name) or default
+    for each in known:
+        if value == each:
+            return each
+    raise ValueError(f"the environment variable {name} must be one of {', '.join(known)}")

@@ -100,7 +100,6 @@ def function_environ(participant_url: str, aws_url: str, **more: str) -> dict[st
         "DEAD_LETTER_QUEUE_URL": f"{aws_url}/000000000000/dead-letter.fifo",
         "REJECTED_QUEUE_URL": f"{aws_url}/000000000000/rejected",
         "UNPUBLISHED_RESULTS_QUEUE_URL": f"{aws_url}/000000000000/unpublished",
-        "POWERTOOLS_TRACE_DISABLED": "true",
     } | more
 
 

@@ -17,15 +17,26 @@ VARIABLES = [
     *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE"),
 ]
-TARGETS = ["demo", "sandbox", "end-chat", "transcript", "simulation", "bench", "quota", "synth", "deploy"]
+TARGETS = [
+    "demo",
+    "sandbox",
+    "end-chat",
+    "transcript",
+    "simulation",
+    "bench",
+    "quota",
+    "synth",
+    "sbom",
+    "deploy",
+]
 INSTALLED = [
     *(".venv/.installed", ".venv/.dev-installed", "node_modules/.installed", "node_modules/.dev-installed"),
-    *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "audit")),
+    *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "sbom", "audit")),
 ]
 SOURCES = [
     *("app.py", "cdk.json", "package.json", "package-lock.json"),
     *("requirements.txt", "requirements-tools.txt", "requirements-dev.txt"),
-    *(f"sandbox/requirements-{name}.txt" for name in ("emulator", "awscli", "runtime")),
+    *(f"sandbox/requirements-{name}.txt" for name in ("emulator", "awscli", "runtime", "sbom")),
     *("infra/module.py", "lambda_src/module.py", "scripts/check-prerequisites.sh", "scripts/create-venv.sh"),
 ]
 HOSTILE = [
@@ -118,6 +129,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "benchmarks.quota": ["--quick"],
         "synth": ["--quiet", "--context", f"stage={value}"],
         "deploy": ["--context", f"stage={value}"],
+        "scripts.sbom": [f"--stage={value}"],
     }.items():
         assert option in calls
         position = calls.index(option) + 1

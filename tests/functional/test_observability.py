@@ -217,7 +217,7 @@ def test_the_trace_has_a_subsegment_for_each_send_without_message_and_answer(fun
     event = {"Records": [record(chat.request(), group=chat.contact_id) for chat in chats]}
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
-    output = run(function, TRACED, event, POWERTOOLS_TRACE_DISABLED="false", _X_AMZN_TRACE_ID=trace)
+    output = run(function, TRACED, event, TRACING="subsegments", _X_AMZN_TRACE_ID=trace)
 
     traces = output.split("TRACES")[1]
     subsegments = [json.loads(line) for line in traces.splitlines()]
@@ -238,14 +238,14 @@ def test_a_trace_contains_no_answer_and_no_text_of_an_error(function: Function) 
         function,
         TRACED,
         chat.request(ClientToken="t-1"),
-        POWERTOOLS_TRACE_DISABLED="false",
+        TRACING="subsegments",
         _X_AMZN_TRACE_ID=trace,
     ).split("TRACES")[1]
     refused = run(
         function,
         TRACED,
         {"Records": [record(chat.request(ConnectionToken="unknown"))]},
-        POWERTOOLS_TRACE_DISABLED="false",
+        TRACING="subsegments",
         _X_AMZN_TRACE_ID=trace,
     ).split("TRACES")[1]
 
@@ -253,6 +253,37 @@ def test_a_trace_contains_no_answer_and_no_text_of_an_error(function: Function) 
     assert '"Error": "AccessDeniedError"' in refused
     assert "The connection token was refused" not in refused
     assert "unknown" not in refused
+
+
+WITHOUT_THE_SDK = """
+import json, os, sys
+
+class NotInThePackage:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"aws_xray_sdk", "wrapt"}:
+            raise SystemExit(f"{name} is imported")
+
+sys.meta_path.insert(0, NotInThePackage())
+from message_sender.handler import lambda_handler
+sys.path.insert(0, os.environ["ROOT"])
+from tests.support.lambda_events import FakeLambdaContext
+
+print("ANSWER" + json.dumps(lambda_handler(json.loads(sys.stdin.read()), FakeLambdaContext())))
+"""
+
+
+@pytest.mark.parametrize("environ", [{}, {"TRACING": "off"}, {"TRACING": "active"}])
+def test_a_function_without_subsegments_needs_no_tracer(function: Function, environ: dict[str, str]) -> None:
+    chats = [function.start_chat() for _ in range(2)]  # two, so that threads send
+    event = {"Records": [record(chat.request(), group=chat.contact_id) for chat in chats]}
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+    output = run(function, WITHOUT_THE_SDK, event, _X_AMZN_TRACE_ID=trace, **environ)
+
+    assert json.loads(output.split("ANSWER")[1]) == {"batchItemFailures": []}
+    assert [len(chat.texts) for chat in chats] == [1, 1]
+    # X-Ray finds the log lines of a trace by this key
+    assert '"xray_trace_id":"1-5759e988-bd862e3fe1be46a994272793"' in output
 
 
 IMPORTED = """

@@ -112,10 +112,21 @@ def template(request: pytest.FixtureRequest) -> Template:
 
 @pytest.fixture(scope="session")
 def asset(context: dict[str, Any], share: Share) -> Path:
-    """The deployment package as the CDK stages it."""
-    bundled = {name: value for name, value in context.items() if name != "aws:cdk:bundling-stacks"}
+    """The deployment package of the stage dev, as the CDK stages it."""
+    return staged("asset", context, share)
 
-    assembly = share("asset", lambda folder: build(cdk.App(context=bundled, outdir=str(folder))))
+
+@pytest.fixture(scope="session")
+def asset_with_tracer(context: dict[str, Any], share: Share) -> Path:
+    """The same for the tracing of subsegments: the largest package."""
+    return staged("asset-with-tracer", context, share, tracing="subsegments")
+
+
+def staged(name: str, context: dict[str, Any], share: Share, **options: object) -> Path:
+    bundled = {name: value for name, value in context.items() if name != "aws:cdk:bundling-stacks"}
+    bundled["stages"] = {"dev": context["stages"]["dev"] | options}
+
+    assembly = share(name, lambda folder: build(cdk.App(context=bundled, outdir=str(folder))))
 
     [asset] = assembly.glob("asset.*")
     return asset

@@ -13,18 +13,18 @@ def add_package(folder: Path, name: str, *metadata: str) -> None:
     )
 
 
-def test_document_lists_every_package(asset: Path) -> None:
-    assert LICENCES.read_text() == licences(asset), "run `make docs`"
+def test_document_lists_every_package(asset_with_tracer: Path) -> None:
+    assert LICENCES.read_text() == licences(asset_with_tracer), "run `make docs`"
 
 
-def test_text_of_every_licence_is_in_the_package(asset: Path) -> None:
+def test_text_of_every_licence_is_in_the_package(asset_with_tracer: Path) -> None:
     rows = [line for line in LICENCES.read_text().splitlines() if line.startswith("| ")][1:]
 
     texts = [re.findall(r"`(.+?)`", row) for row in rows]
 
-    assert len(rows) == len([*asset.glob("*.dist-info")])
+    assert len(rows) == len([*asset_with_tracer.glob("*.dist-info")])
     assert [row for row, found in zip(rows, texts, strict=True) if not found] == []
-    assert all((asset / text).is_file() for found in texts for text in found)
+    assert all((asset_with_tracer / text).is_file() for found in texts for text in found)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import importlib.util
 import marshal
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import app
+from benchmarks.contenders import zipped_parts
 from infra.python_asset import CACHE, AssetBuildError, PythonAsset, compile_modules, find_python
 from infra.sender_function import RUNTIME
 
@@ -36,25 +39,72 @@ def test_package_holds_the_modules_of_the_function(asset: Path) -> None:
     assert {path for path in modules if not (asset / path).is_file()} == set()
 
 
-def test_package_holds_the_dependencies_without_those_of_the_runtime(asset: Path) -> None:
-    packages = {
-        path.name for path in asset.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))
-    }
+def packages(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))}
 
-    assert packages == {
+
+def test_package_holds_the_dependencies_without_those_of_the_runtime(asset: Path) -> None:
+    assert packages(asset) == {
         "aws_lambda_powertools",
-        "aws_xray_sdk",
         "fastjsonschema",
         "jmespath",
         "message_sender",
         "typing_extensions.py",
         "urllib3",
-        "wrapt",
     }
 
 
-def test_package_holds_no_native_code(asset: Path) -> None:
-    native = [name for name in files(asset) if name.endswith((".so", ".pyd", ".dylib"))]
+def test_only_the_package_for_subsegments_holds_the_xray_sdk(asset: Path, asset_with_tracer: Path) -> None:
+    assert packages(asset_with_tracer) == packages(asset) | {"aws_xray_sdk", "wrapt"}
+
+
+def test_compiled_package_is_at_most_2_9_mb(asset: Path, tmp_path: Path) -> None:
+    compiled = tmp_path / "compiled"
+    shutil.copytree(asset, compiled)
+
+    compile_modules(compiled, python=find_python("3.13") or sys.executable)
+
+    assert sum(zipped_parts(compiled).values()) <= 2_900_000
+
+
+LOADED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from message_sender import handler
+print(callable(handler.lambda_handler), sorted({"aws_xray_sdk", "wrapt", "botocore"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("tracing", ["off", "active"])
+def test_package_without_the_xray_sdk_needs_nothing_else(asset: Path, tracing: str) -> None:
+    environ = {
+        **{name: f"https://sqs.test/{name}" for name in QUEUE_URLS},
+        "AWS_REGION": "eu-central-1",
+        "EVENT_BUS_NAME": "bus",
+        "TRACING": tracing,
+        "LAMBDA_TASK_ROOT": str(asset),
+    }
+
+    # Without the packages of this environment
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(asset)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == ("True []\n", "")
+
+
+QUEUE_URLS = (
+    *("MESSAGE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
+    *("REJECTED_QUEUE_URL", "UNPUBLISHED_RESULTS_QUEUE_URL"),
+)
+
+
+def test_package_holds_no_native_code(asset_with_tracer: Path) -> None:
+    native = [name for name in files(asset_with_tracer) if name.endswith((".so", ".pyd", ".dylib"))]
 
     assert native == []
 
@@ -169,6 +219,25 @@ def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheelhouse:
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (house.source / "requirements.txt").write_text(f"demo==1.0 \\\n    --hash=sha256:{digest}\n")
     return house
+
+
+def test_tracer_adds_its_own_requirements(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
+    requirements = wheelhouse.source / "requirements.txt"
+    requirements.rename(wheelhouse.source / "requirements-tracing.txt")
+    requirements.touch()
+    with_tracer = PythonAsset(
+        wheelhouse.source, python_version="3.99", cache=wheelhouse.cache, with_tracer=True
+    )
+
+    without = wheelhouse.build(tmp_path / "without")
+    with_tracer.build(tmp_path / "with")
+
+    assert without == {"message_sender/__init__.py": b""}
+    assert {name: content for name, (_, content) in files(tmp_path / "with").items()} == PACKAGE
 
 
 def hostile_settings(tmp_path: Path) -> dict[str, str]:
@@ -373,6 +442,83 @@ def test_interpreter_of_the_version_is_found_on_the_path(
     found = [find_python(version) for version in ("3.99", "3.98", "3.96", "3.95")]
 
     assert found == [str(python), None, None, None]
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A uv that has installed Python 3.99 and 3.98, of which the latter is another one. The only one."""
+    installed = executable(tmp_path / "managed" / "3.99", "echo cpython 3.99")
+    executable(tmp_path / "managed" / "3.98", "echo cpython 3.97")
+    script = f"""
+    case "$*" in
+    "python find --managed-python --no-python-downloads --no-project --no-config 3.9"[89])
+        for version; do :; done
+        echo "{installed.parent}/$version";;
+    *) echo "$*" >>{tmp_path}/other-commands; exit 2;;
+    esac"""
+    monkeypatch.setenv("PATH", str(executable(tmp_path / "path" / "uv", script).parent))
+    interpreter = executable(tmp_path / "venv" / "python", f'PATH=/usr/bin:/bin exec {sys.executable} "$@"')
+    monkeypatch.setattr("sys.executable", str(interpreter))
+    return tmp_path / "path" / "uv"
+
+
+@pytest.mark.usefixtures("uv")
+def test_interpreter_that_uv_has_installed_is_found_and_none_is_downloaded(tmp_path: Path) -> None:
+    found = [find_python(version) for version in ("3.99", "3.98")]
+
+    assert found == [str(tmp_path / "managed" / "3.99"), None]
+    assert not (tmp_path / "other-commands").exists()
+
+
+def test_uv_of_the_environment_is_preferred(uv: Path, tmp_path: Path) -> None:
+    uv.rename(tmp_path / "venv" / "uv")
+    executable(uv, "exit 2")
+
+    assert find_python("3.99") == str(tmp_path / "managed" / "3.99")
+
+
+def refusal(tmp_path: Path, *, python_version: str) -> str:
+    """Return why a package that has to be compiled is not built."""
+    asset = PythonAsset(
+        tmp_path / "source", python_version=python_version, cache=tmp_path / "cache", compiled="required"
+    )
+    with pytest.raises(AssetBuildError) as refused:
+        asset.build(tmp_path / "output")
+    assert not (tmp_path / "output").exists()
+    with pytest.raises(SystemExit, match=re.escape(str(refused.value))):
+        asset.try_bundle(str(tmp_path / "output"))
+    return str(refused.value)
+
+
+def test_package_that_has_to_be_compiled_is_refused_with_the_line_that_installs_the_interpreter(
+    uv: Path, tmp_path: Path
+) -> None:
+    with_uv = refusal(tmp_path, python_version="3.98")
+    uv.unlink()
+    without_uv = refusal(tmp_path, python_version="3.98")
+
+    venv = shlex.quote(str(tmp_path / "venv"))
+    assert with_uv == (
+        "python3.98 is not installed, and this stage requires a package with .pyc files. Install it:\n"
+        f"  {shlex.quote(str(uv))} python install 3.98"
+    )
+    assert without_uv.splitlines()[1:] == [
+        f"  {venv}/python -m pip install uv && {venv}/uv python install 3.98",
+    ]
+
+
+def test_package_that_has_to_be_compiled_is_built_with_an_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "message_sender").mkdir()
+    (tmp_path / "message_sender" / "__init__.py").touch()
+    (tmp_path / "requirements.txt").touch()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    cache, output = tmp_path / "cache", tmp_path / "output"
+
+    PythonAsset(tmp_path, python_version=THIS_VERSION, cache=cache, compiled="required").build(output)
+
+    assert len([*output.rglob("*.pyc")]) == 1
 
 
 def test_package_is_compiled_by_an_interpreter_of_its_version(

@@ -66,10 +66,10 @@ def test_environment_has_the_settings_of_the_function(dev: Template) -> None:
         "SEND_QUOTA_PER_SECOND": "10",
         "MAXIMUM_CONCURRENCY": "2",
         "CONTENT_LIMITS": "specification",
+        "TRACING": "off",
         "POWERTOOLS_SERVICE_NAME": "connect-message-sender",
         "POWERTOOLS_METRICS_NAMESPACE": "ConnectMessageSender-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
-        "POWERTOOLS_TRACE_DISABLED": "true",
     }
 
 
@@ -94,12 +94,19 @@ def test_environment_is_encrypted_with_the_key(template: Template) -> None:
 
 def test_traced_function_records_traces(changed: Template) -> None:
     assert properties(changed, FUNCTION)["TracingConfig"] == {"Mode": "Active"}
-    assert "POWERTOOLS_TRACE_DISABLED" not in environment(changed)
+    assert environment(changed)["TRACING"] == "subsegments"
+
+
+def test_function_can_be_traced_without_a_tracer(synthesize: Synthesize) -> None:
+    active = synthesize("dev", tracing="active")
+
+    assert properties(active, FUNCTION)["TracingConfig"] == {"Mode": "Active"}
+    assert environment(active)["TRACING"] == "active"
 
 
 def test_untraced_function_loads_no_tracer(dev: Template) -> None:
     assert "TracingConfig" not in properties(dev, FUNCTION)
-    assert environment(dev)["POWERTOOLS_TRACE_DISABLED"] == "true"
+    assert environment(dev)["TRACING"] == "off"
 
 
 @pytest.mark.parametrize(("stage", "level"), [("dev", "INFO"), ("changed", "DEBUG")])

@@ -23,7 +23,7 @@ def test_the_defaults_follow_the_specification() -> None:
 
     assert settings.content_limits == "specification"
     assert settings.participant_url == "https://participant.connect.eu-central-1.amazonaws.com"
-    assert settings.tracing
+    assert settings.tracing == "off"
 
 
 def test_the_participant_service_can_be_in_another_region() -> None:
@@ -113,6 +113,12 @@ def test_the_default_quota_is_the_one_of_the_service() -> None:
     assert (raised.send_quota, raised.maximum_concurrency) == (50, 20)
 
 
-@pytest.mark.parametrize("value", ["true", "TRUE", "1"])
-def test_the_variable_of_powertools_disables_tracing(value: str) -> None:
-    assert not Settings.from_environ(ENVIRON | {"POWERTOOLS_TRACE_DISABLED": value}).tracing
+@pytest.mark.parametrize("value", ["off", "active", "subsegments"])
+def test_tracing_is_one_of_three(value: str) -> None:
+    assert Settings.from_environ(ENVIRON | {"TRACING": value}).tracing == value
+
+
+@pytest.mark.parametrize("value", ["true", "Active", "subsegments "])
+def test_the_error_of_an_unknown_tracing_lists_the_known_ones(value: str) -> None:
+    with pytest.raises(ValueError, match=r"TRACING must be one of off, active, subsegments$"):
+        Settings.from_environ(ENVIRON | {"TRACING": value})
