@@ -23,6 +23,9 @@ from message_sender.request import Secret
 from message_sender.task_callback import TaskCallback
 from ops.aws import CALL_TIMEOUT, CannotRunError, aws_client, open_session
 from ops.dead_letters import DeadLetterQueue
+from ops.preflight.report import PreflightReport
+from ops.preflight.run import preflight
+from ops.preflight.target import read_stages
 from ops.prune import DEFAULT_KEEP, PruneRun
 from ops.queue_reader import QueueReader
 from ops.redrive import RedriveFilter, RedriveRun
@@ -80,6 +83,12 @@ Use an existing chat. Its token is a secret, so it is not an argument:
 
 Permissions: docs/smoke-test.md"""
 
+_PREFLIGHT: Final = """\
+Check the account and Region of a stage, before make deploy STAGE=prod:
+  python -m ops preflight --stage prod
+
+Exit codes: 0 nothing found, 1 something to fix or not checked, 2 nothing
+could be checked. Permissions: docs/how-to/check-before-you-deploy.md"""
 _PRUNE: Final = """\
 Show the versions that would be deleted, then delete them:
   python -m ops prune --stage prod
@@ -95,6 +104,7 @@ def main(arguments: list[str]) -> int:
         "redrive": _redrive,
         "republish": _republish,
         "smoke": _smoke,
+        "preflight": _preflight,
         "prune": _prune,
     }[options.command]
     try:
@@ -201,6 +211,13 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
     return outcome.passed
 
 
+def _preflight(options: Namespace, session: boto3.Session) -> bool:
+    stages = read_stages(options.stage)
+    target, checks = preflight(stages, session, os.environ, known_quota=options.send_quota)
+    PreflightReport(sys.stdout).show(target, checks)
+    return not any(check.findings or check.not_checked for check in checks)
+
+
 def _prune(options: Namespace, session: boto3.Session) -> bool:
     report = Report(sys.stdout)
     run = PruneRun(
@@ -247,6 +264,13 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     republish = add("republish", "Publish the results that the event bus did not accept", _REPUBLISH)
     smoke = add(
         "smoke", "Send real messages, one through each event source, to a new or existing chat", _SMOKE
+    )
+    preflight_ = add("preflight", "Check what would fail at a deployment; changes nothing", _PREFLIGHT)
+    preflight_.add_argument(
+        "--send-quota",
+        type=_count,
+        metavar="N",
+        help="your quota of SendMessage calls a second, if Service Quotas does not list it",
     )
     prune = add("prune", "Delete old versions of the function", _PRUNE)
     prune.add_argument(

@@ -17,7 +17,18 @@ VARIABLES = [
     *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE"),
 ]
-TARGETS = ["demo", "sandbox", "end-chat", "transcript", "simulation", "bench", "quota", "synth", "deploy"]
+TARGETS = [
+    "demo",
+    "sandbox",
+    "end-chat",
+    "transcript",
+    "simulation",
+    "bench",
+    "quota",
+    "synth",
+    "preflight",
+    "deploy",
+]
 INSTALLED = [
     *(".venv/.installed", ".venv/.dev-installed", "node_modules/.installed", "node_modules/.dev-installed"),
     *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "audit")),
@@ -116,6 +127,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "tests.simulation": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
         "benchmarks": ["--python=python3", "--quick", "--output", ".sandbox/benchmarks"],
         "synth": ["--quiet", "--context", f"stage={value}"],
+        "preflight": [f"--stage={value}"],
         "deploy": ["--context", f"stage={value}"],
     }.items():
         assert option in calls
