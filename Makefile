@@ -51,7 +51,7 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables'
-	@echo '  STAGE=dev|prod           synth, deploy, sbom'
+	@echo '  STAGE=dev|prod           synth, sbom, preflight, deploy'
 	@echo '  MESSAGES=file.jsonl      demo'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
@@ -135,6 +135,10 @@ quota: .venv/.installed ## Simulate how instances share a quota
 synth: .venv/.installed node_modules/.installed ## Write the template of STAGE into cdk.out
 	$(CDK_PATH) $(CDK) synth --quiet --context "stage=$$STAGE"
 	@printf 'The template is in cdk.out/ConnectMessageSender-%s.template.json\n' "$$STAGE"
+
+.PHONY: preflight
+preflight: .venv/.installed ## Check your AWS account before you deploy STAGE
+	@exec $(VENV_PYTHON) -m ops preflight --stage="$$STAGE"
 
 .PHONY: deploy
 deploy: .venv/.installed node_modules/.installed ## Deploy STAGE into your AWS account

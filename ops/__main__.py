@@ -23,6 +23,10 @@ from message_sender.request import Secret
 from message_sender.task_callback import TaskCallback
 from ops.aws import CALL_TIMEOUT, CannotRunError, aws_client, open_session
 from ops.dead_letters import DeadLetterQueue
+from ops.preflight.report import PreflightReport
+from ops.preflight.run import preflight
+from ops.preflight.target import read_stages
+from ops.prune import DEFAULT_KEEP, PruneRun
 from ops.queue_reader import QueueReader
 from ops.redrive import RedriveFilter, RedriveRun
 from ops.report import Report
@@ -79,13 +83,30 @@ Use an existing chat. Its token is a secret, so it is not an argument:
 
 Permissions: docs/how-to/run-the-smoke-test.md"""
 
+_PREFLIGHT: Final = """\
+Check the account and Region of a stage, before make deploy STAGE=prod:
+  python -m ops preflight --stage prod
+
+Exit codes: 0 nothing found, 1 something to fix or not checked, 2 nothing
+could be checked. Permissions: docs/how-to/check-before-you-deploy.md"""
+_PRUNE: Final = """\
+Show the versions that would be deleted, then delete them:
+  python -m ops prune --stage prod
+  python -m ops prune --stage prod --apply"""
+
 
 @stopped_by_signals()
 def main(arguments: list[str]) -> int:
     # A terminal that cannot show a character must not end the command
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # standard output is a text stream
     options = parse(arguments, os.environ)
-    command = {"redrive": _redrive, "republish": _republish, "smoke": _smoke}[options.command]
+    command = {
+        "redrive": _redrive,
+        "republish": _republish,
+        "smoke": _smoke,
+        "preflight": _preflight,
+        "prune": _prune,
+    }[options.command]
     try:
         return 0 if command(options, open_session()) else 1
     except SystemExit:
@@ -190,6 +211,26 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
     return outcome.passed
 
 
+def _preflight(options: Namespace, session: boto3.Session) -> bool:
+    stages = read_stages(options.stage)
+    target, checks = preflight(stages, session, os.environ, known_quota=options.send_quota)
+    PreflightReport(sys.stdout).show(target, checks)
+    return not any(check.findings or check.not_checked for check in checks)
+
+
+def _prune(options: Namespace, session: boto3.Session) -> bool:
+    report = Report(sys.stdout)
+    run = PruneRun(
+        cloudformation=session.client("cloudformation"),
+        lambda_=session.client("lambda"),
+        stack_name=stack_name(options.stage),
+        keep=options.keep,
+        dry_run=not options.apply,
+        on_line=report.line,
+    )
+    return run.run()
+
+
 def _attribute(sqs: AwsClient, queue_url: str, name: str) -> str:
     parameters = {"QueueUrl": queue_url, "AttributeNames": [name]}
     until = SystemClock().monotonic() + CALL_TIMEOUT
@@ -224,7 +265,22 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     smoke = add(
         "smoke", "Send real messages, one through each event source, to a new or existing chat", _SMOKE
     )
-    for command in (redrive, republish):
+    preflight_ = add("preflight", "Check what would fail at a deployment; changes nothing", _PREFLIGHT)
+    preflight_.add_argument(
+        "--send-quota",
+        type=_count,
+        metavar="N",
+        help="your quota of SendMessage calls a second, if Service Quotas does not list it",
+    )
+    prune = add("prune", "Delete old versions of the function", _PRUNE)
+    prune.add_argument(
+        "--keep",
+        type=_count,
+        default=DEFAULT_KEEP,
+        metavar="N",
+        help=f"keep the newest N versions, beside those in use (default: {DEFAULT_KEEP})",
+    )
+    for command in (redrive, republish, prune):
         command.add_argument(
             "--apply", action="store_true", help="make the changes; without this flag, only show them"
         )
@@ -319,6 +375,12 @@ def _code(text: str) -> str:
     if re.fullmatch(r"[^\s,]+", text) is None:
         raise ArgumentTypeError(f"{text!r} is not a code; repeat the flag for several codes")
     return text
+
+
+def _count(text: str) -> int:
+    if re.fullmatch(r"[1-9][0-9]{0,4}", text) is None:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to 99999")
+    return int(text)
 
 
 def _age(text: str) -> timedelta:

@@ -27,6 +27,7 @@ TARGETS = [
     "quota",
     "synth",
     "sbom",
+    "preflight",
     "deploy",
 ]
 INSTALLED = [
@@ -128,6 +129,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "benchmarks": ["--python=python3", "--quick"],
         "benchmarks.quota": ["--quick"],
         "synth": ["--quiet", "--context", f"stage={value}"],
+        "preflight": [f"--stage={value}"],
         "deploy": ["--context", f"stage={value}"],
         "scripts.sbom": [f"--stage={value}"],
     }.items():
