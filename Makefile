@@ -52,6 +52,7 @@ help: ## List the targets
 	@echo
 	@echo 'Variables'
 	@echo '  STAGE=dev|prod           synth, deploy'
+	@echo '  ASSEMBLY=cdk.out         deploy it without a question'
 	@echo '  MESSAGES=file.jsonl      demo'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
@@ -137,7 +138,8 @@ synth: .venv/.installed node_modules/.installed ## Write the template of STAGE i
 
 .PHONY: deploy
 deploy: .venv/.installed node_modules/.installed ## Deploy STAGE into your AWS account
-	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE"
+	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE" \
+		$${ASSEMBLY:+--app "$$ASSEMBLY" --require-approval never "ConnectMessageSender-$$STAGE"}
 
 ##@ Work on it
 
@@ -150,6 +152,7 @@ prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
 docs: .venv/.installed ## Write the generated parts of the documents
 	@$(VENV_PYTHON) -m scripts.render_contract
 	@$(VENV_PYTHON) -m scripts.render_stack
+	@$(VENV_PYTHON) -m scripts.render_rights
 
 .PHONY: picture
 picture: prepare ## Draw docs/images/dashboard.svg, in six minutes
