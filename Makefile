@@ -52,6 +52,7 @@ help: ## List the targets
 	@echo
 	@echo 'Variables'
 	@echo '  STAGE=dev|prod           synth, sbom, preflight, deploy'
+	@echo '  ASSEMBLY=cdk.out         deploy it without a question'
 	@echo '  MESSAGES=file.jsonl      demo'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
@@ -142,7 +143,8 @@ preflight: .venv/.installed ## Check your AWS account before you deploy STAGE
 
 .PHONY: deploy
 deploy: .venv/.installed node_modules/.installed ## Deploy STAGE into your AWS account
-	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE"
+	$(CDK_PATH) $(CDK) deploy --context "stage=$$STAGE" \
+		$${ASSEMBLY:+--app "$$ASSEMBLY" --require-approval never "ConnectMessageSender-$$STAGE"}
 
 ##@ Work on it
 
@@ -155,6 +157,7 @@ prepare: node_modules/.installed .sandbox/cdk.out/.synthesized
 docs: .venv/.installed ## Write the generated parts of the documents
 	@$(VENV_PYTHON) -m scripts.render_contract
 	@$(VENV_PYTHON) -m scripts.render_stack
+	@$(VENV_PYTHON) -m scripts.render_rights
 
 .PHONY: picture
 picture: prepare ## Draw docs/images/dashboard.svg, in six minutes

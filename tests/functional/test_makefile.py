@@ -15,7 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
     *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID"),
-    *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE"),
+    *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "ASSEMBLY"),
 ]
 TARGETS = [
     "demo",
