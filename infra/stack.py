@@ -17,10 +17,19 @@ from infra.sender_function import SenderFunction
 
 
 class ConnectMessageSender(cdk.Stack):
-    def __init__(self, scope: Construct, construct_id: str, *, stage: str, options: StageOptions) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: str,
+        options: StageOptions,
+        env: cdk.Environment | None = None,
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
+            env=env,
             description="Delivers chat messages to Amazon Connect",
             # CloudFormation passes them on to all resources that can have tags
             tags={"project": "connect-message-sender", "stage": stage},
