@@ -12,6 +12,7 @@ from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
 from infra.monitoring import Monitoring
 from infra.options import StageOptions
+from infra.rollout import ROLLBACK_ALARMS, Rollout
 from infra.send_workflow import SendWorkflow
 from infra.sender_function import SenderFunction
 
@@ -43,7 +44,7 @@ class ConnectMessageSender(cdk.Stack):
         requests = routing.route_requests(to=sender, options=options)
         api = MessageApi(self, "MessageApi", key=key, queues=queues, sender=sender, options=options)
         workflow = SendWorkflow(self, "SendWorkflow", key=key, queues=queues, sender=sender, options=options)
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             queues=queues,
@@ -52,6 +53,13 @@ class ConnectMessageSender(cdk.Stack):
             sender=sender,
             api=api,
             workflow=workflow,
+            options=options,
+        )
+        Rollout(
+            self,
+            "Rollout",
+            alias=sender.alias,
+            alarms=[monitoring.alarm(name) for name in ROLLBACK_ALARMS],
             options=options,
         )
 
