@@ -19,10 +19,13 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Literal
 
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
+
+Compiled = Literal["required", "preferred"]
 
 CACHE = Path(__file__).parent.parent / ".cdk-cache"
 _PACKAGE = "message_sender"
@@ -59,15 +62,24 @@ class AssetBuildError(Exception):
     """The deployment package could not be built. The message says why."""
 
 
-def python_code(source: Path, *, runtime: lambda_.Runtime) -> lambda_.Code:
-    """Return the code of a source folder with the package and its `requirements.txt`."""
+def python_code(source: Path, *, runtime: lambda_.Runtime, compiled: Compiled = "preferred") -> lambda_.Code:
+    """Return the code of a source folder with the package and its `requirements.txt`.
+
+    Args:
+        compiled: Whether a package without compiled modules is an error, or a warning.
+    """
     return lambda_.Code.from_asset(
         str(source),
         # A build without a change is not deployed again
         asset_hash_type=cdk.AssetHashType.OUTPUT,
         bundling=cdk.BundlingOptions(
             image=runtime.bundling_image,  # required but never pulled: the local bundling builds or raises
-            local=PythonAsset(source, python_version=runtime.name.removeprefix("python"), cache=CACHE),
+            local=PythonAsset(
+                source,
+                python_version=runtime.name.removeprefix("python"),
+                cache=CACHE,
+                compiled=compiled,
+            ),
         ),
     )
 
@@ -81,10 +93,13 @@ class PythonAsset:
     match is built again.
     """
 
-    def __init__(self, source: Path, *, python_version: str, cache: Path) -> None:
+    def __init__(
+        self, source: Path, *, python_version: str, cache: Path, compiled: Compiled = "preferred"
+    ) -> None:
         self._source = source
         self._python_version = python_version
         self._cache = cache
+        self._compiled = compiled
 
     def try_bundle(self, output_dir: str, *_args: object, **_options: object) -> bool:
         """Build for the CDK. It would use Docker if this returned False instead of raising."""
@@ -95,16 +110,20 @@ class PythonAsset:
         """Write the package into a folder, compiled if an interpreter of its version is found.
 
         Raises:
-            AssetBuildError: pip could not install all dependencies, or a module could not be compiled.
+            AssetBuildError: pip could not install all dependencies, a module could not be compiled, or no
+                interpreter was found and the package has to be compiled.
         """
         _copy(self._dependencies(), output)
         _copy(self._source / _PACKAGE, output / _PACKAGE)
         python = find_python(self._python_version)
         if python is None:
-            _say(
+            missing = (
                 f"python{self._python_version} is not installed: the package has no .pyc files, and the "
                 "function compiles its modules at every cold start"
             )
+            if self._compiled == "required":
+                raise AssetBuildError(f"{missing}. This stage requires them")
+            _say(missing)
         else:
             compile_modules(output, python=python)
 
