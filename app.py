@@ -1,5 +1,6 @@
 """Synthesize the stack of one stage: `cdk synth`, or `cdk synth -c stage=prod`."""
 
+import os
 from typing import Final
 
 import aws_cdk as cdk
@@ -31,7 +32,7 @@ def build(app: cdk.App) -> ConnectMessageSender:
     stage = DEFAULT_STAGE if named is None else named
     options = StageOptions.of_stage(stage, app.node.try_get_context("stages"))
     _check_complete(stage, options)
-    return ConnectMessageSender(
+    stack = ConnectMessageSender(
         app,
         stack_name(stage),
         stage=stage,
@@ -39,6 +40,14 @@ def build(app: cdk.App) -> ConnectMessageSender:
         # Without an account or a Region: those of the credentials
         env=cdk.Environment(account=options.account, region=options.region),
     )
+    # The CDK CLI sets it. It refuses such credentials, unless they may assume the account's deploy role. Its
+    # message names only their own account.
+    credentials = os.environ.get("CDK_DEFAULT_ACCOUNT")
+    if credentials and options.account not in {None, credentials}:
+        cdk.Annotations.of(stack).add_info(
+            f"The stage {stage} is for account {options.account}. Your credentials are for {credentials}"
+        )
+    return stack
 
 
 def _check_complete(stage: str, options: StageOptions) -> None:

@@ -209,6 +209,27 @@ def test_stage_goes_to_its_account_and_region_or_to_those_of_the_credentials(
     ]
 
 
+@pytest.mark.parametrize(
+    ("stage", "credentials", "told"),
+    [
+        ("prod", "999988887777", True),
+        ("prod", "123456789012", False),
+        ("prod", "", False),
+        ("dev", "999988887777", False),
+    ],
+)
+def test_credentials_for_another_account_are_named(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stage: str, credentials: str, told: bool
+) -> None:
+    monkeypatch.setenv("CDK_DEFAULT_ACCOUNT", credentials)
+
+    stack = app.build(cdk.App(context=context | {"stage": stage}))
+
+    texts = [entry.data for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
+    expected = "The stage prod is for account 123456789012. Your credentials are for 999988887777"
+    assert texts == ([expected] if told else [])
+
+
 def test_prod_accepts_the_lengths_that_amazon_connect_accepts(prod: Template, dev: Template) -> None:
     limits = [
         properties(stage, FUNCTION)["Environment"]["Variables"]["CONTENT_LIMITS"] for stage in (dev, prod)
