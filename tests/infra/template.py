@@ -43,6 +43,7 @@ FILLED_IN: dict[str, Any] = {
 
 # A value for each option that adds something to the stack
 EVERYTHING: dict[str, Any] = {
+    "tags": {"owner": "chat-team", "cost-centre": "4711"},
     "connect_region": "eu-west-2",
     "tracing": "subsegments",
     "task_state_machine_arns": ["arn:aws:states:eu-central-1:111122223333:stateMachine:orders"],
@@ -60,7 +61,6 @@ EVERYTHING: dict[str, Any] = {
 CHANGED: dict[str, Any] = {
     "account": "210987654321",
     "region": "eu-west-1",
-    "tags": {"owner": "chat-team", "data-class": "personal"},
     "rollout": "linear",
     "content_limits": "service",
     "log_level": "DEBUG",
