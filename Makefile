@@ -94,7 +94,7 @@ unit: .venv/.dev-installed ## Test single modules, in 12 seconds
 	@exec $(VENV_PYTHON) -m pytest tests/unit
 
 functional: .venv/.dev-installed ## Test the function with local servers, and simulate it
-	@exec $(PYTEST) tests/functional tests/simulation
+	@exec $(PYTEST) tests/functional tests/compatibility tests/simulation
 
 infra: .venv/.dev-installed node_modules/.installed .sandbox/venv-sbom/.installed ## Test the templates of the stack
 	@exec $(PYTEST) tests/infra

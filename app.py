@@ -1,5 +1,8 @@
 """Synthesize the stack of one stage: `cdk synth`, or `cdk synth -c stage=prod`."""
 
+import os
+from typing import Final
+
 import aws_cdk as cdk
 
 from infra.options import InvalidOptionsError, StageOptions
@@ -8,16 +11,53 @@ from infra.stage import stack_name
 
 DEFAULT_STAGE = "dev"
 
+# Nothing is right for everybody, and a forgotten one is expensive: data in the wrong account, or a page that
+# nobody gets
+NEEDED_TO_RETAIN_DATA: Final = {
+    "account": "the 12 digits of an AWS account",
+    "region": "the name of an AWS Region",
+    "alarm_topic_arn": 'the ARN of an SNS topic, or "none"',
+}
+
 
 def build(app: cdk.App) -> ConnectMessageSender:
     """Add the stack of the stage that the context names.
 
     The stage is a part of the stack's name, so that every stage can live in the same account.
+
+    Raises:
+        InvalidOptionsError: The stage is unknown, or its options are not valid or not complete.
     """
     named = app.node.try_get_context("stage")
     stage = DEFAULT_STAGE if named is None else named
     options = StageOptions.of_stage(stage, app.node.try_get_context("stages"))
-    return ConnectMessageSender(app, stack_name(stage), stage=stage, options=options)
+    _check_complete(stage, options)
+    stack = ConnectMessageSender(
+        app,
+        stack_name(stage),
+        stage=stage,
+        options=options,
+        # Without an account or a Region: those of the credentials
+        env=cdk.Environment(account=options.account, region=options.region),
+    )
+    # The CDK CLI sets it. It refuses such credentials, unless they may assume the account's deploy role. Its
+    # message names only their own account.
+    credentials = os.environ.get("CDK_DEFAULT_ACCOUNT")
+    if credentials and options.account not in {None, credentials}:
+        cdk.Annotations.of(stack).add_info(
+            f"The stage {stage} is for account {options.account}. Your credentials are for {credentials}"
+        )
+    return stack
+
+
+def _check_complete(stage: str, options: StageOptions) -> None:
+    """Refuse a stage that keeps its data and does not say where it lives and who gets its alarms."""
+    if not options.retain_data:
+        return
+    missing = [name for name in NEEDED_TO_RETAIN_DATA if getattr(options, name) is None]
+    if missing:
+        needed = ", ".join(f"{name} ({NEEDED_TO_RETAIN_DATA[name]})" for name in missing)
+        raise InvalidOptionsError(f"stages.{stage} has retain_data, so it needs {needed}")
 
 
 def main(app: cdk.App) -> None:

@@ -342,6 +342,11 @@ class StageOptions:
         """Whether AWS X-Ray traces the API, the function and the state machine."""
         return self.tracing != "off"
 
+    @property
+    def alarm_topic(self) -> str | None:
+        """The ARN of the topic for the alarms, if they have one."""
+        return None if self.alarm_topic_arn == "none" else self.alarm_topic_arn
+
     def __post_init__(self) -> None:
         for option in fields(self):
             _check(option, getattr(self, option.name))

@@ -75,7 +75,13 @@ class SenderFunction(Construct):
             description="Delivers chat messages to Amazon Connect",
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
-            code=python_code(_SOURCE, runtime=RUNTIME, with_tracer=options.tracing == "subsegments"),
+            code=python_code(
+                _SOURCE,
+                runtime=RUNTIME,
+                with_tracer=options.tracing == "subsegments",
+                # One package, whatever machine builds it: another would be another version of the function
+                compiled="required" if options.retain_data else "preferred",
+            ),
             handler="message_sender.handler.lambda_handler",
             timeout=TIMEOUT,
             memory_size=options.memory_size_mb,

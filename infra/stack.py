@@ -15,6 +15,7 @@ from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
 from infra.monitoring import Monitoring
 from infra.options import StageOptions
+from infra.rollout import ROLLBACK_ALARMS, Rollout
 from infra.send_workflow import SendWorkflow
 from infra.sender_function import SenderFunction
 
@@ -39,10 +40,19 @@ OUTPUTS: Final[Mapping[str, str]] = {
 
 
 class ConnectMessageSender(cdk.Stack):
-    def __init__(self, scope: Construct, construct_id: str, *, stage: str, options: StageOptions) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: str,
+        options: StageOptions,
+        env: cdk.Environment | None = None,
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
+            env=env,
             description="Delivers chat messages to Amazon Connect",
             # CloudFormation passes them on to all resources that can have tags
             tags={**options.tags, "project": "connect-message-sender", "stage": stage},
@@ -56,7 +66,7 @@ class ConnectMessageSender(cdk.Stack):
         requests = routing.route_requests(to=sender, options=options)
         api = MessageApi(self, "MessageApi", key=key, queues=queues, sender=sender, options=options)
         workflow = SendWorkflow(self, "SendWorkflow", key=key, queues=queues, sender=sender, options=options)
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             queues=queues,
@@ -65,6 +75,13 @@ class ConnectMessageSender(cdk.Stack):
             sender=sender,
             api=api,
             workflow=workflow,
+            options=options,
+        )
+        Rollout(
+            self,
+            "Rollout",
+            alias=sender.alias,
+            alarms=[monitoring.alarm(name) for name in ROLLBACK_ALARMS],
             options=options,
         )
 

@@ -1,5 +1,6 @@
 """Metrics, alarms and the dashboard."""
 
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from constructs import Construct
 
@@ -40,3 +41,8 @@ class Monitoring(Construct):
         )
         alarms = Alarms(self, "Alarms", metrics=metrics, options=options)
         Dashboard(self, "Dashboard", metrics=metrics, alarms=alarms.all, options=options)
+        self._alarms = {alarm.node.id: alarm for alarm in alarms.all}
+
+    def alarm(self, name: str) -> cloudwatch.Alarm:
+        """Return one of the alarms by its name in `ALARMS`."""
+        return self._alarms[name]

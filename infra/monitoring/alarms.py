@@ -544,7 +544,7 @@ class Alarms(Construct):
         self, scope: Construct, construct_id: str, *, metrics: ServiceMetrics, options: StageOptions
     ) -> None:
         super().__init__(scope, construct_id)
-        arn = options.alarm_topic_arn
+        arn = options.alarm_topic
         topic = None if arn is None else sns.Topic.from_topic_arn(self, "Topic", arn)
         self.all = [self._create(alarm, metrics, options) for alarm in ALARMS]
         if topic is not None:

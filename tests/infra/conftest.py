@@ -10,7 +10,7 @@ import cdk_nag
 import pytest
 
 import app
-from tests.infra.template import ACKNOWLEDGED, CHANGED, EVERYTHING, Synthesize, Template
+from tests.infra.template import ACKNOWLEDGED, CHANGED, EVERYTHING, FILLED_IN, Synthesize, Template
 
 CDK_JSON = Path(app.__file__).with_name("cdk.json")
 
@@ -19,8 +19,9 @@ Share = Callable[[str, Callable[[Path], None]], Path]
 
 @pytest.fixture(scope="session")
 def context() -> dict[str, Any]:
-    """The context of `cdk.json`, which only the CLI reads by itself. No deployment package is built."""
+    """The context of `cdk.json`, which only the CLI reads by itself, filled in. No package is built."""
     context: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
+    context["stages"]["prod"] |= FILLED_IN
     return context | {"aws:cdk:bundling-stacks": []}
 
 
@@ -99,8 +100,8 @@ def prod(synthesize: Synthesize) -> Template:
 
 @pytest.fixture(scope="session")
 def changed(synthesize: Synthesize) -> Template:
-    """The stage dev with another value for every option."""
-    return synthesize("dev", **EVERYTHING, **CHANGED)
+    """The stage dev with another value for every option, but for any account and Region."""
+    return synthesize("dev", **EVERYTHING | CHANGED | {"account": None, "region": None})
 
 
 @pytest.fixture(scope="session", params=["dev", "prod"])

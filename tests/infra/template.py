@@ -1,6 +1,7 @@
 """Synthesized templates, and what tests ask of them."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,13 @@ WORKFLOW_LOGS = "SendWorkflowLogs9FED9DD5"
 TASK_CALLBACKS_POLICY = "TaskCallbacks263B2F69"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
 
+# What a stage with `retain_data` needs and the project's cdk.json leaves open
+FILLED_IN: dict[str, Any] = {
+    "account": "123456789012",
+    "region": "eu-central-1",
+    "alarm_topic_arn": "none",
+}
+
 # A value for each option that adds something to the stack
 EVERYTHING: dict[str, Any] = {
     "tags": {"owner": "chat-team", "cost-centre": "4711"},
@@ -51,6 +59,9 @@ EVERYTHING: dict[str, Any] = {
 
 # A value for each other option, different from that of dev. `retain_data` is true in prod.
 CHANGED: dict[str, Any] = {
+    "account": "210987654321",
+    "region": "eu-west-1",
+    "rollout": "linear",
     "content_limits": "service",
     "log_level": "DEBUG",
     "log_retention_days": 30,
@@ -77,7 +88,11 @@ class Finding(NamedTuple):
 
 
 class Template:
-    """The template of one stack, and what its cloud assembly says beside it."""
+    """The template of one stack, and what its cloud assembly says beside it.
+
+    The CDK writes account, Region and partition of a stage into its template. Here they are the pseudo
+    parameters, as in the template of a stage without them, so that one expectation fits both.
+    """
 
     def __init__(self, assembly: Path) -> None:
         self._assembly = assembly
@@ -87,7 +102,7 @@ class Template:
             if artifact["type"] == "aws:cloudformation:stack"
         ]
         self.path = assembly / self.stack["properties"]["templateFile"]
-        self.body = self._read(self.path.name)
+        self.body = _without_environment(self._read(self.path.name), self.stack["environment"])
         self.resources: Mapping[str, Any] = self.body["Resources"]
         self.outputs: Mapping[str, Any] = self.body["Outputs"]
 
@@ -126,6 +141,35 @@ class Template:
     def _read(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self._assembly / name).read_text(encoding="utf-8"))
         return content
+
+
+def _without_environment(body: dict[str, Any], environment: str) -> dict[str, Any]:
+    """Replace account, Region and partition of `aws://account/region` by pseudo parameters."""
+    account, region = environment.removeprefix("aws://").split("/")
+    if account == "unknown-account":
+        return body
+    parameters = {account: "AWS::AccountId", region: "AWS::Region", "aws": "AWS::Partition"}
+    literal = re.compile(rf"({account}|{region}|(?<=arn:)aws(?=:))")
+
+    def split(part: object) -> list[object]:
+        if not isinstance(part, str):
+            return [replace(part)]
+        pieces = [piece for piece in literal.split(part) if piece]
+        return [{"Ref": parameters[piece]} if piece in parameters else piece for piece in pieces]
+
+    def replace(value: object) -> object:
+        match value:
+            case {"Fn::Join": ["", [*parts]]}:
+                return {"Fn::Join": ["", [piece for part in parts for piece in split(part)]]}
+            case str() if literal.search(value):
+                return {"Fn::Join": ["", split(value)]} if len(split(value)) > 1 else split(value)[0]
+            case dict():
+                return {name: replace(part) for name, part in value.items()}
+            case list():
+                return [replace(part) for part in value]
+        return value
+
+    return {name: replace(part) for name, part in body.items()}
 
 
 ACKNOWLEDGED = "acknowledged.json"

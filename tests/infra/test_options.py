@@ -83,9 +83,7 @@ def test_unknown_stage_names_the_known_ones(stage: object) -> None:
 
 
 def test_unknown_option_names_the_known_ones() -> None:
-    with pytest.raises(
-        InvalidOptionsError, match=r"^stages\.dev\.memory is unknown; accepted: content_limits, .+"
-    ):
+    with pytest.raises(InvalidOptionsError, match=r"^stages\.dev\.memory is unknown; accepted: account, .+"):
         StageOptions.of_stage("dev", {"dev": VALID | {"memory": 512}})
     assert not SCHEMA.is_valid({"dev": VALID | {"memory": 512}})
 
@@ -373,6 +371,15 @@ def test_subnets_and_security_groups_belong_together(name: str) -> None:
         match=r"^stages\.dev\.vpc_subnet_ids and vpc_security_group_ids belong together; accepted: both or ",
     ):
         StageOptions.of_stage("dev", {"dev": VALID | {name: EVERYTHING[name]}})
+
+
+@pytest.mark.parametrize("topic", [None, "arn:aws:sns:eu-central-1:111122223333:alarms"])
+def test_topic_of_the_alarms_is_the_one_of_the_options(topic: str | None) -> None:
+    assert StageOptions(**VALID | {"alarm_topic_arn": topic}).alarm_topic == topic
+
+
+def test_alarms_have_no_topic_if_the_options_say_none() -> None:
+    assert StageOptions(**VALID | {"alarm_topic_arn": "none"}).alarm_topic is None
 
 
 def test_options_that_add_something_are_accepted() -> None:

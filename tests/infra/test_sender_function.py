@@ -2,9 +2,14 @@ import base64
 import re
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import Mock
 
+import aws_cdk as cdk
 import pytest
 
+import app
+from infra import sender_function
+from infra.python_asset import python_code
 from tests.infra.iam import resolve
 from tests.infra.template import (
     ALIAS,
@@ -28,6 +33,19 @@ from tests.infra.template import (
 )
 
 VERSION = "AWS::Lambda::Version"
+
+
+@pytest.mark.parametrize(("retain_data", "compiled"), [(True, "required"), (False, "preferred")])
+def test_stage_that_keeps_its_data_requires_a_package_with_compiled_modules(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, retain_data: bool, compiled: str
+) -> None:
+    options = context["stages"]["prod"] | {"retain_data": retain_data}
+    build = Mock(wraps=python_code)
+    monkeypatch.setattr(sender_function, "python_code", build)
+
+    app.build(cdk.App(context=context | {"stage": "prod", "stages": {"prod": options}}))
+
+    assert [call.kwargs["compiled"] for call in build.call_args_list] == [compiled]
 
 
 def environment(template: Template) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import app
 from infra.options import InvalidOptionsError, StageOptions
 from infra.stage import stack_name
+from tests.infra.conftest import CDK_JSON
 from tests.infra.template import (
     ACCESS_LOG,
     ALIAS,
@@ -14,6 +16,8 @@ from tests.infra.template import (
     BUS,
     DEAD_LETTER,
     EVENTS_DEAD_LETTER,
+    FILLED_IN,
+    FUNCTION,
     KEY,
     LOGS,
     MESSAGES,
@@ -24,6 +28,8 @@ from tests.infra.template import (
     WORKFLOW_LOGS,
     Synthesize,
     Template,
+    alarms,
+    properties,
 )
 
 BAD_STAGES = [
@@ -50,9 +56,11 @@ def test_logical_ids_of_resources_that_others_refer_to_do_not_change(template: T
     # Another id is another bus, API or state machine, with another name or address
     resources = template.resources
 
-    types = {name: resources[name]["Type"] for name in (BUS, API, ALIAS, STATE_MACHINE, PRODUCER_POLICY)}
+    names = (BUS, API, FUNCTION, ALIAS, STATE_MACHINE, PRODUCER_POLICY)
+    types = {name: resources[name]["Type"] for name in names}
 
     assert types == {
+        FUNCTION: "AWS::Lambda::Function",
         BUS: "AWS::Events::EventBus",
         API: "AWS::ApiGateway::RestApi",
         ALIAS: "AWS::Lambda::Alias",
@@ -169,6 +177,81 @@ def test_stage_with_another_name_is_refused(context: dict[str, Any], stage: str)
         StageOptions.of_stage(stage, {stage: context["stages"]["dev"]})
 
     assert str(refusal.value) == f"stages has {stage!r}; {STAGE_RULE}"
+
+
+@pytest.fixture
+def fresh_clone() -> dict[str, Any]:
+    """The context of `cdk.json` as the project ships it."""
+    context: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
+    return context
+
+
+def test_prod_of_a_fresh_clone_ends_in_one_line_that_says_what_to_fill_in(
+    fresh_clone: dict[str, Any],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app.main(cdk.App(context=fresh_clone | {"stage": "prod"}))
+
+    assert ended.value.code == (
+        "cdk.json: stages.prod has retain_data, so it needs account (the 12 digits of an AWS account), "
+        'region (the name of an AWS Region), alarm_topic_arn (the ARN of an SNS topic, or "none")'
+    )
+
+
+@pytest.mark.parametrize("option", FILLED_IN)
+def test_stage_that_keeps_its_data_needs_each_of_these_options(context: dict[str, Any], option: str) -> None:
+    stages = {"prod": context["stages"]["prod"] | {option: None}}
+
+    with pytest.raises(InvalidOptionsError, match=rf"^stages\.prod has retain_data, so it needs {option} \("):
+        app.build(cdk.App(context=context | {"stage": "prod", "stages": stages}))
+    assert StageOptions.of_stage("prod", stages).retain_data
+
+
+def test_stage_goes_to_its_account_and_region_or_to_those_of_the_credentials(
+    dev: Template, prod: Template, synthesize: Synthesize
+) -> None:
+    elsewhere = synthesize("dev", region="eu-west-2")
+
+    assert [stage.stack["environment"] for stage in (dev, elsewhere, prod)] == [
+        "aws://unknown-account/unknown-region",
+        "aws://unknown-account/eu-west-2",
+        "aws://123456789012/eu-central-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "credentials", "told"),
+    [
+        ("prod", "999988887777", True),
+        ("prod", "123456789012", False),
+        ("prod", "", False),
+        ("dev", "999988887777", False),
+    ],
+)
+def test_credentials_for_another_account_are_named(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stage: str, credentials: str, told: bool
+) -> None:
+    monkeypatch.setenv("CDK_DEFAULT_ACCOUNT", credentials)
+
+    stack = app.build(cdk.App(context=context | {"stage": stage}))
+
+    texts = [entry.data for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
+    expected = "The stage prod is for account 123456789012. Your credentials are for 999988887777"
+    assert texts == ([expected] if told else [])
+
+
+def test_prod_accepts_the_lengths_that_amazon_connect_accepts(prod: Template, dev: Template) -> None:
+    limits = [
+        properties(stage, FUNCTION)["Environment"]["Variables"]["CONTENT_LIMITS"] for stage in (dev, prod)
+    ]
+
+    assert limits == ["specification", "service"]
+
+
+def test_alarms_without_a_topic_have_no_actions(prod: Template, dev: Template) -> None:
+    actions = [alarms(stage)["DeadLetters"].get("AlarmActions") for stage in (dev, prod)]
+
+    assert actions == [None, None]
 
 
 def test_configuration_that_is_not_valid_ends_in_one_line() -> None:
