@@ -1,4 +1,6 @@
-"""Commands for a deployed stack: `python -m ops --help`, docs/redrive.md, docs/smoke-test.md.
+"""Commands for a deployed stack: `python -m ops --help`.
+
+docs/how-to/redrive.md and docs/how-to/run-the-smoke-test.md describe them.
 
 `__main__` reads the arguments. `queue_reader` receives each message once, `dead_letters` reads it, `redrive`
 or `republish` decides and acts by the function's own code (`lambda_src/`). `report` prints. `smoke` is the

@@ -61,13 +61,13 @@ then, in a second run, delete the messages that have their result:
   python -m ops redrive --max-age 0m --finalize --apply
   python -m ops redrive --max-age 0m --delete --apply
 
-Guarantees and permissions: docs/redrive.md"""
+Guarantees and permissions: docs/how-to/redrive.md"""
 _REPUBLISH: Final = """\
 Show the results, then publish them:
   python -m ops republish
   python -m ops republish --apply
 
-Guarantees and permissions: docs/redrive.md"""
+Guarantees and permissions: docs/how-to/redrive.md"""
 _SMOKE: Final = """\
 Test two event sources with a new chat, whose flow must keep it open for two
 minutes (with --long, for 15):
@@ -77,7 +77,7 @@ Use an existing chat. Its token is a secret, so it is not an argument:
   read -rs CONNECTION_TOKEN && export CONNECTION_TOKEN
   python -m ops smoke
 
-Permissions: docs/smoke-test.md"""
+Permissions: docs/how-to/run-the-smoke-test.md"""
 
 
 @stopped_by_signals()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 LICENCES: Final = ROOT / "docs" / "licences.md"
-RUNBOOK: Final = ROOT / "docs" / "operations.md"
+RUNBOOK: Final = ROOT / "docs" / "runbook.md"
 
 PERMISSIVE: Final = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
 

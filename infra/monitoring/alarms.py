@@ -1,7 +1,7 @@
 """The alarms. Each one needs an operator.
 
 The definitions below are the only source of the alarms: the stack, the texts of the alarms and the runbook in
-`docs/operations.md` come from them. To add an alarm, add a definition and run `make docs`.
+`docs/runbook.md` come from them. To add an alarm, add a definition and run `make docs`.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,9 @@ _COMPARISONS: Final = {
 }
 
 _SEND_AGAIN: Final = (
-    "Deploy again to restore them. Have the producer send all messages again that have no result event: with "
-    "their ClientTokens no chat shows one twice."
+    "Compare them with the template (`make synth`), and restore them by hand. Deploying the same template "
+    "does not undo a manual change. Then have the producer send every message again that has no result. "
+    "Each message must keep its `ClientToken`, so that no chat shows it twice."
 )
 
 
@@ -52,7 +53,7 @@ class Alarm:
     first: str
     """The first step. It follows "First:"."""
     then: str
-    """The further steps, in Markdown. Only the runbook has them."""
+    """The further steps, in Markdown. Only the runbook has them, and it defines `search` and `out`."""
     why: str = ""
     """The reason for the threshold, in Markdown. Only the runbook has it."""
     threshold: float | Callable[[StageOptions], float] = 1
@@ -67,7 +68,7 @@ class Alarm:
     @property
     def description(self) -> str:
         text = f"{self.happened} {self.impact} First: {self.first}".replace("`", "")
-        return f"{text} Runbook: docs/operations.md#{self.name.lower()}"
+        return f"{text} Runbook: docs/runbook.md#{self.name.lower()}"
 
     @property
     def condition(self) -> str:
@@ -119,15 +120,19 @@ ALARMS: Final = (
             "They did not reach their chats in time: their retries were exhausted, or the function died on "
             "them each time."
         ),
-        first="run `python -m ops redrive --stage $STAGE`, which shows the code of each.",
+        first="run `.venv/bin/python -m ops redrive --stage $STAGE`, which shows the code of each message.",
         then=(
-            "`Throttled`: [raise the quota](#raise-a-quota). `ServiceUnavailable` or `ConnectionFailed`: "
-            "check the status of Amazon Connect, and that the VPC allows outbound traffic. `MovedBySQS`: see "
-            "[`TimeoutsAndCrashes`](#timeoutsandcrashes) and [`UnhandledErrors`](#unhandlederrors).\n"
-            "When the cause is fixed, [redrive](#redrive) the messages that someone still waits for. "
-            "Finalize the others, then delete all that have their outcome. While one dead letter remains, "
-            "the alarm cannot go off again. Redrive keeps messages that it cannot read: delete these in the "
-            "console of SQS."
+            "Fix the cause that the code names:\n\n"
+            "- `Throttled`: [raise the quota](how-to/raise-the-quota.md).\n"
+            "- `ServiceUnavailable` or `ConnectionFailed`: check the status of Amazon Connect, and that the "
+            "VPC allows outbound traffic.\n"
+            "- `MovedBySQS`: continue with [`TimeoutsAndCrashes`](#timeoutsandcrashes) and "
+            "[`UnhandledErrors`](#unhandlederrors).\n\n"
+            "When the cause is fixed, [redrive](how-to/redrive.md) the messages that someone still waits "
+            "for. "
+            "Finalize the others, then delete all dead letters that have their result. "
+            "The alarm cannot go off again while one dead letter remains. "
+            "The command keeps messages that it cannot read: delete these in the SQS console."
         ),
     ),
     _one(
@@ -139,13 +144,21 @@ ALARMS: Final = (
             "Their messages did not reach their chats: EventBridge could not deliver them, or the function "
             "failed on them."
         ),
-        first="run `python -m ops redrive events --stage $STAGE`, which shows the code of each.",
+        first=(
+            "run `.venv/bin/python -m ops redrive events --stage $STAGE`, which shows the code of each "
+            "request."
+        ),
         then=(
-            "`RetriesExhausted` and `EventAgeExceeded` are codes of the function. Others, such as "
-            "`NO_PERMISSIONS`, are codes of EventBridge.\n"
-            "When the cause is fixed, [redrive](#redrive) the queue `events` and finalize the rest, which "
-            "moves it to the dead-letter or the rejected queue. There is nothing to delete here: no request "
-            "in this queue has an outcome yet."
+            "Fix the cause that the code names:\n\n"
+            "- `RetriesExhausted`: the function failed three times, and its log says why: [find the "
+            "message](#find-one-message).\n"
+            "- `EventAgeExceeded`: the function had no concurrency, or failed until the retry window was "
+            "over.\n"
+            "- Any other code, such as `NO_PERMISSIONS`, comes from EventBridge: continue with "
+            "[`EventDeliveryFailures`](#eventdeliveryfailures).\n\n"
+            "When the cause is fixed, [redrive](how-to/redrive.md) the queue `events`. "
+            "Finalize the rest, which moves it to the dead-letter queue or the rejected queue. "
+            "You cannot delete here: no request in this queue has a result yet."
         ),
     ),
     _one(
@@ -157,7 +170,10 @@ ALARMS: Final = (
             "Their messages have an outcome, so no chat is affected. Consumers do not know the outcome yet."
         ),
         first="check the status of EventBridge, and the function's permission events:PutEvents.",
-        then="Check the event bus and the key. When the cause is fixed, [republish](#republish) the results.",
+        then=(
+            "Check the event bus and the key. When the cause is fixed, "
+            "[republish](how-to/redrive.md#republish-results) the results."
+        ),
     ),
     Alarm(
         name="OldMessages",
@@ -167,18 +183,23 @@ ALARMS: Final = (
         impact="Its chat is late. When the window ends, the message fails.",
         first="look on the dashboard for throttled calls, for slow or failing calls, or for no invocations.",
         then=(
-            "Throttled calls: [raise the quota](#raise-a-quota). As many invocations as "
-            "`maximum_concurrency`: raise it. Failing calls: check the status of Amazon Connect. A single "
-            "chat: [find the message](#find-one-message).\n"
-            "SQS [documents](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+            "Act on the cause:\n\n"
+            "- Throttled calls: [raise the quota](how-to/raise-the-quota.md).\n"
+            "- `maximum_concurrency` invocations at once, and no throttled calls: raise this option.\n"
+            "- Failing calls: check the status of Amazon Connect.\n"
+            "- No invocations: continue with [`QueueNotDelivering`](#queuenotdelivering).\n"
+            "- A single chat: [find the message](#find-one-message).\n\n"
+            "SQS "
+            "[documents](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
             "sqs-available-cloudwatch-metrics.html) "
-            "that this metric ignores messages that were received three times, and does not say whether that "
-            "is so for FIFO queues. If it is, [`MessagesFailed`](#messagesfailed) is the first alarm for a "
-            "message whose attempts all fail."
+            "that this metric ignores messages that were received three times. "
+            "It does not document whether this holds for FIFO queues. "
+            "If it does, [`MessagesFailed`](#messagesfailed) is the first alarm for a message whose attempts "
+            "all fail."
         ),
         why=(
-            "Half of the window is left to act. Three minutes in a row, because the next retry may end the "
-            "wait."
+            "Half of the window is left to act. It takes three minutes in a row, because the next retry may "
+            "end the wait."
         ),
         threshold=lambda options: options.retry_window_minutes * 60 / 2,
         threshold_text="at least half of `retry_window_minutes`",
@@ -198,19 +219,21 @@ ALARMS: Final = (
             label="Messages visible and none received",
             period=MINUTE,
         ),
-        measures="minutes with visible messages of which none is received",
+        measures="minutes in which messages are visible and none is received",
         happened="Messages are in the queue and nothing receives them.",
-        impact="No message by the queue, by POST /messages or by the state machine reaches its chat.",
+        impact="Messages by the queue, by POST /messages and by the state machine do not reach their chats.",
         first="check State and LastProcessingResult of the event source mapping.",
         then=(
-            "[What is wrong now](#what-is-wrong-now) has the command. `Disabled`: someone has "
-            "[paused](#pause-and-resume) the queue. A problem: check the role's permissions for queue and "
-            "key. Otherwise check the concurrency: the account may have none left, or `reserved_concurrency` "
-            "may be 0."
+            "Run the last command of [What is wrong now](#what-is-wrong-now):\n\n"
+            "- `Disabled`: someone has [paused](how-to/pause-and-resume.md) the queue.\n"
+            "- An error: check the permissions of the function's role for the queue and the key.\n"
+            "- No error: check whether the account has concurrency left, and that `reserved_concurrency` "
+            "is not 0."
         ),
         why=(
-            "While the first message of a chat backs off, the later ones can be visible: for at most a "
-            "minute, for as long as the service asks, or for three minutes if the function died."
+            "While the first message of a chat backs off, the later ones can be visible. "
+            "This takes at most a minute, the time that Amazon Connect asks for, or three minutes if the "
+            "function died."
         ),
         datapoints=5,
         periods=5,
@@ -223,8 +246,8 @@ ALARMS: Final = (
         impact="Its chat does not show it, unless the result says MaybeDelivered.",
         first="look at its code on the dashboard or in the log.",
         then=(
-            "The code says whether the quota or Amazon Connect is the cause. Continue as for "
-            "[`DeadLetters`](#deadletters): a copy of the message is in that queue."
+            "Run `search \"outcome = 'FAILED'\"` to see each message with its code and reason. "
+            "Continue as for [`DeadLetters`](#deadletters): a copy of the message is in that queue."
         ),
     ),
     Alarm(
@@ -240,13 +263,16 @@ ALARMS: Final = (
         impact="There is more to send than the quota allows, so messages reach their chats late.",
         first="compare the calls a second on the dashboard with the quota.",
         then=(
-            "Calls below the quota: others use the quota, too. Calls at the quota: [raise "
-            "it](#raise-a-quota), and have bulk producers wait until then."
+            "Act on the difference:\n\n"
+            "- Calls below the quota: agents or other back ends use the quota too.\n"
+            "- Calls at the quota: [raise the quota](how-to/raise-the-quota.md), and have bulk producers "
+            "wait until then."
         ),
         why=(
-            "While there is more to send than the quota allows, the rate limiter keeps about 3 % of the "
-            "calls throttled, and below the quota less than 1 % ([simulation](benchmarks/quota.md)). Backoff "
-            "makes gaps, so the minutes need not be in a row."
+            "With more to send than the quota allows, the rate limiter keeps about 3 % of the calls "
+            "throttled ([simulation](explanation/benchmarks.md)). "
+            "Below the quota, less than 1 % are throttled. "
+            "Backoff makes gaps, so the minutes need not be in a row."
         ),
         threshold_text="more than 1 %",
         above=True,
@@ -261,10 +287,11 @@ ALARMS: Final = (
         impact="Their messages are rejected and reach no chat.",
         first="find code InvalidRequest in the log: the reason names field and rule.",
         then=(
-            "`event_source` and `contact_id` in the log line identify the producer. Roll it back. Copies of "
-            "messages by queue or event bus are in the rejected queue."
+            "Run `search \"code = 'InvalidRequest'\"`. "
+            "`event_source` and `contact_id` identify the producer: roll it back. "
+            "The rejected queue has copies of the messages that came by queue or event bus."
         ),
-        why="One is an accident, five are a broken producer.",
+        why="One invalid request is an accident. Five come from a broken producer.",
         threshold=5,
         threshold_text="at least 5",
         period=15,
@@ -276,15 +303,17 @@ ALARMS: Final = (
         happened="Amazon Connect refuses the messages of a producer as invalid.",
         impact="They are rejected and reach no chat.",
         first=(
-            "find code ServiceValidation in the log and read the reason: most often the chat does not "
-            "support the content type."
+            "find code ServiceValidation in the log. Most often the chat does not support the content type."
         ),
         then=(
+            "Run `search \"code = 'ServiceValidation'\"` and read the reason. "
             "Fix the producer, or start the chats with that content type in "
-            "`SupportedMessagingContentTypes`. The channel must support it, too. Then [redrive](#redrive) "
-            "the queue `rejected` with the code `ServiceValidation`."
+            "`SupportedMessagingContentTypes`. "
+            "The channel must support it, too. "
+            "Then [redrive](how-to/redrive.md) the copies: `.venv/bin/python -m ops redrive rejected --stage "
+            "$STAGE --code ServiceValidation`."
         ),
-        why="One is an accident, five are a broken producer.",
+        why="One invalid message is an accident. Five come from a broken producer.",
         threshold=5,
         threshold_text="at least 5",
         period=15,
@@ -304,7 +333,7 @@ ALARMS: Final = (
         measures=f"share of `AccessDenied` among at least {_FEWEST_FOR_A_SHARE} messages that end",
         happened="Amazon Connect refuses the connection tokens of unusually many messages.",
         impact=(
-            "These messages are rejected. Some always are, because their chats have ended. This many "
+            "These messages are rejected. A few always are, because their chats have ended. This many "
             "suggests bad tokens."
         ),
         first=(
@@ -312,9 +341,11 @@ ALARMS: Final = (
             "Region."
         ),
         then=(
-            "Have the producer create a new connection for one of these chats (CreateParticipantConnection). "
-            "If that works, its tokens were bad. If it fails, the chats have ended, and "
-            "`access_denied_percent` may be too low for you. For another Region set `connect_region`."
+            "Run `search \"code = 'AccessDenied'\"` to find the chats. "
+            "Have the producer create a new connection for one of them (CreateParticipantConnection). "
+            "If that works, its tokens were bad. "
+            "If it fails, the chats have ended, and `access_denied_percent` may be too low for you. "
+            "For chats in another Region, set `connect_region`."
         ),
         why="Chats that have ended are normal. A share of fewer messages means nothing.",
         threshold=lambda options: options.access_denied_percent,
@@ -333,8 +364,10 @@ ALARMS: Final = (
         ),
         first="find `Unhandled error` in the log: error_type and stack show the place.",
         then=(
-            "If it began with a release, [roll back](#roll-back). SQS and Lambda retry the messages by "
-            "themselves. [Redrive](#redrive) those in a dead-letter queue."
+            "Run `search \"message = 'Unhandled error'\" @message`. "
+            "If the errors began with a release, [roll back](how-to/deploy.md#roll-back). "
+            "SQS and Lambda retry the messages by themselves. "
+            "[Redrive](how-to/redrive.md) the messages that are in a dead-letter queue."
         ),
     ),
     _one(
@@ -345,10 +378,11 @@ ALARMS: Final = (
         impact="Its messages are redelivered after up to three minutes, so their chats are late.",
         first="find platform.report in the log and compare maxMemoryUsedMB with the option memory_size_mb.",
         then=(
-            "Filter the log by `type = 'platform.report' and record.status != 'success'`. Raise "
-            "`memory_size_mb`, or [roll back](#roll-back)."
+            "Run `search \"type = 'platform.report' and record.status != 'success'\" @message`. "
+            "Raise `memory_size_mb` if the memory was used up. "
+            "If the timeouts began with a release, [roll back](how-to/deploy.md#roll-back)."
         ),
-        why="Only Lambda's own log lines report this, so the stack counts these lines.",
+        why="The function cannot count these invocations, so the stack counts Lambda's own log lines.",
     ),
     _one(
         "ResultPublishFailures",
@@ -356,11 +390,17 @@ ALARMS: Final = (
         measures="results that are stored nowhere",
         happened="Neither the event bus nor the unpublished-results queue accepted a result.",
         impact=(
-            "A message by queue or event bus is redelivered and publishes its result then. Of any other, "
-            "only the caller knows the outcome."
+            "A message by queue or event bus is processed again, and its result is published then. For a "
+            "synchronous call, only the caller and the log have the outcome."
         ),
         first="check the status of EventBridge and SQS, the key, and the function's permissions.",
-        then="Restore the key or the policy that was disabled or changed. There is nothing to redrive.",
+        then=(
+            "Restore the key or the policy that was disabled or changed. "
+            "There is nothing to redrive. "
+            "The results of direct invocations and of POST /messages/sync stay unpublished: "
+            "run `search \"message = 'Result not published'\"`, then [find each message](#find-one-message) "
+            "by its `correlation_id`."
+        ),
     ),
     _one(
         "TaskCallbackFailures",
@@ -370,10 +410,13 @@ ALARMS: Final = (
         impact=(
             "The message has its outcome and its result is published. The execution waits until its timeout."
         ),
-        first="find `Task not answered` in the log: the name of the error shows the cause.",
+        first="find `Task not answered` in the log: failure names the error.",
         then=(
-            "Check that `task_state_machine_arns` names the state machine, and that the function may use its "
-            "key."
+            "Run `search \"message = 'Task not answered'\" @message`, and act on `failure`:\n\n"
+            "- `AccessDeniedException`: add the state machine to `task_state_machine_arns`.\n"
+            "- `KmsAccessDeniedException`: allow the function's role to use the key of the state machine.\n"
+            "- `InvalidToken`: the producer sent something else as `TaskToken`, or the token of another "
+            "Region."
         ),
     ),
     Alarm(
@@ -384,9 +427,12 @@ ALARMS: Final = (
         impact="Producers cannot send messages by the API, or do not get the outcome.",
         first="look at resourcePath and integrationStatus in the access log.",
         then=(
-            "`/messages`: check SQS, the key and the API's role. `/messages/sync`: check the function, and "
-            "Amazon Connect behind it. Callers can repeat a request with the same ClientToken. Producers "
-            "that cannot wait can use the queue."
+            'Run `search "status like /^5/" "resourcePath, status, integrationStatus, errorType" '
+            "MessageApi`.\n\n"
+            "- `/messages`: check SQS, the key and the API's role.\n"
+            "- `/messages/sync`: check the function, and Amazon Connect behind it.\n\n"
+            "Callers can repeat a request with the same `ClientToken`. "
+            "Producers that cannot wait can use the queue."
         ),
         why="Callers retry for ten minutes. Three of six periods also detect failures of rare requests.",
         threshold=0.01,
@@ -404,12 +450,19 @@ ALARMS: Final = (
         impact="Their messages were rejected, or their retries were exhausted.",
         first="look at the error names of the failed executions.",
         then=(
-            'List them: `aws stepfunctions list-executions --state-machine-arn "$(out StateMachineArn)" '
-            "--status-filter FAILED`. Show the error of one: `aws stepfunctions describe-execution --query "
-            "error --execution-arn <one of these>`. This needs `kms:Decrypt` for the key, and without "
-            "`--query` it shows the token.\n"
-            "`AccessDeniedError`: continue with [`AccessDeniedShare`](#accessdeniedshare). "
-            "`InvalidRequestError`: continue with [`InvalidRequests`](#invalidrequests)."
+            "List the latest failed executions and their errors:\n\n```sh\n"
+            'for execution in $(aws stepfunctions list-executions --state-machine-arn "$(out '
+            'StateMachineArn)" --status-filter FAILED \\\n'
+            "    --max-results 10 --output text --query 'executions[].executionArn'); do\n"
+            '    aws stepfunctions describe-execution --execution-arn "$execution" --output text --query '
+            "'[stopDate,error,name]'\n"
+            "done\n```\n\n"
+            "This needs `states:ListExecutions`, `states:DescribeExecution`, and `kms:Decrypt` for the key. "
+            "Without `--query`, the output contains the connection token.\n\n"
+            "- `AccessDeniedError`: continue with [`AccessDeniedShare`](#accessdeniedshare).\n"
+            "- `InvalidRequestError`: continue with [`InvalidRequests`](#invalidrequests).\n"
+            "- `ThrottledError` and other errors after retries: continue with "
+            "[`MessagesFailed`](#messagesfailed)."
         ),
         why="One execution fails with each rejected message, which is normal.",
         threshold=5,
@@ -426,14 +479,15 @@ ALARMS: Final = (
         impact="The message may be in its chat, or may still be sent.",
         first="find the result event of its ClientToken, which is the outcome.",
         then=(
-            "[Find the message](#find-one-message). Then check "
-            "[`TaskCallbackFailures`](#taskcallbackfailures), throttling, and whether the queue is "
-            "[paused](#pause-and-resume)."
+            'Run `search "type like /TimedOut/" "type, execution_arn" SendWorkflow` to see the execution. '
+            "Its input has the ClientToken: [find the message](#find-one-message). "
+            "Then check [`TaskCallbackFailures`](#taskcallbackfailures), throttling, and whether the queue "
+            "is [paused](how-to/pause-and-resume.md)."
         ),
         why=(
-            "The stack counts lines in the log of the state machine: the metric of AWS counts a task that "
-            "timed out as a failed execution. With the default retry window, the task waits 16 minutes and "
-            "the execution 50."
+            "The stack counts log lines of the state machine, because AWS counts a task that timed out as a "
+            "failed execution. "
+            "With the default retry window, the task waits 16 minutes and the execution 50."
         ),
     ),
     _one(
@@ -442,8 +496,14 @@ ALARMS: Final = (
         measures="requests that EventBridge could not deliver",
         happened="EventBridge could not deliver a request to the function.",
         impact="Its message did not reach its chat. The request is in the events dead-letter queue.",
-        first="run `python -m ops redrive events --stage $STAGE`: the code is the ERROR_CODE of EventBridge.",
-        then="Check the function's permission for the rule. When it is restored, [redrive](#redrive).",
+        first=(
+            "run `.venv/bin/python -m ops redrive events --stage $STAGE`: the code is the ERROR_CODE of "
+            "EventBridge."
+        ),
+        then=(
+            "Check that the rule `Requests` may invoke the function's alias, and restore this permission. "
+            "Then [redrive](how-to/redrive.md) the queue `events`."
+        ),
     ),
     _one(
         "EventsLost",

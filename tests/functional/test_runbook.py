@@ -1,13 +1,16 @@
-"""The runbook's query and explanations match the log."""
+"""The runbook's searches and explanations match the log."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from message_sender.errors import DeliveryError
 from sandbox.participant_service.faults import Status
+from tests.support.errors import leaves
 from tests.support.lambda_events import record
 
 if TYPE_CHECKING:
@@ -15,39 +18,55 @@ if TYPE_CHECKING:
 
     from tests.functional.conftest import Function
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+TELEMETRY = (ROOT / "lambda_src" / "message_sender" / "observability.py").read_text(encoding="utf-8")
+LOGGED = set(re.findall(r'_logger\.\w+\(\s*"([^"]+)"', TELEMETRY))
 
 
-def test_every_field_of_the_query_is_in_the_log(
+def test_every_field_of_the_search_is_in_the_log(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [shown, filtered] = re.findall(r"^(?:fields|\| filter) (.*)$", OPERATIONS.read_text(), re.MULTILINE)
-    asked = {*shown.split(", "), *re.findall(r"(\w+) = '", filtered)} - {"@timestamp"}
+    shown = ", ".join(re.findall(r'^FIELDS="(?:\$FIELDS, )?(.*)"$', RUNBOOK, re.MULTILINE))
+    [condition] = re.findall(r"^search \"(.*'\$ID'.*)\"$", RUNBOOK, re.MULTILINE)
+    explained = re.findall(r"^\| .* \| `(\w+_\w+)` \|$", RUNBOOK, re.MULTILINE)
     chat = function.start_chat()
     function.participant.faults.add(Status(status=400))
 
     function.batch(record(chat.request(ContactId=chat.contact_id)))
+    function.batch(record(chat.request(ContactId=chat.contact_id)))
 
-    [line] = [
-        entry
-        for entry in map(json.loads, capsys.readouterr().out.splitlines())
-        if entry.get("message") == "Message ended"
-    ]
-    assert asked - line.keys() == set()
-    assert line["contact_id"] == chat.contact_id
+    rejected, sent = ended(capsys)
+    searched = set(re.findall(r"(\w+) = '\$ID'", condition))
+    assert {*shown.split(", "), *searched} - rejected.keys() == {"message_id"}
+    assert {*shown.split(", "), *searched} - sent.keys() == {"code", "reason", "service_request_id"}
+    assert rejected["contact_id"] == sent["contact_id"] == chat.contact_id
+    assert set(explained) == searched
+
+
+def ended(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [line for line in lines if line.get("message") == "Message ended"]
+
+
+def test_alarms_search_for_messages_codes_and_outcomes_of_the_log() -> None:
+    searched: dict[str, set[str]] = defaultdict(set)
+    for field, value in re.findall(r"`search \"(\w+) = '([^']+)'\"", RUNBOOK):
+        searched[field].add(value)
+
+    assert searched.pop("message") <= LOGGED
+    assert {f"{code}Error" for code in searched.pop("code")} <= {
+        leaf.__name__ for leaf in leaves(DeliveryError)
+    }
+    assert searched == {"outcome": {"FAILED"}}
 
 
 def test_messages_that_the_runbook_explains_are_those_that_are_logged() -> None:
-    source = (
-        Path(__file__).parents[2].joinpath("lambda_src", "message_sender", "observability.py").read_text()
-    )
-    logged = set(re.findall(r'_logger\.\w+\(\s*"([^"]+)"', source))
-
     explained = {
         message
-        for row in re.findall(r"^\| (`[A-Z][a-z ]+`.*?) \|", OPERATIONS.read_text(), re.MULTILINE)
+        for row in re.findall(r"^\| (`[A-Z][a-z ]+`.*?) \|", RUNBOOK, re.MULTILINE)
         for message in re.findall(r"`([A-Z][a-z ]+)`", row)
     }
 
     assert explained
-    assert explained <= logged
+    assert explained <= LOGGED

@@ -181,7 +181,7 @@ def test_alarms_and_dashboard_use_every_metric_of_the_function_but_one(
 ) -> None:
     looked_at = {name for name, _ in own_metrics(dev)}
 
-    # docs/operations.md explains the only one without an alarm and a graph
+    # docs/runbook.md explains the only one without an alarm and a graph
     assert {name for name, _ in emitted} - looked_at == {"MalformedAnswers"}
 
 
@@ -304,9 +304,7 @@ def test_alarm_says_what_happened_and_what_to_do_first_in_under_60_words(
 ) -> None:
     description = alarms(template)[name]["AlarmDescription"]
 
-    assert re.fullmatch(
-        rf"[A-Z].+\. First: [a-z].+\. Runbook: docs/operations\.md#{name.lower()}", description
-    )
+    assert re.fullmatch(rf"[A-Z].+\. First: [a-z].+\. Runbook: docs/runbook\.md#{name.lower()}", description)
     assert len(description.split()) < 60
     assert "`" not in description
     assert len(description) <= 1024  # the limit of CloudWatch
