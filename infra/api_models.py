@@ -65,7 +65,7 @@ GATEWAY_ERRORS: Mapping[str, ApiError] = {
     "DEFAULT_5XX": ApiError("ServiceUnavailable", "The API failed", None),
     "BAD_REQUEST_BODY": ApiError(
         "InvalidRequest",
-        "The body is not a valid message request for this route: see docs/openapi.json",
+        "The body is not a valid message request for this route: see docs/reference/openapi.json",
         400,
     ),
     "ACCESS_DENIED": ApiError(

@@ -1,7 +1,7 @@
 """The options of a stage: their names, rules and descriptions. Needs no CDK.
 
-Validation, the JSON Schema in `docs/options.schema.json` and the table in `docs/reference.md` all come from
-the fields of `StageOptions`. To add an option, add a field and run `make docs`.
+Validation, `docs/reference/options.schema.json` and the table in `docs/reference/options.md` come from the
+fields of `StageOptions`. To add an option, add a field and run `make docs`.
 """
 
 import re
@@ -182,7 +182,7 @@ class StageOptions:
     content_limits: Literal["specification", "service"] = field(
         metadata=_option(
             _one_of("specification", "service"),
-            "Which lengths of `Content` are accepted: of the specification, or of the service today.",
+            "The length limits for `Content`: the documented ones, or the service's own.",
         )
     )
     connect_region: str | None = field(

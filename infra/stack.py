@@ -1,5 +1,8 @@
 """The whole service: its parts, how they are connected, and what each may do."""
 
+from collections.abc import Mapping
+from typing import Final
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -14,6 +17,25 @@ from infra.monitoring import Monitoring
 from infra.options import StageOptions
 from infra.send_workflow import SendWorkflow
 from infra.sender_function import SenderFunction
+
+OUTPUTS: Final[Mapping[str, str]] = {
+    "MessageQueueUrl": "The messages queue. Producers put requests here",
+    "DeadLetterQueueUrl": "The dead-letter queue: messages that failed",
+    "RejectedQueueUrl": "The rejected queue: copies of rejected messages",
+    "UnpublishedResultsQueueUrl": "The unpublished-results queue: results that the event bus did not accept",
+    "EventsDeadLetterQueueUrl": (
+        "The events dead-letter queue: requests from the event bus that did not reach the function or that "
+        "it failed on"
+    ),
+    "EventBusName": "The event bus for requests and results",
+    "FunctionName": "The function that sends the messages",
+    "FunctionAliasArn": "The alias of the function, for direct invocations",
+    "ApiUrl": "The base URL of the HTTP API. It ends with a slash",
+    "StateMachineArn": "The state machine that sends one message",
+    "DataKeyArn": "The KMS key that encrypts queues, event bus, logs and settings",
+    "ProducerPolicyArn": "The managed policy for producers in this account",
+}
+"""The outputs and their descriptions. `docs/reference/stack.md` shows them."""
 
 
 class ConnectMessageSender(cdk.Stack):
@@ -118,26 +140,19 @@ class ConnectMessageSender(cdk.Stack):
         )
         admit_other_accounts(options, key=key, queues=queues, routing=routing, sender=sender)
 
-        for name, value, description in (
-            ("MessageQueueUrl", queues.messages.queue_url, "Messages to send"),
-            ("DeadLetterQueueUrl", queues.dead_letter.queue_url, "Messages that failed"),
-            ("RejectedQueueUrl", queues.rejected.queue_url, "Copies of rejected messages"),
-            (
-                "UnpublishedResultsQueueUrl",
-                queues.unpublished_results.queue_url,
-                "Results that the event bus did not accept",
-            ),
-            (
-                "EventsDeadLetterQueueUrl",
-                queues.events_dead_letter.queue_url,
-                "Requests from the event bus that did not reach the function or that it failed on",
-            ),
-            ("EventBusName", routing.bus.event_bus_name, "Event bus for requests and results"),
-            ("FunctionName", sender.function.function_name, "Function that sends the messages"),
-            ("FunctionAliasArn", sender.alias.function_arn, "Alias to use for direct invocations"),
-            ("ApiUrl", api.api.url, "Base URL of the HTTP API"),
-            ("StateMachineArn", state_machine_arn, "State machine that sends one message"),
-            ("DataKeyArn", key.key_arn, "Key that encrypts queues, event bus, logs and settings"),
-            ("ProducerPolicyArn", producers.managed_policy_arn, "Managed policy for producers"),
-        ):
-            cdk.CfnOutput(self, name, value=value, description=description)
+        values = {
+            "MessageQueueUrl": queues.messages.queue_url,
+            "DeadLetterQueueUrl": queues.dead_letter.queue_url,
+            "RejectedQueueUrl": queues.rejected.queue_url,
+            "UnpublishedResultsQueueUrl": queues.unpublished_results.queue_url,
+            "EventsDeadLetterQueueUrl": queues.events_dead_letter.queue_url,
+            "EventBusName": routing.bus.event_bus_name,
+            "FunctionName": sender.function.function_name,
+            "FunctionAliasArn": sender.alias.function_arn,
+            "ApiUrl": api.api.url,
+            "StateMachineArn": state_machine_arn,
+            "DataKeyArn": key.key_arn,
+            "ProducerPolicyArn": producers.managed_policy_arn,
+        }
+        for name, value in values.items():
+            cdk.CfnOutput(self, name, value=value, description=OUTPUTS[name])

@@ -1,4 +1,4 @@
-"""Write what documents take from schemas and options. Needs no CDK, so tests can import it quickly.
+"""Write the parts of the reference that come from schemas, errors and options. Needs no CDK.
 
 usage: PYTHONPATH=lambda_src python -m scripts.render_contract
 `make docs` runs it. A test fails while a document is out of date.
@@ -15,38 +15,151 @@ from typing import TYPE_CHECKING, Any, Final
 from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, request_model
 from infra.contract import REQUEST_SCHEMA, RESULT_SCHEMA
 from infra.options import StageOptions, json_schema
+from message_sender.errors import RetryableError
 from message_sender.event_sources.api_gateway import STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[1]
-REFERENCE: Final = ROOT / "docs" / "reference.md"
-OPENAPI: Final = ROOT / "docs" / "openapi.json"
-OPTIONS: Final = ROOT / "docs" / "options.schema.json"
+REFERENCE: Final = ROOT / "docs" / "reference"
+REQUESTS: Final = REFERENCE / "requests.md"
+RESULTS: Final = REFERENCE / "results.md"
+ERRORS: Final = REFERENCE / "errors.md"
+OPTIONS: Final = REFERENCE / "options.md"
+OPENAPI: Final = REFERENCE / "openapi.json"
+OPTIONS_SCHEMA: Final = REFERENCE / "options.schema.json"
+
+_MANY: Final = 5
+"""The table of result fields does not list so many values."""
 
 
 def replace_block(document: str, name: str, text: str) -> str:
-    """Return a Markdown document with another text between the markers of this name."""
+    """Return a Markdown document with another text between the markers of this name.
+
+    Raises:
+        ValueError: The document does not have these markers once.
+    """
     block = re.compile(rf"(<!-- {name}: written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
-    return block.sub(lambda markers: f"{markers[1]}{text}\n{markers[2]}", document)
+    replaced, count = block.subn(lambda markers: f"{markers[1]}{text}\n{markers[2]}", document)
+    if count != 1:
+        raise ValueError(f"the document has {count} blocks `{name}`")
+    return replaced
 
 
-def reference(document: str) -> str:
-    """Return the reference with its tables of request fields and options written anew."""
-    rows = ["| Field | Required | Rule | What |", "|---|---|---|---|"]
-    for name, rules in REQUEST_SCHEMA["properties"].items():
-        required = "yes" if name in REQUEST_SCHEMA["required"] else "no"
-        rows.append(f"| `{name}` | {required} | {_rule(rules)} | {rules['description']} |")
-    document = replace_block(document, "request fields", "\n".join(rows))
+def table(*header: str, rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    head, *lines = (f"| {' | '.join(map(str, line))} |" for line in (header, *rows))
+    return "\n".join([head, "|---" * len(header) + "|", *lines])
 
+
+def requests(document: str) -> str:
+    """Return the page of requests with its tables of fields and lengths written anew."""
+    required = REQUEST_SCHEMA["required"]
+    fields_of_request = REQUEST_SCHEMA["properties"]
+    document = replace_block(
+        document,
+        "request fields",
+        table(
+            *("Field", "Required", "Rule", "Meaning"),
+            rows=[
+                (f"`{name}`", "yes" if name in required else "no", _rule(rules), rules["description"])
+                for name, rules in fields_of_request.items()
+            ],
+        ),
+    )
+    limits = fields_of_request["Content"]["x-max-characters"]
+    return replace_block(
+        document,
+        "lengths of Content",
+        table(
+            *("Content type", *(f"`{name}`" for name in limits)),
+            rows=[
+                (f"`{name}`", *(f"{most[name]:,}" if name in most else "–" for most in limits.values()))
+                for name in fields_of_request["ContentType"]["enum"]
+            ],
+        ),
+    )
+
+
+def results(document: str) -> str:
+    """Return the page of results with its table of fields written anew."""
+    return replace_block(
+        document,
+        "result fields",
+        table("Field", "Type", "Meaning", rows=_result_fields(RESULT_SCHEMA["properties"])),
+    )
+
+
+def _result_fields(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    for name, rules in properties.items():
+        alternative = rules["oneOf"][1] if "oneOf" in rules else {}
+        yield f"`{prefix}{name}`", _type({**rules, **alternative}), rules["description"]
+        yield from _result_fields(alternative.get("properties", {}), f"{name}.")
+
+
+def _type(rules: Mapping[str, Any]) -> str:
+    if "const" in rules:
+        return f"`{rules['const']}`"
+    if "$ref" in rules:
+        return "RFC 3339 time, UTC"
+    if len(rules.get("enum", [])) in range(1, _MANY):
+        return ", ".join(f"`{value}`" for value in rules["enum"])
+    if "oneOf" in rules:
+        return "object or null"
+    return " or ".join([rules["type"]] if isinstance(rules["type"], str) else rules["type"])
+
+
+def errors(document: str) -> str:
+    """Return the page of errors with its tables of codes and of the API's own errors written anew."""
+    rows = []
+    for error, status in STATUS.items():
+        code, retried = error.__name__.removesuffix("Error"), issubclass(error, RetryableError)
+        outcome = "FAILED" if retried else "REJECTED"
+        rows.append(
+            (
+                f"[`{code}`](#{code.lower()})",
+                outcome,
+                "yes" if retried else "no",
+                status,
+                f"`{error.__name__}`",
+            )
+        )
+    document = replace_block(
+        document,
+        "error codes",
+        table("Code", "Outcome", "Retried", "HTTP status", "Error name", rows=rows),
+    )
+    of_the_api = {
+        (str(error.status or f"other {kind[-3:].lower()}"), f"`{error.code}`", error.reason)
+        for kind, error in [*GATEWAY_ERRORS.items(), ("queue", QUEUE_FAILED)]
+    }
+    return replace_block(
+        document,
+        "errors of API Gateway",
+        table(*("Status", "Code", "Reason"), rows=sorted(of_the_api)),
+    )
+
+
+def options(document: str) -> str:
+    """Return the page of options with its table written anew."""
     stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
-    rows = ["| Option | dev | prod | What | Accepted |", "|---|---|---|---|---|"]
-    for option in fields(StageOptions):
-        values = " | ".join(_value(stages[stage][option.name]) for stage in ("dev", "prod"))
-        description, rule = option.metadata["description"], option.metadata["rule"]
-        rows.append(f"| `{option.name}` | {values} | {description} | {rule.accepted} |")
-    return replace_block(document, "options", "\n".join(rows))
+    return replace_block(
+        document,
+        "options",
+        table(
+            *("Option", "dev", "prod", "Meaning", "Accepted values"),
+            rows=[
+                (
+                    f"`{option.name}`",
+                    *(_value(stages[stage][option.name]) for stage in ("dev", "prod")),
+                    option.metadata["description"],
+                    option.metadata["rule"].accepted,
+                )
+                for option in fields(StageOptions)
+            ],
+        ),
+    )
 
 
 def _value(value: object) -> str:
@@ -63,19 +176,22 @@ def _rule(rules: dict[str, Any]) -> str:
             f"values at most {values['maxLength']} characters, {rules['x-max-bytes']} bytes in all"
         )
     if "x-max-characters" in rules:
-        lengths = ", ".join(
-            f"{most} for `{name}`" for name, most in rules["x-max-characters"]["specification"].items()
-        )
-        return (
-            f"string of at least {rules['minLength']} character, at most {lengths}; "
-            f"always at most {rules['x-max-bytes']} bytes of UTF-8"
-        )
+        return f"not empty; at most {rules['x-max-bytes']:,} bytes of UTF-8; [characters](#length-of-content)"
     pattern_rule = f"; {rules['x-pattern-rule']}" if "x-pattern-rule" in rules else ""
-    return f"string of {rules.get('minLength', 1)} to {rules['maxLength']} characters{pattern_rule}"
+    return f"{rules.get('minLength', 1)} to {rules['maxLength']} characters{pattern_rule}"
+
+
+PAGES: Final[Mapping[Path, Callable[[str], str]]] = {
+    REQUESTS: requests,
+    RESULTS: results,
+    ERRORS: errors,
+    OPTIONS: options,
+}
+"""How to write each page anew."""
 
 
 def openapi(text: str) -> str:
-    """Return docs/openapi.json with its schemas and errors written anew. Edit the rest of it by hand."""
+    """Return openapi.json with its schemas and errors written anew. Edit the rest of it by hand."""
     document = json.loads(text)
     document["components"]["schemas"] |= {
         "QueuedMessageRequest": _request_schema(also_required="ContactId"),
@@ -119,7 +235,8 @@ def _request_schema(*, also_required: str) -> dict[str, Any]:
 def _openapi_schema(rules: Mapping[str, Any]) -> dict[str, Any]:
     """Translate a schema of the contract from draft-07 to OpenAPI 3.0."""
     if "$ref" in rules:
-        return _openapi_schema(RESULT_SCHEMA["definitions"][rules["$ref"].rpartition("/")[2]])
+        definition = RESULT_SCHEMA["definitions"][rules["$ref"].rpartition("/")[2]]
+        return {"description": rules["description"], **_openapi_schema(definition)}
     left_out = {"$schema", "$id", "definitions", "const", "oneOf"}
     schema = {keyword: value for keyword, value in rules.items() if keyword not in left_out}
     if "const" in rules:
@@ -136,6 +253,7 @@ def _openapi_schema(rules: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    REFERENCE.write_text(reference(REFERENCE.read_text()))
+    for page, written_anew in PAGES.items():
+        page.write_text(written_anew(page.read_text(encoding="utf-8")), encoding="utf-8")
     OPENAPI.write_text(openapi(OPENAPI.read_text(encoding="utf-8")), encoding="utf-8")
-    OPTIONS.write_text(json.dumps(json_schema(), indent=2) + "\n")
+    OPTIONS_SCHEMA.write_text(json.dumps(json_schema(), indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Write what documents take from the stack: alarms into the runbook, licences of the deployment package.
+"""Write the parts of documents that come from the stack: alarms, outputs, metrics, licences of the package.
 
 usage: PYTHONPATH=lambda_src python -m scripts.render_stack
 `make docs` runs it. A test fails while a document is out of date.
@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.monitoring.alarms import ALARMS
+from infra.monitoring.metrics import OWN_METRICS
 from infra.python_asset import CACHE, PythonAsset
 from infra.sender_function import RUNTIME
-from scripts.render_contract import ROOT, replace_block
+from infra.stack import OUTPUTS
+from scripts.render_contract import REFERENCE, ROOT, replace_block, table
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-LICENCES: Final = ROOT / "docs" / "licences.md"
 RUNBOOK: Final = ROOT / "docs" / "runbook.md"
+STACK: Final = REFERENCE / "stack.md"
+LICENCES: Final = REFERENCE / "licences.md"
 
 PERMISSIVE: Final = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
 
@@ -34,10 +37,7 @@ class NotPermissiveError(Exception):
 
 def runbook(document: str) -> str:
     """Return the runbook with its alarms written anew."""
-    rows = [
-        f"| [`{alarm.name}`](#{alarm.name.lower()}) | {alarm.measures} | {alarm.condition} |"
-        for alarm in ALARMS
-    ]
+    rows = [(f"[`{alarm.name}`](#{alarm.name.lower()})", alarm.measures, alarm.condition) for alarm in ALARMS]
     sections = [
         f"\n### `{alarm.name}`\n\n{alarm.happened}\n{alarm.impact}\n\n"
         f"**First:** {alarm.first[0].upper()}{alarm.first[1:]}\n\n**Then:** {alarm.then}\n"
@@ -45,8 +45,33 @@ def runbook(document: str) -> str:
         for alarm in ALARMS
     ]
     one_sentence_a_line = "".join(sections).replace(". ", ".\n")
-    table = "\n".join(["| Alarm | Measures | Goes off at |", "|---|---|---|", *rows])
-    return replace_block(document, "alarms", f"{table}\n{one_sentence_a_line}")
+    index = table("Alarm", "Measures", "Goes off at", rows=rows)
+    return replace_block(document, "alarms", f"{index}\n{one_sentence_a_line}")
+
+
+def stack(document: str) -> str:
+    """Return the page of the stack with its outputs and metrics written anew."""
+    document = replace_block(
+        document,
+        "outputs",
+        table("Output", "Meaning", rows=[(f"`{name}`", meaning) for name, meaning in OUTPUTS.items()]),
+    )
+    return replace_block(
+        document,
+        "metrics",
+        table(
+            *("Metric", "Unit", "Dimension", "Meaning"),
+            rows=[
+                (
+                    f"`{name}`",
+                    metric.unit,
+                    ", ".join(f"`{dimension}`" for dimension in metric.dimensions) or "–",
+                    metric.meaning,
+                )
+                for name, metric in OWN_METRICS.items()
+            ],
+        ),
+    )
 
 
 def licences(package: Path) -> str:
@@ -56,12 +81,16 @@ def licences(package: Path) -> str:
         NotPermissiveError: A licence would bind users of the function to more than a notice.
     """
     found = sorted(distributions(path=[str(package)]), key=lambda found: found.name.lower())
-    rows = [
-        f"| {each.name} | {each.version} | {_licence(each)} | {', '.join(_texts(package, each))} |"
-        for each in found
-    ]
-    head = LICENCES.read_text().partition("|---|")[0]
-    return "\n".join([f"{head}|---|---|---|---|", *rows, ""])
+    return replace_block(
+        LICENCES.read_text(encoding="utf-8"),
+        "licences",
+        table(
+            *("Package", "Version", "Licence", "Text of the licence, in the package"),
+            rows=[
+                (each.name, each.version, _licence(each), ", ".join(_texts(package, each))) for each in found
+            ],
+        ),
+    )
 
 
 def _licence(distribution: Distribution) -> str:
@@ -83,7 +112,8 @@ def _texts(package: Path, distribution: Distribution) -> list[str]:
 
 
 if __name__ == "__main__":
-    RUNBOOK.write_text(runbook(RUNBOOK.read_text()))
+    RUNBOOK.write_text(runbook(RUNBOOK.read_text(encoding="utf-8")), encoding="utf-8")
+    STACK.write_text(stack(STACK.read_text(encoding="utf-8")), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         version = RUNTIME.name.removeprefix("python")
         PythonAsset(ROOT / "lambda_src", python_version=version, cache=CACHE).build(Path(folder))

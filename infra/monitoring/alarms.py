@@ -254,7 +254,10 @@ ALARMS: Final = (
         name="SustainedThrottling",
         metric=lambda metrics: cloudwatch.MathExpression(
             expression="100 * throttles / attempts",
-            using_metrics={"throttles": metrics.own("Throttles"), "attempts": metrics.own("SendAttempts")},
+            using_metrics={
+                "throttles": metrics.own("SendMessageThrottles"),
+                "attempts": metrics.own("SendAttempts"),
+            },
             label="Throttled calls, percent",
             period=MINUTE,
         ),

@@ -141,7 +141,7 @@ class Dashboard(Construct):
         return _graph(
             "Within the quota? SendMessage calls a second",
             a_second("SendAttempts", label="calls", color=_BLUE),
-            a_second("Throttles", label="throttled", color=_RED),
+            a_second("SendMessageThrottles", label="throttled", color=_RED),
             line=cloudwatch.HorizontalAnnotation(
                 value=options.send_quota_per_second, label="quota", color=_ORANGE
             ),

@@ -1,5 +1,8 @@
 """The metrics of alarms and dashboard: the function's own, and those of AWS for the other parts."""
 
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -27,6 +30,47 @@ _TIMEOUT_OR_CRASH = (
 # timeouts of the execution itself: an execution whose task timed out counts as failed.
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 _TASK_OR_EXECUTION_TIMED_OUT = '{ ($.type = "TaskTimedOut") || ($.type = "ExecutionTimedOut") }'
+
+
+class OwnMetric(NamedTuple):
+    """A metric in the namespace of the stack's name.
+
+    Attributes:
+        dimensions: Beside `service`. Each metric is counted with each of these, and without any.
+    """
+
+    meaning: str
+    unit: str = "Count"
+    dimensions: tuple[str, ...] = ("EventSource",)
+
+
+OWN_METRICS: Final[Mapping[str, OwnMetric]] = {
+    "MessagesSent": OwnMetric("Messages with the outcome SENT."),
+    "MessagesRejected": OwnMetric("Messages with the outcome REJECTED.", dimensions=("EventSource", "Code")),
+    "MessagesFailed": OwnMetric("Messages with the outcome FAILED.", dimensions=("EventSource", "Code")),
+    "MessagesRetried": OwnMetric(
+        "Messages without an outcome in this invocation: they are retried, by the queue or by the caller."
+    ),
+    "EndToEndLatency": OwnMetric("Time from the acceptance of a message to its outcome.", "Milliseconds"),
+    "SendLatency": OwnMetric("Duration of the last SendMessage call of a message.", "Milliseconds"),
+    "SendAttempts": OwnMetric("SendMessage calls."),
+    "SendMessageThrottles": OwnMetric(
+        "SendMessage calls that Amazon Connect throttled. Lambda's own metric `Throttles` counts invocations."
+    ),
+    "MalformedAnswers": OwnMetric(
+        "Accepted messages with an id, a time or a status that is not in its documented form."
+    ),
+    "ResultPublishFailures": OwnMetric("Results that are neither on the event bus nor in a queue."),
+    "TaskCallbackFailures": OwnMetric("Step Functions tasks that the function could not complete."),
+    "UnhandledErrors": OwnMetric("Defects of the function, and events of an unknown shape."),
+    "TimeoutsAndCrashes": OwnMetric(
+        "Invocations that timed out or whose process died, from the function's log.", dimensions=()
+    ),
+    "WorkflowTimeouts": OwnMetric(
+        "Tasks and executions of the state machine that timed out, from its log.", dimensions=()
+    ),
+}
+"""The function's metrics, and two that the stack counts in logs. `docs/reference/stack.md` shows them."""
 
 
 class ServiceMetrics(Construct):

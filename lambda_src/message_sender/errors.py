@@ -11,7 +11,7 @@ MessageSenderError
     │   ├── InvalidRequestError       the request breaks a rule of the contract
     │   ├── ServiceValidationError    400
     │   ├── AccessDeniedError         403
-    │   ├── ExpiredError              ExpiresAt is past; no call was made
+    │   ├── ExpiredError              ExpiresAt is past
     │   ├── ProcessingRejectedError   200, but the body says REJECTED or FAILED
     │   └── UnexpectedResponseError   any other 3xx or 4xx
     └── RetryableError            ... and may be sent later

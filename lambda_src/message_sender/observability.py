@@ -165,7 +165,7 @@ class Telemetry:
         if delivery.attempts:
             self._count("SendAttempts", delivery.attempts)
         if delivery.throttles:
-            self._count("Throttles", delivery.throttles)
+            self._count("SendMessageThrottles", delivery.throttles)
         if delivery.send_seconds is not None:
             self._add_seconds("SendLatency", delivery.send_seconds)
 

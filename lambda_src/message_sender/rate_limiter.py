@@ -2,7 +2,7 @@
 
 All instances share one quota and do not talk to each other. Each learns from the answers to its calls. As
 congestion control in TCP (RFC 9438, CUBIC), it reduces the rate at a throttle, then raises it slowly at first
-and faster later, counted in calls instead of seconds. Nothing sleeps here. docs/decisions.md has the reasons,
+and faster later, counted in calls instead of seconds. Nothing sleeps here. docs/decisions has the reasons,
 docs/benchmarks/quota.md the figures.
 """
 

@@ -1,6 +1,6 @@
 """When to retry, and for how long: pure functions and one small piece of state. Nothing sleeps here.
 
-docs/architecture.md, "Inside one invocation", explains the figures.
+docs/explanation/architecture.md, "Inside one invocation", explains the figures.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def redelivery_delay(receive_count: int, *, random: Callable[[], float], retry_a
     """Return the whole seconds until SQS redelivers a message that could not be sent.
 
     2, 4, 8 ... at most 60, and jitter is at most half. So the retry window takes at most twice as many
-    receives as without jitter; the queue's maximum of receives relies on it (infra/message_queues.py).
+    receives as without jitter; the queue's maximum of receives relies on it (infra/timing.py).
 
     Args:
         receive_count: How often SQS delivered the message, this time included.

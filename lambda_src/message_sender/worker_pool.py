@@ -1,6 +1,6 @@
 """Concurrent calls in threads that are kept.
 
-A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU (docs/decisions.md).
+A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU (docs/decisions).
 """
 
 from __future__ import annotations

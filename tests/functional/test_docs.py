@@ -13,10 +13,13 @@ import pytest
 from botocore import xform_name
 from jsonschema import Draft7Validator
 
+from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED
+from infra.contract import REQUEST_SCHEMA
 from infra.options import StageOptions, json_schema
 from message_sender.errors import DeliveryError
 from message_sender.request import MAX_TEXT
-from scripts.render_contract import OPTIONS, REFERENCE, reference
+from scripts.render_contract import ERRORS, OPTIONS_SCHEMA, REFERENCE, REQUESTS, RESULTS
+from scripts.render_contract import PAGES as GENERATED
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenarios import SCENARIOS
@@ -24,47 +27,77 @@ from tests.support.errors import leaves
 from tests.support.schemas import RESULT_SCHEMA
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")]
-PAGES += sorted((ROOT / "docs").rglob("*.md"))
-# Decisions are of their day; the changelog of its release
-LASTING = [page for page in PAGES if page.name not in {"decisions.md", "CHANGELOG.md"}]
+DOCS = ROOT / "docs"
+DECISIONS = DOCS / "decisions"
+STACK = REFERENCE / "stack.md"
+HOW_TO = DOCS / "how-to"
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES += sorted(DOCS.rglob("*.md"))
+# A decision names what there was on its day, and the changelog what there was in a release
+LASTING = [page for page in PAGES if page.name != "CHANGELOG.md" and page.parent != DECISIONS]
 
 
-def test_tables_of_the_reference_are_up_to_date() -> None:
-    assert REFERENCE.read_text() == reference(REFERENCE.read_text()), "run `make docs`"
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
+def test_tables_of_the_reference_are_up_to_date(page: Path) -> None:
+    document = page.read_text(encoding="utf-8")
+
+    assert document == GENERATED[page](document), "run `make docs`"
+
+
+def test_a_block_without_its_markers_is_an_error() -> None:
+    with pytest.raises(ValueError, match="0 blocks `request fields`"):
+        GENERATED[REQUESTS]("# Requests\n")
 
 
 def test_json_schema_of_the_options_is_up_to_date() -> None:
-    assert json.loads(OPTIONS.read_text()) == json_schema(), "run `make docs`"
+    assert json.loads(OPTIONS_SCHEMA.read_text()) == json_schema(), "run `make docs`"
 
 
 def test_the_example_of_a_result_keeps_the_schema() -> None:
-    [example] = re.findall(r'```json\n(\{"Version".*?)\n```', REFERENCE.read_text(), re.DOTALL)
+    [example] = re.findall(r'```json\n(\{"Version".*?)\n```', RESULTS.read_text(), re.DOTALL)
 
     Draft7Validator(RESULT_SCHEMA).validate(json.loads(example))
 
 
-def test_every_code_is_in_the_reference() -> None:
-    listed = re.findall(
-        r"^\| `(\w+)` \| (?:REJECTED|tried again, then FAILED) \|", REFERENCE.read_text(), re.MULTILINE
-    )
+def test_every_code_has_a_section_and_no_other_section_is_called_like_a_code() -> None:
+    sections = re.findall(r"^## (\w+)$", ERRORS.read_text(), re.MULTILINE)
 
-    assert sorted(f"{code}Error" for code in listed) == sorted(
-        leaf.__name__ for leaf in leaves(DeliveryError)
-    )
+    assert sections == [leaf.__name__.removesuffix("Error") for leaf in leaves(DeliveryError)]
 
 
-def test_every_json_of_the_reference_can_be_pasted() -> None:
-    reference = REFERENCE.read_text()
-    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", reference, re.DOTALL)
-    [entries] = re.findall(r"<<'END'\n(.*?)\nEND\n", reference, re.DOTALL)
+def test_every_code_of_the_api_is_on_the_page_of_errors() -> None:
+    codes = {error.code for error in (*GATEWAY_ERRORS.values(), QUEUE_FAILED)}
+
+    assert {code for code in codes if f"`{code}`" not in ERRORS.read_text()} == set()
+
+
+def test_every_log_message_is_on_the_page_of_the_stack() -> None:
+    source = (ROOT / "lambda_src/message_sender/observability.py").read_text()
+    [table] = re.findall(r"^\| `message` \| Level .*?\n\n", STACK.read_text(), re.MULTILINE | re.DOTALL)
+
+    listed = re.findall(r"^\| `([A-Z][^`]+)` \|", table, re.MULTILINE)
+
+    assert sorted(listed) == sorted(set(re.findall(r'_logger\.\w+\(\s*"([^"]+)"', source)))
+
+
+def test_every_json_that_can_be_pasted_is_a_request() -> None:
+    pages = [(HOW_TO / name).read_text() for name in ("send-messages.md", "wait-in-step-functions.md")]
+    text = "\n".join(pages)
+    arguments = re.findall(r"--(?:data|payload|input) '(\{.*?\})'", text, re.DOTALL)
+    entries = [
+        entry
+        for found in re.findall(r"<<'END'\n(\[.*?)\nEND\n", text, re.DOTALL)
+        for entry in json.loads(found)
+    ]
 
     requests = [json.loads(argument) for argument in arguments]
-    requests += [json.loads(entry["Detail"]) for entry in json.loads(entries)]
+    requests += [json.loads(entry["Detail"]) for entry in entries]
 
-    assert len(requests) == 4
+    assert entries
+    assert len(requests) >= 4
     for request in requests:
         assert set(request) >= {"ConnectionToken", "ContentType", "Content", "ClientToken"}
+        assert set(request) <= set(REQUEST_SCHEMA["properties"])
 
 
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
@@ -120,13 +153,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [anchor for target, anchor in targets if anchor and anchor not in anchors(target)] == []
 
 
-def test_the_longest_request_is_in_the_documents() -> None:
-    for page in ("architecture.md", "reference.md"):
-        assert f"at most {MAX_TEXT:,} characters" in (ROOT / "docs" / page).read_text()
+def test_the_longest_request_is_on_the_page_of_requests() -> None:
+    assert f"at most {MAX_TEXT:,} characters" in REQUESTS.read_text()
 
 
 def test_every_module_of_the_function_is_in_the_architecture_once() -> None:
-    architecture = (ROOT / "docs" / "architecture.md").read_text()
+    architecture = (DOCS / "explanation" / "architecture.md").read_text()
     [table] = re.findall(r"^\| Module \| Knows \|\n(.*?)\n\n", architecture, re.MULTILINE | re.DOTALL)
     package = ROOT / "lambda_src" / "message_sender"
 
@@ -136,39 +168,49 @@ def test_every_module_of_the_function_is_in_the_architecture_once() -> None:
     assert sorted(listed) == sorted([*modules, "aws/*", "event_sources/*"])
 
 
-def test_the_readme_says_how_much_the_fault_suite_does() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_explanation_of_the_simulation_says_how_much_it_does() -> None:
+    page = (DOCS / "explanation" / "simulation.md").read_text()
 
     for row, number in {
         "kinds of faults": len(Fault),
         "named situations, such as an outage or three times the quota": len(SCENARIOS),
-        "mechanisms broken on purpose, each of which must make it fail": len(MUTANTS),
+        "mutants, each of which must make it fail": len(MUTANTS),
     }.items():
-        assert f"| {row} | {number} |" in readme
+        assert f"| {row} | {number} |" in page
 
 
 def test_every_decision_is_in_the_index_once() -> None:
-    page = ROOT / "docs" / "decisions.md"
-    index, _ = page.read_text().split("\n## ", 1)
+    index = (DECISIONS / "README.md").read_text()
+    files = [page.name for page in DECISIONS.iterdir() if page.name != "README.md"]
 
-    listed = re.findall(r"\]\(#([^)]+)\)", index)
+    listed = re.findall(r"\]\(([^)#]+\.md)\)", index)
 
-    assert sorted(listed) == sorted(anchors(page) - {"decisions"}), "add it to the table at the top"
+    assert files
+    assert sorted(name for name in listed if "/" not in name) == sorted(files), "link it in README.md"
 
 
-def test_decisions_are_in_the_order_of_their_days() -> None:
-    decisions = (ROOT / "docs" / "decisions.md").read_text()
+def test_every_page_that_the_code_names_is_there() -> None:
+    folders = ["benchmarks", "infra", "lambda_src", "ops", "sandbox", "scripts", "tests", ".github"]
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*")]
+    files += [ROOT / name for name in ("Makefile", "app.py", "cdk.json", "package.json", "pyproject.toml")]
+    suffixes = {"", ".json", ".md", ".py", ".yml"}
 
-    days = re.findall(r"^## (\S+) · ", decisions, re.MULTILINE)
+    named = {
+        (str(file.relative_to(ROOT)), page)
+        for file in files
+        if file.suffix in suffixes and file.is_file()
+        for page in re.findall(r"\bdocs/[\w/-]+\.(?:md|json|svg)", file.read_text(encoding="utf-8"))
+    }
 
-    assert days == sorted(days)
+    assert len(named) >= 10
+    assert [(file, page) for file, page in sorted(named) if not (ROOT / page).is_file()] == []
 
 
 @pytest.mark.parametrize("page", LASTING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_target_of_make_is_there(page: Path) -> None:
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    named = re.findall(r"(?:^|`)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^|`)make ([a-z][a-z0-9-]*)", page.read_text(), re.MULTILINE)
 
     assert set(named) <= set(targets)
 
@@ -223,20 +265,23 @@ def test_every_command_of_the_aws_cli_is_one_that_it_knows(page: Path) -> None:
         assert options <= known | GLOBAL_OPTIONS, f"aws {service} {command}"
 
 
-def test_the_commands_of_the_runbook_are_found() -> None:
-    found = commands_of_the_aws_cli(ROOT / "docs" / "operations.md")
+def test_the_commands_of_runbook_and_how_tos_are_found() -> None:
+    pages = [DOCS / "runbook.md", *HOW_TO.glob("*.md")]
+
+    found = [command for page in pages for command in commands_of_the_aws_cli(page)]
 
     assert len(found) >= 25
     assert ["lambda", "get-event-source-mapping", "--uuid", "$MAPPING", "--query", "State"] in found
 
 
-@pytest.mark.parametrize("page", ["operations.md", "security.md"])
+@pytest.mark.parametrize("page", ["runbook.md", "explanation/security.md", "reference/stack.md"])
 def test_every_option_that_is_named_is_there(page: str) -> None:
     sources = "".join(path.read_text() for path in (ROOT / "lambda_src" / "message_sender").rglob("*.py"))
     options = {option.name for option in fields(StageOptions)}
 
-    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`:]", (ROOT / "docs" / page).read_text()))
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`:]", (DOCS / page).read_text()))
 
-    # The others are keys of the log and names of the code
+    # The others are keys of the log and names of the code. Powertools adds the last one.
     assert named & options
-    assert [name for name in sorted(named - options) if name not in sources] == []
+    others = named - options - {"function_request_id"}
+    assert [name for name in sorted(others) if name not in sources] == []

@@ -112,7 +112,7 @@ def test_a_batch_counts_outcomes_retries_attempts_and_latencies(
     assert found["MessagesRejected", "EventSource=sqs"] == [1.0]
     assert found["MessagesRejected", "Code=InvalidRequest"] == [1.0]
     assert found["MessagesRetried", "EventSource=sqs"] == [1.0]
-    assert found["Throttles", "EventSource=sqs"] == [3.0]
+    assert found["SendMessageThrottles", "EventSource=sqs"] == [3.0]
     assert found["SendAttempts", "EventSource=sqs"] == [1.0, 3.0]
     assert ("ResultPublishFailures", "EventSource=sqs") not in found
     assert len(found["SendLatency", "EventSource=sqs"]) == 2

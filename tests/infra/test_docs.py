@@ -1,22 +1,76 @@
 """The documents agree with the template of the stack."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
-from scripts.render_stack import runbook
+from infra.monitoring.metrics import OWN_METRICS
+from infra.stack import OUTPUTS
+from scripts.render_contract import REFERENCE
+from scripts.render_stack import RUNBOOK, STACK, runbook, stack
 from tests.infra.template import PRODUCER_POLICY, Template, alarms, graphs, metrics_of, properties
 
-DOCS = Path(__file__).parents[2] / "docs"
-OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
-SECURITY = (DOCS / "security.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+HOW_TO = ROOT / "docs" / "how-to"
+
+
+def queues_of(template: Template) -> dict[str, dict[str, Any]]:
+    """Return the properties of each queue. A logical id has the names of the constructs and a hash."""
+    return {
+        logical_id[:-8].removeprefix("MessageQueues"): resource["Properties"]
+        for logical_id, resource in template.of_type("AWS::SQS::Queue").items()
+    }
 
 
 def test_alarms_of_the_runbook_are_up_to_date() -> None:
-    assert runbook(OPERATIONS) == OPERATIONS, "run `make docs`"
+    document = RUNBOOK.read_text(encoding="utf-8")
+
+    assert runbook(document) == document, "run `make docs`"
+
+
+def test_outputs_and_metrics_of_the_stack_are_up_to_date() -> None:
+    document = STACK.read_text(encoding="utf-8")
+
+    assert stack(document) == document, "run `make docs`"
+
+
+def test_every_output_has_its_description(prod: Template) -> None:
+    assert {name: output["Description"] for name, output in prod.outputs.items()} == OUTPUTS
+
+
+def test_every_metric_of_the_stack_has_its_meaning(prod: Template) -> None:
+    source = (ROOT / "lambda_src" / "message_sender" / "observability.py").read_text()
+    counted = re.findall(r'_(?:count|add_seconds)\("(\w+)"', source)
+    counted += re.findall(r'(?:Sent|Rejected|Failed): "(\w+)"', source)
+    of_the_log = [
+        transformation["MetricName"]
+        for metric_filter in prod.of_type("AWS::Logs::MetricFilter").values()
+        for transformation in metric_filter["Properties"]["MetricTransformations"]
+    ]
+
+    assert sorted({*counted, *of_the_log}) == sorted(OWN_METRICS)
+
+
+def test_queues_of_the_stack_are_listed(prod: Template) -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| [^|]+ \| `(\w+)` \|$", STACK.read_text(), re.MULTILINE
+    )
+    stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
+
+    listed = {
+        name: (output in prod.outputs, kind, stages["prod"][option] * 86_400)
+        for name, output, kind, option in rows
+    }
+
+    assert listed == {
+        name: (True, "FIFO" if queue.get("FifoQueue") else "standard", queue["MessageRetentionPeriod"])
+        for name, queue in queues_of(prod).items()
+    }
 
 
 def test_every_graph_of_the_dashboard_is_in_the_runbook_and_no_other(prod: Template) -> None:
-    [table] = re.findall(r"^\| Graph \| Normal .*?\n\n", OPERATIONS, re.MULTILINE | re.DOTALL)
+    [table] = re.findall(r"^\| Graph \| Normal .*?\n\n", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
 
     listed = re.findall(r"^\| ([A-Z][^|]+) \|", table, re.MULTILINE)[1:]
 
@@ -29,21 +83,23 @@ def test_cost_of_the_alarms_is_that_of_the_metrics_that_they_watch(prod: Templat
 
     assert (
         f"| Alarms | {len(watched)}, which watch {sum(watched)} metrics | 0.10 a metric | {cost:.2f} |"
-        in OPERATIONS
+        in (REFERENCE / "cost.md").read_text()
     )
 
 
 def test_stack_has_every_output_that_a_command_uses(prod: Template) -> None:
-    [queues] = re.findall(r"^for queue in (.*); do$", OPERATIONS, re.MULTILINE)
+    text = "\n".join(page.read_text() for page in (RUNBOOK, *HOW_TO.glob("*.md")))
+    [queues] = re.findall(r"^for queue in (.*); do$", text, re.MULTILINE)
 
-    asked = {*re.findall(r"\$\(out (\w+)\)", OPERATIONS), *(f"{queue}QueueUrl" for queue in queues.split())}
+    asked = {*re.findall(r"\$\(out (\w+)\)", text), *(f"{queue}QueueUrl" for queue in queues.split())}
 
     assert "EventsDeadLetterQueueUrl" in asked
     assert asked <= prod.outputs.keys()
 
 
-def test_runbook_lists_the_resources_that_outlive_the_stack(prod: Template) -> None:
-    rows = re.findall(r"^\| `(AWS::\w+::\w+)` \| (\d+) \|", OPERATIONS, re.MULTILINE)
+def test_how_to_deploy_lists_the_resources_that_outlive_the_stack(prod: Template) -> None:
+    text = (HOW_TO / "deploy.md").read_text()
+    rows = re.findall(r"^\| `(AWS::\w+::\w+)` \| (\d+) \|", text, re.MULTILINE)
 
     retained = [
         resource["Type"]
@@ -56,16 +112,16 @@ def test_runbook_lists_the_resources_that_outlive_the_stack(prod: Template) -> N
 
 
 def test_security_page_lists_every_queue(prod: Template) -> None:
-    places = re.findall(r"^\| queue `(\w+)` \|", SECURITY, re.MULTILINE)
+    text = (ROOT / "docs" / "explanation" / "security.md").read_text()
 
-    # A logical id consists of the names of the constructs and a hash
-    queues = [logical_id[:-8].removeprefix("MessageQueues") for logical_id in prod.of_type("AWS::SQS::Queue")]
-    assert sorted(places) == sorted(queues)
+    places = re.findall(r"^\| queue `(\w+)` \|", text, re.MULTILINE)
+
+    assert sorted(places) == sorted(queues_of(prod))
 
 
-def test_security_page_lists_the_permissions_of_a_producer(prod: Template) -> None:
-    [table] = re.findall(r"^\*\*Producers\*\*.*?\n\n(.*?)\n\n", SECURITY, re.MULTILINE | re.DOTALL)
-    listed = re.findall(r"`([a-z-]+:\w+)`", table)
+def test_permissions_of_a_producer_are_listed(prod: Template) -> None:
+    [table] = re.findall(r"^### Producers\n(.*?)^### ", STACK.read_text(), re.MULTILINE | re.DOTALL)
+    listed = re.findall(r"`([a-z-]+:[A-Z]\w+)`", table)
 
     statements = properties(prod, PRODUCER_POLICY)["PolicyDocument"]["Statement"]
     actions = [

@@ -340,7 +340,7 @@ def test_normal_operation_raises_no_alarm(template: Template) -> None:
         (
             "SustainedThrottling",
             "100 * throttles / attempts",
-            {"Throttles": "Sum", "SendAttempts": "Sum"},
+            {"SendMessageThrottles": "Sum", "SendAttempts": "Sum"},
         ),
     ],
 )
@@ -492,4 +492,7 @@ def test_dashboard_shows_calls_a_second_like_the_quota(dev: Template) -> None:
 
     expressions = [metric[0]["expression"] for metric in quota["metrics"] if isinstance(metric[0], dict)]
 
-    assert expressions == ["sendattempts / PERIOD(sendattempts)", "throttles / PERIOD(throttles)"]
+    assert expressions == [
+        "sendattempts / PERIOD(sendattempts)",
+        "sendmessagethrottles / PERIOD(sendmessagethrottles)",
+    ]

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 from message_sender.errors import RejectedError, RetryableError
 from message_sender.request import SCHEMA
-from scripts.render_contract import REFERENCE
 from tests.infra.template import (
     ALIAS,
     KEY,
@@ -20,6 +20,8 @@ from tests.infra.template import (
     ref,
 )
 from tests.support.errors import leaves
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "wait-in-step-functions.md"
 
 
 def definition(template: Template) -> dict[str, Any]:
@@ -104,9 +106,9 @@ def test_task_of_the_queue_waits_for_its_token_in_the_group_of_the_contact(templ
     assert "Output" not in task
 
 
-def test_task_of_the_reference_is_that_of_the_state_machine(dev: Template) -> None:
+def test_task_of_the_guide_is_like_the_task_of_the_state_machine(dev: Template) -> None:
     task = definition(dev)["States"]["SendToQueue"]
-    [shown] = re.findall(r'```json\n(\{"Type": "Task".*?)\n```', REFERENCE.read_text(), re.DOTALL)
+    [shown] = re.findall(r'```json\n(\{"Type": "Task".*?)\n```', GUIDE.read_text(), re.DOTALL)
 
     pasted = json.loads(shown.replace("<MessageQueueUrl>", MESSAGES))
 

@@ -1,5 +1,5 @@
 """A small client for the AWS APIs that speak JSON: EventBridge, SQS, Step Functions.
 
 It replaces botocore, which costs 250 ms of a cold start and three times the CPU for a call
-(docs/decisions.md).
+(docs/decisions).
 """

@@ -1,6 +1,6 @@
 """Signature Version 4 for the requests of `client.py`: POST, a body, no query.
 
-Importing botocore's signer would cost a tenth of a cold start (docs/decisions.md). Tested with the vectors
+Importing botocore's signer would cost a tenth of a cold start (docs/decisions). Tested with the vectors
 that AWS publishes, and against botocore with any request. Source: IAM user guide, "Create a signed AWS API
 request".
 """

@@ -1,7 +1,7 @@
 """Lambda: instances of the function, the event source mapping of a queue, and asynchronous invocation.
 
 Sources: Lambda developer guide, "Using Lambda with Amazon SQS" and "Asynchronous invocation"; the table of
-effects in docs/architecture.md.
+effects in docs/explanation/architecture.md.
 """
 
 from __future__ import annotations
