@@ -59,6 +59,7 @@ class ConnectMessageSender(cdk.Stack):
         Monitoring(
             self,
             "Monitoring",
+            key=key,
             queues=queues,
             bus=routing.bus,
             requests=requests,

@@ -34,7 +34,9 @@ _END = re.compile(r"(?<![0-9])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bet al)[.?!][)
 _RELATIVE = re.compile(
     r"^(What|Who|Whoever|Whatever|Whichever|Whom|Whose|Where|Wherever|Which|That which|Those (who|that|which))\b(?!.*\?$)"
 )
-_INVERTED = re.compile(r"\b(of which|that of|those of|of (its|their|his) own|as it is|as they are|what is there)\b")
+_INVERTED = re.compile(
+    r"\b(of which|that of|those of|of (its|their|his) own|as it is|as they are|what is there)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,7 @@ def lines(page: Path) -> Iterator[Line]:
 
 def sentences(found: Iterable[Line]) -> list[str]:
     """Return the sentences of lines and of cells with at least four words."""
-    return [
-        part
-        for line in found
-        if not line.cell or len(line.words) >= 4
-        for part in _END.split(line.text)
-    ]
+    return [part for line in found if not line.cell or len(line.words) >= 4 for part in _END.split(line.text)]
 
 
 def at(page: Path, line: Line) -> str:
