@@ -13,7 +13,7 @@ FIELDS: Final = (
     *("correlation_id", "client_token", "contact_id", "message_id", "service_request_id"),
     "function_request_id",
 )
-"""The keys of a log line that tell what happened to a message, in the order in which they are shown."""
+"""The keys of a log line about a message, in the order in which they are shown."""
 
 FUNCTION: Final = "Sender"
 API: Final = "MessageApi"

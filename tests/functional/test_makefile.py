@@ -14,10 +14,21 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID"),
+    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE"),
 ]
-TARGETS = ["demo", "sandbox", "end-chat", "transcript", "simulation", "bench", "quota", "synth", "deploy"]
+TARGETS = [
+    "demo",
+    "sandbox",
+    "end-chat",
+    "transcript",
+    "find",
+    "simulation",
+    "bench",
+    "quota",
+    "synth",
+    "deploy",
+]
 INSTALLED = [
     *(".venv/.installed", ".venv/.dev-installed", "node_modules/.installed", "node_modules/.dev-installed"),
     *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "audit")),
