@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.gates import acknowledge
 from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
 from infra.options import StageOptions
@@ -165,6 +166,7 @@ class ServiceMetrics(Construct):
                 },
             ),
         )
+        acknowledge(rule, "Serverless-EventBusDLQ", because="It has no target to which a delivery could fail")
         return cloudwatch.Metric(
             namespace="AWS/Events",
             metric_name="TriggeredRules",
