@@ -11,6 +11,7 @@ $(if $(filter command,$(origin name)),$(eval override name := $$(value name)))
 export PYTHON ?= python3
 export STAGE ?= dev
 export MESSAGES ?= examples/messages.jsonl
+export ID ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -56,6 +57,7 @@ help: ## List the targets
 	@echo '  MESSAGES=file.jsonl      demo'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
+	@echo '  ID=id                    find: any id of a message, or a contact id'
 	@echo '  SEED=number              simulation'
 	@echo '  SIMULATED_MESSAGES=n     simulation'
 	@echo '  MALFORMED_EVENTS=n       simulation'
@@ -86,6 +88,10 @@ end-chat: .venv/.installed ## End the chat CHAT of the sandbox
 
 transcript: .venv/.installed ## Print the chat CHAT of the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats transcript -- "$${CHAT:-$$CONTACT_ID}"
+
+.PHONY: find
+find: .venv/.installed ## Print the log lines of a message or chat in the sandbox
+	@exec $(VENV_PYTHON) -m sandbox.live.find -- "$$ID"
 
 ##@ Test
 

@@ -117,7 +117,7 @@ class MessageApi(Construct):
         super().__init__(scope, construct_id)
 
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"))
-        access_log = log_group(self, "AccessLog", key=key, options=options)
+        self.access_log = log_group(self, "AccessLog", key=key, options=options)
         self.api = apigateway.RestApi(
             self,
             "Api",
@@ -136,7 +136,7 @@ class MessageApi(Construct):
             ),
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
-                access_log_destination=apigateway.LogGroupLogDestination(access_log),
+                access_log_destination=apigateway.LogGroupLogDestination(self.access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
                 logging_level=apigateway.MethodLoggingLevel.OFF,
                 data_trace_enabled=False,

@@ -69,6 +69,7 @@ class ConnectMessageSender(cdk.Stack):
         monitoring = Monitoring(
             self,
             "Monitoring",
+            key=key,
             queues=queues,
             bus=routing.bus,
             requests=requests,

@@ -29,7 +29,9 @@ def main() -> None:
     if version != VERSION:
         raise UnknownEmulatorError(f"MiniStack is {version}, but the additions are for {VERSION}")
     add_context_variables(vars(importlib.import_module("ministack.services.apigateway_v1")))
-    accept_metric_math(vars(importlib.import_module("ministack.services.cloudformation.provisioners")))
+    cloudformation = vars(importlib.import_module("ministack.services.cloudformation.provisioners"))
+    accept_metric_math(cloudformation)
+    accept_without_effect(cloudformation, "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::QueryDefinition")
     importlib.import_module("ministack.app").main()
 
 
@@ -70,6 +72,30 @@ def accept_metric_math(cloudformation: dict[str, Any]) -> None:
         return created
 
     cloudformation["_cw_metric_alarm_put"] = put_unless_math
+
+
+def accept_without_effect(cloudformation: dict[str, Any], *types: str) -> None:
+    """Let CloudFormation accept resources of these types, for which MiniStack refuses the whole stack.
+
+    They are not created. No local code needs them.
+    """
+    handlers = cloudformation.get("_RESOURCE_HANDLERS")
+    if not isinstance(handlers, dict) or {*types} & handlers.keys():
+        raise UnknownEmulatorError(f"MiniStack has no table of handlers, or handles {' and '.join(types)}")
+
+    def create(logical_id: str, properties: dict[str, Any], _stack: str) -> tuple[str, dict[str, str]]:
+        name = properties.get("AlarmName", logical_id)
+        owner = f"{cloudformation['get_region']()}:{cloudformation['get_account_id']()}"
+        return name, {"Arn": f"arn:aws:cloudwatch:{owner}:alarm:{name}"}
+
+    def update(
+        physical_id: str, _old: dict[str, Any], _new: dict[str, Any], _stack: str
+    ) -> tuple[str, dict[str, str]]:
+        return create(physical_id, {}, "")
+
+    def delete(_physical_id: str, _properties: dict[str, Any]) -> None: ...
+
+    handlers |= {name: {"create": create, "update": update, "delete": delete} for name in types}
 
 
 def _function(module: dict[str, Any], name: str, parameters: str) -> Callable[..., Any]:

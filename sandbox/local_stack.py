@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,9 +21,10 @@ from sandbox.participant_service.control import ParticipantControl
 from sandbox.processes import NotStartedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from types_boto3_lambda import LambdaClient
+    from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
 
@@ -38,6 +40,8 @@ _CDK = ROOT / "node_modules/.bin/cdk"
 _ASSEMBLY = FOLDER / "cdk.out"
 
 _FIRST_FILE = "participant-service.log"  # its first line is the URL
+_EMULATOR_FILE = "emulator.url"
+_OUTPUTS_FILE = "outputs.json"
 _START_TIMEOUT = 30.0
 _DEPLOY_TIMEOUT = 180.0
 _POLL_SECONDS = 0.1
@@ -107,6 +111,28 @@ def participant_service_in(folder: Path) -> ParticipantControl:
     return ParticipantControl(url)
 
 
+def emulator_in(folder: Path) -> tuple[Emulator, StackOutputs]:
+    """Return the emulator of the local stack that writes to a folder, and the stack in it.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    url = (folder / _EMULATOR_FILE).read_text(encoding="utf-8")
+    return Emulator(url), _outputs(folder / _OUTPUTS_FILE)
+
+
+def function_log(emulator: Emulator, outputs: StackOutputs) -> Iterator[str]:
+    """Yield the lines of the function's log, in the order of their time."""
+    lambda_: LambdaClient = emulator.client("lambda")
+    function = lambda_.get_function_configuration(FunctionName=outputs.function_name)
+    logs: CloudWatchLogsClient = emulator.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=function["LoggingConfig"]["LogGroup"]
+    )
+    for event in sorted(pages.search("events[]"), key=itemgetter("timestamp")):
+        yield event["message"]
+
+
 def start_local_stack(
     children: ChildProcesses,
     *,
@@ -141,6 +167,7 @@ def start_local_stack(
         # The function reads its endpoint here, as AWS SDKs do. So the stack is deployed without a change.
         function_environ={"AWS_ENDPOINT_URL_CONNECTPARTICIPANT": participant.url},
     )
+    (folder / _EMULATOR_FILE).write_text(emulator.url, encoding="utf-8")
     report("AWS emulator", f"MiniStack at {emulator.url}")
 
     outputs = _deploy(children, emulator, folder)
@@ -193,7 +220,7 @@ def _start_participant_service(children: ChildProcesses, folder: Path) -> Partic
 
 def _deploy(children: ChildProcesses, emulator: Emulator, folder: Path) -> StackOutputs:
     """Bootstrap the emulator's account, and deploy what `cdk synth` made of app.py with the real CDK CLI."""
-    outputs = folder / "outputs.json"
+    outputs = folder / _OUTPUTS_FILE
     environ = {
         **emulator.environ(home=folder / "cdk"),
         "CDK_HOME": str(folder / "cdk"),
@@ -210,8 +237,14 @@ def _deploy(children: ChildProcesses, emulator: Emulator, folder: Path) -> Stack
             folder=folder,
             timeout=_DEPLOY_TIMEOUT,
         )
-    ((stack_name, values),) = json.loads(outputs.read_text(encoding="utf-8")).items()
-    wire_request_validators(emulator, stack_name=stack_name)
+    deployed = _outputs(outputs)
+    wire_request_validators(emulator, stack_name=deployed.stack_name)
+    return deployed
+
+
+def _outputs(file: Path) -> StackOutputs:
+    """Read the file of outputs that the CDK CLI wrote."""
+    ((stack_name, values),) = json.loads(file.read_text(encoding="utf-8")).items()
     return StackOutputs.from_mapping(stack_name, values)
 
 

@@ -110,12 +110,17 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The figures of a scenario with one sender, and its accepted and throttled calls by second."""
+    """The figures of a scenario with one sender, and its accepted and throttled calls by second.
+
+    Attributes:
+        waits: Of each result, the moment and the seconds from the acceptance of its message.
+    """
 
     scenario: Scenario
     figures: Figures
     accepted: Counter[int]
     throttled: Counter[int]
+    waits: list[tuple[float, float]]
 
 
 def simulate(scenario: Scenario, sender: str, *, seed: int = SEED) -> Run:
@@ -224,11 +229,13 @@ class _Study(Simulation):
         throttled = sum(self._participant.throttled[second] for second in seconds)
         allowed = sum(map(scenario.quota_at, seconds))  # without the burst
         waits: dict[str, list[float]] = defaultdict(list)
+        all_waits: list[tuple[float, float]] = []
         sent: Counter[str] = Counter()
         for at, result in results:
+            wait = at - (datetime.fromisoformat(result["AcceptedAt"]) - START).total_seconds()
+            all_waits.append((at, wait))
             if at >= scenario.warm_up:
-                accepted_at = datetime.fromisoformat(result["AcceptedAt"]) - START
-                waits[result["EventSource"]].append(at - accepted_at.total_seconds())
+                waits[result["EventSource"]].append(wait)
                 if result["EventSource"] == "sqs":
                     sent[result["ContactId"]] += result["Outcome"] == "SENT"
         figures = Figures(
@@ -250,7 +257,7 @@ class _Study(Simulation):
             busy=round(busy_seconds / (scenario.seconds - scenario.warm_up), 3),
             last_outcome=round(max((at for at, _ in results), default=0.0), 3),
         )
-        return Run(scenario, figures, self._participant.accepted, self._participant.throttled)
+        return Run(scenario, figures, self._participant.accepted, self._participant.throttled, all_waits)
 
     def _lost(self, published: set[str]) -> int:
         queued = (*self.messages.messages, *self.dead_letters.messages)

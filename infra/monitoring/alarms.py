@@ -19,9 +19,15 @@ from infra.options import StageOptions
 
 _VISIBLE: Final = "ApproximateNumberOfMessagesVisible"
 
+_DAY: Final = 24 * 60
+"""In minutes."""
+
+_FIVE_MINUTES: Final = cdk.Duration.minutes(5)
 _QUARTER_HOUR: Final = cdk.Duration.minutes(15)
 
 _FEWEST_FOR_A_SHARE: Final = 10
+_FEWEST_REQUESTS_FOR_A_SHARE: Final = 20
+_FEWEST_LATE: Final = 5
 
 _COMPARISONS: Final = {
     False: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -36,16 +42,11 @@ _SEND_AGAIN: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """An alarm as stack and runbook show it.
-
-    A missing data point is never a breach: metrics of errors have no data while there are none, and SQS sends
-    none for a queue that has long been empty.
-    """
+class Text:
+    """The texts of an alarm: in its description, and in its section of the runbook."""
 
     name: str
     """Pagers know the alarm by it. Also the anchor in the runbook, in lower case."""
-    metric: Callable[[ServiceMetrics], cloudwatch.Metric | cloudwatch.MathExpression]
     measures: str
     happened: str
     impact: str
@@ -56,6 +57,22 @@ class Alarm:
     """The further steps, in Markdown. Only the runbook has them, and it defines `search` and `out`."""
     why: str = ""
     """The reason for the threshold, in Markdown. Only the runbook has it."""
+
+    @property
+    def description(self) -> str:
+        text = f"{self.happened} {self.impact} First: {self.first}".replace("`", "")
+        return f"{text} Runbook: docs/runbook.md#{self.name.lower()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm(Text):
+    """An alarm on one metric or expression.
+
+    A missing data point is never a breach: metrics of errors have no data while there are none, and SQS sends
+    none for a queue that has long been empty.
+    """
+
+    metric: Callable[[ServiceMetrics], cloudwatch.Metric | cloudwatch.MathExpression]
     threshold: float | Callable[[StageOptions], float] = 1
     threshold_text: str = "at least 1"
     above: bool = False
@@ -66,16 +83,13 @@ class Alarm:
     periods: int = 1
 
     @property
-    def description(self) -> str:
-        text = f"{self.happened} {self.impact} First: {self.first}".replace("`", "")
-        return f"{text} Runbook: docs/runbook.md#{self.name.lower()}"
-
-    @property
     def condition(self) -> str:
         """The condition in words, such as "at least 1 in one of the last 5 minutes"."""
         minutes = "minutes" if self.period == 1 else f"periods of {self.period} minutes"
         if self.periods == 1:
             when = f"{self.period} minutes"
+        elif self.datapoints == 1 and self.period * self.periods == _DAY:
+            when = "the last 24 hours"
         elif self.datapoints == self.periods:
             when = f"each of the last {self.periods} {minutes}"
         else:
@@ -83,6 +97,43 @@ class Alarm:
                 f"{'one' if self.datapoints == 1 else self.datapoints} of the last {self.periods} {minutes}"
             )
         return f"{self.threshold_text} in {when}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurnRate(Text):
+    """An alarm on the service level objective: the error budget is used up too fast.
+
+    It goes off while two windows are above the same rate: the long one shows that enough of the budget is
+    used up, the short one that it still happens. Windows and rates are from "The Site Reliability Workbook":
+    https://sre.google/workbook/alerting-on-slos/ (6: multiwindow, multi-burn-rate alerts).
+
+    CloudWatch evaluates an alarm on expressions of one period. So there is an alarm without action for each
+    window, and a composite alarm. Their windows slide:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html
+    """
+
+    rate: float
+    """How many times as fast as the budget allows."""
+    long: int
+    """In minutes, like `short`."""
+    short: int
+
+    def threshold(self, options: StageOptions) -> float:
+        """Return the percentage of late messages. If even that of all messages is lower, all must be late."""
+        return min(100.0, round(self.rate * (100 - options.slo_percent), 4))
+
+    @property
+    def condition(self) -> str:
+        return (
+            f"at least {self.rate:g} times the error budget (100 % - `slo_percent`) "
+            f"in the last {_words(self.long)} and in the last {_words(self.short)}"
+        )
+
+
+def _words(minutes: int) -> str:
+    if minutes == 60:  # noqa: PLR2004  # minutes of an hour
+        return "hour"
+    return f"{minutes // 60} hours" if minutes % 60 == 0 else f"{minutes} minutes"
 
 
 def _one(
@@ -110,7 +161,62 @@ def _one(
     )
 
 
-ALARMS: Final = (
+_LATE: Final = "share of messages that end later than after `slo_seconds`, or as FAILED"
+
+ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
+    BurnRate(
+        name="ErrorBudgetFastBurn",
+        measures=_LATE,
+        rate=14.4,
+        long=60,
+        short=5,
+        happened="Far more messages are late or fail than the service level objective allows.",
+        impact="At this rate, an hour uses 2 % of the error budget of 30 days.",
+        first="look on the dashboard whether calls to Amazon Connect are throttled, fail or are slow.",
+        then=(
+            "Find the cause by the alarm that is on, too:\n\n"
+            "- [`SustainedThrottling`](#sustainedthrottling): more is sent than the quota allows.\n"
+            "- [`MessagesFailed`](#messagesfailed): Amazon Connect fails.\n"
+            "- [`OldMessages`](#oldmessages) or [`QueueNotDelivering`](#queuenotdelivering): messages wait.\n"
+            "- [`FunctionThrottles`](#functionthrottles): the function has no concurrency.\n"
+            "- None of them: run the saved query `Slowest messages`, and look for one chat or one event "
+            "source.\n\n"
+            "Only messages with an outcome count. "
+            "So this alarm follows the others: messages that an outage delays end when it is over."
+        ),
+        why=(
+            "This is the fast rate of [The Site Reliability Workbook](https://sre.google/workbook/"
+            "alerting-on-slos/). "
+            "With `slo_percent` at 99.5, it is 7.2 % of the messages. "
+            f"Fewer than {_FEWEST_LATE} late messages in an hour never count, so that quiet hours raise no "
+            "alarm."
+        ),
+    ),
+    BurnRate(
+        name="ErrorBudgetSlowBurn",
+        measures=_LATE,
+        rate=6,
+        long=360,
+        short=30,
+        happened="For hours, more messages are late or fail than the service level objective allows.",
+        impact="At this rate, six hours use 5 % of the error budget of 30 days.",
+        first="look on the dashboard since when p99 of the time to the outcome has been high.",
+        then=(
+            "Run the saved queries `Slowest messages` and `Rejected and failed by reason` for the last six "
+            "hours:\n\n"
+            "- One event source or a few chats: find its producer.\n"
+            "- Many `attempts`: the calls are throttled or fail. Compare the calls with the quota.\n"
+            "- One attempt, and late: the messages waited. Compare the invocations with "
+            "`maximum_concurrency`.\n"
+            "- Since a release: [roll back](how-to/deploy.md#roll-back).\n\n"
+            "If the objective does not fit your chats, change `slo_percent` or `slo_seconds`."
+        ),
+        why=(
+            "This is the slow rate of the same book: a problem that is too small for "
+            "[`ErrorBudgetFastBurn`](#errorbudgetfastburn), but stays. "
+            "With `slo_percent` at 99.5, it is 3 % of the messages."
+        ),
+    ),
     _one(
         "DeadLetters",
         lambda metrics: metrics.queue(metrics.queues.dead_letter, _VISIBLE),
@@ -274,13 +380,104 @@ ALARMS: Final = (
         why=(
             "With more to send than the quota allows, the rate limiter keeps about 3 % of the calls "
             "throttled ([simulation](explanation/benchmarks.md)). "
-            "Below the quota, less than 1 % are throttled. "
+            "Below nine tenths of it, at most 2 % are, but single minutes have more: up to 6 of 15 in the "
+            "simulation. "
+            "From the quota on, it is 11 or more of 15. "
             "Backoff makes gaps, so the minutes need not be in a row."
         ),
-        threshold_text="more than 1 %",
+        threshold=2,
+        threshold_text="more than 2 %",
         above=True,
         datapoints=10,
         periods=15,
+    ),
+    Alarm(
+        name="InvocationSurge",
+        metric=lambda metrics: metrics.function("Invocations"),
+        measures="invocations of the function",
+        happened="The function is invoked more often than the quota can be of use for.",
+        impact="Other messages reach their chats late, and the invocations cost money.",
+        first="look on the dashboard by which event source the invocations come.",
+        then=(
+            'Run `FROM=1`, then `search "message like /Message/" "event_source, contact_id, outcome, code"`:'
+            "\n\n"
+            "- One `contact_id`: its producer repeats a message. Stop the producer.\n"
+            "- Many `REJECTED`: a producer sends what can never be sent. Stop it.\n"
+            "- `eventbridge`: check that no rule of yours turns a result into a request again.\n"
+            "- `direct` or `api_gateway`: a caller repeats its calls without a pause.\n\n"
+            "To stop all of them at once, [pause](how-to/pause-and-resume.md)."
+        ),
+        why=(
+            "The quota allows 60 x `send_quota_per_second` messages a minute. "
+            "Up to the quota, each has about one invocation ([simulation](explanation/benchmarks.md)). "
+            "Twice as many, for ten minutes, come from a loop or a runaway producer. "
+            "At 10 a second, these 1,200 invocations a minute cost about 80 dollars a month for Lambda and "
+            "65 for logs."
+        ),
+        threshold=lambda options: 2 * 60 * options.send_quota_per_second,
+        threshold_text="more than 120 x `send_quota_per_second` a minute",
+        above=True,
+        datapoints=10,
+        periods=15,
+    ),
+    Alarm(
+        name="FunctionThrottles",
+        metric=lambda metrics: metrics.function("Throttles"),
+        measures="invocations that Lambda refused because no concurrency is left",
+        happened="Lambda has no concurrency left for the function.",
+        impact="Events and queued messages are late, and callers that wait get an error.",
+        first="compare the invocations at once on the dashboard with reserved_concurrency.",
+        then=(
+            "Run `aws lambda get-account-settings --query AccountLimit`:\n\n"
+            "- The function has reached `reserved_concurrency`: raise this option.\n"
+            "- It has not, or has none reserved: other functions use the account's concurrency. "
+            "Reserve some for this one, or raise the quota of the account.\n"
+            "- `reserved_concurrency` is 0: someone has [paused](how-to/pause-and-resume.md) the function.\n"
+            "\n"
+            "The queue and Lambda retry by themselves. "
+            "Callers of `POST /messages/sync` and direct callers must send again with the same `ClientToken`."
+        ),
+        why="One refused invocation is retried and harms nobody. Three minutes with some are a lack.",
+        datapoints=3,
+        periods=5,
+    ),
+    Alarm(
+        name="OldEvents",
+        metric=lambda metrics: metrics.function("AsyncEventAge", statistic="Maximum"),
+        measures="age of a request from the event bus when the function gets it, in milliseconds",
+        happened="A request from the event bus has waited for more than half of the retry window.",
+        impact="Its message is late. When the window ends, the request is dead-lettered.",
+        first="check on the dashboard whether invocations of the function are throttled or fail.",
+        then=(
+            "Act on the cause:\n\n"
+            "- Throttled invocations: continue with [`FunctionThrottles`](#functionthrottles).\n"
+            "- Failing invocations: continue with [`UnhandledErrors`](#unhandlederrors) and "
+            "[`TimeoutsAndCrashes`](#timeoutsandcrashes).\n"
+            "- Neither: check the status of Lambda and EventBridge."
+        ),
+        why=(
+            "Half of the window is left to act. "
+            "Lambda retries an event after one and after two more minutes, so two failures alone make it "
+            "three minutes old."
+        ),
+        threshold=lambda options: options.retry_window_minutes * 60_000 / 2,
+        threshold_text="at least half of `retry_window_minutes`",
+        periods=5,
+    ),
+    _one(
+        "DroppedEvents",
+        lambda metrics: metrics.function("AsyncEventsDropped"),
+        measures="requests from the event bus that Lambda dropped",
+        happened="Lambda dropped a request from the event bus without a successful invocation.",
+        impact="Its message did not reach its chat. The request is in the events dead-letter queue.",
+        first=(
+            "run `.venv/bin/python -m ops redrive events --stage $STAGE`, which shows the code of each "
+            "request."
+        ),
+        then=(
+            "Continue with [`DeadEvents`](#deadevents). "
+            "If the request is not in that queue, continue with [`FailedEventsLost`](#failedeventslost)."
+        ),
     ),
     Alarm(
         name="InvalidRequests",
@@ -446,6 +643,79 @@ ALARMS: Final = (
         periods=6,
     ),
     Alarm(
+        name="ApiRefusals",
+        metric=lambda metrics: cloudwatch.MathExpression(
+            expression=f"IF(requests >= {_FEWEST_REQUESTS_FOR_A_SHARE}, 100 * refused / requests, 0)",
+            using_metrics={
+                "refused": metrics.api_refusals.with_(period=_QUARTER_HOUR),
+                "requests": metrics.api("Count").with_(period=_QUARTER_HOUR),
+            },
+            label="Refused requests, percent",
+            period=_QUARTER_HOUR,
+        ),
+        measures=(
+            f"share of signed requests that the API refuses, among at least {_FEWEST_REQUESTS_FOR_A_SHARE}"
+        ),
+        happened="The HTTP API refuses the requests of a producer.",
+        impact="Their messages are not accepted and reach no chat.",
+        first="run the saved query Refused requests: errorType and caller show the cause.",
+        then=(
+            'Run `search "status like /^4/" "resourcePath, status, errorType, caller" MessageApi`:\n\n'
+            "- `ACCESS_DENIED`: the caller's policy or `producer_principals` does not allow the route, or "
+            "its address is not in `api_source_cidrs`.\n"
+            "- `INVALID_SIGNATURE`, `EXPIRED_TOKEN`: the caller's credentials or clock are wrong.\n"
+            "- `BAD_REQUEST_BODY`, `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`: the caller breaks the "
+            "contract. Roll it back.\n\n"
+            "Requests that the function rejected are not counted here: see "
+            "[`InvalidRequests`](#invalidrequests) and [`AccessDeniedShare`](#accessdeniedshare)."
+        ),
+        why=(
+            "A producer that works is refused in less than 1 % of its requests. "
+            "One in ten means that one producer fails completely, or all of them in part. "
+            "Requests without a signature do not count: anyone can send them."
+        ),
+        threshold=10,
+        threshold_text="more than 10 %",
+        above=True,
+        period=15,
+    ),
+    Alarm(
+        name="ApiThrottles",
+        metric=lambda metrics: cloudwatch.MathExpression(
+            expression=f"IF(requests >= {_FEWEST_REQUESTS_FOR_A_SHARE}, 100 * throttled / requests, 0)",
+            using_metrics={
+                "throttled": metrics.api_throttles.with_(period=_FIVE_MINUTES),
+                "requests": metrics.api("Count").with_(period=_FIVE_MINUTES),
+            },
+            label="Requests answered with 429, percent",
+            period=_FIVE_MINUTES,
+        ),
+        measures=(
+            f"share of the API's requests that end with 429, among at least {_FEWEST_REQUESTS_FOR_A_SHARE}"
+        ),
+        happened="The HTTP API asks many callers to slow down.",
+        impact="These messages were not accepted. They are late, or lost if their producer does not retry.",
+        first="run the saved query Refused requests: errorType says whether API Gateway throttles.",
+        then=(
+            'Run `search "status = \'429\'" "resourcePath, errorType, caller" MessageApi`:\n\n'
+            "- `THROTTLED` at `/messages/sync`: more than `send_quota_per_second` requests. "
+            "Have the caller use `POST /messages` or the queue.\n"
+            "- `THROTTLED` at `/messages`: more than 100 requests a second. Find the `caller`.\n"
+            "- No `errorType`: Amazon Connect throttles. Continue with "
+            "[`SustainedThrottling`](#sustainedthrottling)."
+        ),
+        why=(
+            "A short burst above the limit is normal, and callers retry it. "
+            "One in twenty for a quarter of an hour is more than bursts."
+        ),
+        threshold=5,
+        threshold_text="more than 5 %",
+        above=True,
+        period=5,
+        datapoints=3,
+        periods=6,
+    ),
+    Alarm(
         name="WorkflowFailures",
         metric=lambda metrics: metrics.state_machine("ExecutionsFailed"),
         measures="executions of the state machine that fail",
@@ -532,37 +802,121 @@ ALARMS: Final = (
         first="check the function's permissions for that queue and for the key.",
         then=_SEND_AGAIN,
     ),
+    Alarm(
+        name="KeyLosses",
+        metric=lambda metrics: metrics.key_losses,
+        measures="calls that disable the key or schedule its deletion",
+        happened="Someone disabled the stack's KMS key, or scheduled its deletion.",
+        impact=(
+            "Without the key, no message is accepted or delivered. A deleted key makes all queued messages "
+            "and logs unreadable."
+        ),
+        first="enable the key again, or cancel its deletion.",
+        then=(
+            "Only a key administrator can do this:\n\n```sh\n"
+            'aws kms describe-key --key-id "$(out DataKeyArn)" --output text '
+            "--query 'KeyMetadata.[KeyState,DeletionDate]'\n"
+            "```\n\n"
+            "- `PendingDeletion`: `aws kms cancel-key-deletion`, then `aws kms enable-key`.\n"
+            "- `Disabled`: `aws kms enable-key`.\n"
+            "- `Enabled`: someone has repaired it already.\n\n"
+            "CloudTrail shows who did it: look for `DisableKey` or `ScheduleKeyDeletion`. "
+            "Then check [`DeadLetters`](#deadletters), [`DeadEvents`](#deadevents) and "
+            "[`EventsLost`](#eventslost).\n\n"
+            "The alarm is for these two calls, and not for the state of the key. "
+            "It needs a trail in CloudTrail that logs management events in this Region: without one, "
+            "EventBridge does not get the calls."
+        ),
+        why="It stays on for a day, because there is no event when the key is whole again.",
+        period=5,
+        periods=_DAY // 5,
+    ),
+    _one(
+        "SecretsInLog",
+        lambda metrics: metrics.log_findings,
+        measures="lines of the function's log with a secret, which CloudWatch masked",
+        happened="The function logged something that looks like a connection token or another secret.",
+        impact="No chat is affected. CloudWatch masks it, but whoever may unmask logs can read it.",
+        first="find the masked line: its keys show the place in the code.",
+        then=(
+            'Run `search "@message like /[*]{20}/" @message`. '
+            "The function never logs a token on purpose, so this is a defect: report it with the names of "
+            "the keys, and without their values.\n\n"
+            "- A token: [end its chat](#a-connection-token-leaked), or wait until it has expired.\n"
+            "- An e-mail address: it is part of an id that a producer chose, such as a `ClientToken`. "
+            "Have the producer use another.\n\n"
+            "If the errors began with a release, [roll back](how-to/deploy.md#roll-back)."
+        ),
+    ),
 )
 """Not alarmed: a single rejected message, which its producer knows about, and Lambda's `Errors`, which counts
 each rejected direct call."""
 
+BURN_RATES: Final = tuple(alarm for alarm in ALARMS if isinstance(alarm, BurnRate))
+
 
 class Alarms(Construct):
-    """Every alarm of the stack. Each publishes to the topic of the options, if there is one."""
+    """Every alarm of the stack. Each publishes to the topic of the options, if there is one.
+
+    Attributes:
+        all: Those that need an operator: without the windows of the burn rates.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, metrics: ServiceMetrics, options: StageOptions
     ) -> None:
         super().__init__(scope, construct_id)
+        self._metrics = metrics
+        self._options = options
+        self._prefix = cdk.Stack.of(self).stack_name
         arn = options.alarm_topic
         topic = None if arn is None else sns.Topic.from_topic_arn(self, "Topic", arn)
-        self.all = [self._create(alarm, metrics, options) for alarm in ALARMS]
+        self.all = [
+            self._burn_rate(alarm) if isinstance(alarm, BurnRate) else self._alarm(alarm) for alarm in ALARMS
+        ]
         if topic is not None:
             action = cloudwatch_actions.SnsAction(topic)
             for alarm in self.all:
                 alarm.add_alarm_action(action)
                 alarm.add_ok_action(action)
 
-    def _create(self, alarm: Alarm, metrics: ServiceMetrics, options: StageOptions) -> cloudwatch.Alarm:
+    def _alarm(self, alarm: Alarm) -> cloudwatch.AlarmBase:
+        threshold = alarm.threshold
         return cloudwatch.Alarm(
             self,
             alarm.name,
-            alarm_name=f"{cdk.Stack.of(self).stack_name}-{alarm.name}",
+            alarm_name=f"{self._prefix}-{alarm.name}",
             alarm_description=alarm.description,
-            metric=alarm.metric(metrics).with_(period=cdk.Duration.minutes(alarm.period)),
+            metric=alarm.metric(self._metrics).with_(period=cdk.Duration.minutes(alarm.period)),
             comparison_operator=_COMPARISONS[alarm.above],
-            threshold=alarm.threshold(options) if callable(alarm.threshold) else alarm.threshold,
+            threshold=threshold(self._options) if callable(threshold) else threshold,
             evaluation_periods=alarm.periods,
             datapoints_to_alarm=alarm.datapoints,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+    def _burn_rate(self, alarm: BurnRate) -> cloudwatch.AlarmBase:
+        # A few late messages are a large share of a quiet window. The long window must have more of them.
+        windows = [
+            cloudwatch.Alarm(
+                self,
+                f"{alarm.name}{minutes}",
+                alarm_name=f"{self._prefix}-{alarm.name}-{minutes}m",
+                alarm_description=f"A part of {alarm.name}: the last {_words(minutes)}. It has no action.",
+                metric=self._metrics.late(cdk.Duration.minutes(minutes), fewest=fewest),
+                comparison_operator=_COMPARISONS[False],
+                threshold=alarm.threshold(self._options),
+                evaluation_periods=1,
+                datapoints_to_alarm=1,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            for minutes, fewest in ((alarm.long, _FEWEST_LATE), (alarm.short, 0))
+        ]
+        is_on = [cloudwatch.AlarmRule.from_alarm(window, cloudwatch.AlarmState.ALARM) for window in windows]
+        return cloudwatch.CompositeAlarm(
+            self,
+            alarm.name,
+            composite_alarm_name=f"{self._prefix}-{alarm.name}",
+            alarm_description=alarm.description,
+            alarm_rule=cloudwatch.AlarmRule.all_of(*is_on),
         )

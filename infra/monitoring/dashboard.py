@@ -10,6 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.contract import EVENT_SOURCES
+from infra.monitoring.alarms import BURN_RATES
 from infra.monitoring.metrics import MINUTE, ServiceMetrics
 from infra.options import StageOptions
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
@@ -21,6 +22,7 @@ _GREEN, _ORANGE, _RED, _BLUE, _PURPLE, _GREY = (
 )
 
 _HOW_TO_READ = """\
+**Within the objective?** At a burn line, the error budget is used up too fast. \
 **Is it delivering?** Green follows your traffic. Orange is retried automatically. Red has failed. \
 **How fast?** The time from acceptance to outcome, and Amazon Connect's part of it. \
 **Rejected**: the code says whether the producer or the chat is the cause. \
@@ -52,11 +54,34 @@ class Dashboard(Construct):
             widgets=[
                 [cloudwatch.TextWidget(markdown=f"# {name}\n{_HOW_TO_READ}", width=_FULL, height=3)],
                 [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=_FULL, height=3)],
+                [self._objective(options)],
                 [self._delivering(), self._fast(), self._answering()],
                 [self._rejected(), self._stuck(options), self._waiting()],
                 [self._quota(options), self._event_sources(), self._failures()],
                 [self._function(options), self._api(), self._workflow()],
             ],
+        )
+
+    def _objective(self, options: StageOptions) -> cloudwatch.GraphWidget:
+        late = self._metrics.late
+        seconds = self._metrics.objective_seconds
+        return _graph(
+            f"Within the objective? Messages that fail or take over {seconds} s, percent",
+            late(cdk.Duration.minutes(5), label="of five minutes").with_(color=_GREY),
+            late(cdk.Duration.hours(1), label="of an hour").with_(color=_ORANGE),
+            late(cdk.Duration.hours(6), label="of six hours").with_(color=_RED),
+            lines=[
+                cloudwatch.HorizontalAnnotation(
+                    value=round(100 - options.slo_percent, 4), label="error budget", color=_GREEN
+                ),
+                *(
+                    cloudwatch.HorizontalAnnotation(
+                        value=alarm.threshold(options), label=f"{alarm.rate:g} x budget", color=color
+                    )
+                    for alarm, color in zip(BURN_RATES, (_ORANGE, _RED), strict=True)
+                ),
+            ],
+            width=_FULL,
         )
 
     def _delivering(self) -> cloudwatch.GraphWidget:
@@ -106,9 +131,13 @@ class Dashboard(Construct):
             self._metrics.queue(
                 self._metrics.queues.messages, "ApproximateAgeOfOldestMessage", label="oldest message"
             ).with_(color=_BLUE),
-            line=cloudwatch.HorizontalAnnotation(
-                value=options.retry_window_minutes * 60 / 2, label="half of the retry window", color=_ORANGE
-            ),
+            lines=[
+                cloudwatch.HorizontalAnnotation(
+                    value=options.retry_window_minutes * 60 / 2,
+                    label="half of the retry window",
+                    color=_ORANGE,
+                )
+            ],
         )
 
     def _waiting(self) -> cloudwatch.GraphWidget:
@@ -142,9 +171,11 @@ class Dashboard(Construct):
             "Within the quota? SendMessage calls a second",
             a_second("SendAttempts", label="calls", color=_BLUE),
             a_second("SendMessageThrottles", label="throttled", color=_RED),
-            line=cloudwatch.HorizontalAnnotation(
-                value=options.send_quota_per_second, label="quota", color=_ORANGE
-            ),
+            lines=[
+                cloudwatch.HorizontalAnnotation(
+                    value=options.send_quota_per_second, label="quota", color=_ORANGE
+                )
+            ],
         )
 
     def _event_sources(self) -> cloudwatch.GraphWidget:
@@ -167,6 +198,9 @@ class Dashboard(Construct):
             self._metrics.requests("FailedInvocations", label="events not delivered"),
             self._metrics.requests("InvocationsFailedToBeSentToDlq", label="events lost"),
             self._metrics.function("DestinationDeliveryFailures", label="failed events lost"),
+            self._metrics.function("AsyncEventsDropped", label="events dropped"),
+            self._metrics.log_findings.with_(label="secrets in the log"),
+            self._metrics.key_losses.with_(label="key disabled or to be deleted"),
         )
 
     def _function(self, options: StageOptions) -> cloudwatch.GraphWidget:
@@ -185,6 +219,8 @@ class Dashboard(Construct):
             api("Count", label="requests").with_(color=_BLUE),
             api("4XXError", label="4XX").with_(color=_ORANGE),
             api("5XXError", label="5XX").with_(color=_RED),
+            self._metrics.api_refusals.with_(label="refused by the API", color=_PURPLE),
+            self._metrics.api_throttles.with_(label="429", color=_GREY),
         )
 
     def _workflow(self) -> cloudwatch.GraphWidget:
@@ -198,13 +234,16 @@ class Dashboard(Construct):
 
 
 def _graph(
-    title: str, *metrics: cloudwatch.IMetric, line: cloudwatch.HorizontalAnnotation | None = None
+    title: str,
+    *metrics: cloudwatch.IMetric,
+    lines: Sequence[cloudwatch.HorizontalAnnotation] = (),
+    width: int = _THIRD,
 ) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
         title=title,
         left=[*metrics],
         left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
-        left_annotations=[] if line is None else [line],
-        width=_THIRD,
+        left_annotations=[*lines],
+        width=width,
         height=_HEIGHT,
     )

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import aws_cdk as cdk
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.gates import acknowledge
+from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
+from infra.options import StageOptions
 from infra.send_workflow import SendWorkflow
 from infra.sender_function import SERVICE, SenderFunction
 
@@ -30,6 +33,18 @@ _TIMEOUT_OR_CRASH = (
 # timeouts of the execution itself: an execution whose task timed out counts as failed.
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 _TASK_OR_EXECUTION_TIMED_OUT = '{ ($.type = "TaskTimedOut") || ($.type = "ExecutionTimedOut") }'
+
+# The requests that API Gateway itself refused: for those that the function answered, errorType is a dash. It
+# leaves out requests without any signature, which anyone on the Internet can send, and requests that the web
+# ACL or the throttling of the API refused, as it should.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+_REFUSED = (
+    '{ ($.status = "4*") && ($.errorType != "-") && ($.errorType != "MISSING_AUTHENTICATION_TOKEN") && '
+    '($.errorType != "WAF_FILTERED") && ($.errorType != "THROTTLED") }'
+)
+
+# By API Gateway, or by the function because Amazon Connect throttled it
+_TOO_MANY_REQUESTS = '{ $.status = "429" }'
 
 
 class OwnMetric(NamedTuple):
@@ -69,24 +84,30 @@ OWN_METRICS: Final[Mapping[str, OwnMetric]] = {
     "WorkflowTimeouts": OwnMetric(
         "Tasks and executions of the state machine that timed out, from its log.", dimensions=()
     ),
+    "ApiRefusals": OwnMetric(
+        "Signed requests that API Gateway refused with a 4XX error, from the access log.", dimensions=()
+    ),
+    "ApiThrottles": OwnMetric("Requests that the HTTP API answered with 429, from its log.", dimensions=()),
 }
-"""The function's metrics, and two that the stack counts in logs. `docs/reference/stack.md` shows them."""
+"""The function's metrics, and those that the stack counts in logs. `docs/reference/stack.md` shows them."""
 
 
 class ServiceMetrics(Construct):
-    """Gives alarms and dashboard their metrics, and counts log lines for two of them."""
+    """Gives alarms and dashboard their metrics, and counts log lines and events for some of them."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
+        key: kms.IKey,
         queues: MessageQueues,
         sender: SenderFunction,
         requests: events.Rule,
         bus: events.IEventBus,
-        api: apigateway.RestApi,
+        api: MessageApi,
         workflow: SendWorkflow,
+        options: StageOptions,
     ) -> None:
         super().__init__(scope, construct_id)
         self.queues = queues
@@ -94,13 +115,20 @@ class ServiceMetrics(Construct):
         self._function = sender.function
         self._requests = requests
         self._bus = bus
-        self._api_stage = api.deployment_stage
+        self._function_log = sender.log_group
+        self._api_stage = api.api.deployment_stage
         self._state_machine = workflow.state_machine
 
         self.timeouts_and_crashes = self._of_log("TimeoutsAndCrashes", sender.log_group, _TIMEOUT_OR_CRASH)
         self.workflow_timeouts = self._of_log(
             "WorkflowTimeouts", workflow.log_group, _TASK_OR_EXECUTION_TIMED_OUT
         )
+        self.api_refusals = self._of_log("ApiRefusals", api.access_log, _REFUSED)
+        self.api_throttles = self._of_log("ApiThrottles", api.access_log, _TOO_MANY_REQUESTS)
+        self.key_losses = self._of_calls("KeyLosses", key, "DisableKey", "ScheduleKeyDeletion")
+
+        # A message fails at its first attempt after the retry window, so it never fails in time
+        self.objective_seconds = min(options.slo_seconds, options.retry_window_minutes * 60)
 
     def _of_log(self, name: str, log_group: logs.ILogGroup, pattern: str) -> cloudwatch.Metric:
         """Create a metric that counts lines of a log."""
@@ -113,6 +141,80 @@ class ServiceMetrics(Construct):
             metric_name=name,
         )
         return cloudwatch.Metric(namespace=self._namespace, metric_name=name, statistic="Sum", period=MINUTE)
+
+    def _of_calls(self, name: str, key: kms.IKey, *calls: str) -> cloudwatch.Metric:
+        """Create a metric that counts calls that changed the key.
+
+        CloudTrail sends them to the default event bus of an account that has a trail for management events:
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+        A metric that names only the rule is of the default event bus:
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+        """
+        rule = events.Rule(
+            self,
+            name,
+            description="Counts calls that take the key away. An alarm uses its metric, so it has no target",
+            event_pattern=events.EventPattern(
+                source=["aws.kms"],
+                detail_type=["AWS API Call via CloudTrail"],
+                detail={
+                    "eventSource": ["kms.amazonaws.com"],
+                    "eventName": [*calls],
+                    # As the caller gave it. Both calls accept the id and the ARN, and no alias.
+                    "requestParameters": {"keyId": [key.key_id, key.key_arn]},
+                    "errorCode": events.Match.does_not_exist(),
+                },
+            ),
+        )
+        acknowledge(rule, "Serverless-EventBusDLQ", because="It has no target to which a delivery could fail")
+        return cloudwatch.Metric(
+            namespace="AWS/Events",
+            metric_name="TriggeredRules",
+            dimensions_map={"RuleName": rule.rule_name},
+            statistic="Sum",
+            period=MINUTE,
+        )
+
+    def late(
+        self, period: cdk.Duration, *, fewest: int = 0, label: str | None = None
+    ) -> cloudwatch.MathExpression:
+        """Return the percentage of messages that ended too late for the objective, or failed.
+
+        PR, the percentile rank, is the percentage of values up to a limit:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
+
+        Args:
+            fewest: With fewer late messages, the percentage counts as 0.
+        """
+        in_time = f"in_time_{period.to_minutes()}"  # an id of a graph has one period
+        late = f"100 - {in_time}"
+        statistics = {in_time: f"PR(:{self.objective_seconds * 1000})"}
+        if fewest:
+            statistics["ended"] = "SampleCount"
+            # Half a message less, because percentages are rounded
+            late = f"IF(ended * ({late}) >= {100 * fewest - 50}, {late}, 0)"
+        using: dict[str, cloudwatch.IMetric] = {
+            name: self.own("EndToEndLatency", statistic=statistic).with_(period=period)
+            for name, statistic in statistics.items()
+        }
+        return cloudwatch.MathExpression(expression=late, using_metrics=using, label=label, period=period)
+
+    @property
+    def log_findings(self) -> cloudwatch.Metric:
+        """The log lines of the function in which the data protection policy found a secret.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
+        """
+        return cloudwatch.Metric(
+            namespace="AWS/Logs",
+            metric_name="LogEventsWithFindings",
+            dimensions_map={
+                "DataProtectionOperation": "Audit",
+                "LogGroupName": self._function_log.log_group_name,
+            },
+            statistic="Sum",
+            period=MINUTE,
+        )
 
     def own(
         self,

@@ -71,9 +71,12 @@ class Telemetry:
                 by_code.add_dimension(name="service", value=self._metrics.service)
                 by_code.add_dimension(name="Code", value=result.code)
         self._count_attempts(delivery)
-        latency = result.completed_at - result.origin.accepted_at
-        self._add_seconds("EndToEndLatency", latency.total_seconds())
+        # Clocks differ, but CloudWatch has no percentiles of a period with a negative value:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Percentiles
+        latency = max(0.0, (result.completed_at - result.origin.accepted_at).total_seconds())
+        self._add_seconds("EndToEndLatency", latency)
         outcome, ids = result.outcome, _ids(result.origin, delivery)
+        ids["latency_ms"] = round(latency * 1000)
         if isinstance(outcome, Sent):
             if outcome.is_malformed:
                 self._count("MalformedAnswers")

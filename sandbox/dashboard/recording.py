@@ -79,6 +79,9 @@ class Recording:
 
 
 def _statistic(name: str, values: Sequence[float]) -> float:
+    if name.startswith("PR(:"):  # the percentage of values up to a limit, as in PR(:300)
+        limit = float(name.removeprefix("PR(:").removesuffix(")"))
+        return 100 * sum(value <= limit for value in values) / len(values)
     if name.startswith("p"):  # the nearest rank, as in p95
         rank = math.ceil(float(name.removeprefix("p")) / 100 * len(values))
         return sorted(values)[max(rank, 1) - 1]
@@ -97,19 +100,23 @@ class Line(NamedTuple):
 def lines(recording: Recording, graph: Mapping[str, Any], *, period: float) -> list[Line]:
     """Return the visible lines of a graph widget, with sums per minute, as on the dashboard.
 
-    The only supported expression is `id / PERIOD(id)` of a sum. The line of any other has no values.
+    The only supported expressions are `id / PERIOD(id)` of a sum and `100 - id` of a percentage. The line of
+    any other has no values.
     """
     entries = [_entry(each) for each in graph["metrics"]]
     rates = {f"{options.get('id')} / PERIOD({options.get('id')})": of for of, options in entries}
+    rests = {f"100 - {options.get('id')}": (of, options["stat"]) for of, options in entries}
     found: list[Line] = []
     for entry, options in entries:
         if options.get("visible") is False:
             continue
-        of, stat, scale = entry, options["stat"], 60 / period if options["stat"] == "Sum" else 1
-        if of is None:
+        of, stat, scale, offset = entry, options["stat"], 60 / period if options["stat"] == "Sum" else 1, 0
+        if of is None and (rest := rests.get(options["expression"])):
+            (of, stat), scale, offset = rest, -1, 100
+        elif of is None:
             of, scale = rates.get(options["expression"]), 1 / period
         measured = {} if of is None else recording.statistic(of, stat, period=period)
-        values = {number: value * scale for number, value in measured.items()}
+        values = {number: offset + value * scale for number, value in measured.items()}
         is_known = of is not None and recording.is_known(of)
         found.append(Line(options["label"], options.get("color"), values, is_known))
     return found

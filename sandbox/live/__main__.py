@@ -83,6 +83,7 @@ def _introduce(stack: LocalStack, terminal: Terminal) -> None:
         "make transcript": "shows the chat $CONTACT_ID, or CHAT=...",
         "make end-chat": "ends it",
         "make chat": "opens another chat, and prints its line to paste",
+        "make find": "prints the log of the message or chat with ID=...",
     }.items():
         terminal.print(Text.assemble(f"  {command_line:<16}  ", (effect, "dim")))
 

@@ -191,6 +191,38 @@ def test_another_terminal_opens_a_chat_ends_it_and_reads_its_transcript(sandbox:
     assert "chat.ended" in sandbox.chats("transcript", contact_id).stdout
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_another_terminal_finds_the_log_of_a_chat(sandbox: Sandbox) -> None:
+    _, and_wait = sandbox.commands("curl")
+    contact_id = variable("CONTACT_ID", "\n".join(sandbox.exports))
+    sandbox.paste(and_wait)
+    sandbox.line_with("SENT")
+
+    found, missing = (find(sandbox, identifier) for identifier in (contact_id, "nobody"))
+
+    assert found.returncode == 0
+    assert re.search(r"^\d\d:\d\d:\d\d\.\d{3}  Message ended\n  outcome +SENT$", found.stdout, re.MULTILINE)
+    assert re.search(rf"^  contact_id +{contact_id}$", found.stdout, re.MULTILINE)
+    assert max(map(len, found.stdout.splitlines())) <= 80
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr.startswith("No line of the log has the id nobody.")
+
+
+def find(sandbox: Sandbox, identifier: str) -> subprocess.CompletedProcess[str]:
+    """Run what `make find` runs."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "sandbox.live.find"),
+            *("--folder", str(sandbox.program.folder), "--", identifier),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_an_unknown_chat_is_reported(sandbox: Sandbox) -> None:
     done = sandbox.chats("transcript", "nobody")
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID"),
+    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "ASSEMBLY"),
 ]
 TARGETS = [
@@ -22,6 +22,7 @@ TARGETS = [
     "sandbox",
     "end-chat",
     "transcript",
+    "find",
     "simulation",
     "bench",
     "quota",

@@ -119,6 +119,36 @@ def test_a_batch_counts_outcomes_retries_attempts_and_latencies(
     assert len(found["EndToEndLatency", "EventSource=sqs"]) == 2
 
 
+def test_failed_message_has_taken_longer_than_the_retry_window(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The service level objective counts it as late for this reason
+    function.participant.faults.add(Status(status=429), times=None)
+    retry_window = 10 * 60  # the default
+    requests = [function.start_chat().request() for _ in range(2)]
+
+    function.batch(
+        record(requests[0], group="old", age=retry_window + 1),
+        record(requests[1], group="young", age=retry_window - 60),
+    )
+
+    [ended] = [line for line in log_lines(capsys) if line.get("message") == "Message ended"]
+    assert ended["outcome"] == "FAILED"
+    assert ended["latency_ms"] > retry_window * 1000
+
+
+def test_time_to_the_outcome_is_never_negative(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As if the clock of SQS were ahead. CloudWatch has no percentiles of negative values
+    function.batch(record(function.start_chat().request(), age=-60))
+
+    lines = log_lines(capsys)
+
+    assert metrics(lines)["EndToEndLatency", "EventSource=sqs"] == [0.0]
+    assert [line["latency_ms"] for line in lines if line.get("message") == "Message ended"] == [0]
+
+
 def test_each_metric_is_also_counted_without_the_event_source(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:

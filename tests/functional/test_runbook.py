@@ -8,14 +8,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_sender.errors import DeliveryError
+import pytest
+
+from infra.log_queries import FUNCTION, QUERIES
+from message_sender.errors import DeliveryError, UnsupportedEventError
 from sandbox.participant_service.faults import Status
 from tests.support.errors import leaves
 from tests.support.lambda_events import record
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.functional.conftest import Function
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,27 @@ def test_every_field_of_the_search_is_in_the_log(
     assert set(explained) == searched
 
 
+def test_saved_queries_use_keys_and_messages_of_the_log(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = function.start_chat()
+    function.batch(record(chat.request(ContactId=chat.contact_id)))
+    function.participant.faults.add(Status(status=400))
+    function.batch(record(chat.request(ContactId=chat.contact_id)))
+    with pytest.raises(UnsupportedEventError):
+        function({})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    keys = {key for line in lines for key in line}
+
+    for query in QUERIES:
+        if query.log == FUNCTION:
+            text = re.sub(r"'[^']*'|\w+\(|\bas \w+|@\w+", "", query.text)  # without values and new names
+            used = {*re.findall(r"\b[a-z]+_[a-z_]+\b|\b(?:message|outcome|code|reason|attempts)\b", text)}
+            assert used
+            assert used <= keys, query.name
+            assert {*re.findall(r"message = '([^']+)'", query.text)} <= LOGGED
+
+
 def ended(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     lines = map(json.loads, capsys.readouterr().out.splitlines())
     return [line for line in lines if line.get("message") == "Message ended"]
@@ -58,7 +80,7 @@ def test_alarms_search_for_messages_codes_and_outcomes_of_the_log() -> None:
     assert {f"{code}Error" for code in searched.pop("code")} <= {
         leaf.__name__ for leaf in leaves(DeliveryError)
     }
-    assert searched == {"outcome": {"FAILED"}}
+    assert searched == {"outcome": {"FAILED"}, "status": {"429"}}  # the second one in the API's log
 
 
 def test_messages_that_the_runbook_explains_are_those_that_are_logged() -> None:

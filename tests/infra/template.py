@@ -219,12 +219,21 @@ def alarms(template: Template) -> dict[str, Any]:
     return {alarm["AlarmName"].partition("-")[2].partition("-")[2]: alarm for alarm in found}
 
 
+def composite_alarms(template: Template) -> dict[str, Any]:
+    """Return the composite alarms by name, without the prefix of the stack."""
+    found = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::CompositeAlarm").values()]
+    return {alarm["AlarmName"].partition("-")[2].partition("-")[2]: alarm for alarm in found}
+
+
 def metrics_of(alarm: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the metric of an alarm, or those of its expression."""
     if "Metrics" not in alarm:
         return [{**alarm, "Dimensions": alarm.get("Dimensions", [])}]
     stats = [metric["MetricStat"] for metric in alarm["Metrics"] if "MetricStat" in metric]
-    return [stat["Metric"] | {"Period": stat["Period"], "Statistic": stat["Stat"]} for stat in stats]
+    return [
+        {"Dimensions": [], **stat["Metric"], "Period": stat["Period"], "Statistic": stat["Stat"]}
+        for stat in stats
+    ]
 
 
 def dashboard(template: Template) -> dict[str, Any]:

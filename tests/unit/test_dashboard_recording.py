@@ -58,6 +58,7 @@ def test_other_log_line_is_ignored(recording: Recording) -> None:
         ("Maximum", 100.0),
         ("p50", 3.0),
         ("p95", 100.0),
+        ("PR(:7)", 80.0),
     ],
 )
 def test_period_has_the_statistics_of_cloudwatch(recording: Recording, name: str, value: float) -> None:
@@ -65,7 +66,8 @@ def test_period_has_the_statistics_of_cloudwatch(recording: Recording, name: str
         recording.add(SENT, 20, each)
     recording.add(SENT, 30, 7.0)
 
-    assert recording.statistic(SENT, name, period=10) == {2: value, 3: 1.0 if name == "SampleCount" else 7.0}
+    of_seven = {"SampleCount": 1.0, "PR(:7)": 100.0}.get(name, 7.0)
+    assert recording.statistic(SENT, name, period=10) == {2: value, 3: of_seven}
 
 
 def test_only_sums_are_scaled_to_a_minute(recording: Recording) -> None:
@@ -131,3 +133,22 @@ def test_incomplete_periods_at_both_ends_are_left_out(recording: Recording) -> N
         recording.add(SENT, at)
 
     assert recording.whole_periods(10) == (3, 4)
+
+
+def test_rest_of_a_percentage_is_a_line(recording: Recording) -> None:
+    for each in (2.0, 100.0, 3.0, 1.0):
+        recording.add(SENT, 20, each)
+
+    [late] = lines(
+        recording,
+        graph(
+            [{"expression": "100 - in_time_5", "label": "late"}],
+            [
+                *("stack", "MessagesSent", "service", "sender"),
+                {"stat": "PR(:3)", "id": "in_time_5", "visible": False},
+            ],
+        ),
+        period=10,
+    )
+
+    assert (late.label, late.values, late.is_known) == ("late", {2: 25.0}, True)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import emulator_gaps
-from sandbox.emulator_gaps import UnknownEmulatorError, accept_metric_math, add_context_variables
+from sandbox.emulator_gaps import (
+    UnknownEmulatorError,
+    accept_metric_math,
+    accept_without_effect,
+    add_context_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,3 +78,24 @@ def test_other_alarm_is_created_by_the_emulator() -> None:
 def test_alarm_function_with_other_parameters_is_an_error() -> None:
     with pytest.raises(UnknownEmulatorError, match="has no _cw_metric_alarm_put"):
         accept_metric_math(cloudformation(lambda alarm: alarm))
+
+
+def test_resource_of_an_accepted_type_gets_a_name_and_an_arn() -> None:
+    emulator = cloudformation(lambda name, props: (name, props)) | {"_RESOURCE_HANDLERS": {"AWS::X::Y": {}}}
+    accept_without_effect(emulator, "AWS::CloudWatch::CompositeAlarm")
+    handler = emulator["_RESOURCE_HANDLERS"]["AWS::CloudWatch::CompositeAlarm"]
+
+    created = handler["create"]("Burn", {"AlarmName": "dev-Burn"}, "dev")
+
+    assert created == ("dev-Burn", {"Arn": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:dev-Burn"})
+    assert handler["update"]("dev-Burn", {}, {}, "dev")[0] == "dev-Burn"
+    assert handler["delete"]("dev-Burn", {}) is None
+    assert "AWS::X::Y" in emulator["_RESOURCE_HANDLERS"]
+
+
+@pytest.mark.parametrize("handlers", [None, {"AWS::CloudWatch::CompositeAlarm": {}}])
+def test_type_that_the_emulator_knows_or_no_table_of_types_is_an_error(handlers: object) -> None:
+    emulator = {"_RESOURCE_HANDLERS": handlers}
+
+    with pytest.raises(UnknownEmulatorError, match=r"AWS::CloudWatch::CompositeAlarm"):
+        accept_without_effect(emulator, "AWS::CloudWatch::CompositeAlarm")
