@@ -126,8 +126,8 @@ def test_policies_are_within_the_quota_of_iam(name: str) -> None:
     for logical_id, resource in BODY["Resources"].items():
         if logical_id.startswith(name):
             document = json.dumps(resource["Properties"]["PolicyDocument"])
-            for name, value in FILLED_IN.items():
-                document = document.replace(f"${{{name}}}", value)
+            for placeholder, value in FILLED_IN.items():
+                document = document.replace(f"${{{placeholder}}}", value)
 
             # IAM counts no {"Fn::Sub":...}
             assert len("".join(document.split())) - 12 * document.count('"Fn::Sub"') <= LONGEST_POLICY
