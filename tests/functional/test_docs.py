@@ -282,7 +282,7 @@ def test_every_option_that_is_named_is_there(page: str) -> None:
 
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`:]", (DOCS / page).read_text()))
 
-    # The others are keys of the log and names of the code. Powertools adds the last one.
+    # The others are keys of the log and names of the code. Powertools adds the last two.
     assert named & options
-    others = named - options - {"function_request_id"}
+    others = named - options - {"function_request_id", "xray_trace_id"}
     assert [name for name in sorted(others) if name not in sources] == []
