@@ -59,8 +59,7 @@ def test_queues_of_the_stack_are_listed(prod: Template) -> None:
     stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
 
     listed = {
-        name: (kind, key == "stack", stages["prod"][option] * 86_400)
-        for name, kind, key, option in rows
+        name: (kind, key == "stack", stages["prod"][option] * 86_400) for name, kind, key, option in rows
     }
 
     assert listed == {
