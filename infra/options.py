@@ -158,31 +158,32 @@ class StageOptions:
             _text(_ACCOUNT).or_null(
                 "the 12 digits of an AWS account, or null for the account of the credentials"
             ),
-            "The AWS account of the stage. A stage with `retain_data` needs it.",
+            "The AWS account of the stage. Required with `retain_data`.",
         ),
     )
     region: str | None = field(
         default=None,
         metadata=_option(
             _text(_REGION).or_null("the name of an AWS Region, or null for the Region of the credentials"),
-            "The Region of the stage. A stage with `retain_data` needs it.",
+            "The Region of the stage. Required with `retain_data`.",
         ),
     )
     tags: dict[str, str] = field(
         metadata=_option(
-            _tags(), "Tags of all resources, beside `project` and `stage`: owner, cost centre, data class."
+            _tags(),
+            "Tags of all resources, such as owner or cost centre. `project` and `stage` are always set.",
         )
     )
     rollout: Literal["none", "linear", "canary"] = field(
         metadata=_option(
             _one_of("none", "linear", "canary"),
-            "How the alias moves to a new version: at once, 10 % a minute, or 10 % for five minutes.",
+            "How the alias moves to a new version: at once, 10 % a minute, or 10 % for 5 minutes.",
         )
     )
     content_limits: Literal["specification", "service"] = field(
         metadata=_option(
             _one_of("specification", "service"),
-            "The length limits for `Content`: the documented ones, or the service's own.",
+            "The length limits of `Content`: the specification's, or Amazon Connect's 16,384 bytes.",
         )
     )
     connect_region: str | None = field(
@@ -191,19 +192,17 @@ class StageOptions:
             _text(_CONNECT_REGION).or_null(
                 "the name of an AWS Region with Amazon Connect, or null for the stack's own"
             ),
-            "The Region of the Amazon Connect instance, if it is not the Region of the stack.",
+            "The Region of Amazon Connect, if it is not the Region of the stack.",
         ),
     )
     log_level: Literal["DEBUG", "INFO"] = field(
         metadata=_option(
             _one_of("DEBUG", "INFO"),
-            "The log level of the function. Above INFO, Lambda would drop the metrics with the log lines.",
+            "The log level of the function. Levels above INFO would drop its metrics.",
         )
     )
     log_retention_days: int = field(
-        metadata=_option(
-            _one_of(*LOG_RETENTION), "How long CloudWatch keeps the logs of function, API and state machine."
-        )
+        metadata=_option(_one_of(*LOG_RETENTION), "How long CloudWatch keeps the logs.")
     )
     memory_size_mb: int = field(
         metadata=_option(_whole_number(128, 10_240), "The memory of the function, in MB.")
@@ -211,25 +210,25 @@ class StageOptions:
     maximum_concurrency: int = field(
         metadata=_option(
             _whole_number(2, 1000),
-            "How many batches of the messages queue run at once. Lambda accepts no fewer than 2.",
+            "The most batches of the messages queue that run at once.",
         )
     )
     send_quota_per_second: int = field(
         metadata=_option(
             _whole_number(1, 10_000),
-            "Your account's quota of SendMessage calls a second. All instances of the function share it.",
+            "SendMessage calls a second: this stage's share of your account's quota.",
         )
     )
     tracing: Literal["off", "active", "subsegments"] = field(
         metadata=_option(
             _one_of("off", "active", "subsegments"),
-            "Trace with AWS X-Ray: not at all, each invocation, or also each SendMessage call.",
+            "AWS X-Ray traces nothing, each invocation, or also each SendMessage call.",
         )
     )
     retain_data: bool = field(
         metadata=_option(
             _TRUE_OR_FALSE,
-            "Keep queues, key and logs when the stack is deleted, and protect the stack from deletion.",
+            "Protect the stack from deletion, and keep its queues, key and logs after it.",
         )
     )
     message_retention_days: int = field(
@@ -240,7 +239,8 @@ class StageOptions:
     )
     retry_window_minutes: int = field(
         metadata=_option(
-            _whole_number(1, 240), "How long the function retries a message, from the moment it was accepted."
+            _whole_number(1, 240),
+            "How long the function retries a message after the messages queue accepted it.",
         )
     )
     task_state_machine_arns: list[str] = field(
@@ -248,7 +248,7 @@ class StageOptions:
             _text(
                 f"{_PARTITION}:states:{_REGION}:{_ACCOUNT}:stateMachine:{_STATE_MACHINE_NAME}"
             ).list_of_these("a list of ARNs of state machines"),
-            "Your state machines whose tasks the function may complete, beside the stack's own.",
+            "Your state machines whose tasks the function may complete.",
         )
     )
     # In prod 10 for the queue and 20 for all other event sources: no flood can stop the chats or the account.
@@ -257,27 +257,25 @@ class StageOptions:
         default=None,
         metadata=_option(
             _whole_number(1, 10_000).or_null("a whole number from 1 to 10000, or null"),
-            "Reserved concurrency of the function, for all event sources: more than `maximum_concurrency`. "
-            "Null for none; an account with a limit of 10 cannot spare any.",
+            "Reserved concurrency of the function, for all event sources: more than `maximum_concurrency`.",
         ),
     )
     snap_start: bool = field(
         metadata=_option(
             _TRUE_OR_FALSE,
-            "Start the function from a snapshot: a shorter cold start, which Lambda charges for.",
+            "Start the function from a snapshot, which Lambda charges for.",
         )
     )
     vpc_subnet_ids: list[str] = field(
         metadata=_option(
             _text(f"subnet-{_HEX_ID}").list_of_these("a list of ids of subnets, empty for no VPC"),
-            "Private subnets for the function. They need a NAT gateway: the participant service has no VPC "
-            "endpoint.",
+            "Private subnets with a NAT gateway: the participant service has no VPC endpoint.",
         )
     )
     vpc_security_group_ids: list[str] = field(
         metadata=_option(
             _text(f"sg-{_HEX_ID}").list_of_these("a list of ids of security groups, empty for no VPC"),
-            "Security groups for these subnets. They allow HTTPS out and nothing in.",
+            "Their security groups, which allow HTTPS out and nothing in.",
         )
     )
     producer_principals: list[str] = field(
@@ -285,7 +283,7 @@ class StageOptions:
             _text(f"{_PARTITION}:iam::{_ACCOUNT}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)").list_of_these(
                 "a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)"
             ),
-            "Producers in other accounts. Producers in this account need the ProducerPolicy instead.",
+            "ARNs of producers in other accounts.",
         )
     )
     api_web_acl_arn: str | None = field(
@@ -294,19 +292,19 @@ class StageOptions:
             _text(
                 f"{_PARTITION}:wafv2:{_REGION}:{_ACCOUNT}:regional/webacl/[A-Za-z0-9_-]+/[0-9a-f-]+"
             ).or_null("the ARN of a regional web ACL of AWS WAF, or null for none"),
-            "A web ACL of AWS WAF that protects the HTTP API.",
+            "A web ACL of AWS WAF for the REST API.",
         ),
     )
     api_source_cidrs: list[str] = field(
         metadata=_option(
             _address_range().list_of_these("a list of address ranges (203.0.113.0/24), empty for any"),
-            "The only address ranges from which the HTTP API accepts requests.",
+            "The only address ranges from which the REST API accepts requests.",
         )
     )
     manage_api_gateway_account: bool = field(
         metadata=_option(
             _TRUE_OR_FALSE,
-            "Set the role by which API Gateway writes logs: one role for all APIs of account and Region.",
+            "Set the one role with which API Gateway writes the logs of all APIs.",
         )
     )
     alarm_topic_arn: str | None = field(
@@ -315,25 +313,22 @@ class StageOptions:
             _text(f"(none|{_PARTITION}:sns:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]+)").or_null(
                 'the ARN of an SNS topic, "none", or null'
             ),
-            "An SNS topic to which CloudWatch publishes when an alarm starts and ends. A stage with "
-            '`retain_data` needs it, or an explicit "none".',
+            'An SNS topic for the alarms, or "none". Required with `retain_data`.',
         ),
     )
     slo_percent: float = field(
         metadata=_option(
             _number(90, 99.99),
-            "The service level objective: this share of messages is sent or rejected within `slo_seconds`.",
+            "The objective: this share of messages is sent or rejected within `slo_seconds`.",
         )
     )
     slo_seconds: int = field(
-        metadata=_option(
-            _whole_number(1, 3600), "The time of the service level objective, from acceptance to outcome."
-        )
+        metadata=_option(_whole_number(1, 3600), "The time of the objective, from acceptance to outcome.")
     )
     access_denied_percent: int = field(
         metadata=_option(
             _whole_number(1, 100),
-            "An alarm goes off above this share of messages that end as `AccessDenied`.",
+            "The share of `AccessDenied` above which an alarm goes off.",
         )
     )
 

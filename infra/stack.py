@@ -25,13 +25,12 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "RejectedQueueUrl": "The rejected queue: copies of rejected messages",
     "UnpublishedResultsQueueUrl": "The unpublished-results queue: results that the event bus did not accept",
     "EventsDeadLetterQueueUrl": (
-        "The events dead-letter queue: requests from the event bus that did not reach the function or that "
-        "it failed on"
+        "The events dead-letter queue: events that did not reach the function or that it failed on"
     ),
     "EventBusName": "The event bus for requests and results",
     "FunctionName": "The function that sends the messages",
     "FunctionAliasArn": "The alias of the function, for direct invocations",
-    "ApiUrl": "The base URL of the HTTP API. It ends with a slash",
+    "ApiUrl": "The base URL of the REST API. It ends with a slash",
     "StateMachineArn": "The state machine that sends one message",
     "DataKeyArn": "The KMS key that encrypts queues, logs and settings",
     "ProducerPolicyArn": "The managed policy for producers in this account",

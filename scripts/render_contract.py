@@ -148,13 +148,12 @@ def options(document: str) -> str:
         document,
         "options",
         table(
-            *("Option", "dev", "prod", "Meaning", "Accepted values"),
+            *("Option", "dev", "prod", "Meaning"),
             rows=[
                 (
                     f"`{option.name}`",
                     *(_value(stages[stage][option.name]) for stage in ("dev", "prod")),
                     option.metadata["description"],
-                    option.metadata["rule"].accepted,
                 )
                 for option in fields(StageOptions)
             ],
@@ -163,7 +162,7 @@ def options(document: str) -> str:
 
 
 def _value(value: object) -> str:
-    return "–" if value in (None, []) else str(value).lower() if isinstance(value, bool) else str(value)
+    return "–" if value in (None, [], {}) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rule(rules: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import json
 import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
+from ops.preflight.calls import PERMISSIONS
 from scripts.render_contract import ROOT
 from scripts.rights import (
     ARNS,
@@ -32,6 +33,13 @@ LONGEST_POLICY: Final = 6144
 """The characters of a managed policy, without whitespace.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+# IAM allows GetCallerIdentity to everyone
+PREFLIGHT: Final = Statement(tuple(sorted({*PERMISSIONS.values()} - {"sts:GetCallerIdentity"})), ("*",))
+"""What `python -m ops preflight` needs: see docs/how-to/check-before-you-deploy.md.
+
+It looks for names that are taken and for quotas, so it reads more than the resources of the stack.
 """
 
 _LONGEST: Final = {
@@ -84,7 +92,7 @@ def roles(templates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     review = {
         f"ReviewPolicy{number}": _managed_policy(f"Review of {PREFIX}*, part {number}", part)
         for number, part in enumerate(
-            split([bootstrap_roles("lookup"), *rights.of_drift_detection()]), start=1
+            split([bootstrap_roles("lookup"), *rights.of_drift_detection(), PREFLIGHT]), start=1
         )
     }
     deployment = {

@@ -60,11 +60,10 @@ def stack(document: str) -> str:
         document,
         "metrics",
         table(
-            *("Metric", "Unit", "Dimension", "Meaning"),
+            *("Metric", "Dimension", "Meaning"),
             rows=[
                 (
                     f"`{name}`",
-                    metric.unit,
                     ", ".join(f"`{dimension}`" for dimension in metric.dimensions) or "–",
                     metric.meaning,
                 )

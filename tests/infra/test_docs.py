@@ -54,17 +54,20 @@ def test_every_metric_of_the_stack_has_its_meaning(prod: Template) -> None:
 
 def test_queues_of_the_stack_are_listed(prod: Template) -> None:
     rows = re.findall(
-        r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| [^|]+ \| `(\w+)` \|$", STACK.read_text(), re.MULTILINE
+        r"^\| `(\w+)` \| (\w+) \| ([^|]+) \| [^|]+ \| `(\w+)` \|$", STACK.read_text(), re.MULTILINE
     )
     stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
 
     listed = {
-        name: (output in prod.outputs, kind, stages["prod"][option] * 86_400)
-        for name, output, kind, option in rows
+        name: (kind, key == "stack", stages["prod"][option] * 86_400) for name, kind, key, option in rows
     }
 
     assert listed == {
-        name: (True, "FIFO" if queue.get("FifoQueue") else "standard", queue["MessageRetentionPeriod"])
+        name: (
+            "FIFO" if queue.get("FifoQueue") else "standard",
+            "KmsMasterKeyId" in queue,
+            queue["MessageRetentionPeriod"],
+        )
         for name, queue in queues_of(prod).items()
     }
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ops.preflight.calls import read_only_policy
 from scripts import rights
 from scripts.render_contract import ROOT
-from scripts.render_rights import LONGEST_POLICY, ROLES, length, rendered, roles, split
+from scripts.render_rights import LONGEST_POLICY, PREFLIGHT, ROLES, length, rendered, roles, split
 from scripts.rights import PREFIX, PROJECT_TAG, Rights, Statement, UnknownRightError, handler_actions
 from tests.infra.template import EVERYTHING, PRODUCER_POLICY, Synthesize, Template, properties
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 BODY = json.loads(ROLES.read_text(encoding="utf-8"))
 TEMPLATE_LIMIT = 51_200  # bytes: of a template that is not in a bucket
+FILLED_IN = {
+    "AWS::AccountId": "1" * 12,
+    "AWS::Partition": "aws",
+    "AWS::Region": "ap-southeast-2",
+    "Qualifier": "q" * 10,
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +99,26 @@ def test_every_action_is_one_that_iam_knows() -> None:
     assert {action for action in actions("") if action.lower() not in known} == set()
 
 
-def test_only_actions_that_iam_cannot_limit_are_for_all_resources() -> None:
+@pytest.mark.parametrize(
+    ("policies", "exceptions"),
+    [
+        ("CloudFormationPolicy", rights.ON_ALL),
+        ("DeployPolicy", set()),
+        # Preflight only reads, but everywhere: it looks for names that are taken
+        ("ReviewPolicy", rights.ON_ALL | {*PREFLIGHT.actions}),
+    ],
+)
+def test_only_actions_that_iam_cannot_limit_are_for_all_resources(
+    policies: str, exceptions: set[str]
+) -> None:
     unlimited = {
         action
-        for statement in statements("")
+        for statement in statements(policies)
         for action in listed(statement["Action"])
         if "*" in listed(statement["Resource"]) and rights.limits(action)
     }
 
-    assert unlimited <= rights.ON_ALL
+    assert unlimited <= exceptions
 
 
 @pytest.mark.parametrize("name", ["CloudFormationPolicy", "ReviewPolicy", "DeployPolicy"])
@@ -108,11 +126,11 @@ def test_policies_are_within_the_quota_of_iam(name: str) -> None:
     for logical_id, resource in BODY["Resources"].items():
         if logical_id.startswith(name):
             document = json.dumps(resource["Properties"]["PolicyDocument"])
-            filled = document.replace("${AWS::AccountId}", "1" * 12).replace(
-                "${AWS::Region}", "ap-southeast-2"
-            )
+            for placeholder, value in FILLED_IN.items():
+                document = document.replace(f"${{{placeholder}}}", value)
 
-            assert len("".join(filled.split())) - 12 * filled.count('"Fn::Sub"') <= LONGEST_POLICY
+            # IAM counts no {"Fn::Sub":...}
+            assert len("".join(document.split())) - 12 * document.count('"Fn::Sub"') <= LONGEST_POLICY
 
 
 def test_a_role_has_at_most_ten_policies() -> None:
@@ -235,7 +253,7 @@ def test_with_a_boundary_no_role_can_be_without_it() -> None:
 
 
 def test_review_only_reads() -> None:
-    verbs = ("Describe", "Detect", "GET", "Get", "List", "BatchDescribe", "AssumeRole", "Decrypt")
+    verbs = ("Describe", "Detect", "GET", "Get", "List", "BatchDescribe", "AssumeRole", "Decrypt", "Simulate")
 
     assert {each for each in actions("ReviewPolicy") if not each.partition(":")[2].startswith(verbs)} == set()
     [assumed] = resources_of("ReviewPolicy", "sts:AssumeRole")
@@ -250,6 +268,14 @@ def test_review_can_detect_drift_of_every_type_that_has_a_read_handler(
             kind
         )
     assert "cloudformation:DetectStackDrift" in actions("ReviewPolicy")
+
+
+def test_review_can_do_every_check_of_preflight() -> None:
+    [needed] = read_only_policy()["Statement"]
+
+    assert [
+        each["Resource"] for each in statements("ReviewPolicy") if each["Action"] == needed["Action"]
+    ] == ["*"]
 
 
 def test_status_of_a_drift_detection_belongs_to_no_stack() -> None:

@@ -220,7 +220,7 @@ def test_stage_goes_to_its_account_and_region_or_to_those_of_the_credentials(
 
 
 @pytest.mark.parametrize(
-    ("stage", "credentials", "told"),
+    ("stage", "credentials", "named"),
     [
         ("prod", "999988887777", True),
         ("prod", "123456789012", False),
@@ -229,7 +229,7 @@ def test_stage_goes_to_its_account_and_region_or_to_those_of_the_credentials(
     ],
 )
 def test_credentials_for_another_account_are_named(
-    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stage: str, credentials: str, told: bool
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stage: str, credentials: str, named: bool
 ) -> None:
     monkeypatch.setenv("CDK_DEFAULT_ACCOUNT", credentials)
 
@@ -237,7 +237,7 @@ def test_credentials_for_another_account_are_named(
 
     texts = [entry.data for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
     expected = "The stage prod is for account 123456789012. Your credentials are for 999988887777"
-    assert texts == ([expected] if told else [])
+    assert texts == ([expected] if named else [])
 
 
 def test_prod_accepts_the_lengths_that_amazon_connect_accepts(prod: Template, dev: Template) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NEW_CHAT = ["--instance", "instance-1", "--flow", "flow-1"]
-COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT]]
+COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT], ["preflight"], ["prune"]]
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], **environ: str) -> str:
