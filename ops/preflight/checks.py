@@ -274,16 +274,7 @@ def names(target: Target, calls: Calls) -> Check:
                 f"aws cloudwatch delete-dashboards --dashboard-names {stack_name}",
             )
     with check.part():
-        prefix = f"{stack_name}-"
-        answer = calls.read("cloudwatch", "DescribeAlarms", {"AlarmNamePrefix": prefix})
-        alarms = [
-            alarm["AlarmName"] for kind in ("MetricAlarms", "CompositeAlarms") for alarm in answer[kind]
-        ]
-        if taken := _of_this_stage(alarms, prefix):
-            check.found(
-                f"Alarms of this name exist: {len(taken)}.",
-                f"aws cloudwatch delete-alarms --alarm-names {' '.join(map(shlex.quote, taken))}",
-            )
+        _alarms(check, calls, prefix=f"{stack_name}-")
     with check.part():
         alias = f"alias/{stack_name}"
         answer = calls.read("kms", "ListAliases")
@@ -294,9 +285,35 @@ def names(target: Target, calls: Calls) -> Check:
     return check
 
 
-def _of_this_stage(found: list[str], prefix: str) -> list[str]:
+def _alarms(check: Check, calls: Calls, *, prefix: str) -> None:
+    # By default, only metric alarms are returned:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    answer = calls.read(
+        "cloudwatch",
+        "DescribeAlarms",
+        {"AlarmNamePrefix": prefix, "AlarmTypes": ["CompositeAlarm", "MetricAlarm"]},
+    )
+    composite, metric = (
+        _of_this_stage(answer.get(kind, []), prefix) for kind in ("CompositeAlarms", "MetricAlarms")
+    )
+    # No more than one composite alarm at once, and before the alarms of its rule:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
+    together = [*([name] for name in composite), metric]
+    if composite or metric:
+        check.found(
+            f"Alarms of this name exist: {len(composite) + len(metric)}.",
+            *(
+                f"aws cloudwatch delete-alarms --alarm-names {' '.join(map(shlex.quote, names))}"
+                for names in together
+                if names
+            ),
+        )
+
+
+def _of_this_stage(found: list[dict[str, Any]], prefix: str) -> list[str]:
     """Return the alarms of this stage: `dev-` is also the beginning of the names of a stage `dev-2`."""
-    return [name for name in found if ALARM.fullmatch(name.removeprefix(prefix))]
+    names = [alarm["AlarmName"] for alarm in found]
+    return [name for name in names if ALARM.fullmatch(name.removeprefix(prefix))]
 
 
 def _state_machine(check: Check, target: Target, calls: Calls) -> None:

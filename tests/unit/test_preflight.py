@@ -18,7 +18,7 @@ from ops.preflight.target import CDK_JSON, read_stages
 from tests.support.recorded_account import ACCOUNT, CALLER, REGION, RecordedAccount, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ops.preflight.findings import Check, Finding
@@ -131,7 +131,7 @@ class Preflight:
             {
                 ("apigateway", "GetAccount"): {"cloudwatchRoleArn": f"arn:aws:iam::{ACCOUNT}:role/logs"},
                 ("cloudformation", "DescribeStacks"): Refusal("ValidationError"),
-                ("cloudwatch", "DescribeAlarms"): {"MetricAlarms": [], "CompositeAlarms": []},
+                ("cloudwatch", "DescribeAlarms"): {},
                 ("cloudwatch", "GetDashboard"): Refusal("ResourceNotFound", 404),
                 ("ec2", "DescribeSecurityGroups"): {
                     "SecurityGroups": [{"GroupId": "sg-0123abcd", "VpcId": "vpc-1"}]
@@ -183,7 +183,12 @@ class Preflight:
             "IsTruncated": False,
         }
 
-    def answers(self, service: str, operation: str, answer: dict[str, Any] | Refusal) -> None:
+    def answers(
+        self,
+        service: str,
+        operation: str,
+        answer: dict[str, Any] | Refusal | Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> None:
         assert (service, operation) in self.account.answers
         self.account.answers[service, operation] = answer
 
@@ -558,8 +563,15 @@ def test_callers_without_policies_of_their_own(account: Preflight, caller: str, 
 # Names
 
 
-def alarms(*names: str) -> dict[str, Any]:
-    return {"MetricAlarms": [{"AlarmName": name} for name in names], "CompositeAlarms": []}
+def alarms(*names: str, composite: tuple[str, ...] = ()) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return what answers as DescribeAlarms: with composite alarms only if the call asks for them."""
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        asked = parameters.get("AlarmTypes", ["MetricAlarm"])
+        found = {"MetricAlarm": names, "CompositeAlarm": composite}
+        return {f"{kind}s": [{"AlarmName": name} for name in found[kind]] for kind in asked if found[kind]}
+
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -587,7 +599,11 @@ def alarms(*names: str) -> dict[str, Any]:
     ],
 )
 def test_name_that_a_retained_resource_has_is_found(
-    account: Preflight, service: str, operation: str, answer: dict[str, Any], fix: str
+    account: Preflight,
+    service: str,
+    operation: str,
+    answer: dict[str, Any] | Callable[[Mapping[str, Any]], dict[str, Any]],
+    fix: str,
 ) -> None:
     if operation == "GetDashboard":
         answer = {"DashboardArn": "a", "DashboardBody": "{}", "DashboardName": STACK}
@@ -597,6 +613,20 @@ def test_name_that_a_retained_resource_has_is_found(
 
     account.answers("cloudformation", "DescribeStacks", described())
     assert mark(account.run()["names"]) == "-"
+
+
+def test_composite_alarms_are_found_and_each_is_deleted_alone(account: Preflight) -> None:
+    # CloudWatch deletes no two of them at once
+    composite = (f"{STACK}-ErrorBudgetFastBurn", f"{STACK}-ErrorBudgetSlowBurn")
+    account.answers("cloudwatch", "DescribeAlarms", alarms(f"{STACK}-DeadLetters", composite=composite))
+
+    finding = account.finding("names")
+
+    assert finding.problem == "Alarms of this name exist: 3."
+    assert [line.partition("--alarm-names ")[2] for line in finding.fix] == [
+        *composite,
+        f"{STACK}-DeadLetters",
+    ]
 
 
 @pytest.mark.parametrize(
