@@ -208,11 +208,14 @@ def deployment_rights(target: Target, calls: Calls) -> Check:
         "SimulatePrincipalPolicy",
         {"PolicySourceArn": source, "ActionNames": ["sts:AssumeRole"], "ResourceArns": roles},
     )
-    denied = sorted(
-        result.get("EvalResourceName", "")
+    # An action has one result, in which each resource has its own. IAM once had a result for each resource:
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+    decisions = {
+        each["EvalResourceName"]: each.get("EvalResourceDecision") or each["EvalDecision"]
         for result in answer["EvaluationResults"]
-        if result["EvalDecision"] != "allowed"
-    )
+        for each in result.get("ResourceSpecificResults") or [result]
+    }
+    denied = [role for role in roles if decisions[role] != "allowed"]
     check = Check("deployment rights", "may assume the CDK's roles")
     if denied:
         check.summary = "may not assume the CDK's roles"

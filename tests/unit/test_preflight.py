@@ -170,15 +170,22 @@ class Preflight:
 
     @staticmethod
     def simulated(*decisions: str) -> dict[str, Any]:
+        """Return what IAM answers for the CDK's roles: one result for the action, with one for each role."""
         roles = ("deploy", "file-publishing")
         return {
             "EvaluationResults": [
                 {
                     "EvalActionName": "sts:AssumeRole",
-                    "EvalResourceName": f"{CDK_ROLES}-{role}-role-{ACCOUNT}-{REGION}",
-                    "EvalDecision": decision,
+                    "EvalResourceName": "arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}",
+                    "EvalDecision": max(decisions),  # "allowed" comes before the others
+                    "ResourceSpecificResults": [
+                        {
+                            "EvalResourceName": f"{CDK_ROLES}-{role}-role-{ACCOUNT}-{REGION}",
+                            "EvalResourceDecision": decision,
+                        }
+                        for role, decision in zip(roles, decisions, strict=True)
+                    ],
                 }
-                for role, decision in zip(roles, decisions, strict=True)
             ],
             "IsTruncated": False,
         }
@@ -528,6 +535,25 @@ def test_caller_that_may_not_assume_a_role_is_found(account: Preflight, decision
     assert words[:5] == ["aws", "iam", "put-role-policy", "--role-name", "deployer"]
     (allowed,) = json.loads(words[-1])["Statement"]
     assert allowed["Resource"] == f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-*-{ACCOUNT}-{REGION}"
+
+
+def test_result_for_each_role_is_read_too(account: Preflight) -> None:
+    # Recorded: https://github.com/aws-containers/amazon-ecs-exec-checker/issues/70
+    [result] = account.simulated("allowed", "implicitDeny")["EvaluationResults"]
+    results = [
+        {
+            "EvalActionName": "sts:AssumeRole",
+            "EvalResourceName": each["EvalResourceName"],
+            "EvalDecision": each["EvalResourceDecision"],
+        }
+        for each in result["ResourceSpecificResults"]
+    ]
+    account.answers("iam", "SimulatePrincipalPolicy", {"EvaluationResults": results, "IsTruncated": False})
+
+    problem = account.finding("deployment rights").problem
+
+    assert "file-publishing" in problem
+    assert "deploy-role" not in problem
 
 
 @pytest.mark.parametrize(
