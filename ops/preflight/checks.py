@@ -50,6 +50,9 @@ _SEND_QUOTA_NAME: Final = re.compile(r"\bSendMessage\b")
 _OTHER_SEND_QUOTA: Final = re.compile(r"\b(assist|assistant|agents?|Q in Connect)\b", re.IGNORECASE)
 
 _LOG_ROLE_POLICY: Final = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+# So much is left of the name of a stack in the name of a role. Not documented, but recorded:
+# https://github.com/KensioSoftware/yulin/issues/1113
+_SHORTENED: Final = 25
 
 
 def read_stack(target: Target, calls: Calls) -> dict[str, Any] | None:
@@ -372,8 +375,8 @@ def api_gateway_role(target: Target, calls: Calls) -> Check:
             "or, if no other stack sets this role:",
             target.edit("manage_api_gateway_account", value=True),
         )
-    # CloudFormation begins the name of the stack's own role with the name of the stack
-    elif role and manages and not role.rpartition("/")[2].startswith(f"{target.stack_name}-"):
+    # CloudFormation begins the name of the stack's own role with the name of the stack, shortened
+    elif role and manages and not role.rpartition("/")[2].startswith(f"{target.stack_name[:_SHORTENED]}-"):
         check.found(
             f"API Gateway writes the logs of all APIs with {role}. manage_api_gateway_account is true, so "
             "the deployment would replace it.",

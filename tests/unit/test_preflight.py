@@ -122,10 +122,11 @@ SEND_QUOTA = "Rate of SendMessage API requests"
 
 
 class Preflight:
-    """Runs the checks for stage prod of an account in which nothing would fail."""
+    """Runs the checks for a stage of an account in which nothing would fail."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, stage: str = "prod") -> None:
         self._folder = folder
+        self._stage = stage
         self.environ = {"AWS_DEFAULT_REGION": REGION}
         self.account = RecordedAccount(
             {
@@ -210,16 +211,16 @@ class Preflight:
         """Return the checks by name.
 
         Args:
-            options: Of stage prod, beside those of stage dev in the real `cdk.json`.
+            options: Of the stage, beside those of stage dev in the real `cdk.json`.
             others: Options of other stages.
         """
         dev = json.loads(CDK_JSON.read_text())["context"]["stages"]["dev"]
-        stages = {"prod": dev | EVERYTHING | (options or {})}
+        stages = {self._stage: dev | EVERYTHING | (options or {})}
         stages |= {name: dev | options for name, options in others.items()}
         path = self._folder / "cdk.json"
         path.write_text(json.dumps({"context": {"stages": stages, **(context or {})}}))
         _, checks = preflight(
-            read_stages("prod", path),
+            read_stages(self._stage, path),
             self.account,  # type: ignore[arg-type]  # it has what the checks use of a session
             self.environ,
             known_quota=known_quota,
@@ -696,8 +697,8 @@ def test_stage_that_needs_a_role_for_its_access_log_is_found(account: Preflight)
     ("role", "expected"),
     [
         (None, "ok"),
-        (f"{STACK}-MessageApiApiCloudWatchRole0B1C2D3E-x1y2", "ok"),
-        ("ConnectMessageSender-dev-MessageApiApiCloudWatchRole0B1C2D3E-x1y2", "fix"),
+        (f"{STACK}-MessageApiCloudWatchRole4-x1y2", "ok"),
+        ("ConnectMessageSender-dev-MessageApiCloudWatchRole4-x1y2", "fix"),
         ("api-gateway-logs", "fix"),
     ],
 )
@@ -713,6 +714,15 @@ def test_role_of_others_that_would_be_replaced_is_found(
     if check.findings:
         fix = ("cdk.json: context.stages.prod.manage_api_gateway_account: false",)
         assert check.findings[0].fix == fix
+
+
+def test_role_of_a_stage_with_a_long_name_is_its_own(tmp_path: Path) -> None:
+    # CloudFormation shortens the name of the stack
+    preflight = Preflight(tmp_path, stage="staging")
+    role = f"arn:aws:iam::{ACCOUNT}:role/ConnectMessageSender-stag-MessageApiCloudWatchRole4-x1y2"
+    preflight.answers("apigateway", "GetAccount", {"cloudwatchRoleArn": role})
+
+    assert mark(preflight.run({"manage_api_gateway_account": True})["API Gateway's role"]) == "ok"
 
 
 # Concurrency
@@ -1021,7 +1031,8 @@ def test_key_of_the_topic_is_read_by_any_of_its_names(account: Preflight, named:
     [
         (key("AWS"), None, "AWS managed key", "aws sns set-topic-attributes"),
         (Refusal("NotFoundException"), None, "There is no key", "aws sns set-topic-attributes"),
-        (key(state="PendingDeletion"), None, "PendingDeletion", "aws kms enable-key"),
+        (key(state="PendingDeletion"), None, "PendingDeletion", "aws kms cancel-key-deletion"),
+        (key(state="Disabled"), None, "Disabled", "aws kms enable-key"),
         (key(), key_policy(), "does not let cloudwatch.amazonaws.com use it", "aws kms put-key-policy"),
         (
             key(),
