@@ -191,17 +191,20 @@ def bootstrap(target: Target, calls: Calls) -> Check:
     return check
 
 
-def deployment_rights(target: Target, calls: Calls) -> Check:
-    """Check that the caller may assume the roles by which the CDK deploys.
+def deployment_rights(target: Target, calls: Calls, *, deployer: str | None = None) -> Check:
+    """Check that the deployer may assume the roles by which the CDK deploys.
 
-    The simulation knows the policies of the caller, and not the trust policies of the roles.
+    The simulation knows the policies of the deployer, and not the trust policies of the roles.
+
+    Args:
+        deployer: The ARN of a role or user, if it is not the caller.
 
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     caller = target.caller_arn.rpartition(":")[2]
-    if caller == "root":
+    if deployer is None and caller == "root":
         return Check("deployment rights", "the root user may do everything")
-    source = _policy_source(target, caller, calls)
+    source = deployer or _policy_source(target, caller, calls)
     prefix = f"arn:{target.partition}:iam::{target.account}:role/cdk-{target.stages.qualifier}"
     roles = [
         f"{prefix}-{role}-role-{target.account}-{target.region}" for role in ("deploy", "file-publishing")
@@ -232,8 +235,8 @@ def deployment_rights(target: Target, calls: Calls) -> Check:
         if named.startswith("AWSReservedSSO_"):
             fix = f"IAM Identity Center, inline policy of the permission set: {policy}"
         check.found(
-            f"Not allowed: sts:AssumeRole on {', '.join(denied)}. The CDK CLI would then use your own "
-            "permissions for everything.",
+            f"Not allowed: sts:AssumeRole on {', '.join(denied)}. The CDK CLI would then use the "
+            f"permissions of {named} for everything.",
             fix,
         )
     return check

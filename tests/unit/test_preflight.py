@@ -205,6 +205,7 @@ class Preflight:
         options: Mapping[str, object] | None = None,
         *,
         known_quota: int | None = None,
+        deployer: str | None = None,
         context: Mapping[str, object] | None = None,
         **others: Mapping[str, object],
     ) -> dict[str, Check]:
@@ -224,6 +225,7 @@ class Preflight:
             self.account,  # type: ignore[arg-type]  # it has what the checks use of a session
             self.environ,
             known_quota=known_quota,
+            deployer=deployer,
         )
         return {check.name: check for check in checks}
 
@@ -536,6 +538,19 @@ def test_caller_that_may_not_assume_a_role_is_found(account: Preflight, decision
     assert words[:5] == ["aws", "iam", "put-role-policy", "--role-name", "deployer"]
     (allowed,) = json.loads(words[-1])["Statement"]
     assert allowed["Resource"] == f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-*-{ACCOUNT}-{REGION}"
+
+
+def test_deployer_of_a_pipeline_is_asked_for_instead_of_the_caller(account: Preflight) -> None:
+    deployer = f"arn:aws:iam::{ACCOUNT}:role/pipeline/deploy"
+    account.answers("sts", "GetCallerIdentity", {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:root"})
+    account.answers("iam", "SimulatePrincipalPolicy", account.simulated("implicitDeny", "allowed"))
+
+    finding = account.finding("deployment rights", deployer=deployer)
+
+    asked = {operation: parameters for _, operation, _, parameters in account.account.calls}
+    assert asked["SimulatePrincipalPolicy"]["PolicySourceArn"] == deployer
+    assert "GetRole" not in asked
+    assert finding.fix[0].startswith("aws iam put-role-policy --role-name deploy ")
 
 
 def test_result_for_each_role_is_read_too(account: Preflight) -> None:
