@@ -213,7 +213,9 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
 
 def _preflight(options: Namespace, session: boto3.Session) -> bool:
     stages = read_stages(options.stage)
-    target, checks = preflight(stages, session, os.environ, known_quota=options.send_quota)
+    target, checks = preflight(
+        stages, session, os.environ, known_quota=options.send_quota, deployer=options.deployer
+    )
     PreflightReport(sys.stdout).show(target, checks)
     return not any(check.findings or check.not_checked for check in checks)
 
@@ -271,6 +273,9 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
         type=_count,
         metavar="N",
         help="your quota of SendMessage calls a second, if Service Quotas does not list it",
+    )
+    preflight_.add_argument(
+        "--deployer", metavar="ARN", help="role or user that deploys (default: that of the credentials)"
     )
     prune = add("prune", "Delete old versions of the function", _PRUNE)
     prune.add_argument(

@@ -14,7 +14,9 @@ from ops.preflight.calls import PERMISSIONS
 from scripts.render_contract import ROOT
 from scripts.rights import (
     ARNS,
+    PIPELINE_PATH,
     PREFIX,
+    PREFLIGHT,
     SMOKE_TEST,
     Rights,
     Statement,
@@ -92,7 +94,7 @@ def roles(templates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     review = {
         f"ReviewPolicy{number}": _managed_policy(f"Review of {PREFIX}*, part {number}", part)
         for number, part in enumerate(
-            split([bootstrap_roles("lookup"), *rights.of_drift_detection(), PREFLIGHT]), start=1
+            split([bootstrap_roles("lookup"), *rights.of_drift_detection(), *PREFLIGHT]), start=1
         )
     }
     deployment = {
@@ -144,8 +146,6 @@ def roles(templates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
-# No role and no policy of the pipeline can be changed with the rights here: the paths differ
-_PATH: Final = "/connect-message-sender-pipeline/"
 _PARAMETERS: Final = {
     "Repository": {
         "Type": "String",
@@ -183,7 +183,11 @@ _PARAMETERS: Final = {
 def _managed_policy(description: str, statements: Iterable[Statement]) -> dict[str, Any]:
     return {
         "Type": "AWS::IAM::ManagedPolicy",
-        "Properties": {"Path": _PATH, "Description": description, "PolicyDocument": _policy(statements)},
+        "Properties": {
+            "Path": PIPELINE_PATH,
+            "Description": description,
+            "PolicyDocument": _policy(statements),
+        },
     }
 
 
@@ -201,7 +205,7 @@ def _role(subject: str, policies: Iterable[str]) -> dict[str, Any]:
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
-            "Path": _PATH,
+            "Path": PIPELINE_PATH,
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
             "ManagedPolicyArns": [{"Ref": policy} for policy in policies],
         },
@@ -225,7 +229,7 @@ def _boundary_policy() -> dict[str, Any]:
         "Type": "AWS::IAM::ManagedPolicy",
         "Condition": "HasBoundary",
         "Properties": {
-            "Path": _PATH,
+            "Path": PIPELINE_PATH,
             "Description": f"No role of {PREFIX}* without its permissions boundary",
             "PolicyDocument": {"Version": "2012-10-17", "Statement": deny},
         },

@@ -38,6 +38,9 @@ CloudFormation shortens the name of a stack in names that it generates, to 25 ch
 The rights do not depend on the end of the name, so they are the same for all stages.
 """
 
+PIPELINE_PATH: Final = "/connect-message-sender-pipeline/"
+"""The path of the roles and policies of the pipeline. No right of CloudFormation covers it."""
+
 BUS: Final = PREFIX.removesuffix("-")
 """The beginning of the name of a bus: the CDK generates it without hyphens."""
 
@@ -462,6 +465,23 @@ def bootstrap_roles(*names: str) -> Statement:
     role = "iam::${{AWS::AccountId}}:role/cdk-${{Qualifier}}-{}-role-${{AWS::AccountId}}-${{AWS::Region}}"
     return Statement(("sts:AssumeRole",), tuple(role.format(name) for name in names))
 
+
+PREFLIGHT: Final = (
+    Statement(
+        (
+            *("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "lambda:GetAccountSettings"),
+            *("servicequotas:ListAWSDefaultServiceQuotas", "servicequotas:ListServiceQuotas"),
+        ),
+        ("*",),
+    ),
+    Statement(("iam:SimulatePrincipalPolicy",), (f"iam::${{AWS::AccountId}}:role{PIPELINE_PATH}*",)),
+    Statement(("lambda:GetFunctionConcurrency",), tuple(ARNS["lambda", "function"])),
+    # The topic can be of another account or Region
+    Statement(("sns:GetTopicAttributes",), ("sns:*:*:*",)),
+    Statement(("sqs:GetQueueUrl",), tuple(ARNS["sqs", "queue"])),
+    Statement(("ssm:GetParameter",), (f"ssm:{_HERE}:parameter/cdk-bootstrap/${{Qualifier}}/version",)),
+)
+"""What `python -m ops preflight --deployer` needs beside the rights of a drift detection."""
 
 _SMOKE: Final = f"{PREFIX}*-smoke-*"
 SMOKE_TEST: Final = (

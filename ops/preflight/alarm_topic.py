@@ -115,9 +115,14 @@ def _key(check: Check, target: Target, calls: Calls, key: str, *, topic: str, ac
         )
         return
     if metadata["KeyState"] != "Enabled":
+        named = f"--key-id {metadata['Arn']} --region {region}"
+        # A key whose deletion is cancelled is disabled:
+        # https://docs.aws.amazon.com/kms/latest/APIReference/API_CancelKeyDeletion.html
+        is_deleted = metadata["KeyState"] == "PendingDeletion"
         check.found(
             f"The topic's key is {metadata['KeyState']}: {metadata['Arn']}.",
-            f"aws kms enable-key --key-id {metadata['Arn']} --region {region}",
+            *((f"aws kms cancel-key-deletion {named}",) if is_deleted else ()),
+            f"aws kms enable-key {named}",
             "or:",
             own_key,
         )

@@ -50,6 +50,9 @@ _SEND_QUOTA_NAME: Final = re.compile(r"\bSendMessage\b")
 _OTHER_SEND_QUOTA: Final = re.compile(r"\b(assist|assistant|agents?|Q in Connect)\b", re.IGNORECASE)
 
 _LOG_ROLE_POLICY: Final = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+# So much is left of the name of a stack in the name of a role. Not documented, but recorded:
+# https://github.com/KensioSoftware/yulin/issues/1113
+_SHORTENED: Final = 25
 
 
 def read_stack(target: Target, calls: Calls) -> dict[str, Any] | None:
@@ -188,17 +191,20 @@ def bootstrap(target: Target, calls: Calls) -> Check:
     return check
 
 
-def deployment_rights(target: Target, calls: Calls) -> Check:
-    """Check that the caller may assume the roles by which the CDK deploys.
+def deployment_rights(target: Target, calls: Calls, *, deployer: str | None = None) -> Check:
+    """Check that the deployer may assume the roles by which the CDK deploys.
 
-    The simulation knows the policies of the caller, and not the trust policies of the roles.
+    The simulation knows the policies of the deployer, and not the trust policies of the roles.
+
+    Args:
+        deployer: The ARN of a role or user, if it is not the caller.
 
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     caller = target.caller_arn.rpartition(":")[2]
-    if caller == "root":
+    if deployer is None and caller == "root":
         return Check("deployment rights", "the root user may do everything")
-    source = _policy_source(target, caller, calls)
+    source = deployer or _policy_source(target, caller, calls)
     prefix = f"arn:{target.partition}:iam::{target.account}:role/cdk-{target.stages.qualifier}"
     roles = [
         f"{prefix}-{role}-role-{target.account}-{target.region}" for role in ("deploy", "file-publishing")
@@ -208,11 +214,14 @@ def deployment_rights(target: Target, calls: Calls) -> Check:
         "SimulatePrincipalPolicy",
         {"PolicySourceArn": source, "ActionNames": ["sts:AssumeRole"], "ResourceArns": roles},
     )
-    denied = sorted(
-        result.get("EvalResourceName", "")
+    # An action has one result, in which each resource has its own. IAM once had a result for each resource:
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+    decisions = {
+        each["EvalResourceName"]: each.get("EvalResourceDecision") or each["EvalDecision"]
         for result in answer["EvaluationResults"]
-        if result["EvalDecision"] != "allowed"
-    )
+        for each in result.get("ResourceSpecificResults") or [result]
+    }
+    denied = [role for role in roles if decisions[role] != "allowed"]
     check = Check("deployment rights", "may assume the CDK's roles")
     if denied:
         check.summary = "may not assume the CDK's roles"
@@ -226,8 +235,8 @@ def deployment_rights(target: Target, calls: Calls) -> Check:
         if named.startswith("AWSReservedSSO_"):
             fix = f"IAM Identity Center, inline policy of the permission set: {policy}"
         check.found(
-            f"Not allowed: sts:AssumeRole on {', '.join(denied)}. The CDK CLI would then use your own "
-            "permissions for everything.",
+            f"Not allowed: sts:AssumeRole on {', '.join(denied)}. The CDK CLI would then use the "
+            f"permissions of {named} for everything.",
             fix,
         )
     return check
@@ -274,16 +283,7 @@ def names(target: Target, calls: Calls) -> Check:
                 f"aws cloudwatch delete-dashboards --dashboard-names {stack_name}",
             )
     with check.part():
-        prefix = f"{stack_name}-"
-        answer = calls.read("cloudwatch", "DescribeAlarms", {"AlarmNamePrefix": prefix})
-        alarms = [
-            alarm["AlarmName"] for kind in ("MetricAlarms", "CompositeAlarms") for alarm in answer[kind]
-        ]
-        if taken := _of_this_stage(alarms, prefix):
-            check.found(
-                f"Alarms of this name exist: {len(taken)}.",
-                f"aws cloudwatch delete-alarms --alarm-names {' '.join(map(shlex.quote, taken))}",
-            )
+        _alarms(check, calls, prefix=f"{stack_name}-")
     with check.part():
         alias = f"alias/{stack_name}"
         answer = calls.read("kms", "ListAliases")
@@ -294,9 +294,35 @@ def names(target: Target, calls: Calls) -> Check:
     return check
 
 
-def _of_this_stage(found: list[str], prefix: str) -> list[str]:
+def _alarms(check: Check, calls: Calls, *, prefix: str) -> None:
+    # By default, only metric alarms are returned:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    answer = calls.read(
+        "cloudwatch",
+        "DescribeAlarms",
+        {"AlarmNamePrefix": prefix, "AlarmTypes": ["CompositeAlarm", "MetricAlarm"]},
+    )
+    composite, metric = (
+        _of_this_stage(answer.get(kind, []), prefix) for kind in ("CompositeAlarms", "MetricAlarms")
+    )
+    # No more than one composite alarm at once, and before the alarms of its rule:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
+    together = [*([name] for name in composite), metric]
+    if composite or metric:
+        check.found(
+            f"Alarms of this name exist: {len(composite) + len(metric)}.",
+            *(
+                f"aws cloudwatch delete-alarms --alarm-names {' '.join(map(shlex.quote, names))}"
+                for names in together
+                if names
+            ),
+        )
+
+
+def _of_this_stage(found: list[dict[str, Any]], prefix: str) -> list[str]:
     """Return the alarms of this stage: `dev-` is also the beginning of the names of a stage `dev-2`."""
-    return [name for name in found if ALARM.fullmatch(name.removeprefix(prefix))]
+    names = [alarm["AlarmName"] for alarm in found]
+    return [name for name in names if ALARM.fullmatch(name.removeprefix(prefix))]
 
 
 def _state_machine(check: Check, target: Target, calls: Calls) -> None:
@@ -352,8 +378,8 @@ def api_gateway_role(target: Target, calls: Calls) -> Check:
             "or, if no other stack sets this role:",
             target.edit("manage_api_gateway_account", value=True),
         )
-    # CloudFormation begins the name of the stack's own role with the name of the stack
-    elif role and manages and not role.rpartition("/")[2].startswith(f"{target.stack_name}-"):
+    # CloudFormation begins the name of the stack's own role with the name of the stack, shortened
+    elif role and manages and not role.rpartition("/")[2].startswith(f"{target.stack_name[:_SHORTENED]}-"):
         check.found(
             f"API Gateway writes the logs of all APIs with {role}. manage_api_gateway_account is true, so "
             "the deployment would replace it.",

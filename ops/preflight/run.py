@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 
 
 def preflight(
-    stages: Stages, session: boto3.Session, environ: Mapping[str, str], *, known_quota: int | None = None
+    stages: Stages,
+    session: boto3.Session,
+    environ: Mapping[str, str],
+    *,
+    known_quota: int | None = None,
+    deployer: str | None = None,
 ) -> tuple[Target, list[Check]]:
     """Check where a stage would be deployed. Return this place and the results.
 
     Args:
         known_quota: The quota of SendMessage, if the caller names it.
+        deployer: The ARN of the role or user that deploys, if it is not the caller.
 
     Raises:
         CannotRunError: AWS does not accept the credentials, or cannot be reached.
@@ -53,7 +59,7 @@ def preflight(
     every: dict[str, Callable[[Target, Calls], Check]] = {
         "stack": checks.stack,
         "CDK bootstrap": checks.bootstrap,
-        "deployment rights": checks.deployment_rights,
+        "deployment rights": partial(checks.deployment_rights, deployer=deployer),
         "names": checks.names,
         "API Gateway's role": checks.api_gateway_role,
         "concurrency": checks.concurrency,

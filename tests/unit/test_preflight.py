@@ -18,7 +18,7 @@ from ops.preflight.target import CDK_JSON, read_stages
 from tests.support.recorded_account import ACCOUNT, CALLER, REGION, RecordedAccount, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ops.preflight.findings import Check, Finding
@@ -122,16 +122,17 @@ SEND_QUOTA = "Rate of SendMessage API requests"
 
 
 class Preflight:
-    """Runs the checks for stage prod of an account in which nothing would fail."""
+    """Runs the checks for a stage of an account in which nothing would fail."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, stage: str = "prod") -> None:
         self._folder = folder
+        self._stage = stage
         self.environ = {"AWS_DEFAULT_REGION": REGION}
         self.account = RecordedAccount(
             {
                 ("apigateway", "GetAccount"): {"cloudwatchRoleArn": f"arn:aws:iam::{ACCOUNT}:role/logs"},
                 ("cloudformation", "DescribeStacks"): Refusal("ValidationError"),
-                ("cloudwatch", "DescribeAlarms"): {"MetricAlarms": [], "CompositeAlarms": []},
+                ("cloudwatch", "DescribeAlarms"): {},
                 ("cloudwatch", "GetDashboard"): Refusal("ResourceNotFound", 404),
                 ("ec2", "DescribeSecurityGroups"): {
                     "SecurityGroups": [{"GroupId": "sg-0123abcd", "VpcId": "vpc-1"}]
@@ -170,20 +171,32 @@ class Preflight:
 
     @staticmethod
     def simulated(*decisions: str) -> dict[str, Any]:
+        """Return what IAM answers for the CDK's roles: one result for the action, with one for each role."""
         roles = ("deploy", "file-publishing")
         return {
             "EvaluationResults": [
                 {
                     "EvalActionName": "sts:AssumeRole",
-                    "EvalResourceName": f"{CDK_ROLES}-{role}-role-{ACCOUNT}-{REGION}",
-                    "EvalDecision": decision,
+                    "EvalResourceName": "arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}",
+                    "EvalDecision": max(decisions),  # "allowed" comes before the others
+                    "ResourceSpecificResults": [
+                        {
+                            "EvalResourceName": f"{CDK_ROLES}-{role}-role-{ACCOUNT}-{REGION}",
+                            "EvalResourceDecision": decision,
+                        }
+                        for role, decision in zip(roles, decisions, strict=True)
+                    ],
                 }
-                for role, decision in zip(roles, decisions, strict=True)
             ],
             "IsTruncated": False,
         }
 
-    def answers(self, service: str, operation: str, answer: dict[str, Any] | Refusal) -> None:
+    def answers(
+        self,
+        service: str,
+        operation: str,
+        answer: dict[str, Any] | Refusal | Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> None:
         assert (service, operation) in self.account.answers
         self.account.answers[service, operation] = answer
 
@@ -192,25 +205,27 @@ class Preflight:
         options: Mapping[str, object] | None = None,
         *,
         known_quota: int | None = None,
+        deployer: str | None = None,
         context: Mapping[str, object] | None = None,
         **others: Mapping[str, object],
     ) -> dict[str, Check]:
         """Return the checks by name.
 
         Args:
-            options: Of stage prod, beside those of stage dev in the real `cdk.json`.
+            options: Of the stage, beside those of stage dev in the real `cdk.json`.
             others: Options of other stages.
         """
         dev = json.loads(CDK_JSON.read_text())["context"]["stages"]["dev"]
-        stages = {"prod": dev | EVERYTHING | (options or {})}
+        stages = {self._stage: dev | EVERYTHING | (options or {})}
         stages |= {name: dev | options for name, options in others.items()}
         path = self._folder / "cdk.json"
         path.write_text(json.dumps({"context": {"stages": stages, **(context or {})}}))
         _, checks = preflight(
-            read_stages("prod", path),
+            read_stages(self._stage, path),
             self.account,  # type: ignore[arg-type]  # it has what the checks use of a session
             self.environ,
             known_quota=known_quota,
+            deployer=deployer,
         )
         return {check.name: check for check in checks}
 
@@ -525,6 +540,38 @@ def test_caller_that_may_not_assume_a_role_is_found(account: Preflight, decision
     assert allowed["Resource"] == f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-*-{ACCOUNT}-{REGION}"
 
 
+def test_deployer_of_a_pipeline_is_asked_for_instead_of_the_caller(account: Preflight) -> None:
+    deployer = f"arn:aws:iam::{ACCOUNT}:role/pipeline/deploy"
+    account.answers("sts", "GetCallerIdentity", {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:root"})
+    account.answers("iam", "SimulatePrincipalPolicy", account.simulated("implicitDeny", "allowed"))
+
+    finding = account.finding("deployment rights", deployer=deployer)
+
+    asked = {operation: parameters for _, operation, _, parameters in account.account.calls}
+    assert asked["SimulatePrincipalPolicy"]["PolicySourceArn"] == deployer
+    assert "GetRole" not in asked
+    assert finding.fix[0].startswith("aws iam put-role-policy --role-name deploy ")
+
+
+def test_result_for_each_role_is_read_too(account: Preflight) -> None:
+    # Recorded: https://github.com/aws-containers/amazon-ecs-exec-checker/issues/70
+    [result] = account.simulated("allowed", "implicitDeny")["EvaluationResults"]
+    results = [
+        {
+            "EvalActionName": "sts:AssumeRole",
+            "EvalResourceName": each["EvalResourceName"],
+            "EvalDecision": each["EvalResourceDecision"],
+        }
+        for each in result["ResourceSpecificResults"]
+    ]
+    account.answers("iam", "SimulatePrincipalPolicy", {"EvaluationResults": results, "IsTruncated": False})
+
+    problem = account.finding("deployment rights").problem
+
+    assert "file-publishing" in problem
+    assert "deploy-role" not in problem
+
+
 @pytest.mark.parametrize(
     ("caller", "fix"),
     [
@@ -558,8 +605,15 @@ def test_callers_without_policies_of_their_own(account: Preflight, caller: str, 
 # Names
 
 
-def alarms(*names: str) -> dict[str, Any]:
-    return {"MetricAlarms": [{"AlarmName": name} for name in names], "CompositeAlarms": []}
+def alarms(*names: str, composite: tuple[str, ...] = ()) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return what answers as DescribeAlarms: with composite alarms only if the call asks for them."""
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        asked = parameters.get("AlarmTypes", ["MetricAlarm"])
+        found = {"MetricAlarm": names, "CompositeAlarm": composite}
+        return {f"{kind}s": [{"AlarmName": name} for name in found[kind]] for kind in asked if found[kind]}
+
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -587,7 +641,11 @@ def alarms(*names: str) -> dict[str, Any]:
     ],
 )
 def test_name_that_a_retained_resource_has_is_found(
-    account: Preflight, service: str, operation: str, answer: dict[str, Any], fix: str
+    account: Preflight,
+    service: str,
+    operation: str,
+    answer: dict[str, Any] | Callable[[Mapping[str, Any]], dict[str, Any]],
+    fix: str,
 ) -> None:
     if operation == "GetDashboard":
         answer = {"DashboardArn": "a", "DashboardBody": "{}", "DashboardName": STACK}
@@ -597,6 +655,20 @@ def test_name_that_a_retained_resource_has_is_found(
 
     account.answers("cloudformation", "DescribeStacks", described())
     assert mark(account.run()["names"]) == "-"
+
+
+def test_composite_alarms_are_found_and_each_is_deleted_alone(account: Preflight) -> None:
+    # CloudWatch deletes no two of them at once
+    composite = (f"{STACK}-ErrorBudgetFastBurn", f"{STACK}-ErrorBudgetSlowBurn")
+    account.answers("cloudwatch", "DescribeAlarms", alarms(f"{STACK}-DeadLetters", composite=composite))
+
+    finding = account.finding("names")
+
+    assert finding.problem == "Alarms of this name exist: 3."
+    assert [line.partition("--alarm-names ")[2] for line in finding.fix] == [
+        *composite,
+        f"{STACK}-DeadLetters",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -640,8 +712,8 @@ def test_stage_that_needs_a_role_for_its_access_log_is_found(account: Preflight)
     ("role", "expected"),
     [
         (None, "ok"),
-        (f"{STACK}-MessageApiApiCloudWatchRole0B1C2D3E-x1y2", "ok"),
-        ("ConnectMessageSender-dev-MessageApiApiCloudWatchRole0B1C2D3E-x1y2", "fix"),
+        (f"{STACK}-MessageApiCloudWatchRole4-x1y2", "ok"),
+        ("ConnectMessageSender-dev-MessageApiCloudWatchRole4-x1y2", "fix"),
         ("api-gateway-logs", "fix"),
     ],
 )
@@ -657,6 +729,15 @@ def test_role_of_others_that_would_be_replaced_is_found(
     if check.findings:
         fix = ("cdk.json: context.stages.prod.manage_api_gateway_account: false",)
         assert check.findings[0].fix == fix
+
+
+def test_role_of_a_stage_with_a_long_name_is_its_own(tmp_path: Path) -> None:
+    # CloudFormation shortens the name of the stack
+    preflight = Preflight(tmp_path, stage="staging")
+    role = f"arn:aws:iam::{ACCOUNT}:role/ConnectMessageSender-stag-MessageApiCloudWatchRole4-x1y2"
+    preflight.answers("apigateway", "GetAccount", {"cloudwatchRoleArn": role})
+
+    assert mark(preflight.run({"manage_api_gateway_account": True})["API Gateway's role"]) == "ok"
 
 
 # Concurrency
@@ -965,7 +1046,8 @@ def test_key_of_the_topic_is_read_by_any_of_its_names(account: Preflight, named:
     [
         (key("AWS"), None, "AWS managed key", "aws sns set-topic-attributes"),
         (Refusal("NotFoundException"), None, "There is no key", "aws sns set-topic-attributes"),
-        (key(state="PendingDeletion"), None, "PendingDeletion", "aws kms enable-key"),
+        (key(state="PendingDeletion"), None, "PendingDeletion", "aws kms cancel-key-deletion"),
+        (key(state="Disabled"), None, "Disabled", "aws kms enable-key"),
         (key(), key_policy(), "does not let cloudwatch.amazonaws.com use it", "aws kms put-key-policy"),
         (
             key(),

@@ -12,12 +12,19 @@ from tests.support.recorded_account import ACCOUNT, CALLER, REGION, RecordedAcco
 
 
 def test_arguments_have_their_defaults() -> None:
-    assert vars(parse(["preflight"], {})) == {"command": "preflight", "stage": "dev", "send_quota": None}
+    assert vars(parse(["preflight"], {})) == {
+        "command": "preflight",
+        "stage": "dev",
+        "send_quota": None,
+        "deployer": None,
+    }
     assert vars(parse(["prune"], {})) == {"command": "prune", "stage": "dev", "keep": 5, "apply": False}
 
 
 def test_every_flag_counts() -> None:
-    assert parse(["preflight", "--stage", "prod", "--send-quota", "40"], {}).send_quota == 40
+    arguments = ["preflight", "--stage", "prod", "--send-quota", "40", "--deployer", "arn:aws:iam::1:role/x"]
+    options = parse(arguments, {})
+    assert (options.stage, options.send_quota, options.deployer) == ("prod", 40, "arn:aws:iam::1:role/x")
     options = parse(["prune", "--stage", "prod", "--keep", "1", "--apply"], {})
     assert (options.stage, options.keep, options.apply) == ("prod", 1, True)
 
