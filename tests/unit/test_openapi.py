@@ -56,11 +56,11 @@ def test_the_example_of_a_result_keeps_the_contract() -> None:
     Draft7Validator(RESULT_SCHEMA).validate(answer["example"])
 
 
-def test_an_accepted_message_has_its_id_and_contact() -> None:
+def test_an_accepted_message_has_its_id() -> None:
     answer = operation("/messages")["responses"]["202"]["content"]["application/json"]
 
-    assert answer["example"].keys() == {"MessageId", "ContactId"}
-    assert SCHEMAS["AcceptedMessage"]["required"] == ["MessageId", "ContactId"]
+    assert answer["example"].keys() == {"MessageId"}
+    assert SCHEMAS["AcceptedMessage"]["required"] == ["MessageId"]
 
 
 def test_every_error_of_the_function_has_one_status() -> None:
