@@ -115,17 +115,24 @@ def test_making_a_model_does_not_change_the_contract() -> None:
 def test_model_in_words_has_every_field_with_its_type_and_rule() -> None:
     text = model_in_words(REQUEST_SCHEMA, also_required="ContactId")
 
+    fields = REQUEST_SCHEMA["properties"]
+    longest = {name: rules.get("maxLength") for name, rules in fields.items()}
+
     required, optional, unknown = text.split(". ")
-    assert required.startswith("It must be a JSON object with ConnectionToken (a string of 1 to 1000 char")
+    token = f"ConnectionToken (a string of 1 to {longest['ConnectionToken']} characters"
+    assert required.startswith(f"It must be a JSON object with {token}")
     assert all(f"{name} (" in required for name in [*REQUEST_SCHEMA["required"], "ContactId"])
-    assert optional.startswith("It may have ClientToken (a string of 1 to 500 characters)")
+    assert optional.startswith(
+        f"It may have ClientToken (a string of 1 to {longest['ClientToken']} characters)"
+    )
     assert {name for name in REQUEST_SCHEMA["properties"] if f"{name} (" in text} == {
         *REQUEST_SCHEMA["properties"]
     }
     assert "text/markdown" in required
-    assert "ContactId (a string of 1 to 128 characters, must be letters, digits and hyphens only)" in required
-    assert "Content (a string of 1 to 16384 bytes)" in required
-    assert "Metadata (an object of at most 10 strings)" in optional
+    contact_id = f"ContactId (a string of 1 to {longest['ContactId']} characters, must be letters, digits"
+    assert f"{contact_id} and hyphens only)" in required
+    assert f"Content (a string of 1 to {fields['Content']['x-max-bytes']} bytes)" in required
+    assert f"Metadata (an object of at most {fields['Metadata']['maxProperties']} strings)" in optional
     assert unknown == "It must have no other field"
 
 
