@@ -178,6 +178,7 @@ def test_the_explanation_of_the_simulation_says_how_much_it_does() -> None:
         "mutants": len(MUTANTS),
     }.items():
         assert f"| {row} | {number} |" in page
+    assert f" {len(Fault)} kinds of faults" in (ROOT / "README.md").read_text()
 
 
 def test_every_decision_is_in_the_index_once() -> None:

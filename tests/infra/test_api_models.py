@@ -11,6 +11,7 @@ from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, model_in_wo
 from infra.contract import REQUEST_SCHEMA
 from message_sender.errors import DeliveryError
 from tests.support.errors import leaves
+from tests.support.limits import MAX_BYTES, above
 
 # Keywords that API Gateway does not support or does not check:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
@@ -83,11 +84,11 @@ def test_model_accepts_every_request_that_the_contract_accepts(request: dict[str
     [
         {"ConnectionToken": ""},
         {"ConnectionToken": "with space"},
-        {"ConnectionToken": "x" * 1001},
+        {"ConnectionToken": above("ConnectionToken")},
         {"ContentType": "text/html"},
         {"Content": ""},
         {"Content": {"an": "object"}},
-        {"Content": "x" * 16385},  # text with so many characters always has too many bytes
+        {"Content": "x" * (MAX_BYTES + 1)},  # text with so many characters always has too many bytes
         {"ContactId": "a&MessageGroupId=b"},
         {"ContactId": None},
         {"ExpiresAt": "tomorrow"},
