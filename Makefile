@@ -154,6 +154,9 @@ deploy: .venv/.installed node_modules/.installed ## Deploy STAGE into your AWS a
 
 ##@ Work on it
 
+.PHONY: install
+install: .venv/.dev-installed ## Only install, for single tests and the commands of ops
+
 .PHONY: prepare
 prepare: .venv/.installed .sandbox/venv-emulator/.installed .sandbox/venv-runtime/.installed ## Install what the local stack needs
 prepare: node_modules/.installed .sandbox/cdk.out/.synthesized

@@ -80,14 +80,18 @@ def goals(results: dict[str, Any]) -> Iterator[Goal]:
         yield Goal(f"Cold start over {over} / {baseline}", measured, most)
     over, measured = worst({over: ratio(warm[by]["cpu"], OURS, POWERTOOLS) for by, over in _OVER})
     yield Goal(f"CPU over {over} / {POWERTOOLS}", measured, 0.3)
+    overheads: dict[float, dict[str, Spread]] = {1.3: {}, 1.1: {}}
     for latency in LATENCIES:
         at, least = _ms(latency), bound(latency)
-        name = f"Batch at {at} ms / bound of {_ms(least)} ms"
-        measured = Spread.of([sample / least for sample in batches[at][OURS]])
-        yield Goal(name, measured, 1.1 if latency >= _SHORT else 1.3)
-    for latency in LATENCIES:
-        measured = ratio(batches[_ms(latency)], LOOP, OURS)
-        yield Goal(f"{LOOP} / batch at {_ms(latency)} ms", measured, least=8)
+        overheads[1.1 if latency >= _SHORT else 1.3][f"Batch at {at} ms / bound of {_ms(least)} ms"] = (
+            Spread.of([sample / least for sample in batches[at][OURS]])
+        )
+    for most, spreads in overheads.items():
+        name, measured = worst(spreads)
+        yield Goal(name, measured, most)
+    gains = {latency: ratio(batches[_ms(latency)], LOOP, OURS) for latency in LATENCIES}
+    latency, measured = min(gains.items(), key=lambda item: item[1].median)
+    yield Goal(f"{LOOP} / batch at {_ms(latency)} ms", measured, least=8)
     size, measured = worst({size: ratio(results["poison"], size, UNPOISONED) for size in POISONS})
     yield Goal(f"Batch with a slow message of {size} / without", measured, 1.5)
     peaks = {"cold": cold["http"]["peak"], "warm": warm["http"]["peak"]}

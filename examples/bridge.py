@@ -45,7 +45,7 @@ def open_chat(conversation: Conversation) -> None:
         ChatStreamingConfiguration={"StreamingEndpointArn": TOPIC_ARN},
         ClientToken=conversation.id,
     )
-    conversation.contact_id = chat["ContactId"]  # the initial contact id: it stays on a transfer
+    conversation.contact_id = chat["ContactId"]  # it stays on a transfer
     conversation.participant_token = chat["ParticipantToken"]
     renew_connection(conversation)
 
@@ -54,14 +54,14 @@ def renew_connection(conversation: Conversation) -> None:
     connection = participant.create_participant_connection(
         ParticipantToken=conversation.participant_token,
         Type=["CONNECTION_CREDENTIALS"],
-        ConnectParticipant=True,  # for message streaming, instead of a web socket
+        ConnectParticipant=True,  # with message streaming
     )["ConnectionCredentials"]
     conversation.connection_token = connection["ConnectionToken"]
-    conversation.token_expiry = connection["Expiry"]  # a day from now, however long the chat lasts
+    conversation.token_expiry = connection["Expiry"]  # in a day
 
 
 sqs = boto3.client("sqs")
-LIMIT = 1024  # characters of text/plain
+LIMIT = 1024  # characters that every channel accepts
 
 
 def customer_wrote(conversation: Conversation, provider_message_id: str, text: str) -> None:
@@ -70,7 +70,7 @@ def customer_wrote(conversation: Conversation, provider_message_id: str, text: s
         sqs.send_message(
             QueueUrl=MESSAGE_QUEUE_URL,
             MessageGroupId=conversation.contact_id,  # keeps the customer's messages in order
-            MessageDeduplicationId=message_id,  # at most 128 letters, digits and punctuation marks
+            MessageDeduplicationId=message_id,  # at most 128 characters
             MessageBody=json.dumps(
                 {
                     "ConnectionToken": conversation.connection_token,
@@ -93,7 +93,7 @@ def result_came(event: dict[str, Any]) -> None:  # rule: {"source": ["connect-me
         return
     if result["Error"]["Code"] in {"AccessDenied", "Expired"} and may_renew(conversation, message_id):
         renew_connection(conversation)  # fails if the chat has ended
-        # The same text and ClientToken, another MessageDeduplicationId: SQS drops a repeat within 5 minutes
+        # The same text and ClientToken, another MessageDeduplicationId
         send_again(conversation, message_id)
     else:
         notify_customer(conversation, message_id)

@@ -34,7 +34,8 @@ def max_receive_count(
     """Return the number of receives after which SQS moves a message to the dead-letter queue.
 
     The function itself fails a message at its first receive after the retry window. This limit is for
-    messages that kill the function each time.
+    messages that kill the function each time. They take the others of their batches with them: the function
+    does not isolate suspects by their receive count, because an outage raises that count for all.
 
     It is twice the receives of a retry window: one at the start and one after each wait of 2, 4, 8 ... 60
     seconds. Jitter can halve a wait. About a third of the count is then left for receives without an attempt:

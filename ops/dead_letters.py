@@ -53,7 +53,7 @@ class DeadLetter:
         queued_at: When SQS accepted it into this queue, or into the one where it was finalized. It may be
             older. No producer can set this time, so every decision on the age uses it.
         origin: From its attributes, and whether an earlier attempt may have arrived. A producer can forge
-            attributes, so no decision depends on them.
+            attributes: only `RedriveFilter.keep_maybe_delivered` makes a decision depend on them.
         has_outcome: Whether its result was published already.
         is_truncated: Whether part of the body is missing.
     """

@@ -3,6 +3,8 @@
 The interpreter of MiniStack's virtual environment runs this file by its path, so it imports only the standard
 library and MiniStack. It replaces private functions in the namespaces of MiniStack's modules, for one pinned
 version. Each addition raises an UnknownEmulatorError if a function is missing or has another signature.
+
+The local stack adapts the emulator, never the deployed stack. Review this file when the version changes.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from infra.contract import REQUEST_SCHEMA, RESULT_SCHEMA
 from infra.options import StageOptions, json_schema
 from message_sender.errors import RetryableError
 from message_sender.event_sources.api_gateway import STATUS
+from message_sender.request import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,17 +58,15 @@ def requests(document: str) -> str:
     """Return the page of requests with its tables of fields and lengths written anew."""
     required = REQUEST_SCHEMA["required"]
     fields_of_request = REQUEST_SCHEMA["properties"]
-    document = replace_block(
-        document,
-        "request fields",
-        table(
-            *("Field", "Required", "Rule", "Meaning"),
-            rows=[
-                (f"`{name}`", "yes" if name in required else "no", _rule(rules), rules["description"])
-                for name, rules in fields_of_request.items()
-            ],
-        ),
+    table_of_fields = table(
+        *("Field", "Required", "Rule", "Meaning"),
+        rows=[
+            (f"`{name}`", "yes" if name in required else "no", _rule(rules), rules["description"])
+            for name, rules in fields_of_request.items()
+        ],
     )
+    longest = f"A request has at most {MAX_TEXT:,} characters, including white space and escapes."
+    document = replace_block(document, "request fields", f"{table_of_fields}\n\n{longest}")
     limits = fields_of_request["Content"]["x-max-characters"]
     return replace_block(
         document,
@@ -111,34 +110,13 @@ def _type(rules: Mapping[str, Any]) -> str:
 
 
 def errors(document: str) -> str:
-    """Return the page of errors with its tables of codes and of the API's own errors written anew."""
+    """Return the page of errors with its table of codes written anew."""
     rows = []
     for error, status in STATUS.items():
-        code, retried = error.__name__.removesuffix("Error"), issubclass(error, RetryableError)
-        outcome = "FAILED" if retried else "REJECTED"
-        rows.append(
-            (
-                f"[`{code}`](#{code.lower()})",
-                outcome,
-                "yes" if retried else "no",
-                status,
-                f"`{error.__name__}`",
-            )
-        )
-    document = replace_block(
-        document,
-        "error codes",
-        table("Code", "Outcome", "Retried", "HTTP status", "Error name", rows=rows),
-    )
-    of_the_api = {
-        (str(error.status or f"other {kind[-3:].lower()}"), f"`{error.code}`", error.reason)
-        for kind, error in [*GATEWAY_ERRORS.items(), ("queue", QUEUE_FAILED)]
-    }
-    return replace_block(
-        document,
-        "errors of API Gateway",
-        table(*("Status", "Code", "Reason"), rows=sorted(of_the_api)),
-    )
+        code = error.__name__.removesuffix("Error")
+        outcome = "FAILED" if issubclass(error, RetryableError) else "REJECTED"
+        rows.append((f"[`{code}`](#{code.lower()})", outcome, status))
+    return replace_block(document, "error codes", table("Code", "Outcome", "HTTP status", rows=rows))
 
 
 def options(document: str) -> str:

@@ -84,10 +84,8 @@ def licences(package: Path) -> str:
         LICENCES.read_text(encoding="utf-8"),
         "licences",
         table(
-            *("Package", "Version", "Licence", "Text of the licence, in the package"),
-            rows=[
-                (each.name, each.version, _licence(each), ", ".join(_texts(package, each))) for each in found
-            ],
+            *("Package", "Version", "Licence"),
+            rows=[(each.name, each.version, _licence(each)) for each in found],
         ),
     )
 
@@ -102,12 +100,6 @@ def _licence(distribution: Distribution) -> str:
     if named not in PERMISSIVE:
         raise NotPermissiveError(f"{distribution.name} {distribution.version}: {stated}")
     return named
-
-
-def _texts(package: Path, distribution: Distribution) -> list[str]:
-    folder = package / f"{distribution.name.replace('-', '_')}-{distribution.version}.dist-info"
-    names = {"LICENSE", "LICENSE.txt", "NOTICE", "AUTHORS"}
-    return [f"`{path.relative_to(package)}`" for path in sorted(folder.rglob("*")) if path.name in names]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ MOST_THROTTLED: Final = 0.05
 LEAST_FAIRNESS: Final = 0.9
 MOST_INSTANCES: Final = 50
 """The goals apply up to this number. The page shows the figures for more without a verdict."""
+SHOWN_INSTANCES: Final = (10, 50, 200)
+"""The page shows these numbers, and the tables show all."""
 TOO_FEW: Final = "too few"
 """The verdict on instances that cannot use the quota, because each sends one chat in order."""
 _COMPARED: Final = (
@@ -69,7 +71,9 @@ def block(runs: Sequence[Run], *, day: str) -> str:
     ours = [
         run
         for run in runs
-        if (run.scenario.name, run.figures.sender) == (STEADY.name, "ours") and verdict(run) != TOO_FEW
+        if (run.scenario.name, run.figures.sender) == (STEADY.name, "ours")
+        and run.scenario.instances in SHOWN_INSTANCES
+        and verdict(run) != TOO_FEW
     ]
     compared = [
         (label, *(format(getattr(found[case.name, instances, sender], figure), form) for sender in SENDERS))

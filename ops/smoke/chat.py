@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.contract import REQUEST_SCHEMA
 from message_sender.request import Secret
 from ops.aws import CannotRunError
 from ops.stack.printable import printable
@@ -29,7 +30,7 @@ _PAGE_SIZE = 100
 
 _SHORT_DELAYS = (1,)
 _LONG_DELAYS = (1, 60, 600)
-_LONG_TEXT = 1025
+_LONG_TEXT = REQUEST_SCHEMA["properties"]["Content"]["x-max-characters"]["specification"]["text/plain"] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def experiments(chat: Chat, *, run_id: str, long: bool, progress: Callable[[str]
         done.append(Experiment(f"the same ClientToken after {delay} s", text, (first, repeat)))
     text = f"Smoke test {run_id}: long ".ljust(_LONG_TEXT, "x")
     answer = chat.send(text, client_token=f"{run_id}-long")
-    done.append(Experiment(f"a text of {_LONG_TEXT} characters", text, (answer,)))
+    done.append(Experiment(f"a text of {_LONG_TEXT:,} characters", text, (answer,)))
     if chat.participant_token:
         text = f"Smoke test {run_id}: by participant token"
         answer = chat.send(text, client_token=f"{run_id}-participant-token", token=chat.participant_token)

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from infra.api_models import GATEWAY_ERRORS
 from infra.producer import EventSource, NotAcceptedError
 from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
+from tests.support.limits import LONGEST, MAX_BYTES, TOO_LONG
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ WRONG_FIELDS = [
     ({"ContactId": "a&MessageGroupId=mallory"}, "ContactId must be letters, digits and hyphens only"),
     ({"ContentType": "text/html"}, "ContentType must be one of"),
     ({"Content": ""}, "Content must not be empty"),
-    ({"Content": "x" * 16_385}, "Content is longer than 1024 characters for text/plain"),
+    ({"Content": "x" * (MAX_BYTES + 1)}, f"Content is longer than {len(LONGEST)} characters for text/plain"),
     ({"Unknown": "field"}, "A field is not a field of the request"),
 ]
 
@@ -181,7 +182,7 @@ def test_a_synchronous_call_answers_the_published_result(alice: Conversation) ->
 @pytest.mark.parametrize(
     ("ended", "content", "fields", "status", "code"),
     [
-        (False, "x" * 1025, {}, 400, "InvalidRequest"),
+        (False, TOO_LONG, {}, 400, "InvalidRequest"),
         (False, "**Friday**", {"ContentType": "text/markdown"}, 400, "ServiceValidation"),
         (False, "Friday", {"ExpiresAt": "2026-01-31T12:00:00Z"}, 422, "Expired"),
         (True, "Friday", {}, 422, "AccessDenied"),

@@ -11,6 +11,7 @@ import pytest
 
 from infra.producer import EventSource, NotAcceptedError, NotSentError
 from sandbox.lambda_runtime import CUSTOM_RUNTIME
+from tests.support.limits import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_no_token_and_no_message_text_is_in_any_log_or_result(
         alice.queue("The task does not exist", TaskToken=task_token),
         alice.queue("The task token is wrong", TaskToken=task_token * 100),
         alice.queue(secret, ContentType="application/json"),
-        alice.queue(f"{secret} {'x' * 1025}"),
+        alice.queue(f"{secret} {TOO_LONG}"),
         ended.queue(secret),
         stack.producer.send_text(
             f"not JSON: {secret}", through=EventSource.QUEUE, message_group="nobody"

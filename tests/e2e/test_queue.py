@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from infra.producer import EventSource
+from tests.support.limits import TOO_LONG
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
 ) -> None:
     client_token = str(uuid.uuid4())
 
-    too_long = alice.queue("x" * 1025, ClientToken=client_token)
+    too_long = alice.queue(TOO_LONG, ClientToken=client_token)
     next_one = alice.queue("In short: hello")
 
     result = alice.result_of(too_long)
@@ -83,7 +84,7 @@ def test_a_rejected_message_is_copied_and_its_chat_goes_on(
         "MaybeDelivered": "false",
         "MessageGroupId": alice.chat.contact_id,
     }
-    assert json.loads(copy["Body"]) == alice.request("x" * 1025, ClientToken=client_token)
+    assert json.loads(copy["Body"]) == alice.request(TOO_LONG, ClientToken=client_token)
     assert alice.result_of(next_one).outcome == "SENT"
     assert alice.texts == ["In short: hello"]
 

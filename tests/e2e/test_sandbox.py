@@ -20,6 +20,7 @@ import pytest
 from infra.producer import EventSource
 from sandbox.lambda_runtime import CodeWatch
 from tests.e2e.programs import ROOT, Program
+from tests.support.limits import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -274,7 +275,7 @@ def test_changed_code_is_deployed_and_invalid_code_is_not(
     watch = CodeWatch(source)
 
     def reason() -> str:
-        return str(alice.refused(EventSource.API_SYNC, "x" * 1025, ClientToken="c-1").reason)
+        return str(alice.refused(EventSource.API_SYNC, TOO_LONG, ClientToken="c-1").reason)
 
     assert not watch.update(stack.emulator, stack.outputs)
     assert "longer than" in reason()

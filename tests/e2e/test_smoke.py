@@ -15,6 +15,7 @@ import pytest
 from infra.producer import EventSource
 from sandbox.participant_service.faults import AcceptedThenStatus
 from tests.support.coverage import measured_environ
+from tests.support.limits import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,7 +121,7 @@ def test_a_message_by_each_event_source_is_sent_and_shown_once(smoke: Smoke) -> 
     refused = "403 AccessDeniedException"
     assert observations(done.stdout) == {
         "the same ClientToken after 1 s": "accepted, its repeat has the same Id, in the transcript once",
-        "a text of 1025 characters": "accepted, in the transcript once",
+        f"a text of {len(TOO_LONG):,} characters": "accepted, in the transcript once",
         "a participant token instead of a connection token": f"{refused}, not in the transcript",
         "a message after StopContact": refused,
     }

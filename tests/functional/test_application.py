@@ -14,6 +14,7 @@ from message_sender.application import create_handler
 from message_sender.errors import ConnectionFailedError, InternalError, InvalidRequestError
 from tests.functional.conftest import function_environ, function_on_fake_service
 from tests.support.lambda_events import TEXT, TOKEN, record, request
+from tests.support.limits import TOO_LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +119,7 @@ def test_ten_chats_of_a_batch_are_sent_concurrently() -> None:
 
 
 def test_a_setting_allows_the_longer_contents_that_the_service_accepts() -> None:
-    body = request(ClientToken="t-1", Content="x" * 2000)
+    body = request(ClientToken="t-1", Content=TOO_LONG)
 
     with function_on_fake_service() as function, pytest.raises(InvalidRequestError):
         function(body)

@@ -21,6 +21,7 @@ from message_sender.errors import (
 )
 from sandbox.participant_service.faults import AcceptedThenCut, Status
 from tests.support.lambda_events import TEXT, FakeLambdaContext, request
+from tests.support.limits import TOO_LONG
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Function
@@ -72,7 +73,7 @@ def test_a_task_token_is_refused(function: Function) -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"Content": "x" * 1025}, InvalidRequestError),
+        ({"Content": TOO_LONG}, InvalidRequestError),
         ({"ConnectionToken": "unknown"}, AccessDeniedError),
         ({"ExpiresAt": "2020-01-01T00:00:00Z"}, ExpiredError),
         ({"ContentType": "text/markdown"}, ServiceValidationError),

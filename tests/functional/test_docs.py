@@ -175,9 +175,10 @@ def test_the_explanation_of_the_simulation_says_how_much_it_does() -> None:
     for row, number in {
         "kinds of faults": len(Fault),
         "named situations, such as an outage or three times the quota": len(SCENARIOS),
-        "mutants, and each must make the run fail": len(MUTANTS),
+        "mutants": len(MUTANTS),
     }.items():
         assert f"| {row} | {number} |" in page
+    assert f" {len(Fault)} kinds of faults" in (ROOT / "README.md").read_text()
 
 
 def test_every_decision_is_in_the_index_once() -> None:

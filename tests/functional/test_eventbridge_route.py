@@ -25,6 +25,7 @@ from tests.support.lambda_events import (
     received,
     record,
 )
+from tests.support.limits import TOO_LONG
 from tests.support.logs import log_lines
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def test_an_event_that_is_nested_too_deeply_is_rejected_at_every_depth(function:
 
 @pytest.mark.parametrize(
     ("fields", "code"),
-    [({"Content": "x" * 1025}, "InvalidRequest"), ({"ConnectionToken": "unknown"}, "AccessDenied")],
+    [({"Content": TOO_LONG}, "InvalidRequest"), ({"ConnectionToken": "unknown"}, "AccessDenied")],
 )
 def test_a_rejected_message_is_copied_and_published(
     function: Function, fields: dict[str, Any], code: str

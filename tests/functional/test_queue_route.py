@@ -35,6 +35,7 @@ from tests.support.lambda_events import (
     record,
     request,
 )
+from tests.support.limits import TOO_LONG
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def accepted_at(message: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"Content": "x" * 1025}, "InvalidRequest"),
+        ({"Content": TOO_LONG}, "InvalidRequest"),
         ({"ConnectionToken": "unknown"}, "AccessDenied"),
         ({"ExpiresAt": "2020-01-01T00:00:00Z"}, "Expired"),
     ],

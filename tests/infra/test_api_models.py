@@ -11,6 +11,7 @@ from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, model_in_wo
 from infra.contract import REQUEST_SCHEMA
 from message_sender.errors import DeliveryError
 from tests.support.errors import leaves
+from tests.support.limits import MAX_BYTES, above
 
 # Keywords that API Gateway does not support or does not check:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
@@ -83,11 +84,11 @@ def test_model_accepts_every_request_that_the_contract_accepts(request: dict[str
     [
         {"ConnectionToken": ""},
         {"ConnectionToken": "with space"},
-        {"ConnectionToken": "x" * 1001},
+        {"ConnectionToken": above("ConnectionToken")},
         {"ContentType": "text/html"},
         {"Content": ""},
         {"Content": {"an": "object"}},
-        {"Content": "x" * 16385},  # text with so many characters always has too many bytes
+        {"Content": "x" * (MAX_BYTES + 1)},  # text with so many characters always has too many bytes
         {"ContactId": "a&MessageGroupId=b"},
         {"ContactId": None},
         {"ExpiresAt": "tomorrow"},
@@ -115,17 +116,24 @@ def test_making_a_model_does_not_change_the_contract() -> None:
 def test_model_in_words_has_every_field_with_its_type_and_rule() -> None:
     text = model_in_words(REQUEST_SCHEMA, also_required="ContactId")
 
+    fields = REQUEST_SCHEMA["properties"]
+    longest = {name: rules.get("maxLength") for name, rules in fields.items()}
+
     required, optional, unknown = text.split(". ")
-    assert required.startswith("It must be a JSON object with ConnectionToken (a string of 1 to 1000 char")
+    token = f"ConnectionToken (a string of 1 to {longest['ConnectionToken']} characters"
+    assert required.startswith(f"It must be a JSON object with {token}")
     assert all(f"{name} (" in required for name in [*REQUEST_SCHEMA["required"], "ContactId"])
-    assert optional.startswith("It may have ClientToken (a string of 1 to 500 characters)")
+    assert optional.startswith(
+        f"It may have ClientToken (a string of 1 to {longest['ClientToken']} characters)"
+    )
     assert {name for name in REQUEST_SCHEMA["properties"] if f"{name} (" in text} == {
         *REQUEST_SCHEMA["properties"]
     }
     assert "text/markdown" in required
-    assert "ContactId (a string of 1 to 128 characters, must be letters, digits and hyphens only)" in required
-    assert "Content (a string of 1 to 16384 bytes)" in required
-    assert "Metadata (an object of at most 10 strings)" in optional
+    contact_id = f"ContactId (a string of 1 to {longest['ContactId']} characters, must be letters, digits"
+    assert f"{contact_id} and hyphens only)" in required
+    assert f"Content (a string of 1 to {fields['Content']['x-max-bytes']} bytes)" in required
+    assert f"Metadata (an object of at most {fields['Metadata']['maxProperties']} strings)" in optional
     assert unknown == "It must have no other field"
 
 

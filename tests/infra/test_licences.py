@@ -18,13 +18,10 @@ def test_document_lists_every_package(asset_with_tracer: Path) -> None:
 
 
 def test_text_of_every_licence_is_in_the_package(asset_with_tracer: Path) -> None:
-    rows = [line for line in LICENCES.read_text().splitlines() if line.startswith("| ")][1:]
+    packages = [*asset_with_tracer.glob("*.dist-info")]
 
-    texts = [re.findall(r"`(.+?)`", row) for row in rows]
-
-    assert len(rows) == len([*asset_with_tracer.glob("*.dist-info")])
-    assert [row for row, found in zip(rows, texts, strict=True) if not found] == []
-    assert all((asset_with_tracer / text).is_file() for found in texts for text in found)
+    assert packages
+    assert [package.name for package in packages if not [*package.rglob("LICENSE*")]] == []
 
 
 @pytest.mark.parametrize(

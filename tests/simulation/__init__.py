@@ -15,6 +15,10 @@
 `malformed_events`                  malformed events for every event source
 `report`                            the printed tables
 
+Real retries take hours, and a failure that cannot be repeated cannot be fixed. So production code waits only
+by its clock, and one thread runs at a time. `make test` uses a fixed seed, so that it fails for a change and
+not by chance. A seed that shows a defect becomes a test with the fix.
+
 To add a service that the function calls, write a `network.Service`, register it under its host name in
 `Simulation.services`, and set `AWS_ENDPOINT_URL_...` in `function`. A scenario calls operators between
 `Simulation.run()` and the checks, and then runs the simulation on.

@@ -24,6 +24,7 @@ from tests.support.dead_letters import (
 )
 from tests.support.fakes import START, FakeClock
 from tests.support.lambda_events import QUEUE_ARN, TEXT, TOKEN, bus_event, request
+from tests.support.limits import TOO_LONG
 from tests.support.sqs_client import FakeAwsClient, StoredMessage
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def test_rejected_message_is_kept_unless_its_code_is_named(
 
 
 def test_text_that_only_the_stack_limits_is_redriven(client: FakeAwsClient) -> None:
-    dead_letter = read(put_moved(client, Content="x" * 1025))
+    dead_letter = read(put_moved(client, Content=TOO_LONG))
 
     assert decide(dead_letter, FINALIZING, START).done is Done.REDRIVEN
 

@@ -19,6 +19,7 @@ from sandbox.demo.message_file import (
     read_message_file,
 )
 from sandbox.participant_service.chats import CONTENT_TYPES
+from tests.support.limits import TOO_LONG
 
 EXAMPLE = Path(__file__).parents[2] / "examples/messages.jsonl"
 REQUEST = {"ContentType": "text/plain", "Content": "Hello"}
@@ -203,7 +204,7 @@ class TestTheExample:
 
     def test_has_a_message_that_is_too_long(self, file: MessageFile) -> None:
         assert any(
-            len(message.request["Content"]) > 1024 and message.expected.code == "InvalidRequest"
+            len(message.request["Content"]) >= len(TOO_LONG) and message.expected.code == "InvalidRequest"
             for message in file.messages
         )
 

@@ -43,6 +43,7 @@ from message_sender.result import RESULT_SOURCE as RESULT_SOURCE_OF_THE_FUNCTION
 from message_sender.result import EventSource as SourceOfTheFunction
 from tests.support.fakes import FakeClock
 from tests.support.http_server import FakeServer, running_server
+from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, TOO_LONG, above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -190,17 +191,17 @@ def test_the_modules_of_the_library_need_only_each_other_and_published_packages(
 MAX_METADATA = REQUEST_SCHEMA["properties"]["Metadata"]["maxProperties"]
 BROKEN = [
     {"connection_token": ""},
-    {"connection_token": "x" * 1001},
+    {"connection_token": above("ConnectionToken")},
     {"connection_token": "two words"},
     {"connection_token": 7},
     {"content": ""},
-    {"content": "x" * 1025},
-    {"content": "é" * 12_000, "content_type": "application/json"},
+    {"content": TOO_LONG},
+    {"content": "é" * MAX_BYTES, "content_type": "application/json"},
     {"content": "half of a pair \ud800"},
     {"content": "{", "content_type": "application/json"},
     {"content": "NaN", "content_type": "application/json"},
     {"content_type": "text/html"},
-    {"client_token": "x" * 501},
+    {"client_token": above("ClientToken")},
     {"contact_id": "no contact"},
     {"task_token": ""},
     {"metadata": {"order": 4711}},
@@ -229,8 +230,8 @@ def test_an_invalid_request_is_refused_in_the_words_of_the_function_and_not_sent
 @pytest.mark.parametrize(
     "fields",
     [
-        {"content": "x" * 1024},
-        {"content": "1" * 12_000, "content_type": "application/json"},
+        {"content": LONGEST},
+        {"content": "1" * MAX_CHARACTERS["application/json"], "content_type": "application/json"},
         {"content": "{}", "content_type": "application/vnd.amazonaws.connect.message.interactive.response"},
         {"expires_at": datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)},
         {"metadata": {"order": "4711"}},
@@ -264,7 +265,7 @@ def test_rules_of_an_event_source_are_checked(
 
 
 def test_the_content_limits_can_be_those_of_the_service() -> None:
-    long = request(content="x" * 1025)
+    long = request(content=TOO_LONG)
 
     check_request(long, through=EventSource.QUEUE, content_limits="service")
 
