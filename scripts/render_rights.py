@@ -10,7 +10,6 @@ import json
 import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
-from ops.preflight.calls import PERMISSIONS
 from scripts.render_contract import ROOT
 from scripts.rights import (
     ARNS,
@@ -35,13 +34,6 @@ LONGEST_POLICY: Final = 6144
 """The characters of a managed policy, without whitespace.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-"""
-
-# IAM allows GetCallerIdentity to everyone
-PREFLIGHT: Final = Statement(tuple(sorted({*PERMISSIONS.values()} - {"sts:GetCallerIdentity"})), ("*",))
-"""What `python -m ops preflight` needs: see docs/how-to/check-before-you-deploy.md.
-
-It looks for names that are taken and for quotas, so it reads more than the resources of the stack.
 """
 
 _LONGEST: Final = {
