@@ -37,16 +37,30 @@ class NotPermissiveError(Exception):
 
 def runbook(document: str) -> str:
     """Return the runbook with its alarms written anew."""
-    rows = [(f"[`{alarm.name}`](#{alarm.name.lower()})", alarm.measures, alarm.condition) for alarm in ALARMS]
+    rows = [
+        (f"`{alarm.name}`", "yes" if alarm.urgent else "", alarm.condition)
+        for alarm in ALARMS
+        if alarm.condition
+    ]
+    *others, last = (f"`{alarm.name}`" for alarm in ALARMS if alarm.urgent and not alarm.condition)
     sections = [
         f"\n### `{alarm.name}`\n\n{alarm.happened}\n{alarm.impact}\n\n"
-        f"**First:** {alarm.first[0].upper()}{alarm.first[1:]}\n\n**Then:** {alarm.then}\n"
+        f"**First:** {alarm.first[0].upper()}{alarm.first[1:]}\n\n{alarm.then}\n"
         + (f"\n**Threshold:** {alarm.why}\n" if alarm.why else "")
         for alarm in ALARMS
     ]
-    one_sentence_a_line = "".join(sections).replace(". ", ".\n")
-    index = table("Alarm", "Measures", "Goes off at", rows=rows)
-    return replace_block(document, "alarms", f"{index}\n{one_sentence_a_line}")
+    text = "\n".join(_one_sentence_a_line(line) for line in "".join(sections).split("\n"))
+    index = (
+        f"{table('Alarm', 'Urgent', 'Goes off at', rows=rows)}\n\n"
+        "Every other alarm goes off at a single message, event or error.\n"
+        f"{', '.join(others)} and {last} are urgent, too.\n"
+    )
+    return replace_block(document, "alarms", f"{index}{text}")
+
+
+def _one_sentence_a_line(line: str) -> str:
+    """Break a line of Markdown after each sentence. The lines of an item of a list stay in the item."""
+    return line.replace(". ", ".\n  " if line.startswith("- ") else ".\n")
 
 
 def stack(document: str) -> str:

@@ -34,11 +34,8 @@ _COMPARISONS: Final = {
     True: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
 }
 
-_SEND_AGAIN: Final = (
-    "Compare them with the template (`make synth`), and restore them by hand. Deploying the same template "
-    "does not undo a manual change. Then have the producer send every message again that has no result. "
-    "Each message must keep its `ClientToken`, so that no chat shows it twice."
-)
+URGENT: Final = "Urgent. "
+"""The first word of the description of an urgent alarm. Subscriptions to the topic filter by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +44,8 @@ class Text:
 
     name: str
     """Pagers know the alarm by it. Also the anchor in the runbook, in lower case."""
-    measures: str
+    urgent: bool
+    """Wake somebody: messages do not reach their chats, or are lost, until somebody acts."""
     happened: str
     impact: str
     """The consequence for chats."""
@@ -61,7 +59,7 @@ class Text:
     @property
     def description(self) -> str:
         text = f"{self.happened} {self.impact} First: {self.first}".replace("`", "")
-        return f"{text} Runbook: docs/runbook.md#{self.name.lower()}"
+        return f"{URGENT if self.urgent else ''}{text} Runbook: docs/runbook.md#{self.name.lower()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,8 @@ class Alarm(Text):
 
     metric: Callable[[ServiceMetrics], cloudwatch.Metric | cloudwatch.MathExpression]
     threshold: float | Callable[[StageOptions], float] = 1
-    threshold_text: str = "at least 1"
+    threshold_text: str = ""
+    """For the runbook. Empty if the alarm goes off at the first one of a kind."""
     above: bool = False
     """Go off above the threshold only, not at it."""
     period: int = 1
@@ -84,18 +83,18 @@ class Alarm(Text):
 
     @property
     def condition(self) -> str:
-        """The condition in words, such as "at least 1 in one of the last 5 minutes"."""
+        """The condition in words. Empty if it is that of most alarms."""
+        if not self.threshold_text:
+            return ""
         minutes = "minutes" if self.period == 1 else f"periods of {self.period} minutes"
         if self.periods == 1:
             when = f"{self.period} minutes"
         elif self.datapoints == 1 and self.period * self.periods == _DAY:
-            when = "the last 24 hours"
+            when = "24 hours"
         elif self.datapoints == self.periods:
-            when = f"each of the last {self.periods} {minutes}"
+            when = f"each of {self.periods} {minutes}"
         else:
-            when = (
-                f"{'one' if self.datapoints == 1 else self.datapoints} of the last {self.periods} {minutes}"
-            )
+            when = f"{'one' if self.datapoints == 1 else self.datapoints} of {self.periods} {minutes}"
         return f"{self.threshold_text} in {when}"
 
 
@@ -125,8 +124,7 @@ class BurnRate(Text):
     @property
     def condition(self) -> str:
         return (
-            f"at least {self.rate:g} times the error budget (100 % - `slo_percent`) "
-            f"in the last {_words(self.long)} and in the last {_words(self.short)}"
+            f"{self.rate:g} times the error budget in the last {_words(self.long)} and {_words(self.short)}"
         )
 
 
@@ -140,7 +138,7 @@ def _one(
     name: str,
     metric: Callable[[ServiceMetrics], cloudwatch.Metric],
     *,
-    measures: str,
+    urgent: bool = False,
     happened: str,
     impact: str,
     first: str,
@@ -150,8 +148,8 @@ def _one(
     """Define an alarm on the first minute with one. It ends after five minutes without: once for a burst."""
     return Alarm(
         name=name,
+        urgent=urgent,
         metric=metric,
-        measures=measures,
         happened=happened,
         impact=impact,
         first=first,
@@ -161,12 +159,10 @@ def _one(
     )
 
 
-_LATE: Final = "share of messages that end later than after `slo_seconds`, or as FAILED"
-
 ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     BurnRate(
         name="ErrorBudgetFastBurn",
-        measures=_LATE,
+        urgent=True,
         rate=14.4,
         long=60,
         short=5,
@@ -174,146 +170,94 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         impact="At this rate, an hour uses 2 % of the error budget of 30 days.",
         first="look on the dashboard whether calls to Amazon Connect are throttled, fail or are slow.",
         then=(
-            "Find the cause by the alarm that is on, too:\n\n"
-            "- [`SustainedThrottling`](#sustainedthrottling): more is sent than the quota allows.\n"
-            "- [`MessagesFailed`](#messagesfailed): Amazon Connect fails.\n"
-            "- [`OldMessages`](#oldmessages) or [`QueueNotDelivering`](#queuenotdelivering): messages wait.\n"
-            "- [`FunctionThrottles`](#functionthrottles): the function has no concurrency.\n"
-            "- None of them: run the saved query `Slowest messages`, and look for one chat or one event "
-            "source.\n\n"
-            "Only messages with an outcome count. "
-            "So this alarm follows the others: messages that an outage delays end when it is over."
+            "Continue with another alarm that is on: in an outage, this one follows the others. "
+            "If there is none, look for one chat or event source in the saved query `Slowest messages`."
         ),
-        why=(
-            "This is the fast rate of [The Site Reliability Workbook](https://sre.google/workbook/"
-            "alerting-on-slos/). "
-            "With `slo_percent` at 99.5, it is 7.2 % of the messages. "
-            f"Fewer than {_FEWEST_LATE} late messages in an hour never count, so that quiet hours raise no "
-            "alarm."
-        ),
+        why=(f"Fewer than {_FEWEST_LATE} late messages in an hour do not count."),
     ),
     BurnRate(
         name="ErrorBudgetSlowBurn",
-        measures=_LATE,
+        urgent=False,
         rate=6,
         long=360,
         short=30,
         happened="For hours, more messages are late or fail than the service level objective allows.",
-        impact="At this rate, six hours use 5 % of the error budget of 30 days.",
+        impact="At this rate, the error budget of 30 days lasts for five days.",
         first="look on the dashboard since when p99 of the time to the outcome has been high.",
         then=(
-            "Run the saved queries `Slowest messages` and `Rejected and failed by reason` for the last six "
-            "hours:\n\n"
-            "- One event source or a few chats: find its producer.\n"
-            "- Many `attempts`: the calls are throttled or fail. Compare the calls with the quota.\n"
-            "- One attempt, and late: the messages waited. Compare the invocations with "
-            "`maximum_concurrency`.\n"
-            "- Since a release: [roll back](how-to/deploy.md#roll-back).\n\n"
-            "If the objective does not fit your chats, change `slo_percent` or `slo_seconds`."
-        ),
-        why=(
-            "This is the slow rate of the same book: a problem that is too small for "
-            "[`ErrorBudgetFastBurn`](#errorbudgetfastburn), but stays. "
-            "With `slo_percent` at 99.5, it is 3 % of the messages."
+            "Run the saved query `Slowest messages` for six hours:\n\n"
+            "- Many `attempts`: calls are throttled or fail.\n"
+            "- One attempt: messages wait. Compare the invocations at once with `maximum_concurrency`.\n"
+            "- Since a release: roll back."
         ),
     ),
     _one(
         "DeadLetters",
         lambda metrics: metrics.queue(metrics.queues.dead_letter, _VISIBLE),
-        measures="messages in the dead-letter queue",
         happened="Messages are in the dead-letter queue.",
-        impact=(
-            "They did not reach their chats in time: their retries were exhausted, or the function died on "
-            "them each time."
-        ),
-        first="run `.venv/bin/python -m ops redrive --stage $STAGE`, which shows the code of each message.",
+        impact="Their retries were exhausted, or the function never finished them.",
+        first="run `.venv/bin/python -m ops redrive --stage $STAGE`, which shows their codes.",
         then=(
-            "Fix the cause that the code names:\n\n"
-            "- `Throttled`: [raise the quota](how-to/raise-the-quota.md).\n"
-            "- `ServiceUnavailable` or `ConnectionFailed`: check the status of Amazon Connect, and that the "
-            "VPC allows outbound traffic.\n"
-            "- `MovedBySQS`: continue with [`TimeoutsAndCrashes`](#timeoutsandcrashes) and "
-            "[`UnhandledErrors`](#unhandlederrors).\n\n"
-            "When the cause is fixed, [redrive](how-to/redrive.md) the messages that someone still waits "
-            "for. "
-            "Finalize the others, then delete all dead letters that have their result. "
-            "The alarm cannot go off again while one dead letter remains. "
-            "The command keeps messages that it cannot read: delete these in the SQS console."
+            "- `MovedBySQS`: the function never finished it. "
+            "Check `TimeoutsAndCrashes`, `UnhandledErrors`, `FunctionThrottles`, and the log for `Copy not "
+            "made` and "
+            "`Result not published`.\n"
+            "- Any other: see [its section](reference/errors.md#all-codes).\n\n"
+            "Then redrive the messages that somebody still waits for, finalize the others, and delete those "
+            "with a "
+            "result. "
+            "In the SQS console, delete those that the command cannot read. "
+            "The alarm cannot go off again while any dead letter remains."
         ),
     ),
     _one(
         "DeadEvents",
         lambda metrics: metrics.queue(metrics.queues.events_dead_letter, _VISIBLE),
-        measures="requests in the events dead-letter queue",
-        happened="Requests from the event bus are in the events dead-letter queue.",
-        impact=(
-            "Their messages did not reach their chats: EventBridge could not deliver them, or the function "
-            "failed on them."
-        ),
-        first=(
-            "run `.venv/bin/python -m ops redrive events --stage $STAGE`, which shows the code of each "
-            "request."
-        ),
+        happened="Requests are in the events dead-letter queue.",
+        impact="Their messages did not reach their chats.",
+        first="run `.venv/bin/python -m ops redrive events --stage $STAGE`, which shows their codes.",
         then=(
-            "Fix the cause that the code names:\n\n"
-            "- `RetriesExhausted`: the function failed three times, and its log says why: [find the "
-            "message](#find-one-message).\n"
-            "- `EventAgeExceeded`: the function had no concurrency, or failed until the retry window was "
-            "over.\n"
-            "- Any other code, such as `NO_PERMISSIONS`, comes from EventBridge: continue with "
-            "[`EventDeliveryFailures`](#eventdeliveryfailures).\n\n"
-            "When the cause is fixed, [redrive](how-to/redrive.md) the queue `events`. "
-            "Finalize the rest, which moves it to the dead-letter queue or the rejected queue. "
-            "You cannot delete here: no request in this queue has a result yet."
+            "- `RetriesExhausted`: the function failed three times, and its log says why.\n"
+            "- `EventAgeExceeded`: it had no concurrency, or failed until the retry window was over.\n"
+            "- Any other: continue with [`EventDeliveryFailures`](#eventdeliveryfailures).\n\n"
+            "Then redrive the queue `events`. "
+            "Finalizing the rest moves it to the dead-letter or rejected queue."
         ),
     ),
     _one(
         "UnpublishedResults",
         lambda metrics: metrics.queue(metrics.queues.unpublished_results, _VISIBLE),
-        measures="results in the unpublished-results queue",
         happened="The event bus did not accept results.",
-        impact=(
-            "Their messages have an outcome, so no chat is affected. Consumers do not know the outcome yet."
-        ),
-        first="check the status of EventBridge, and the function's permission events:PutEvents.",
-        then=(
-            "Check the event bus and the key. When the cause is fixed, "
-            "[republish](how-to/redrive.md#republish-results) the results."
-        ),
+        impact="Consumers do not know these outcomes yet. No chat is affected.",
+        first="check the status of EventBridge, the key, and the function's permission events:PutEvents.",
+        then="Then republish the results.",
     ),
+    # SQS documents that it leaves out messages that were received three times, and not whether it does so for
+    # FIFO queues: AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html.
+    # Three minutes in a row, because the next retry may end the wait.
     Alarm(
         name="OldMessages",
+        urgent=True,
         metric=lambda metrics: metrics.queue(metrics.queues.messages, "ApproximateAgeOfOldestMessage"),
-        measures="age of the oldest message in the messages queue",
         happened="A message has waited for more than half of the retry window.",
-        impact="Its chat is late. When the window ends, the message fails.",
-        first="look on the dashboard for throttled calls, for slow or failing calls, or for no invocations.",
+        impact="Its chat is late. After the window, the message fails at its next unsuccessful attempt.",
+        first="look on the dashboard for throttled, slow or failing calls, or for no invocations.",
         then=(
-            "Act on the cause:\n\n"
-            "- Throttled calls: [raise the quota](how-to/raise-the-quota.md).\n"
-            "- `maximum_concurrency` invocations at once, and no throttled calls: raise this option.\n"
+            "- Throttled calls: raise the quota.\n"
+            "- As many invocations at once as `maximum_concurrency`: raise this option.\n"
             "- Failing calls: check the status of Amazon Connect.\n"
             "- No invocations: continue with [`QueueNotDelivering`](#queuenotdelivering).\n"
-            "- A single chat: [find the message](#find-one-message).\n\n"
-            "SQS "
-            "[documents](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
-            "sqs-available-cloudwatch-metrics.html) "
-            "that this metric ignores messages that were received three times. "
-            "It does not document whether this holds for FIFO queues. "
-            "If it does, [`MessagesFailed`](#messagesfailed) is the first alarm for a message whose attempts "
-            "all fail."
-        ),
-        why=(
-            "Half of the window is left to act. It takes three minutes in a row, because the next retry may "
-            "end the wait."
+            "- A single chat: search for its `ContactId`.\n\n"
+            "If SQS ignores messages that it delivered three times, `MessagesFailed` goes off first."
         ),
         threshold=lambda options: options.retry_window_minutes * 60 / 2,
-        threshold_text="at least half of `retry_window_minutes`",
+        threshold_text="half of `retry_window_minutes`",
         datapoints=3,
         periods=3,
     ),
     Alarm(
         name="QueueNotDelivering",
+        urgent=True,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression="IF(visible > 0 AND received < 1, 1, 0)",
             using_metrics={
@@ -325,21 +269,18 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             label="Messages visible and none received",
             period=MINUTE,
         ),
-        measures="minutes in which messages are visible and none is received",
+        threshold_text="a message visible and none received",
         happened="Messages are in the queue and nothing receives them.",
-        impact="Messages by the queue, by POST /messages and by the state machine do not reach their chats.",
+        impact="Messages by the queue, POST /messages and the state machine reach no chat.",
         first="check State and LastProcessingResult of the event source mapping.",
         then=(
-            "Run the last command of [What is wrong now](#what-is-wrong-now):\n\n"
-            "- `Disabled`: someone has [paused](how-to/pause-and-resume.md) the queue.\n"
-            "- An error: check the permissions of the function's role for the queue and the key.\n"
-            "- No error: check whether the account has concurrency left, and that `reserved_concurrency` "
-            "is not 0."
+            "- `Disabled`: somebody has paused the queue.\n"
+            "- An error: check the function's permissions for the queue and the key.\n"
+            "- No error: continue with [`FunctionThrottles`](#functionthrottles)."
         ),
         why=(
-            "While the first message of a chat backs off, the later ones can be visible. "
-            "This takes at most a minute, the time that Amazon Connect asks for, or three minutes if the "
-            "function died."
+            "Messages behind one that backs off can be visible for a minute, or for three if the function "
+            "died."
         ),
         datapoints=5,
         periods=5,
@@ -347,17 +288,14 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     _one(
         "MessagesFailed",
         lambda metrics: metrics.own("MessagesFailed"),
-        measures="messages that end as FAILED",
-        happened="A message failed: it could not be sent within the retry window.",
+        happened="A message could not be sent within the retry window.",
         impact="Its chat does not show it, unless the result says MaybeDelivered.",
-        first="look at its code on the dashboard or in the log.",
-        then=(
-            "Run `search \"outcome = 'FAILED'\"` to see each message with its code and reason. "
-            "Continue as for [`DeadLetters`](#deadletters): a copy of the message is in that queue."
-        ),
+        first=("run `search \"outcome = 'FAILED'\"` for its code."),
+        then=("Continue as for [`DeadLetters`](#deadletters): that queue has a copy."),
     ),
     Alarm(
         name="SustainedThrottling",
+        urgent=False,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression="100 * throttles / attempts",
             using_metrics={
@@ -367,159 +305,125 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             label="Throttled calls, percent",
             period=MINUTE,
         ),
-        measures="share of SendMessage calls that are throttled",
         happened="Amazon Connect has throttled calls for ten minutes.",
-        impact="There is more to send than the quota allows, so messages reach their chats late.",
+        impact="There is about as much to send as the quota allows, or more, so messages are late.",
         first="compare the calls a second on the dashboard with the quota.",
         then=(
-            "Act on the difference:\n\n"
-            "- Calls below the quota: agents or other back ends use the quota too.\n"
-            "- Calls at the quota: [raise the quota](how-to/raise-the-quota.md), and have bulk producers "
-            "wait until then."
+            "If they are below it, agents or other back ends use the quota too. "
+            "If they are at it, raise the quota: until then, bulk producers must wait."
         ),
+        # Minutes need not be in a row, because backoff makes gaps
         why=(
-            "With more to send than the quota allows, the rate limiter keeps about 3 % of the calls "
-            "throttled ([simulation](explanation/benchmarks.md)). "
-            "Below nine tenths of it, at most 2 % are, but single minutes have more: up to 6 of 15 in the "
-            "simulation. "
-            "From the quota on, it is 11 or more of 15. "
-            "Backoff makes gaps, so the minutes need not be in a row."
+            "In the simulation, at most 6 of 15 minutes are above 2 % at nine tenths of the quota, and from "
+            "the quota "
+            "on 11 or more."
         ),
         threshold=2,
-        threshold_text="more than 2 %",
+        threshold_text="more than 2 % of the SendMessage calls",
         above=True,
         datapoints=10,
         periods=15,
     ),
+    # Twice the messages that the quota allows, each with about one invocation: a loop, or a runaway producer.
+    # At 10 a second, these 1,200 a minute cost about 80 dollars a month for Lambda and 65 for logs.
     Alarm(
         name="InvocationSurge",
+        urgent=False,
         metric=lambda metrics: metrics.function("Invocations"),
-        measures="invocations of the function",
-        happened="The function is invoked more often than the quota can be of use for.",
-        impact="Other messages reach their chats late, and the invocations cost money.",
-        first="look on the dashboard by which event source the invocations come.",
+        happened="The function is invoked far more often than the quota allows messages.",
+        impact="Other messages are late, and the invocations cost money.",
+        first=('run `FROM=1 search "message like /Message/" "event_source, contact_id, outcome, code"`.'),
         then=(
-            'Run `FROM=1`, then `search "message like /Message/" "event_source, contact_id, outcome, code"`:'
-            "\n\n"
-            "- One `contact_id`: its producer repeats a message. Stop the producer.\n"
-            "- Many `REJECTED`: a producer sends what can never be sent. Stop it.\n"
-            "- `eventbridge`: check that no rule of yours turns a result into a request again.\n"
-            "- `direct` or `api_gateway`: a caller repeats its calls without a pause.\n\n"
-            "To stop all of them at once, [pause](how-to/pause-and-resume.md)."
-        ),
-        why=(
-            "The quota allows 60 x `send_quota_per_second` messages a minute. "
-            "Up to the quota, each has about one invocation ([simulation](explanation/benchmarks.md)). "
-            "Twice as many, for ten minutes, come from a loop or a runaway producer. "
-            "At 10 a second, these 1,200 invocations a minute cost about 80 dollars a month for Lambda and "
-            "65 for logs."
+            "- One `contact_id`, or many `REJECTED`: stop the producer.\n"
+            "- `eventbridge`: check that no rule of yours turns a result into a request.\n"
+            "- `direct` or `api_gateway`: a caller repeats without a pause.\n\n"
+            "To stop all at once, pause."
         ),
         threshold=lambda options: 2 * 60 * options.send_quota_per_second,
-        threshold_text="more than 120 x `send_quota_per_second` a minute",
+        threshold_text="more than 120 x `send_quota_per_second` invocations a minute",
         above=True,
         datapoints=10,
         periods=15,
     ),
     Alarm(
         name="FunctionThrottles",
+        urgent=True,
         metric=lambda metrics: metrics.function("Throttles"),
-        measures="invocations that Lambda refused because no concurrency is left",
+        threshold_text="1 refused invocation",
         happened="Lambda has no concurrency left for the function.",
         impact="Events and queued messages are late, and callers that wait get an error.",
         first="compare the invocations at once on the dashboard with reserved_concurrency.",
         then=(
             "Run `aws lambda get-account-settings --query AccountLimit`:\n\n"
-            "- The function has reached `reserved_concurrency`: raise this option.\n"
-            "- It has not, or has none reserved: other functions use the account's concurrency. "
-            "Reserve some for this one, or raise the quota of the account.\n"
-            "- `reserved_concurrency` is 0: someone has [paused](how-to/pause-and-resume.md) the function.\n"
-            "\n"
-            "The queue and Lambda retry by themselves. "
-            "Callers of `POST /messages/sync` and direct callers must send again with the same `ClientToken`."
+            "- `reserved_concurrency` is 0: somebody has paused the function.\n"
+            "- The function has reached it: raise this option.\n"
+            "- Otherwise other functions use the account's concurrency: reserve some, or raise its quota.\n\n"
+            "Only callers that wait must send again, with the same `ClientToken`."
         ),
-        why="One refused invocation is retried and harms nobody. Three minutes with some are a lack.",
         datapoints=3,
         periods=5,
     ),
+    # Lambda retries an event after one and after two more minutes: two failures make it three minutes old
     Alarm(
         name="OldEvents",
+        urgent=True,
         metric=lambda metrics: metrics.function("AsyncEventAge", statistic="Maximum"),
-        measures="age of a request from the event bus when the function gets it, in milliseconds",
         happened="A request from the event bus has waited for more than half of the retry window.",
-        impact="Its message is late. When the window ends, the request is dead-lettered.",
+        impact="Its message is late. After the window, the request is dead-lettered.",
         first="check on the dashboard whether invocations of the function are throttled or fail.",
         then=(
-            "Act on the cause:\n\n"
-            "- Throttled invocations: continue with [`FunctionThrottles`](#functionthrottles).\n"
-            "- Failing invocations: continue with [`UnhandledErrors`](#unhandlederrors) and "
-            "[`TimeoutsAndCrashes`](#timeoutsandcrashes).\n"
-            "- Neither: check the status of Lambda and EventBridge."
-        ),
-        why=(
-            "Half of the window is left to act. "
-            "Lambda retries an event after one and after two more minutes, so two failures alone make it "
-            "three minutes old."
+            "Continue with `FunctionThrottles`, `UnhandledErrors` or `TimeoutsAndCrashes`. "
+            "If none is on, check the status of Lambda and EventBridge."
         ),
         threshold=lambda options: options.retry_window_minutes * 60_000 / 2,
-        threshold_text="at least half of `retry_window_minutes`",
+        threshold_text="half of `retry_window_minutes`",
         periods=5,
     ),
     _one(
         "DroppedEvents",
         lambda metrics: metrics.function("AsyncEventsDropped"),
-        measures="requests from the event bus that Lambda dropped",
-        happened="Lambda dropped a request from the event bus without a successful invocation.",
-        impact="Its message did not reach its chat. The request is in the events dead-letter queue.",
-        first=(
-            "run `.venv/bin/python -m ops redrive events --stage $STAGE`, which shows the code of each "
-            "request."
-        ),
+        happened="Lambda dropped a request without a successful invocation.",
+        impact="Its message did not reach its chat.",
+        first="look for the request in the events dead-letter queue.",
         then=(
-            "Continue with [`DeadEvents`](#deadevents). "
-            "If the request is not in that queue, continue with [`FailedEventsLost`](#failedeventslost)."
+            "Continue as for [`DeadEvents`](#deadevents), or as for [`FailedEventsLost`](#failedeventslost) "
+            "if it is "
+            "not there."
         ),
     ),
     Alarm(
         name="InvalidRequests",
+        urgent=False,
         metric=lambda metrics: metrics.own("MessagesRejected", code="InvalidRequest"),
-        measures="messages that end as `InvalidRequest`",
         happened="A producer sends requests that break the contract.",
         impact="Their messages are rejected and reach no chat.",
-        first="find code InvalidRequest in the log: the reason names field and rule.",
-        then=(
-            "Run `search \"code = 'InvalidRequest'\"`. "
-            "`event_source` and `contact_id` identify the producer: roll it back. "
-            "The rejected queue has copies of the messages that came by queue or event bus."
-        ),
-        why="One invalid request is an accident. Five come from a broken producer.",
+        first=("run `search \"code = 'InvalidRequest'\"`: the reason names field and rule."),
+        then=("`event_source` and `contact_id` identify the producer, which must be rolled back."),
         threshold=5,
-        threshold_text="at least 5",
+        threshold_text="5 messages",
         period=15,
     ),
     Alarm(
         name="ServiceValidations",
+        urgent=False,
         metric=lambda metrics: metrics.own("MessagesRejected", code="ServiceValidation"),
-        measures="messages that end as `ServiceValidation`",
         happened="Amazon Connect refuses the messages of a producer as invalid.",
         impact="They are rejected and reach no chat.",
         first=(
-            "find code ServiceValidation in the log. Most often the chat does not support the content type."
+            "run `search \"code = 'ServiceValidation'\"`: most often the chat does not support the content "
+            "type."
         ),
         then=(
-            "Run `search \"code = 'ServiceValidation'\"` and read the reason. "
-            "Fix the producer, or start the chats with that content type in "
-            "`SupportedMessagingContentTypes`. "
-            "The channel must support it, too. "
-            "Then [redrive](how-to/redrive.md) the copies: `.venv/bin/python -m ops redrive rejected --stage "
-            "$STAGE --code ServiceValidation`."
+            "Fix [the cause](reference/errors.md#servicevalidation), then redrive the copies in the rejected "
+            "queue."
         ),
-        why="One invalid message is an accident. Five come from a broken producer.",
         threshold=5,
-        threshold_text="at least 5",
+        threshold_text="5 messages",
         period=15,
     ),
     Alarm(
         name="AccessDeniedShare",
+        urgent=True,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression=f"IF(ended >= {_FEWEST_FOR_A_SHARE}, 100 * denied / ended, 0)",
             using_metrics={
@@ -530,120 +434,92 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             label="AccessDenied, percent of the messages that ended",
             period=_QUARTER_HOUR,
         ),
-        measures=f"share of `AccessDenied` among at least {_FEWEST_FOR_A_SHARE} messages that end",
         happened="Amazon Connect refuses the connection tokens of unusually many messages.",
-        impact=(
-            "These messages are rejected. A few always are, because their chats have ended. This many "
-            "suggests bad tokens."
-        ),
-        first=(
-            "check whether one producer sends tokens older than a day, ParticipantTokens, or of another "
-            "Region."
-        ),
+        impact="These messages are rejected. So many suggest bad tokens, and not only chats that have ended.",
+        first=("run `search \"code = 'AccessDenied'\"` to find the chats and their producers."),
         then=(
-            "Run `search \"code = 'AccessDenied'\"` to find the chats. "
-            "Have the producer create a new connection for one of them (CreateParticipantConnection). "
-            "If that works, its tokens were bad. "
-            "If it fails, the chats have ended, and `access_denied_percent` may be too low for you. "
-            "For chats in another Region, set `connect_region`."
+            "See [the causes](reference/errors.md#accessdenied), such as old tokens or another Region. "
+            "If the chats have ended, `access_denied_percent` may be too low for you."
         ),
-        why="Chats that have ended are normal. A share of fewer messages means nothing.",
         threshold=lambda options: options.access_denied_percent,
-        threshold_text="more than `access_denied_percent`",
+        threshold_text=f"more than `access_denied_percent` of at least {_FEWEST_FOR_A_SHARE} messages",
         above=True,
         period=15,
     ),
     _one(
         "UnhandledErrors",
         lambda metrics: metrics.own("UnhandledErrors"),
-        measures="unexpected errors of the function",
         happened="The function has a defect, or received an event of an unknown shape.",
-        impact=(
-            "The message is redelivered and may become a dead letter. A caller that waits gets an error "
-            "instead."
-        ),
-        first="find `Unhandled error` in the log: error_type and stack show the place.",
-        then=(
-            "Run `search \"message = 'Unhandled error'\" @message`. "
-            "If the errors began with a release, [roll back](how-to/deploy.md#roll-back). "
-            "SQS and Lambda retry the messages by themselves. "
-            "[Redrive](how-to/redrive.md) the messages that are in a dead-letter queue."
-        ),
+        impact="Its message is redelivered and may become a dead letter. A caller that waits gets an error.",
+        first=("run `search \"message = 'Unhandled error'\" @message`: error_type and stack show the place."),
+        then="If a release caused the errors, roll back. Then redrive dead letters.",
     ),
     _one(
         "TimeoutsAndCrashes",
+        # The function cannot count these invocations, so the metric counts Lambda's own log lines
         lambda metrics: metrics.timeouts_and_crashes,
-        measures="invocations that end without an answer",
         happened="An invocation timed out, or its process died.",
-        impact="Its messages are redelivered after up to three minutes, so their chats are late.",
-        first="find platform.report in the log and compare maxMemoryUsedMB with the option memory_size_mb.",
-        then=(
-            "Run `search \"type = 'platform.report' and record.status != 'success'\" @message`. "
-            "Raise `memory_size_mb` if the memory was used up. "
-            "If the timeouts began with a release, [roll back](how-to/deploy.md#roll-back)."
+        impact="Its messages are redelivered after up to three minutes, and are late.",
+        first=(
+            "run `search \"type = 'platform.report' and record.status != 'success'\" @message`, and compare "
+            "maxMemoryUsedMB with memory_size_mb."
         ),
-        why="The function cannot count these invocations, so the stack counts Lambda's own log lines.",
+        then="Raise that option if the memory was used up. If a release caused the timeouts, roll back.",
     ),
     _one(
         "ResultPublishFailures",
         lambda metrics: metrics.own("ResultPublishFailures"),
-        measures="results that are stored nowhere",
         happened="Neither the event bus nor the unpublished-results queue accepted a result.",
         impact=(
-            "A message by queue or event bus is processed again, and its result is published then. For a "
-            "synchronous call, only the caller and the log have the outcome."
+            "Queued messages and events are processed again. "
+            "For a synchronous call, only the caller and the log have the outcome."
         ),
         first="check the status of EventBridge and SQS, the key, and the function's permissions.",
         then=(
-            "Restore the key or the policy that was disabled or changed. "
-            "There is nothing to redrive. "
-            "The results of direct invocations and of POST /messages/sync stay unpublished: "
-            "run `search \"message = 'Result not published'\"`, then [find each message](#find-one-message) "
-            "by its `correlation_id`."
+            "Restore what was changed: there is nothing to redrive. "
+            "For synchronous calls, run `search \"message = 'Result not published'\"`, then search for each "
+            "`correlation_id`."
         ),
     ),
     _one(
         "TaskCallbackFailures",
         lambda metrics: metrics.own("TaskCallbackFailures"),
-        measures="Step Functions tasks that the function could not complete",
         happened="The function could not complete a Step Functions task.",
-        impact=(
-            "The message has its outcome and its result is published. The execution waits until its timeout."
-        ),
-        first="find `Task not answered` in the log: failure names the error.",
+        impact="Its result is published, but the execution waits until its timeout.",
+        first=("run `search \"message = 'Task not answered'\" @message`: failure names the error."),
         then=(
-            "Run `search \"message = 'Task not answered'\" @message`, and act on `failure`:\n\n"
             "- `AccessDeniedException`: add the state machine to `task_state_machine_arns`.\n"
-            "- `KmsAccessDeniedException`: allow the function's role to use the key of the state machine.\n"
-            "- `InvalidToken`: the producer sent something else as `TaskToken`, or the token of another "
-            "Region."
+            "- `KmsAccessDeniedException`: let the function's role use the key of the state machine.\n"
+            "- `InvalidToken`: the `TaskToken` is not valid, or is of another Region."
         ),
     ),
+    # The state machine and good callers retry for ten minutes, so it waits for 15
     Alarm(
         name="ApiServerErrors",
+        urgent=True,
         metric=lambda metrics: metrics.api("5XXError", statistic="Average"),
-        measures="share of the API's requests that end with 5XX",
-        happened="Requests to the HTTP API end with 5XX errors.",
+        happened="Requests to the API end with 5XX errors.",
         impact="Producers cannot send messages by the API, or do not get the outcome.",
-        first="look at resourcePath and integrationStatus in the access log.",
+        first=(
+            'run `search "status like /^5/" "resourcePath, status, integrationStatus, errorType" MessageApi`.'
+        ),
         then=(
-            'Run `search "status like /^5/" "resourcePath, status, integrationStatus, errorType" '
-            "MessageApi`.\n\n"
             "- `/messages`: check SQS, the key and the API's role.\n"
             "- `/messages/sync`: check the function, and Amazon Connect behind it.\n\n"
-            "Callers can repeat a request with the same `ClientToken`. "
-            "Producers that cannot wait can use the queue."
+            "Callers can repeat a request with the same `ClientToken`, or use the queue."
         ),
-        why="Callers retry for ten minutes. Three of six periods also detect failures of rare requests.",
         threshold=0.01,
-        threshold_text="more than 1 %",
+        threshold_text="more than 1 % of the requests",
         above=True,
         period=5,
         datapoints=3,
         periods=6,
     ),
+    # A producer that works is refused in less than 1 % of its requests. One in ten means that one producer
+    # fails completely, or all of them in part.
     Alarm(
         name="ApiRefusals",
+        urgent=False,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression=f"IF(requests >= {_FEWEST_REQUESTS_FOR_A_SHARE}, 100 * refused / requests, 0)",
             using_metrics={
@@ -653,34 +529,23 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             label="Refused requests, percent",
             period=_QUARTER_HOUR,
         ),
-        measures=(
-            f"share of signed requests that the API refuses, among at least {_FEWEST_REQUESTS_FOR_A_SHARE}"
-        ),
-        happened="The HTTP API refuses the requests of a producer.",
+        happened="The API refuses the requests of a producer.",
         impact="Their messages are not accepted and reach no chat.",
-        first="run the saved query Refused requests: errorType and caller show the cause.",
+        first=('run `search "status like /^4/" "resourcePath, status, errorType, caller" MessageApi`.'),
         then=(
-            'Run `search "status like /^4/" "resourcePath, status, errorType, caller" MessageApi`:\n\n'
-            "- `ACCESS_DENIED`: the caller's policy or `producer_principals` does not allow the route, or "
-            "its address is not in `api_source_cidrs`.\n"
-            "- `INVALID_SIGNATURE`, `EXPIRED_TOKEN`: the caller's credentials or clock are wrong.\n"
-            "- `BAD_REQUEST_BODY`, `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`: the caller breaks the "
-            "contract. Roll it back.\n\n"
-            "Requests that the function rejected are not counted here: see "
-            "[`InvalidRequests`](#invalidrequests) and [`AccessDeniedShare`](#accessdeniedshare)."
-        ),
-        why=(
-            "A producer that works is refused in less than 1 % of its requests. "
-            "One in ten means that one producer fails completely, or all of them in part. "
-            "Requests without a signature do not count: anyone can send them."
+            "- `ACCESS_DENIED`: check the caller's policy, `producer_principals` and `api_source_cidrs`.\n"
+            "- `INVALID_SIGNATURE`, `EXPIRED_TOKEN`: check the caller's credentials and clock.\n"
+            "- Any other: the caller breaks the contract and must be rolled back."
         ),
         threshold=10,
-        threshold_text="more than 10 %",
+        threshold_text=f"more than 10 % of at least {_FEWEST_REQUESTS_FOR_A_SHARE} requests",
         above=True,
         period=15,
     ),
+    # A short burst above the limit is normal, and callers retry it
     Alarm(
         name="ApiThrottles",
+        urgent=False,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression=f"IF(requests >= {_FEWEST_REQUESTS_FOR_A_SHARE}, 100 * throttled / requests, 0)",
             using_metrics={
@@ -690,162 +555,128 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             label="Requests answered with 429, percent",
             period=_FIVE_MINUTES,
         ),
-        measures=(
-            f"share of the API's requests that end with 429, among at least {_FEWEST_REQUESTS_FOR_A_SHARE}"
-        ),
-        happened="The HTTP API asks many callers to slow down.",
-        impact="These messages were not accepted. They are late, or lost if their producer does not retry.",
-        first="run the saved query Refused requests: errorType says whether API Gateway throttles.",
+        happened="The API asks many callers to slow down.",
+        impact="Their messages are not accepted, and are lost if the callers do not retry.",
+        first=("run the saved query Refused requests."),
         then=(
-            'Run `search "status = \'429\'" "resourcePath, errorType, caller" MessageApi`:\n\n'
-            "- `THROTTLED` at `/messages/sync`: more than `send_quota_per_second` requests. "
-            "Have the caller use `POST /messages` or the queue.\n"
-            "- `THROTTLED` at `/messages`: more than 100 requests a second. Find the `caller`.\n"
-            "- No `errorType`: Amazon Connect throttles. Continue with "
-            "[`SustainedThrottling`](#sustainedthrottling)."
-        ),
-        why=(
-            "A short burst above the limit is normal, and callers retry it. "
-            "One in twenty for a quarter of an hour is more than bursts."
+            "- `THROTTLED` at `/messages/sync`: callers exceed `send_quota_per_second`, and can use "
+            "`/messages`.\n"
+            "- `THROTTLED` at `/messages`: a `caller` exceeds 100 requests a second.\n"
+            "- No `errorType`: continue with [`SustainedThrottling`](#sustainedthrottling)."
         ),
         threshold=5,
-        threshold_text="more than 5 %",
+        threshold_text=f"more than 5 % of at least {_FEWEST_REQUESTS_FOR_A_SHARE} requests",
         above=True,
         period=5,
         datapoints=3,
         periods=6,
     ),
+    # One execution fails with each rejected message, which is normal
     Alarm(
         name="WorkflowFailures",
+        urgent=False,
         metric=lambda metrics: metrics.state_machine("ExecutionsFailed"),
-        measures="executions of the state machine that fail",
         happened="Several executions of the state machine failed.",
         impact="Their messages were rejected, or their retries were exhausted.",
-        first="look at the error names of the failed executions.",
+        first=('run `search "type like /Failed/" "type, execution_arn" SendWorkflow`.'),
         then=(
-            "List the latest failed executions and their errors:\n\n```sh\n"
-            'for execution in $(aws stepfunctions list-executions --state-machine-arn "$(out '
-            'StateMachineArn)" --status-filter FAILED \\\n'
-            "    --max-results 10 --output text --query 'executions[].executionArn'); do\n"
-            '    aws stepfunctions describe-execution --execution-arn "$execution" --output text --query '
-            "'[stopDate,error,name]'\n"
-            "done\n```\n\n"
-            "This needs `states:ListExecutions`, `states:DescribeExecution`, and `kms:Decrypt` for the key. "
-            "Without `--query`, the output contains the connection token.\n\n"
-            "- `AccessDeniedError`: continue with [`AccessDeniedShare`](#accessdeniedshare).\n"
-            "- `InvalidRequestError`: continue with [`InvalidRequests`](#invalidrequests).\n"
-            "- `ThrottledError` and other errors after retries: continue with "
-            "[`MessagesFailed`](#messagesfailed)."
+            'Run `aws stepfunctions describe-execution --query error --execution-arn "$ARN"`. '
+            "It needs `states:DescribeExecution`, and `kms:Decrypt` for the key. "
+            "Without `--query`, it prints the connection token. "
+            "Continue with the alarm of the error, such as [`AccessDeniedShare`](#accessdeniedshare), or "
+            "with [`MessagesFailed`](#messagesfailed)."
         ),
-        why="One execution fails with each rejected message, which is normal.",
         threshold=5,
-        threshold_text="at least 5",
+        threshold_text="5 executions",
         period=15,
     ),
     _one(
         "WorkflowTimeouts",
+        # AWS counts a task that timed out as a failed execution, so the metric counts log lines
         lambda metrics: metrics.workflow_timeouts,
-        measures="executions of the state machine that time out",
-        happened=(
-            "An execution of the state machine ended without an outcome: the task of its message timed out."
-        ),
+        happened="The task of a message timed out, and its execution ended without an outcome.",
         impact="The message may be in its chat, or may still be sent.",
-        first="find the result event of its ClientToken, which is the outcome.",
+        first="find the result event with the ClientToken: it has the outcome.",
         then=(
-            'Run `search "type like /TimedOut/" "type, execution_arn" SendWorkflow` to see the execution. '
-            "Its input has the ClientToken: [find the message](#find-one-message). "
-            "Then check [`TaskCallbackFailures`](#taskcallbackfailures), throttling, and whether the queue "
-            "is [paused](how-to/pause-and-resume.md)."
-        ),
-        why=(
-            "The stack counts log lines of the state machine, because AWS counts a task that timed out as a "
-            "failed execution. "
-            "With the default retry window, the task waits 16 minutes and the execution 50."
+            'Run `search "type like /TimedOut/" "type, execution_arn" SendWorkflow`: the input of the '
+            "execution has "
+            "the ClientToken. "
+            "Check throttling, [`TaskCallbackFailures`](#taskcallbackfailures), and whether the queue is "
+            "paused. "
+            "By default, the task waits 16 minutes and the execution 50."
         ),
     ),
     _one(
         "EventDeliveryFailures",
         lambda metrics: metrics.requests("FailedInvocations"),
-        measures="requests that EventBridge could not deliver",
+        urgent=True,
         happened="EventBridge could not deliver a request to the function.",
-        impact="Its message did not reach its chat. The request is in the events dead-letter queue.",
+        impact="Its message did not reach its chat.",
         first=(
             "run `.venv/bin/python -m ops redrive events --stage $STAGE`: the code is the ERROR_CODE of "
             "EventBridge."
         ),
         then=(
-            "Check that the rule `Requests` may invoke the function's alias, and restore this permission. "
-            "Then [redrive](how-to/redrive.md) the queue `events`."
+            "Check that the rule `Requests` may invoke the function's alias. Then redrive the queue `events`."
         ),
     ),
     _one(
         "EventsLost",
         lambda metrics: metrics.requests("InvocationsFailedToBeSentToDlq"),
-        measures="requests that EventBridge lost",
-        happened=(
-            "A request from the event bus is lost: neither the function nor the events dead-letter queue "
-            "received it."
-        ),
+        urgent=True,
+        happened="A request is lost: neither the function nor the events dead-letter queue received it.",
         impact="Its message will never reach its chat.",
         first="check the policies of that queue and of the key for events.amazonaws.com.",
-        then=_SEND_AGAIN,
+        then=(
+            "Compare them with the template (`make synth`), and restore them by hand: deploying it again "
+            "does not. "
+            "Then have the producer send every message without a result again, with the same `ClientToken`."
+        ),
     ),
     _one(
         "FailedEventsLost",
         lambda metrics: metrics.function("DestinationDeliveryFailures"),
-        measures="requests that Lambda lost",
+        urgent=True,
         happened=(
-            "A request that the function failed on is lost: Lambda could not put it into the events "
-            "dead-letter queue."
+            "The function failed on a request, and Lambda could not put it into the events dead-letter queue."
         ),
         impact="Its message will never reach its chat.",
         first="check the function's permissions for that queue and for the key.",
-        then=_SEND_AGAIN,
+        then="Continue as for [`EventsLost`](#eventslost).",
     ),
     Alarm(
         name="KeyLosses",
+        urgent=True,
         metric=lambda metrics: metrics.key_losses,
-        measures="calls that disable the key or schedule its deletion",
-        happened="Someone disabled the stack's KMS key, or scheduled its deletion.",
+        threshold_text="1 call",
+        happened="Somebody disabled the stack's KMS key, or scheduled its deletion.",
         impact=(
-            "Without the key, no message is accepted or delivered. A deleted key makes all queued messages "
-            "and logs unreadable."
+            "The queues and new instances of the function stop. A deleted key makes queued messages and logs "
+            "unreadable."
         ),
         first="enable the key again, or cancel its deletion.",
         then=(
-            "Only a key administrator can do this:\n\n```sh\n"
-            'aws kms describe-key --key-id "$(out DataKeyArn)" --output text '
-            "--query 'KeyMetadata.[KeyState,DeletionDate]'\n"
-            "```\n\n"
-            "- `PendingDeletion`: `aws kms cancel-key-deletion`, then `aws kms enable-key`.\n"
-            "- `Disabled`: `aws kms enable-key`.\n"
-            "- `Enabled`: someone has repaired it already.\n\n"
-            "CloudTrail shows who did it: look for `DisableKey` or `ScheduleKeyDeletion`. "
-            "Then check [`DeadLetters`](#deadletters), [`DeadEvents`](#deadevents) and "
-            "[`EventsLost`](#eventslost).\n\n"
-            "The alarm is for these two calls, and not for the state of the key. "
-            "It needs a trail in CloudTrail that logs management events in this Region: without one, "
-            "EventBridge does not get the calls."
+            'An administrator of the key runs `aws kms cancel-key-deletion --key-id "$(out DataKeyArn)"` if '
+            "it is to be "
+            "deleted, and then `aws kms enable-key` with the same id. "
+            "CloudTrail shows who made the call. "
+            "Check `DeadLetters`, `DeadEvents` and `EventsLost`. "
+            "The alarm needs a trail of management events in this Region, and stays on for a day."
         ),
-        why="It stays on for a day, because there is no event when the key is whole again.",
         period=5,
         periods=_DAY // 5,
     ),
     _one(
         "SecretsInLog",
         lambda metrics: metrics.log_findings,
-        measures="lines of the function's log with a secret, which CloudWatch masked",
-        happened="The function logged something that looks like a connection token or another secret.",
-        impact="No chat is affected. CloudWatch masks it, but whoever may unmask logs can read it.",
-        first="find the masked line: its keys show the place in the code.",
+        happened="The function logged something that looks like a secret.",
+        impact="CloudWatch masks it, but everyone who may unmask logs can read it.",
+        first=('run `search "@message like /[*]{20}/" @message`: the keys show the place in the code.'),
         then=(
-            'Run `search "@message like /[*]{20}/" @message`. '
-            "The function never logs a token on purpose, so this is a defect: report it with the names of "
-            "the keys, and without their values.\n\n"
-            "- A token: [end its chat](#a-connection-token-leaked), or wait until it has expired.\n"
-            "- An e-mail address: it is part of an id that a producer chose, such as a `ClientToken`. "
-            "Have the producer use another.\n\n"
-            "If the errors began with a release, [roll back](how-to/deploy.md#roll-back)."
+            "- A token: [end its chat](#a-connection-token-leaked). "
+            "Report the defect with the names of the keys only. "
+            "Roll back if a release caused it.\n"
+            "- An e-mail address: a producer must change its ids, such as `ClientToken`."
         ),
     ),
 )

@@ -215,7 +215,7 @@ class Dashboard(Construct):
     def _api(self) -> cloudwatch.GraphWidget:
         api = self._metrics.api
         return _graph(
-            "HTTP API: requests a minute",
+            "API: requests a minute",
             api("Count", label="requests").with_(color=_BLUE),
             api("4XXError", label="4XX").with_(color=_ORANGE),
             api("5XXError", label="5XX").with_(color=_RED),

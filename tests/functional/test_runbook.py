@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+[SECTIONS] = re.findall(r"^## Alarms\n(.*?)^## ", RUNBOOK, re.DOTALL | re.MULTILINE)
 TELEMETRY = (ROOT / "lambda_src" / "message_sender" / "observability.py").read_text(encoding="utf-8")
 LOGGED = set(re.findall(r'_logger\.\w+\(\s*"([^"]+)"', TELEMETRY))
 
@@ -73,22 +74,25 @@ def ended(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_alarms_search_for_messages_codes_and_outcomes_of_the_log() -> None:
     searched: dict[str, set[str]] = defaultdict(set)
-    for field, value in re.findall(r"`search \"(\w+) = '([^']+)'\"", RUNBOOK):
-        searched[field].add(value)
+    for search in re.findall(r"search \"([^\"]+)\"", RUNBOOK):
+        for field, value in re.findall(r"(\w+) = '([^'$]+)'", search):
+            searched[field].add(value)
+    named = set(re.findall(r"`([A-Z][a-z]+(?: [a-z]+)+)`", SECTIONS)) - {query.name for query in QUERIES}
 
-    assert searched.pop("message") <= LOGGED
+    assert named
+    assert searched.pop("message") | named <= LOGGED
     assert {f"{code}Error" for code in searched.pop("code")} <= {
         leaf.__name__ for leaf in leaves(DeliveryError)
     }
-    assert searched == {"outcome": {"FAILED"}, "status": {"429"}}  # the second one in the API's log
+    assert searched == {"outcome": {"FAILED"}, "type": {"platform.report"}}  # Lambda writes the second one
 
 
-def test_messages_that_the_runbook_explains_are_those_that_are_logged() -> None:
-    explained = {
-        message
-        for row in re.findall(r"^\| (`[A-Z][a-z ]+`.*?) \|", RUNBOOK, re.MULTILINE)
-        for message in re.findall(r"`([A-Z][a-z ]+)`", row)
-    }
+def test_runbook_names_every_saved_query() -> None:
+    assert [query.name for query in QUERIES if f"`{query.name}`" not in RUNBOOK] == []
 
-    assert explained
-    assert explained <= LOGGED
+
+def test_alarms_name_saved_queries_that_exist() -> None:
+    named = re.findall(r"saved query `?([A-Z][a-z]+(?: [a-z]+)*)", RUNBOOK)
+
+    assert len(named) >= 3
+    assert set(named) <= {query.name for query in QUERIES}

@@ -207,7 +207,7 @@ def test_alarms_and_dashboard_use_every_metric_of_the_function_but_one(
 ) -> None:
     looked_at = {name for name, _ in own_metrics(dev)}
 
-    # docs/runbook.md explains the only one without an alarm and a graph
+    # docs/reference/stack.md explains the only one without an alarm and a graph
     assert {name for name, _ in emitted} - looked_at == {"MalformedAnswers"}
 
 
@@ -346,16 +346,49 @@ def test_stages_of_one_account_have_their_own_alarms(dev: Template, prod: Templa
     assert len(names) == 2 * len({*CONDITIONS, *WINDOWS, *BURNS})
 
 
+# They wake somebody: until somebody acts, messages do not reach their chats or are lost
+URGENT = {
+    *("ErrorBudgetFastBurn", "OldMessages", "QueueNotDelivering", "FunctionThrottles", "OldEvents"),
+    *("AccessDeniedShare", "ApiServerErrors", "EventDeliveryFailures", "EventsLost", "FailedEventsLost"),
+    "KeyLosses",
+}
+
+
 @pytest.mark.parametrize("name", [*CONDITIONS, *sorted(BURNS)])
 def test_alarm_says_what_happened_and_what_to_do_first_in_under_60_words(
     template: Template, name: str
 ) -> None:
     description = (alarms(template) | composite_alarms(template))[name]["AlarmDescription"]
 
-    assert re.fullmatch(rf"[A-Z].+\. First: [a-z].+\. Runbook: docs/runbook\.md#{name.lower()}", description)
+    urgent = r"Urgent\. " if name in URGENT else "(?!Urgent)"
+    assert re.fullmatch(
+        rf"{urgent}[A-Z].+\. First: [a-z].+\. Runbook: docs/runbook\.md#{name.lower()}", description
+    )
     assert len(description.split()) < 60
     assert "`" not in description
     assert len(description) <= 1024  # the limit of CloudWatch
+
+
+def test_filter_of_the_runbook_selects_the_urgent_alarms(template: Template) -> None:
+    [text] = re.findall(r"`(\{\"AlarmDescription\".*?)`", RUNBOOK.read_text(encoding="utf-8"))
+    [condition] = json.loads(text)["AlarmDescription"]
+
+    selected = {
+        name
+        for name, alarm in (alarms(template) | composite_alarms(template)).items()
+        if alarm["AlarmDescription"].startswith(condition["prefix"])
+    }
+
+    assert selected == URGENT
+
+
+def test_runbook_marks_the_urgent_alarms() -> None:
+    text = RUNBOOK.read_text(encoding="utf-8")
+    [others] = re.findall(r"^(`.*) are urgent, too\.$", text, re.MULTILINE)
+
+    marked = re.findall(r"^\| `(\w+)` \| yes \|", text, re.MULTILINE)
+
+    assert sorted([*marked, *re.findall(r"`(\w+)`", others)]) == sorted(URGENT)
 
 
 def test_missing_data_is_not_a_breach(template: Template) -> None:
