@@ -57,22 +57,19 @@ class DataKey(kms.Key):
 
     def use_through_sqs(self) -> iam.PolicyStatement:
         """Return the permission to put messages on the encrypted queues, and to receive them."""
-        return self._use("kms:Decrypt", "kms:GenerateDataKey", service="sqs")
+        # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+        region = cdk.Stack.of(self).region
+        return iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[self.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"sqs.{region}.amazonaws.com"}},
+        )
 
     def read_environment(self) -> iam.PolicyStatement:
         """Return the permission to decrypt a function's environment while Lambda starts the function.
 
         Lambda documents a grant for this, which it makes when the function is created. Without the grant it
-        decrypts in the name of the function:
+        decrypts in the name of the function, and no document says under which `kms:ViaService`:
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
         """
-        return self._use("kms:Decrypt", service="lambda")
-
-    def _use(self, *actions: str, service: str) -> iam.PolicyStatement:
-        # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
-        region = cdk.Stack.of(self).region
-        return iam.PolicyStatement(
-            actions=[*actions],
-            resources=[self.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
-        )
+        return iam.PolicyStatement(actions=["kms:Decrypt"], resources=[self.key_arn])

@@ -19,7 +19,8 @@ CodeDeploy stops a deployment while one of its alarms is on, whatever the cause.
 - alarms on queues (`DeadLetters`): one old dead letter would stop every deployment, that of the fix included
 - `MessagesFailed`: an outage of Amazon Connect would undo a good version. A bad version's messages fail only
   after the retry window, when the roll-out is over
-- alarms on rejected messages: a producer could stop a deployment
+- alarms on rejected messages: a producer could stop a deployment. So `UnhandledErrors` counts no
+  unsupported events
 
 https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-configure-advanced-options.html
 """

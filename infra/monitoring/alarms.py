@@ -449,7 +449,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     _one(
         "UnhandledErrors",
         lambda metrics: metrics.own("UnhandledErrors"),
-        happened="The function has a defect, or received an event of an unknown shape.",
+        happened="The function has a defect.",
         impact="Its message is redelivered and may become a dead letter. A caller that waits gets an error.",
         first=("run `search \"message = 'Unhandled error'\" @message`: error_type and stack show the place."),
         then="If a release caused the errors, roll back. Then redrive dead letters.",

@@ -77,7 +77,8 @@ OWN_METRICS: Final[Mapping[str, OwnMetric]] = {
     ),
     "ResultPublishFailures": OwnMetric("Results that are neither on the event bus nor in a queue."),
     "TaskCallbackFailures": OwnMetric("Step Functions tasks that the function could not complete."),
-    "UnhandledErrors": OwnMetric("Defects of the function, and events of an unknown shape."),
+    "UnhandledErrors": OwnMetric("Defects of the function."),
+    "UnsupportedEvents": OwnMetric("Invocations with an event of an unknown shape."),
     "TimeoutsAndCrashes": OwnMetric(
         "Invocations that timed out or whose process died, from the function's log.", dimensions=()
     ),

@@ -117,8 +117,11 @@ class Telemetry:
         self._logger.error("Task not answered", failure=_failure(error), **_ids(origin, None))
 
     def on_defect(self, error: BaseException, *, origin: Origin | None = None) -> None:
-        """Report a defect by its place. The text of the error is left out: it could quote a message."""
-        self._count("UnhandledErrors")
+        """Report a defect by its place. The text of the error is left out: it could quote a message.
+
+        Any invoker can send an unsupported event, so it has its own metric and raises no alarm on defects.
+        """
+        self._count("UnsupportedEvents" if isinstance(error, UnsupportedEventError) else "UnhandledErrors")
         if isinstance(error, InternalError) and error.defect is not None:
             error = error.defect
         self._logger.error(

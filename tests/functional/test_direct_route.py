@@ -158,7 +158,9 @@ def test_an_event_of_an_unknown_source_is_an_error_that_lists_the_sources(
     ):
         function(event)
 
-    assert '"UnhandledErrors":[1.0]' in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert '"UnsupportedEvents":[1.0]' in output
+    assert "UnhandledErrors" not in output, "any invoker could stop a roll-out"
 
 
 def test_no_secret_reaches_a_log_an_error_or_a_result(

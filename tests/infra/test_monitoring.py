@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, get_args
+from unittest.mock import patch
 
 import pytest
 
@@ -168,6 +169,9 @@ def _run_through_everything(function: Function) -> None:
     function.batch(record(chat.request()))
     with pytest.raises(UnsupportedEventError):
         function({})
+    faults.add(Status(status=500))
+    with patch("message_sender.delivery.delay_before_retry", side_effect=KeyError):
+        function.batch(record(chat.request()))
 
 
 def _metrics(output: str) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:

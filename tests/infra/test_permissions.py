@@ -102,7 +102,7 @@ def test_function_has_exactly_its_permissions(dev: Template) -> None:
             "Resource": [arn(DEAD_LETTER), arn(EVENTS_DEAD_LETTER), arn(REJECTED), arn(UNPUBLISHED_RESULTS)],
         },
         KEY_THROUGH_SQS,
-        key_through("lambda", "kms:Decrypt"),
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": arn(KEY)},
         {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -436,11 +436,11 @@ def test_eventbridge_may_not_use_the_key(dev: Template, action: str) -> None:
         ("kms:GenerateDataKey", "sqs", True),
         ("kms:Decrypt", "lambda", True),
         ("kms:GenerateDataKey", "lambda", False),
-        ("kms:Decrypt", None, False),
+        ("kms:Decrypt", None, True),  # its environment, when Lambda has no grant
         ("kms:GenerateDataKey", None, False),
     ],
 )
-def test_function_may_use_the_key_through_sqs_and_lambda_and_its_code_may_not(
+def test_function_may_decrypt_and_encrypts_through_sqs_only(
     dev: Template, action: str, service: str | None, allowed: bool
 ) -> None:
     context = {} if service is None else {"kms:ViaService": f"{service}.eu-central-1.amazonaws.com"}
