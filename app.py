@@ -1,7 +1,6 @@
 """Synthesize the stack of one stage: `cdk synth`, or `cdk synth -c stage=prod`."""
 
 import os
-from typing import Final
 
 import aws_cdk as cdk
 
@@ -10,14 +9,6 @@ from infra.stack import ConnectMessageSender
 from infra.stage import stack_name
 
 DEFAULT_STAGE = "dev"
-
-# Nothing is right for everybody, and a forgotten one is expensive: data in the wrong account, or a page that
-# nobody gets
-NEEDED_TO_RETAIN_DATA: Final = {
-    "account": "the 12 digits of an AWS account",
-    "region": "the name of an AWS Region",
-    "alarm_topic_arn": 'the ARN of an SNS topic, or "none"',
-}
 
 
 def build(app: cdk.App) -> ConnectMessageSender:
@@ -52,11 +43,8 @@ def build(app: cdk.App) -> ConnectMessageSender:
 
 def _check_complete(stage: str, options: StageOptions) -> None:
     """Refuse a stage that keeps its data and does not say where it lives and who gets its alarms."""
-    if not options.retain_data:
-        return
-    missing = [name for name in NEEDED_TO_RETAIN_DATA if getattr(options, name) is None]
-    if missing:
-        needed = ", ".join(f"{name} ({NEEDED_TO_RETAIN_DATA[name]})" for name in missing)
+    if options.missing:
+        needed = ", ".join(f"{name} ({rule})" for name, rule in options.missing.items())
         raise InvalidOptionsError(f"stages.{stage} has retain_data, so it needs {needed}")
 
 

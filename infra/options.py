@@ -141,6 +141,13 @@ def _option(rule: _Rule, description: str) -> dict[str, Any]:
     return {"rule": rule, "description": description}
 
 
+_NEEDED_TO_RETAIN_DATA: Final[Mapping[str, str]] = {
+    "account": "the 12 digits of an AWS account",
+    "region": "the name of an AWS Region",
+    "alarm_topic_arn": 'the ARN of an SNS topic, or "none"',
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions:
     """The options of one stage. They are validated however they are created.
@@ -331,6 +338,19 @@ class StageOptions:
             "The share of `AccessDenied` above which an alarm goes off.",
         )
     )
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The options that a stage needs because it retains its data, and that are null. With their rules.
+
+        `app.py` refuses such a stage: nothing is right for everybody, and a forgotten one puts data into the
+        wrong account, or pages nobody. Another CDK application may have account and Region from elsewhere.
+        """
+        return {
+            name: rule
+            for name, rule in _NEEDED_TO_RETAIN_DATA.items()
+            if self.retain_data and getattr(self, name) is None
+        }
 
     @property
     def traced(self) -> bool:

@@ -11,20 +11,6 @@ from constructs import Construct
 from infra.gates import acknowledge
 from infra.options import StageOptions
 
-ROLLBACK_ALARMS: Final = ("UnhandledErrors", "TimeoutsAndCrashes", "ResultPublishFailures")
-"""The alarms that show a bad version within minutes, and that end by themselves.
-
-CodeDeploy stops a deployment while one of its alarms is on, whatever the cause. So these are not here:
-
-- alarms on queues (`DeadLetters`): one old dead letter would stop every deployment, that of the fix included
-- `MessagesFailed`: an outage of Amazon Connect would undo a good version. A bad version's messages fail only
-  after the retry window, when the roll-out is over
-- alarms on rejected messages: a producer could stop a deployment. So `UnhandledErrors` counts no
-  unsupported events
-
-https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-configure-advanced-options.html
-"""
-
 _CONFIGURATIONS: Final[Mapping[str, codedeploy.ILambdaDeploymentConfig]] = {
     "linear": codedeploy.LambdaDeploymentConfig.LINEAR_10_PERCENT_EVERY_1_MINUTE,
     "canary": codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_5_MINUTES,

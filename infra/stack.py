@@ -15,9 +15,10 @@ from infra.message_api import MessageApi
 from infra.message_queues import MessageQueues
 from infra.monitoring import Monitoring
 from infra.options import StageOptions
-from infra.rollout import ROLLBACK_ALARMS, Rollout
+from infra.rollout import Rollout
 from infra.send_workflow import SendWorkflow
 from infra.sender_function import SenderFunction
+from infra.stage import ROLLBACK_ALARMS
 
 OUTPUTS: Final[Mapping[str, str]] = {
     "MessageQueueUrl": "The messages queue. Producers put requests here",

@@ -1,9 +1,24 @@
-"""The name of a stage and of its stack. Needs no CDK, because commands for a deployed stack import it."""
+"""Names of a stage. Needs no CDK, because commands for a deployed stack import it."""
 
 import re
+from typing import Final
 
 MESSAGES_SUFFIX = "-messages.fifo"
 """The end of the name of the messages queue. No other physical name leaves fewer characters for the stage."""
+
+ROLLBACK_ALARMS: Final = ("UnhandledErrors", "TimeoutsAndCrashes", "ResultPublishFailures")
+"""The alarms that stop a roll-out: they show a bad version within minutes, and end by themselves.
+
+CodeDeploy stops a deployment while one of its alarms is on, whatever the cause. So these are not here:
+
+- alarms on queues (`DeadLetters`): one old dead letter would stop every deployment, that of the fix included
+- `MessagesFailed`: an outage of Amazon Connect would undo a good version. A bad version's messages fail only
+  after the retry window, when the roll-out is over
+- alarms on rejected messages: a producer could stop a deployment. So `UnhandledErrors` counts no
+  unsupported events
+
+https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-configure-advanced-options.html
+"""
 
 _PREFIX = "ConnectMessageSender-"
 

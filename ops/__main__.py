@@ -87,8 +87,8 @@ _PREFLIGHT: Final = """\
 Check the account and Region of a stage, before make deploy STAGE=prod:
   python -m ops preflight --stage prod
 
-Exit codes: 0 nothing found, 1 something to fix or not checked, 2 nothing
-could be checked. Permissions: docs/how-to/check-before-you-deploy.md"""
+Exit codes: 0 nothing to fix, 1 something to fix, 2 nothing could be checked.
+Permissions: docs/how-to/check-before-you-deploy.md"""
 _PRUNE: Final = """\
 Show the versions that would be deleted, then delete them:
   python -m ops prune --stage prod
@@ -217,7 +217,7 @@ def _preflight(options: Namespace, session: boto3.Session) -> bool:
         stages, session, os.environ, known_quota=options.send_quota, deployer=options.deployer
     )
     PreflightReport(sys.stdout).show(target, checks)
-    return not any(check.findings or check.not_checked for check in checks)
+    return not any(check.findings for check in checks)
 
 
 def _prune(options: Namespace, session: boto3.Session) -> bool:

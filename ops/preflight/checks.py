@@ -10,9 +10,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.stage import MESSAGES_SUFFIX
+from infra.stage import MESSAGES_SUFFIX, ROLLBACK_ALARMS
 from ops.preflight.findings import Check, NotCheckedError
-from ops.preflight.target import NEEDED_TO_RETAIN_DATA, missing_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,12 +73,12 @@ def read_stack(target: Target, calls: Calls) -> dict[str, Any] | None:
 
 
 def options(target: Target, _calls: Calls) -> Check:
-    missing = missing_options(target.options)
+    missing = target.options.missing
     check = Check("options", f"missing: {len(missing)}" if missing else "complete")
     if missing:
         check.found(
             f"The stage has retain_data, so it needs {', '.join(missing)}. Synthesis refuses null.",
-            *(target.edit(name, NEEDED_TO_RETAIN_DATA[name]) for name in missing),
+            *(target.edit(name, f"<{rule}>") for name, rule in missing.items()),
         )
     return check
 
@@ -585,6 +584,24 @@ def vpc(target: Target, calls: Calls) -> Check:
             f"The subnets and security groups are of several VPCs: {', '.join(sorted(vpcs))}.",
             target.edit("vpc_subnet_ids", ["<ids of subnets of one VPC>"]),
             target.edit("vpc_security_group_ids", ["<ids of security groups of the same VPC>"]),
+        )
+    return check
+
+
+def rollout_alarms(target: Target, calls: Calls) -> Check:
+    if target.options.rollout == "none":
+        return Check("roll-out alarms", "rollout is none", applies=False)
+    names = [f"{target.stack_name}-{name}" for name in ROLLBACK_ALARMS]
+    answer = calls.read("cloudwatch", "DescribeAlarms", {"AlarmNames": names, "StateValue": "ALARM"})
+    on = [alarm["AlarmName"] for alarm in answer.get("MetricAlarms", [])]
+    check = Check("roll-out alarms", f"on: {len(on)}" if on else "off")
+    if on:
+        check.found(
+            f"CodeDeploy stops the deployment while {' and '.join(on)} is on. Wait until it ends. To deploy "
+            "the fix of its cause, deploy once without a roll-out.",
+            f"aws cloudwatch describe-alarms --alarm-names {' '.join(map(shlex.quote, on))}",
+            "or:",
+            target.edit("rollout", "none"),
         )
     return check
 

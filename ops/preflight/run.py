@@ -61,6 +61,7 @@ def preflight(
         "CDK bootstrap": checks.bootstrap,
         "deployment rights": partial(checks.deployment_rights, deployer=deployer),
         "names": checks.names,
+        "roll-out alarms": checks.rollout_alarms,
         "API Gateway's role": checks.api_gateway_role,
         "concurrency": checks.concurrency,
         "log policies": checks.log_policies,

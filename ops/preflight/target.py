@@ -20,13 +20,6 @@ _QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
 DEFAULT_QUALIFIER: Final = "hnb659fds"
 """Source: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
 
-NEEDED_TO_RETAIN_DATA: Final = {
-    "account": "<12 digits>",
-    "region": "<Region>",
-    "alarm_topic_arn": "<ARN of a topic, or none>",
-}
-"""Options that may be null only in a stage without `retain_data`: app.py refuses it. With a value to edit."""
-
 # The CDK CLI reads these in this order, and boto3 only the third
 _REGION_VARIABLES: Final = ("AWS_REGION", "AMAZON_REGION", "AWS_DEFAULT_REGION", "AMAZON_DEFAULT_REGION")
 
@@ -112,7 +105,7 @@ def read_stages(stage: str, path: Path = CDK_JSON) -> Stages:
         except InvalidOptionsError:
             undeployable.append(name)
         else:
-            if missing_options(other):
+            if other.missing:
                 undeployable.append(name)
             else:
                 others[name] = other
@@ -123,13 +116,6 @@ def read_stages(stage: str, path: Path = CDK_JSON) -> Stages:
         undeployable=tuple(undeployable),
         qualifier=context.get(_QUALIFIER, DEFAULT_QUALIFIER),
     )
-
-
-def missing_options(options: StageOptions) -> list[str]:
-    """Return the options that a stage needs since it keeps its data, and that are null."""
-    if not options.retain_data:
-        return []
-    return [name for name in NEEDED_TO_RETAIN_DATA if getattr(options, name) is None]
 
 
 def regions_of_the_shell(environ: Mapping[str, str], session_region: str) -> dict[str, str]:

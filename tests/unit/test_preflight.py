@@ -46,6 +46,7 @@ VPC = {"vpc_subnet_ids": ["subnet-0123abcd"], "vpc_security_group_ids": ["sg-012
 EVERYTHING = {
     "account": ACCOUNT,
     "region": REGION,
+    "rollout": "canary",
     "reserved_concurrency": 30,
     "maximum_concurrency": 10,
     "manage_api_gateway_account": False,
@@ -249,19 +250,37 @@ def test_nothing_is_found_in_an_account_that_is_ready(account: Preflight) -> Non
         [
             *("options", "credentials", "Region", "stack", "CDK bootstrap", "deployment rights", "names"),
             *("API Gateway's role", "concurrency", "log policies", "SendMessage quota", "alarm topic"),
-            *("VPC", "web ACL"),
+            *("roll-out alarms", "VPC", "web ACL"),
         ],
         "ok",
     )
     assert checks["stack"].summary == f"{STACK} does not exist yet"
 
 
+def test_alarm_that_would_stop_the_roll_out_is_found(account: Preflight) -> None:
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if parameters.get("StateValue") != "ALARM":
+            return {}
+        assert f"{STACK}-DeadLetters" not in parameters["AlarmNames"]
+        return {"MetricAlarms": [{"AlarmName": f"{STACK}-UnhandledErrors"}]}
+
+    account.answers("cloudformation", "DescribeStacks", described())
+    account.answers("cloudwatch", "DescribeAlarms", answer)
+
+    finding = account.finding("roll-out alarms")
+
+    assert f"while {STACK}-UnhandledErrors is on" in finding.problem
+    assert finding.fix[-1] == 'cdk.json: context.stages.prod.rollout: "none"'
+
+
 def test_options_that_name_nothing_need_no_check(account: Preflight) -> None:
     nothing: dict[str, object] = {"api_web_acl_arn": None, "vpc_subnet_ids": [], "vpc_security_group_ids": []}
 
-    checks = account.run({**nothing, "alarm_topic_arn": "none"})
+    checks = account.run({**nothing, "alarm_topic_arn": "none", "rollout": "none"})
 
-    assert [name for name, check in checks.items() if mark(check) == "-"] == ["alarm topic", "VPC", "web ACL"]
+    assert [name for name, check in checks.items() if mark(check) == "-"] == [
+        *("roll-out alarms", "alarm topic", "VPC", "web ACL")
+    ]
     assert not {"GetWebACL", "DescribeSubnets", "GetTopicAttributes"} & {*account.account.operations}
 
 
@@ -294,7 +313,7 @@ def test_missing_permission_is_named_and_stops_no_other_check(
 
     reasons = {reason for check in checks.values() for reason in check.not_checked}
     assert reasons == {f"needs {PERMISSIONS[service, operation]}"}
-    assert len(checks) == 14
+    assert len(checks) == 15
     assert sum(mark(check) == "ok" for check in checks.values()) >= 9
     assert not any(check.findings for check in checks.values())
 
@@ -340,7 +359,7 @@ def test_service_that_cannot_be_reached_stops_no_other_check(account: Preflight)
 
     reason = 'GetWebACL: Could not connect to the endpoint URL: "https://wafv2.example.com"'
     assert checks["web ACL"].not_checked == [reason]
-    assert sum(mark(check) == "ok" for check in checks.values()) == 13
+    assert sum(mark(check) == "ok" for check in checks.values()) == 14
 
 
 def test_answer_of_another_form_stops_no_other_check(account: Preflight) -> None:
@@ -389,7 +408,7 @@ def test_other_account_is_not_checked(account: Preflight) -> None:
     checks = account.run({"account": "444455556666"})
 
     assert checks["stack"].not_checked == ["the credentials are for another account"]
-    assert [mark(check) for check in checks.values()] == ["ok", "fix", "ok", *"?" * 11]
+    assert [mark(check) for check in checks.values()] == ["ok", "fix", "ok", *"?" * 12]
 
 
 def test_refused_credentials_check_nothing(account: Preflight) -> None:
@@ -609,6 +628,8 @@ def alarms(*names: str, composite: tuple[str, ...] = ()) -> Callable[[Mapping[st
     """Return what answers as DescribeAlarms: with composite alarms only if the call asks for them."""
 
     def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if "StateValue" in parameters:
+            return {}
         asked = parameters.get("AlarmTypes", ["MetricAlarm"])
         found = {"MetricAlarm": names, "CompositeAlarm": composite}
         return {f"{kind}s": [{"AlarmName": name} for name in found[kind]] for kind in asked if found[kind]}
