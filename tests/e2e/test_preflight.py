@@ -70,7 +70,7 @@ def test_deployed_stack_could_be_deployed_again(run: Run) -> None:
 def test_service_that_does_not_answer_stops_no_other_check(run: Run) -> None:
     done = run("preflight")
 
-    assert done.returncode == 1
+    assert done.returncode == 0
     assert "\n\nSendMessage quota: not checked: ListServiceQuotas: " in done.stdout
     assert marks(done.stdout)["web ACL"] == ("-", "none")
 
