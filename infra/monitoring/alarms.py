@@ -171,9 +171,9 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         first="look on the dashboard whether calls to Amazon Connect are throttled, fail or are slow.",
         then=(
             "Continue with another alarm that is on: in an outage, this one follows the others. "
-            "If there is none, look for one chat or event source in the saved query `Slowest messages`."
+            "If there is none, look for one chat or event source in the saved query `Slowest messages`. "
+            f"Fewer than {_FEWEST_LATE} late messages in an hour do not count."
         ),
-        why=(f"Fewer than {_FEWEST_LATE} late messages in an hour do not count."),
     ),
     BurnRate(
         name="ErrorBudgetSlowBurn",
@@ -314,9 +314,8 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         ),
         # Minutes need not be in a row, because backoff makes gaps
         why=(
-            "In the simulation, at most 6 of 15 minutes are above 2 % at nine tenths of the quota, and from "
-            "the quota "
-            "on 11 or more."
+            "In the simulation, 11 minutes or more are above 2 % at the quota, and at most 6 at nine tenths "
+            "of it."
         ),
         threshold=2,
         threshold_text="more than 2 % of the SendMessage calls",
@@ -583,8 +582,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             'Run `aws stepfunctions describe-execution --query error --execution-arn "$ARN"`. '
             "It needs `states:DescribeExecution`, and `kms:Decrypt` for the key. "
             "Without `--query`, it prints the connection token. "
-            "Continue with the alarm of the error, such as [`AccessDeniedShare`](#accessdeniedshare), or "
-            "with [`MessagesFailed`](#messagesfailed)."
+            "Then see [the error](reference/errors.md#all-codes)."
         ),
         threshold=5,
         threshold_text="5 executions",
@@ -602,8 +600,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             "execution has "
             "the ClientToken. "
             "Check throttling, [`TaskCallbackFailures`](#taskcallbackfailures), and whether the queue is "
-            "paused. "
-            "By default, the task waits 16 minutes and the execution 50."
+            "paused."
         ),
     ),
     _one(

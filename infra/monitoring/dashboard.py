@@ -1,6 +1,6 @@
 """The dashboard: each graph answers one question.
 
-To add a graph, add it here and to the table in `docs/runbook.md`.
+To add a graph, add it here.
 """
 
 from collections.abc import Sequence

@@ -88,7 +88,7 @@ OWN_METRICS: Final[Mapping[str, OwnMetric]] = {
     "ApiRefusals": OwnMetric(
         "Signed requests that API Gateway refused with a 4XX error, from the access log.", dimensions=()
     ),
-    "ApiThrottles": OwnMetric("Requests that the HTTP API answered with 429, from its log.", dimensions=()),
+    "ApiThrottles": OwnMetric("Requests that the API answered with 429, from its log.", dimensions=()),
 }
 """The function's metrics, and those that the stack counts in logs. `docs/reference/stack.md` shows them."""
 

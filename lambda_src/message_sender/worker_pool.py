@@ -1,7 +1,9 @@
 """Concurrent calls in threads that are kept.
 
-A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU
-(docs/decisions/005-worker-pool.md).
+A new pool of `concurrent.futures` for each batch took a fifth of a message's CPU. A kept
+`ThreadPoolExecutor` may count a busy thread as idle. A server can hold a thread for minutes, because socket
+timeouts apply to each piece of an answer: nothing waits for an overdue thread, which may still send, under
+the same ClientToken.
 """
 
 from __future__ import annotations

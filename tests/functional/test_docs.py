@@ -158,17 +158,6 @@ def test_the_longest_request_is_on_the_page_of_requests() -> None:
     assert f"at most {MAX_TEXT:,} characters" in REQUESTS.read_text()
 
 
-def test_every_module_of_the_function_is_in_the_architecture_once() -> None:
-    architecture = (DOCS / "explanation" / "architecture.md").read_text()
-    [table] = re.findall(r"^\| Module \| Knows \|\n(.*?)\n\n", architecture, re.MULTILINE | re.DOTALL)
-    package = ROOT / "lambda_src" / "message_sender"
-
-    listed = [name for row in table.split("\n") for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
-
-    modules = [module.stem for module in package.glob("*.py") if module.stem != "__init__"]
-    assert sorted(listed) == sorted([*modules, "aws/*", "event_sources/*"])
-
-
 def test_the_explanation_of_the_simulation_says_how_much_it_does() -> None:
     page = (DOCS / "explanation" / "simulation.md").read_text()
 

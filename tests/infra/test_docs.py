@@ -9,7 +9,7 @@ from infra.monitoring.metrics import OWN_METRICS
 from infra.stack import OUTPUTS
 from scripts.render_contract import REFERENCE
 from scripts.render_stack import RUNBOOK, STACK, runbook, stack
-from tests.infra.template import PRODUCER_POLICY, Template, alarms, graphs, metrics_of, properties
+from tests.infra.template import PRODUCER_POLICY, Template, alarms, metrics_of, properties
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -70,14 +70,6 @@ def test_queues_of_the_stack_are_listed(prod: Template) -> None:
         )
         for name, queue in queues_of(prod).items()
     }
-
-
-def test_every_graph_of_the_dashboard_is_in_the_runbook_and_no_other(prod: Template) -> None:
-    [table] = re.findall(r"^\| Graph \| Normal .*?\n\n", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
-
-    listed = re.findall(r"^\| ([A-Z][^|]+) \|", table, re.MULTILINE)[1:]
-
-    assert listed == [re.split(r"(?<=\?) |: ", title)[0] for title in graphs(prod)]
 
 
 def test_cost_of_the_alarms_is_that_of_the_metrics_that_they_watch(prod: Template) -> None:
