@@ -1,3 +1,3 @@
 """Delivers chat messages to Amazon Connect."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
