@@ -29,7 +29,6 @@ REJECTED: Final = "rejected"
 UNPUBLISHED: Final = "unpublished-results"
 BUS: Final = "the-bus"
 
-MALFORMED_ID: Final = "message to which the service gives a malformed id"
 
 _CHAT: Final = "5f0d5b9e-0b43-4a35-9c2e-6a1d1c5c9c11"
 _TASK: Final = "AAAAKgAAAAIAAAAAAAAAAexample"
@@ -173,7 +172,10 @@ def scenarios() -> Iterator[tuple[str, Scenario]]:
     }
     for name, (fields, answer) in of_queue.items():
         yield name, _scenario(_batch(_record(request(**_FULL | fields))), answer)
-    yield MALFORMED_ID, _scenario(_batch(_record(request(**_FULL))), (200, {**_ACCEPTED[1], "Id": "<m>"}))
+    yield (
+        "message to which the service gives a malformed id",
+        _scenario(_batch(_record(request(**_FULL))), (200, {**_ACCEPTED[1], "Id": "<m>"})),
+    )
     yield "message that is not JSON", _scenario(_batch(_record("{")), _ACCEPTED)
     yield "message without a ClientToken", _scenario(_batch(_record(request())), _ACCEPTED)
     yield (

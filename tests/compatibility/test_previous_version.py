@@ -26,7 +26,6 @@ from ops.republish import RepublishRun
 from tests.compatibility.scenarios import (
     BUS,
     DEAD_LETTERS,
-    MALFORMED_ID,
     MESSAGES,
     REJECTED,
     START,
@@ -47,9 +46,6 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
 
 Message: TypeAlias = dict[str, Any]
-
-# Version 0.2.0 passes on no id that could be anything. Only consumers and an older `ops republish` read it.
-NULL_ID = "version 0.2.0 reports a malformed id as null, for which the schema of 0.1.0 has no rule"
 
 
 class Sample(NamedTuple):
@@ -73,11 +69,6 @@ VERSIONS = sorted({sample.version for sample in SAMPLES})
 
 def ids(sample: object) -> str | None:
     return f"{sample.version} {sample.name}" if isinstance(sample, Sample) else None
-
-
-def marked(sample: Sample) -> object:
-    known = (sample.version, sample.name) == ("0.1.0", MALFORMED_ID)
-    return pytest.param(sample, marks=[pytest.mark.xfail(reason=NULL_ID)] if known else [])
 
 
 @cache
@@ -201,7 +192,7 @@ def test_samples_have_every_outcome_and_every_error_of_their_version(version: st
 # What this version reads
 
 
-@pytest.mark.parametrize("sample", [marked(sample) for sample in SAMPLES], ids=ids)
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids)
 def test_this_version_does_the_same(sample: Sample) -> None:
     before = comparable(sample.effects)
 
@@ -275,12 +266,7 @@ def test_version_before_reads_the_copies_of_this_one(written: list[Message], ver
 def test_consumers_of_the_version_before_read_the_results_of_this_one(
     recorded: dict[str, tuple[Scenario, Effects]], version: str
 ) -> None:
-    details = [
-        detail
-        for name, (_, effects) in recorded.items()
-        if (version, name) != ("0.1.0", MALFORMED_ID)  # see NULL_ID
-        for detail in results(effects)
-    ]
+    details = [detail for _, effects in recorded.values() for detail in results(effects)]
 
     assert len(details) > 20
     for detail in details:
