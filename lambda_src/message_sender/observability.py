@@ -121,7 +121,10 @@ class Telemetry:
 
         Any invoker can send an unsupported event, so it has its own metric and raises no alarm on defects.
         """
-        self._count("UnsupportedEvents" if isinstance(error, UnsupportedEventError) else "UnhandledErrors")
+        if isinstance(error, UnsupportedEventError):
+            self._count("UnsupportedEvents")
+        else:
+            self._count("UnhandledErrors")
         if isinstance(error, InternalError) and error.defect is not None:
             error = error.defect
         self._logger.error(
