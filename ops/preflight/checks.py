@@ -176,17 +176,21 @@ def bootstrap(target: Target, calls: Calls) -> Check:
     """
     name = f"/cdk-bootstrap/{target.stages.qualifier}/version"
     answer = calls.find("ssm", "GetParameter", {"Name": name}, absent=("ParameterNotFound",))
-    fix = f"node_modules/.bin/cdk bootstrap aws://{target.account}/{target.region}"
+    # The CLI runs app.py, with the first python3 of the PATH
+    fix = (
+        "make node_modules/.installed",
+        f'PATH="$PWD/.venv/bin:$PATH" node_modules/.bin/cdk bootstrap aws://{target.account}/{target.region}',
+    )
     if answer is None:
         check = Check("CDK bootstrap", "not bootstrapped")
         check.found(
-            f"The account is not bootstrapped in {target.region}: there is no SSM parameter {name}.", fix
+            f"The account is not bootstrapped in {target.region}: there is no SSM parameter {name}.", *fix
         )
         return check
     version: str = answer["Parameter"]["Value"]
     check = Check("CDK bootstrap", f"version {version}, needed: {BOOTSTRAP_VERSION}")
     if not version.isdecimal() or int(version) < BOOTSTRAP_VERSION:
-        check.found(f"The bootstrap stack is version {version}. The CDK needs {BOOTSTRAP_VERSION}.", fix)
+        check.found(f"The bootstrap stack is version {version}. The CDK needs {BOOTSTRAP_VERSION}.", *fix)
     return check
 
 

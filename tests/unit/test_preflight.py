@@ -527,7 +527,10 @@ def test_old_or_missing_bootstrap_stack_is_found(
     finding = account.finding("CDK bootstrap")
 
     assert problem in finding.problem
-    assert finding.fix == (f"node_modules/.bin/cdk bootstrap aws://{ACCOUNT}/{REGION}",)
+    assert finding.fix == (
+        "make node_modules/.installed",
+        f'PATH="$PWD/.venv/bin:$PATH" node_modules/.bin/cdk bootstrap aws://{ACCOUNT}/{REGION}',
+    )
 
 
 def test_qualifier_of_cdk_json_is_used(account: Preflight) -> None:
