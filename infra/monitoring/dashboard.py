@@ -192,7 +192,6 @@ class Dashboard(Construct):
         return _graph(
             "Is anything broken? Each line has an alarm",
             own("UnhandledErrors", label="unhandled errors"),
-            own("UnsupportedEvents", label="unsupported events, without an alarm"),
             self._metrics.timeouts_and_crashes.with_(label="timeouts and crashes"),
             own("ResultPublishFailures", label="results not published"),
             own("TaskCallbackFailures", label="tasks not completed"),
