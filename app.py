@@ -43,8 +43,8 @@ def build(app: cdk.App) -> ConnectMessageSender:
 
 def _check_complete(stage: str, options: StageOptions) -> None:
     """Refuse a stage that keeps its data and does not say where it lives and who gets its alarms."""
-    if options.missing:
-        needed = ", ".join(f"{name} ({rule})" for name, rule in options.missing.items())
+    if missing := options.missing:
+        needed = ", ".join(f"{name} ({rule})" for name, rule in missing.items())
         raise InvalidOptionsError(f"stages.{stage} has retain_data, so it needs {needed}")
 
 

@@ -199,13 +199,11 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         first="run `.venv/bin/python -m ops redrive --stage $STAGE`, which shows their codes.",
         then=(
             "- `MovedBySQS`: the function never finished it. "
-            "Check `TimeoutsAndCrashes`, `UnhandledErrors`, `FunctionThrottles`, and the log for `Copy not "
-            "made` and "
-            "`Result not published`.\n"
+            "Check `TimeoutsAndCrashes`, `UnhandledErrors`, `FunctionThrottles`, and the log for "
+            "`Copy not made` and `Result not published`.\n"
             "- Any other: see [its section](reference/errors.md#all-codes).\n\n"
-            "Then redrive the messages that somebody still waits for, finalize the others, and delete those "
-            "with a "
-            "result. "
+            "Then redrive the messages that somebody still waits for, finalize the others, and delete "
+            "those with a result. "
             "In the SQS console, delete those that the command cannot read. "
             "The alarm cannot go off again while any dead letter remains."
         ),
@@ -386,8 +384,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         first="look for the request in the events dead-letter queue.",
         then=(
             "Continue as for [`DeadEvents`](#deadevents), or as for [`FailedEventsLost`](#failedeventslost) "
-            "if it is "
-            "not there."
+            "if it is not there."
         ),
     ),
     Alarm(
@@ -597,8 +594,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         first="find the result event with the ClientToken: it has the outcome.",
         then=(
             'Run `search "type like /TimedOut/" "type, execution_arn" SendWorkflow`: the input of the '
-            "execution has "
-            "the ClientToken. "
+            "execution has the ClientToken. "
             "Check throttling, [`TaskCallbackFailures`](#taskcallbackfailures), and whether the queue is "
             "paused."
         ),
@@ -654,8 +650,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         first="enable the key again, or cancel its deletion.",
         then=(
             'An administrator of the key runs `aws kms cancel-key-deletion --key-id "$(out DataKeyArn)"` if '
-            "it is to be "
-            "deleted, and then `aws kms enable-key` with the same id. "
+            "it is to be deleted, and then `aws kms enable-key` with the same id. "
             "CloudTrail shows who made the call. "
             "Check `DeadLetters`, `DeadEvents` and `EventsLost`. "
             "The alarm needs a trail of management events in this Region, and stays on for a day."

@@ -28,8 +28,8 @@ def alarm_topic(target: Target, calls: Calls) -> Check:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/notify-users-alarm-changes.html
         https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """
-    arn = target.options.alarm_topic_arn
-    if arn is None or arn == "none":
+    arn = target.options.alarm_topic
+    if arn is None:
         return Check("alarm topic", "none: the alarms notify nobody", applies=False)
     _, _, _, topic_region, account, name = arn.split(":")
     check = Check("alarm topic", name)

@@ -530,7 +530,7 @@ def send_quota(target: Target, calls: Calls, *, known: int | None = None) -> Che
             f"stages share it, by their send_quota_per_second: {counted}.{not_counted}",
             target.edit("send_quota_per_second", max(1, int(quota) * shares[target.stage] // total)),
             "or, if your quota is higher:",
-            f"python -m ops preflight --stage {target.stage} --send-quota {total}",
+            f".venv/bin/python -m ops preflight --stage {target.stage} --send-quota {total}",
         )
     return check
 

@@ -923,7 +923,7 @@ def test_quota_that_the_stages_exceed_is_found(account: Preflight) -> None:
 
     assert "prod 10, dev 2. Not counted, since it cannot be deployed as it is: bad." in finding.problem
     assert finding.fix[0] == "cdk.json: context.stages.prod.send_quota_per_second: 8"
-    assert finding.fix[-1] == "python -m ops preflight --stage prod --send-quota 12"
+    assert finding.fix[-1] == ".venv/bin/python -m ops preflight --stage prod --send-quota 12"
 
 
 def test_quota_that_the_caller_knows_is_not_looked_up(account: Preflight) -> None:
