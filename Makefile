@@ -174,9 +174,9 @@ picture: prepare ## Draw docs/images/dashboard.svg, in six minutes
 
 .PHONY: lock
 lock: .venv/.dev-installed ## Write the requirements files from pyproject.toml
-	$(UV) pyproject.toml -o requirements.txt
-	$(UV) --group tools -c requirements.txt pyproject.toml -o requirements-tools.txt
-	$(UV) --group dev -c requirements-tools.txt pyproject.toml -o requirements-dev.txt
+	$(UV) --group app -o requirements.txt
+	$(UV) --group tools -c requirements.txt -o requirements-tools.txt
+	$(UV) --group dev -c requirements-tools.txt -o requirements-dev.txt
 	$(UV) --group emulator -o sandbox/requirements-emulator.txt
 	$(UV) --group awscli -o sandbox/requirements-awscli.txt
 	$(UV) --group runtime -c requirements-dev.txt -o sandbox/requirements-runtime.txt

@@ -6,15 +6,12 @@ import aws_cdk as cdk
 
 from infra.options import InvalidOptionsError, StageOptions
 from infra.stack import ConnectMessageSender
-from infra.stage import stack_name
 
 DEFAULT_STAGE = "dev"
 
 
 def build(app: cdk.App) -> ConnectMessageSender:
     """Add the stack of the stage that the context names.
-
-    The stage is a part of the stack's name, so that every stage can live in the same account.
 
     Raises:
         InvalidOptionsError: The stage is unknown, or its options are not valid or not complete.
@@ -23,14 +20,7 @@ def build(app: cdk.App) -> ConnectMessageSender:
     stage = DEFAULT_STAGE if named is None else named
     options = StageOptions.of_stage(stage, app.node.try_get_context("stages"))
     _check_complete(stage, options)
-    stack = ConnectMessageSender(
-        app,
-        stack_name(stage),
-        stage=stage,
-        options=options,
-        # Without an account or a Region: those of the credentials
-        env=cdk.Environment(account=options.account, region=options.region),
-    )
+    stack = ConnectMessageSender(app, stage=stage, options=options)
     # The CDK CLI sets it. It refuses such credentials, unless they may assume the account's deploy role. Its
     # message names only their own account.
     credentials = os.environ.get("CDK_DEFAULT_ACCOUNT")

@@ -1,18 +1,19 @@
-"""Permissions of producers: in this account the ProducerPolicy, for other accounts resource policies."""
+"""Permissions of producers: in this account a policy or a grant, for other accounts resource policies."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
-from infra.data_key import DataKey
-from infra.event_routing import EventRouting
-from infra.message_api import MessageApi
-from infra.message_queues import MessageQueues
-from infra.options import StageOptions
-from infra.send_workflow import SendWorkflow
-from infra.sender_function import SenderFunction
+from .contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
+from .data_key import DataKey
+from .event_routing import EventRouting
+from .message_api import MessageApi
+from .message_queues import MessageQueues
+from .options import Options
+from .send_workflow import SendWorkflow
+from .sender_function import SenderFunction
 
 # A producer cannot publish a result. It also cannot publish a request under the function's source: the rule
 # on the bus would ignore such a request silently.
@@ -26,43 +27,67 @@ class ProducerPolicy(iam.ManagedPolicy):
     """Everything that a producer in this account needs, for each event source."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        key: DataKey,
-        queues: MessageQueues,
-        routing: EventRouting,
-        sender: SenderFunction,
-        api: MessageApi,
-        workflow: SendWorkflow,
+        self, scope: Construct, construct_id: str, *, statements: Sequence[iam.PolicyStatement]
     ) -> None:
         super().__init__(
             scope,
             construct_id,
             description="Permissions of a producer of messages, for every event source",
-            statements=[
-                iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn]),
-                key.use_through_sqs(),
-                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sender.alias.function_arn]),
-                iam.PolicyStatement(
-                    actions=["events:PutEvents"],
-                    resources=[routing.bus.event_bus_arn],
-                    conditions=_REQUESTS_ONLY,
-                ),
-                iam.PolicyStatement(
-                    actions=["execute-api:Invoke"],
-                    resources=[api.queue_method.method_arn, api.synchronous_method.method_arn],
-                ),
-                iam.PolicyStatement(
-                    actions=["states:StartExecution"], resources=[workflow.state_machine.state_machine_arn]
-                ),
-            ],
+            statements=[*statements],
         )
 
 
+def producer_statements(
+    *,
+    key: DataKey,
+    queues: MessageQueues,
+    routing: EventRouting,
+    sender: SenderFunction,
+    api: MessageApi | None,
+    workflow: SendWorkflow | None,
+) -> Sequence[iam.PolicyStatement]:
+    """Return what a producer may do, for each event source that the sender has."""
+    statements = [
+        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn]),
+        key.use_through_sqs(),
+        iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sender.alias.function_arn]),
+        iam.PolicyStatement(
+            actions=["events:PutEvents"],
+            resources=[routing.bus.event_bus_arn],
+            conditions=_REQUESTS_ONLY,
+        ),
+    ]
+    if api is not None:
+        methods = [api.queue_method.method_arn, api.synchronous_method.method_arn]
+        statements.append(iam.PolicyStatement(actions=["execute-api:Invoke"], resources=methods))
+    if workflow is not None:
+        state_machine = workflow.state_machine.state_machine_arn
+        statements.append(iam.PolicyStatement(actions=["states:StartExecution"], resources=[state_machine]))
+    return statements
+
+
+def grant(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
+    """Give a role, user, group or resource of this account the permissions of some statements.
+
+    The policy of an identity outside of this application stays as it is. The CDK then warns of the grant.
+    """
+    given = [
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=statement.actions,
+            resource_arns=statement.resources,
+            conditions=statement.conditions or None,
+        )
+        for statement in statements
+    ]
+    combined, *rest = given
+    for other in rest:
+        combined = combined.combine(other)
+    return combined
+
+
 def admit_other_accounts(
-    options: StageOptions,
+    options: Options,
     *,
     key: DataKey,
     queues: MessageQueues,

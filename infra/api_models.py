@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.contract import REQUEST_SCHEMA
+from .contract import REQUEST_SCHEMA
 
 QUEUED_REQUIRES = "ContactId"
 """The field that `POST /messages` requires beside those of the contract: it is the message group."""

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SCHEMAS: Final = Path(__file__).parent.parent / "lambda_src" / "message_sender" / "schemas"
+_HERE: Final = Path(__file__).parent
+
+FUNCTION_SOURCES: Final = next(
+    folder for folder in (_HERE / "lambda_src", _HERE.parent / "lambda_src") if folder.is_dir()
+)
+"""The sources of the function: in this package when it is installed, and beside it in the repository."""
+
+_SCHEMAS: Final = FUNCTION_SOURCES / "message_sender" / "schemas"
 
 REQUEST_SCHEMA: Final[dict[str, Any]] = json.loads((_SCHEMAS / "send_message_request.json").read_bytes())
 RESULT_SCHEMA: Final[dict[str, Any]] = json.loads((_SCHEMAS / "message_result.json").read_bytes())

@@ -5,8 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.options import StageOptions
-from infra.retention import removal_policy
+from .options import Options
+from .retention import removal_policy
 
 
 class DataKey(kms.Key):
@@ -17,13 +17,13 @@ class DataKey(kms.Key):
     the name of their caller.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, options: StageOptions) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, name: str, options: Options) -> None:
         stack = cdk.Stack.of(scope)
         super().__init__(
             scope,
             construct_id,
             # The alias is deleted with the stack, even if the key is kept. The next stack can have it.
-            alias=f"alias/{stack.stack_name}",
+            alias=f"alias/{name}",
             description="Encrypts messages, results, logs and settings of the connect-message-sender",
             enable_key_rotation=True,
             removal_policy=removal_policy(options),

@@ -6,10 +6,10 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
-from infra.message_queues import MessageQueues
-from infra.options import StageOptions
-from infra.sender_function import SenderFunction
+from .contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
+from .message_queues import MessageQueues
+from .options import Options
+from .sender_function import SenderFunction
 
 # The maximum of EventBridge. The event's age ends the retries before.
 _DELIVERY_RETRIES = 185
@@ -33,7 +33,7 @@ class EventRouting(Construct):
 
         self.bus = events.EventBus(self, "Bus")
 
-    def route_requests(self, *, to: SenderFunction, options: StageOptions) -> events.Rule:
+    def route_requests(self, *, to: SenderFunction, options: Options) -> events.Rule:
         """Create the rule that invokes the function with the requests on the bus.
 
         EventBridge passes an event to Lambda, and Lambda invokes the function. Both stop retrying when the

@@ -10,13 +10,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, QUEUED_REQUIRES, request_model
-from infra.contract import REQUEST_SCHEMA
-from infra.gates import UNTRACED, acknowledge
-from infra.message_queues import MessageQueues
-from infra.options import StageOptions
-from infra.retention import log_group
-from infra.sender_function import SenderFunction
+from .api_models import GATEWAY_ERRORS, QUEUE_FAILED, QUEUED_REQUIRES, request_model
+from .contract import REQUEST_SCHEMA
+from .gates import UNTRACED, acknowledge
+from .message_queues import MessageQueues
+from .options import Options
+from .retention import log_group
+from .sender_function import SenderFunction
 
 # The call of SQS. API Gateway does not read the value of a reference as template again. URL-encoding leaves
 # nothing in it that could start another parameter, header or JSON value. One line, because API Gateway would
@@ -77,7 +77,7 @@ _ENDPOINT_ACCESS = "BASIC"
 _LOG_POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
 
-def _resource_policy(options: StageOptions) -> iam.PolicyDocument | None:
+def _resource_policy(options: Options) -> iam.PolicyDocument | None:
     """Return the policy for producers in other accounts and for source addresses, if options name any."""
     statements = []
     if options.producer_principals:
@@ -109,10 +109,11 @@ class MessageApi(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         key: kms.IKey,
         queues: MessageQueues,
         sender: SenderFunction,
-        options: StageOptions,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
 
@@ -121,7 +122,7 @@ class MessageApi(Construct):
         self.api = apigateway.RestApi(
             self,
             "Api",
-            rest_api_name=cdk.Stack.of(self).stack_name,  # otherwise the API of every stage is called `Api`
+            rest_api_name=name,  # otherwise every API is called `Api`
             description="Accepts chat messages for Amazon Connect",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             policy=_resource_policy(options),

@@ -7,11 +7,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.gates import acknowledge
-from infra.options import StageOptions
-from infra.retention import removal_policy
-from infra.stage import MESSAGES_SUFFIX
-from infra.timing import VISIBILITY_TIMEOUT_SECONDS, max_receive_count
+from .gates import acknowledge
+from .options import Options
+from .retention import removal_policy
+from .stage import MESSAGES_SUFFIX
+from .timing import VISIBILITY_TIMEOUT_SECONDS, max_receive_count
 
 
 class MessageQueues(Construct):
@@ -21,7 +21,9 @@ class MessageQueues(Construct):
     can write to it even if the stack's key is disabled. They too keep these events under keys of AWS.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, options: StageOptions) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, name: str, key: kms.IKey, options: Options
+    ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         self.visibility_timeout = cdk.Duration.seconds(VISIBILITY_TIMEOUT_SECONDS)
@@ -30,7 +32,7 @@ class MessageQueues(Construct):
         kept: dict[str, Any] = {"retention_period": cdk.Duration.days(options.dead_letter_retention_days)}
 
         # Messages and DeadLetter name each other. CloudFormation can resolve that only if one name is fixed.
-        messages_name = f"{stack.stack_name}{MESSAGES_SUFFIX}"
+        messages_name = f"{name}{MESSAGES_SUFFIX}"
         messages_arn = stack.format_arn(service="sqs", resource=messages_name)
 
         self.dead_letter = sqs.Queue(

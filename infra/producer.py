@@ -42,7 +42,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from infra.contract import REQUEST_DETAIL_TYPE, REQUEST_SCHEMA, RESULT_SCHEMA, MessageResult
+from .contract import REQUEST_DETAIL_TYPE, REQUEST_SCHEMA, RESULT_SCHEMA, MessageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
 
-    from infra.outputs import StackOutputs
+    from .outputs import StackOutputs
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.contract import RESULT_DETAIL_TYPES, RESULT_SOURCE, MessageResult
+from .contract import RESULT_DETAIL_TYPES, RESULT_SOURCE, MessageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -5,10 +5,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.options import LOG_RETENTION, StageOptions
+from .options import LOG_RETENTION, Options
 
 
-def removal_policy(options: StageOptions) -> cdk.RemovalPolicy:
+def removal_policy(options: Options) -> cdk.RemovalPolicy:
     # Not RETAIN: the resources left by a failed first deployment would block the second
     return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if options.retain_data else cdk.RemovalPolicy.DESTROY
 
@@ -18,7 +18,7 @@ def log_group(
     construct_id: str,
     *,
     key: kms.IKey,
-    options: StageOptions,
+    options: Options,
     name: str | None = None,
     data_protection_policy: logs.DataProtectionPolicy | None = None,
 ) -> logs.LogGroup:

@@ -8,8 +8,8 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.gates import acknowledge
-from infra.options import StageOptions
+from .gates import acknowledge
+from .options import Options
 
 _CONFIGURATIONS: Final[Mapping[str, codedeploy.ILambdaDeploymentConfig]] = {
     "linear": codedeploy.LambdaDeploymentConfig.LINEAR_10_PERCENT_EVERY_1_MINUTE,
@@ -32,7 +32,7 @@ class Rollout(Construct):
         *,
         alias: lambda_.Alias,
         alarms: Sequence[cloudwatch.IAlarm],
-        options: StageOptions,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
         if options.rollout == "none":

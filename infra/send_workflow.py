@@ -7,11 +7,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.gates import UNTRACED, acknowledge
-from infra.message_queues import MessageQueues
-from infra.options import StageOptions
-from infra.retention import log_group
-from infra.sender_function import SenderFunction
+from .gates import UNTRACED, acknowledge
+from .message_queues import MessageQueues
+from .options import Options
+from .retention import log_group
+from .sender_function import SenderFunction
 
 # The names of the function's exception classes. Step Functions uses them as names of errors.
 RETRYABLE_ERRORS = (
@@ -73,10 +73,11 @@ class SendWorkflow(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         key: kms.Key,
         queues: MessageQueues,
         sender: SenderFunction,
-        options: StageOptions,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -179,13 +180,13 @@ class SendWorkflow(Construct):
             "Logs",
             key=key,
             options=options,
-            name=f"/aws/vendedlogs/states/{stack.stack_name}-{stack_uuid}",
+            name=f"/aws/vendedlogs/states/{name}-{stack_uuid}",
         )
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
             # The role's permission to use the key names the state machine, so the name must be fixed
-            state_machine_name=f"{stack.stack_name}-send",
+            state_machine_name=f"{name}-send",
             state_machine_type=sfn.StateMachineType.STANDARD,
             comment="Sends one chat message to Amazon Connect",
             definition_body=sfn.DefinitionBody.from_chainable(one_request),

@@ -1,6 +1,5 @@
 """The Lambda function that sends the messages, and its event source mapping for the queue."""
 
-from pathlib import Path
 from typing import cast
 
 import aws_cdk as cdk
@@ -11,12 +10,13 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.gates import UNTRACED, acknowledge
-from infra.message_queues import MessageQueues
-from infra.options import StageOptions
-from infra.python_asset import python_code
-from infra.retention import log_group
-from infra.timing import BATCH_SIZE, FUNCTION_TIMEOUT_SECONDS
+from .contract import FUNCTION_SOURCES
+from .gates import UNTRACED, acknowledge
+from .message_queues import MessageQueues
+from .options import Options
+from .python_asset import python_code
+from .retention import log_group
+from .timing import BATCH_SIZE, FUNCTION_TIMEOUT_SECONDS
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 
@@ -24,8 +24,6 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 SERVICE = "connect-message-sender"
 
 TIMEOUT = cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS)
-
-_SOURCE = Path(__file__).parent.parent / "lambda_src"
 
 # A safety net behind the function's own redaction. A hundred Base64 characters in a row are a token: no id or
 # path is that long. Without its first hundred characters a token is useless, so the rest may remain. AWS does
@@ -50,13 +48,13 @@ class SenderFunction(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         key: kms.IKey,
         queues: MessageQueues,
         bus: events.IEventBus,
-        options: StageOptions,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
 
         self.log_group = log_group(
             self,
@@ -76,7 +74,7 @@ class SenderFunction(Construct):
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             code=python_code(
-                _SOURCE,
+                FUNCTION_SOURCES,
                 runtime=RUNTIME,
                 with_tracer=options.tracing == "subsegments",
                 # One package, whatever machine builds it: another would be another version of the function
@@ -104,7 +102,7 @@ class SenderFunction(Construct):
                 "TRACING": options.tracing,
                 **({"CONNECT_REGION": options.connect_region} if options.connect_region else {}),
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
-                "POWERTOOLS_METRICS_NAMESPACE": stack.stack_name,  # one per stage
+                "POWERTOOLS_METRICS_NAMESPACE": name,
                 "POWERTOOLS_LOG_LEVEL": options.log_level,
             },
             environment_encryption=key,
@@ -157,7 +155,7 @@ class SenderFunction(Construct):
             because="The queue has a dead-letter queue for messages whose retries are exhausted",
         )
 
-    def _connect_to_vpc(self, options: StageOptions) -> None:
+    def _connect_to_vpc(self, options: Options) -> None:
         """Run the function in existing subnets."""
         resource = cast("lambda_.CfnFunction", self.function.node.default_child)
         # The CDK's own `vpc` would have to look up the VPC in the account

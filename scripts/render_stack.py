@@ -11,11 +11,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from infra.addresses import OUTPUTS
 from infra.monitoring.alarms import ALARMS
 from infra.monitoring.metrics import OWN_METRICS
 from infra.python_asset import CACHE, PythonAsset
 from infra.sender_function import RUNTIME
-from infra.stack import OUTPUTS
 from scripts.render_contract import REFERENCE, ROOT, replace_block, table
 
 if TYPE_CHECKING:

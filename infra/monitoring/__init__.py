@@ -3,18 +3,19 @@
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.log_queries import API, FUNCTION, STATE_MACHINE
-from infra.message_api import MessageApi
-from infra.message_queues import MessageQueues
-from infra.monitoring.alarms import Alarms
-from infra.monitoring.dashboard import Dashboard
-from infra.monitoring.metrics import ServiceMetrics
-from infra.monitoring.queries import SavedQueries
-from infra.options import StageOptions
-from infra.send_workflow import SendWorkflow
-from infra.sender_function import SenderFunction
+from ..log_queries import API, FUNCTION, STATE_MACHINE
+from ..message_api import MessageApi
+from ..message_queues import MessageQueues
+from ..options import Options
+from ..send_workflow import SendWorkflow
+from ..sender_function import SenderFunction
+from .alarms import Alarms
+from .dashboard import Dashboard
+from .metrics import ServiceMetrics
+from .queries import SavedQueries
 
 
 class Monitoring(Construct):
@@ -23,19 +24,21 @@ class Monitoring(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         key: kms.IKey,
         queues: MessageQueues,
         bus: events.IEventBus,
         requests: events.Rule,
         sender: SenderFunction,
-        api: MessageApi,
-        workflow: SendWorkflow,
-        options: StageOptions,
+        api: MessageApi | None,
+        workflow: SendWorkflow | None,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
         metrics = ServiceMetrics(
             self,
             "Metrics",
+            name=name,
             key=key,
             queues=queues,
             sender=sender,
@@ -45,17 +48,16 @@ class Monitoring(Construct):
             workflow=workflow,
             options=options,
         )
-        alarms = Alarms(self, "Alarms", metrics=metrics, options=options)
-        Dashboard(self, "Dashboard", metrics=metrics, alarms=alarms.all, options=options)
-        SavedQueries(
-            self,
-            "Queries",
-            logs_of={
-                FUNCTION: sender.log_group,
-                API: api.access_log,
-                STATE_MACHINE: workflow.log_group,
-            },
-        )
+        alarms = Alarms(self, "Alarms", name=name, metrics=metrics, options=options)
+        self.dashboard = Dashboard(
+            self, "Dashboard", name=name, metrics=metrics, alarms=alarms.all, options=options
+        ).dashboard
+        logs_of: dict[str, logs.ILogGroup] = {FUNCTION: sender.log_group}
+        if api is not None:
+            logs_of[API] = api.access_log
+        if workflow is not None:
+            logs_of[STATE_MACHINE] = workflow.log_group
+        SavedQueries(self, "Queries", name=name, logs_of=logs_of)
         self._alarms = {alarm.node.id: alarm for alarm in alarms.all}
 
     def alarm(self, name: str) -> cloudwatch.IAlarm:

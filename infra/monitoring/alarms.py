@@ -6,7 +6,7 @@ The definitions below are the only source of the alarms: the stack, the texts of
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,8 +14,8 @@ from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.monitoring.metrics import MINUTE, ServiceMetrics
-from infra.options import StageOptions
+from ..options import Options
+from .metrics import MINUTE, ServiceMetrics
 
 _VISIBLE: Final = "ApproximateNumberOfMessagesVisible"
 
@@ -55,6 +55,8 @@ class Text:
     """The further steps, in Markdown. Only the runbook has them, and it defines `search` and `out`."""
     why: str = ""
     """The reason for the threshold, in Markdown. Only the runbook has it."""
+    part: Literal["http_api", "workflow"] | None = None
+    """The option without which there is no such alarm."""
 
     @property
     def description(self) -> str:
@@ -71,7 +73,7 @@ class Alarm(Text):
     """
 
     metric: Callable[[ServiceMetrics], cloudwatch.Metric | cloudwatch.MathExpression]
-    threshold: float | Callable[[StageOptions], float] = 1
+    threshold: float | Callable[[Options], float] = 1
     threshold_text: str = ""
     """For the runbook. Empty if the alarm goes off at the first one of a kind."""
     above: bool = False
@@ -117,7 +119,7 @@ class BurnRate(Text):
     """In minutes, like `short`."""
     short: int
 
-    def threshold(self, options: StageOptions) -> float:
+    def threshold(self, options: Options) -> float:
         """Return the percentage of late messages. If even that of all messages is lower, all must be late."""
         return min(100.0, round(self.rate * (100 - options.slo_percent), 4))
 
@@ -144,6 +146,7 @@ def _one(
     first: str,
     then: str,
     why: str = "",
+    part: Literal["http_api", "workflow"] | None = None,
 ) -> Alarm:
     """Define an alarm on the first minute with one. It ends after five minutes without: once for a burst."""
     return Alarm(
@@ -155,6 +158,7 @@ def _one(
         first=first,
         then=then,
         why=why,
+        part=part,
         periods=5,
     )
 
@@ -492,6 +496,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     # The state machine and good callers retry for ten minutes, so it waits for 15
     Alarm(
         name="ApiServerErrors",
+        part="http_api",
         urgent=True,
         metric=lambda metrics: metrics.api("5XXError", statistic="Average"),
         happened="Requests to the API end with 5XX errors.",
@@ -515,6 +520,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     # fails completely, or all of them in part.
     Alarm(
         name="ApiRefusals",
+        part="http_api",
         urgent=False,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression=f"IF(requests >= {_FEWEST_REQUESTS_FOR_A_SHARE}, 100 * refused / requests, 0)",
@@ -541,6 +547,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     # A short burst above the limit is normal, and callers retry it
     Alarm(
         name="ApiThrottles",
+        part="http_api",
         urgent=False,
         metric=lambda metrics: cloudwatch.MathExpression(
             expression=f"IF(requests >= {_FEWEST_REQUESTS_FOR_A_SHARE}, 100 * throttled / requests, 0)",
@@ -570,6 +577,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
     # One execution fails with each rejected message, which is normal
     Alarm(
         name="WorkflowFailures",
+        part="workflow",
         urgent=False,
         metric=lambda metrics: metrics.state_machine("ExecutionsFailed"),
         happened="Several executions of the state machine failed.",
@@ -589,6 +597,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         "WorkflowTimeouts",
         # AWS counts a task that timed out as a failed execution, so the metric counts log lines
         lambda metrics: metrics.workflow_timeouts,
+        part="workflow",
         happened="The task of a message timed out, and its execution ended without an outcome.",
         impact="The message may be in its chat, or may still be sent.",
         first="find the result event with the ClientToken: it has the outcome.",
@@ -686,16 +695,18 @@ class Alarms(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, metrics: ServiceMetrics, options: StageOptions
+        self, scope: Construct, construct_id: str, *, name: str, metrics: ServiceMetrics, options: Options
     ) -> None:
         super().__init__(scope, construct_id)
         self._metrics = metrics
         self._options = options
-        self._prefix = cdk.Stack.of(self).stack_name
+        self._prefix = name
         arn = options.alarm_topic
         topic = None if arn is None else sns.Topic.from_topic_arn(self, "Topic", arn)
         self.all = [
-            self._burn_rate(alarm) if isinstance(alarm, BurnRate) else self._alarm(alarm) for alarm in ALARMS
+            self._burn_rate(alarm) if isinstance(alarm, BurnRate) else self._alarm(alarm)
+            for alarm in ALARMS
+            if alarm.part is None or getattr(options, alarm.part)
         ]
         if topic is not None:
             action = cloudwatch_actions.SnsAction(topic)

@@ -9,11 +9,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.contract import EVENT_SOURCES
-from infra.monitoring.alarms import BURN_RATES
-from infra.monitoring.metrics import MINUTE, ServiceMetrics
-from infra.options import StageOptions
-from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
+from ..contract import EVENT_SOURCES
+from ..options import Options
+from ..send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
+from .alarms import BURN_RATES
+from .metrics import MINUTE, ServiceMetrics
 
 _FULL, _THIRD, _HEIGHT = 24, 8, 6
 
@@ -38,14 +38,19 @@ class Dashboard(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         metrics: ServiceMetrics,
         alarms: Sequence[cloudwatch.IAlarm],
-        options: StageOptions,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
         self._metrics = metrics
-        name = cdk.Stack.of(self).stack_name
-        cloudwatch.Dashboard(
+        parts = [self._function(options)]
+        if options.http_api:
+            parts.append(self._api())
+        if options.workflow:
+            parts.append(self._workflow())
+        self.dashboard = cloudwatch.Dashboard(
             self,
             "Dashboard",
             dashboard_name=name,
@@ -58,11 +63,11 @@ class Dashboard(Construct):
                 [self._delivering(), self._fast(), self._answering()],
                 [self._rejected(), self._stuck(options), self._waiting()],
                 [self._quota(options), self._event_sources(), self._failures()],
-                [self._function(options), self._api(), self._workflow()],
+                parts,
             ],
         )
 
-    def _objective(self, options: StageOptions) -> cloudwatch.GraphWidget:
+    def _objective(self, options: Options) -> cloudwatch.GraphWidget:
         late = self._metrics.late
         seconds = self._metrics.objective_seconds
         return _graph(
@@ -125,7 +130,7 @@ class Dashboard(Construct):
             *(self._metrics.own("MessagesFailed", code=code, label=f"FAILED {code}") for code in failed),
         )
 
-    def _stuck(self, options: StageOptions) -> cloudwatch.GraphWidget:
+    def _stuck(self, options: Options) -> cloudwatch.GraphWidget:
         return _graph(
             "Is anything stuck? Oldest message in the queue, seconds",
             self._metrics.queue(
@@ -157,7 +162,7 @@ class Dashboard(Construct):
             queue(queues.unpublished_results, visible, label="unpublished results").with_(color=_GREEN),
         )
 
-    def _quota(self, options: StageOptions) -> cloudwatch.GraphWidget:
+    def _quota(self, options: Options) -> cloudwatch.GraphWidget:
         def a_second(name: str, *, label: str, color: str) -> cloudwatch.MathExpression:
             return cloudwatch.MathExpression(
                 expression=f"{name.lower()} / PERIOD({name.lower()})",
@@ -203,7 +208,7 @@ class Dashboard(Construct):
             self._metrics.key_losses.with_(label="key disabled or to be deleted"),
         )
 
-    def _function(self, options: StageOptions) -> cloudwatch.GraphWidget:
+    def _function(self, options: Options) -> cloudwatch.GraphWidget:
         function = self._metrics.function
         return _graph(
             f"Function: invocations a minute (at most {options.maximum_concurrency} at once for the queue)",

@@ -11,12 +11,12 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.gates import acknowledge
-from infra.message_api import MessageApi
-from infra.message_queues import MessageQueues
-from infra.options import StageOptions
-from infra.send_workflow import SendWorkflow
-from infra.sender_function import SERVICE, SenderFunction
+from ..gates import acknowledge
+from ..message_api import MessageApi
+from ..message_queues import MessageQueues
+from ..options import Options
+from ..send_workflow import SendWorkflow
+from ..sender_function import SERVICE, SenderFunction
 
 MINUTE = cdk.Duration.minutes(1)
 """The period of all metrics. All services here send theirs every minute."""
@@ -101,31 +101,35 @@ class ServiceMetrics(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         key: kms.IKey,
         queues: MessageQueues,
         sender: SenderFunction,
         requests: events.Rule,
         bus: events.IEventBus,
-        api: MessageApi,
-        workflow: SendWorkflow,
-        options: StageOptions,
+        api: MessageApi | None,
+        workflow: SendWorkflow | None,
+        options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
         self.queues = queues
-        self._namespace = cdk.Stack.of(self).stack_name  # the same as in the function's environment
+        self._namespace = name  # the same as in the function's environment
         self._function = sender.function
         self._requests = requests
         self._bus = bus
         self._function_log = sender.log_group
-        self._api_stage = api.api.deployment_stage
-        self._state_machine = workflow.state_machine
 
         self.timeouts_and_crashes = self._of_log("TimeoutsAndCrashes", sender.log_group, _TIMEOUT_OR_CRASH)
-        self.workflow_timeouts = self._of_log(
-            "WorkflowTimeouts", workflow.log_group, _TASK_OR_EXECUTION_TIMED_OUT
-        )
-        self.api_refusals = self._of_log("ApiRefusals", api.access_log, _REFUSED)
-        self.api_throttles = self._of_log("ApiThrottles", api.access_log, _TOO_MANY_REQUESTS)
+        # A part that is left out has no metrics. Its alarms and graphs are left out, too.
+        if workflow is not None:
+            self._state_machine = workflow.state_machine
+            self.workflow_timeouts = self._of_log(
+                "WorkflowTimeouts", workflow.log_group, _TASK_OR_EXECUTION_TIMED_OUT
+            )
+        if api is not None:
+            self._api_stage = api.api.deployment_stage
+            self.api_refusals = self._of_log("ApiRefusals", api.access_log, _REFUSED)
+            self.api_throttles = self._of_log("ApiThrottles", api.access_log, _TOO_MANY_REQUESTS)
         self.key_losses = self._of_calls("KeyLosses", key, "DisableKey", "ScheduleKeyDeletion")
 
         # A message fails at its first attempt after the retry window, so it never fails in time

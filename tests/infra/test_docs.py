@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from infra.addresses import OUTPUTS
 from infra.monitoring.metrics import OWN_METRICS
-from infra.stack import OUTPUTS
 from scripts.render_contract import REFERENCE
 from scripts.render_stack import RUNBOOK, STACK, runbook, stack
 from tests.infra.template import PRODUCER_POLICY, Template, alarms, metrics_of, properties

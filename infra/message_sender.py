@@ -1,0 +1,279 @@
+"""The whole sender: its parts, how they are connected, and what each may do."""
+
+from collections.abc import Collection, Mapping
+from typing import Final, Literal, TypeAlias
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from .access import ProducerPolicy, admit_other_accounts, grant, producer_statements
+from .addresses import Parameters
+from .contract import RESULT_DETAIL_TYPES, RESULT_SOURCE
+from .data_key import DataKey
+from .event_routing import EventRouting
+from .message_api import MessageApi
+from .message_queues import MessageQueues
+from .monitoring import Monitoring
+from .options import InvalidOptionsError, Options
+from .rollout import Rollout
+from .send_workflow import SendWorkflow
+from .sender_function import SenderFunction
+from .stage import LONGEST_NAME, ROLLBACK_ALARMS, check_name
+
+Outcome: TypeAlias = Literal["SENT", "REJECTED", "FAILED"]
+
+OUTCOMES: Final[Mapping[Outcome, str]] = dict(
+    zip(("SENT", "REJECTED", "FAILED"), RESULT_DETAIL_TYPES, strict=True)
+)
+"""The outcomes of a message, and the detail type of each on the event bus."""
+
+
+class MessageSender(Construct):
+    """Delivers chat messages to Amazon Connect: queues, event bus, function, API, state machine, monitoring.
+
+    Args:
+        name: The first part of every physical name: of queues, alarms, the dashboard, the namespace of the
+            metrics, the state machine, the API, log groups and Systems Manager parameters. At most 66
+            letters, digits and hyphens, unique in its account and Region. By default, it comes from the
+            names of the stack and of the construct. Another name makes another queue, so never change it.
+        options: By default, every option has its default.
+
+    Attributes:
+        message_queue: Requests wait here. The queue is FIFO, with the ContactId as message group.
+        dead_letter_queue: Messages that failed.
+        rejected_queue: Copies of rejected messages.
+        unpublished_results_queue: Results that the event bus did not accept.
+        events_dead_letter_queue: Events that did not reach the function, or that it failed on.
+        bus: The event bus for requests and results.
+        function: The function that sends the messages.
+        alias: The alias of the function, for direct invocations.
+        key: The KMS key that encrypts queues, logs and settings.
+        producer_policy: A managed policy with the permissions of `grant_send`.
+        api: The REST API. None if the options leave it out.
+        state_machine: Sends one message. None if the options leave it out.
+        dashboard: None if the options leave monitoring out.
+        outputs: The addresses for producers, by the names in `OUTPUTS`, for outputs of your stack.
+
+    Raises:
+        InvalidOptionsError: The name is not valid.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str | None = None,
+        options: Options | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        options = options or Options()
+        if name is None:
+            name = cdk.Names.unique_resource_name(self, max_length=LONGEST_NAME, separator="-")
+        _check(name)
+
+        key = DataKey(self, "DataKey", name=name, options=options)
+        queues = MessageQueues(self, "MessageQueues", name=name, key=key, options=options)
+        routing = EventRouting(self, "EventRouting", queues=queues)
+        sender = SenderFunction(
+            self, "Sender", name=name, key=key, queues=queues, bus=routing.bus, options=options
+        )
+        requests = routing.route_requests(to=sender, options=options)
+        api = workflow = monitoring = None
+        if options.http_api:
+            api = MessageApi(
+                self, "MessageApi", name=name, key=key, queues=queues, sender=sender, options=options
+            )
+        if options.workflow:
+            workflow = SendWorkflow(
+                self, "SendWorkflow", name=name, key=key, queues=queues, sender=sender, options=options
+            )
+        if options.monitoring:
+            monitoring = Monitoring(
+                self,
+                "Monitoring",
+                name=name,
+                key=key,
+                queues=queues,
+                bus=routing.bus,
+                requests=requests,
+                sender=sender,
+                api=api,
+                workflow=workflow,
+                options=options,
+            )
+            Rollout(
+                self,
+                "Rollout",
+                alias=sender.alias,
+                alarms=[monitoring.alarm(alarm) for alarm in ROLLBACK_ALARMS],
+                options=options,
+            )
+
+        _let_send(sender.role, key=key, queues=queues, routing=routing)
+        sender.log_group.grant_write(sender.role)
+        _let_complete_tasks(self, sender.role, key=key, workflow=workflow, options=options)
+        # The state machine and the API put messages on the queue
+        if workflow is not None:
+            workflow.state_machine.add_to_role_policy(key.use_through_sqs())
+        if api is not None:
+            queues.messages.grant(api.role, "sqs:SendMessage")
+            api.role.add_to_principal_policy(key.use_through_sqs())
+
+        self._producers = producer_statements(
+            key=key, queues=queues, routing=routing, sender=sender, api=api, workflow=workflow
+        )
+        producers = ProducerPolicy(self, "ProducerPolicy", statements=self._producers)
+        admit_other_accounts(options, key=key, queues=queues, routing=routing, sender=sender)
+
+        self.message_queue: sqs.Queue = queues.messages
+        self.dead_letter_queue: sqs.Queue = queues.dead_letter
+        self.rejected_queue: sqs.Queue = queues.rejected
+        self.unpublished_results_queue: sqs.Queue = queues.unpublished_results
+        self.events_dead_letter_queue: sqs.Queue = queues.events_dead_letter
+        self.bus: events.EventBus = routing.bus
+        self.function: lambda_.Function = sender.function
+        self.alias: lambda_.Alias = sender.alias
+        self.key: kms.Key = key
+        self.producer_policy: iam.ManagedPolicy = producers
+        self.api: apigateway.RestApi | None = None if api is None else api.api
+        self.state_machine: sfn.StateMachine | None = None if workflow is None else workflow.state_machine
+        self.dashboard: cloudwatch.Dashboard | None = None if monitoring is None else monitoring.dashboard
+
+        addresses = {
+            "MessageQueueUrl": queues.messages.queue_url,
+            "DeadLetterQueueUrl": queues.dead_letter.queue_url,
+            "RejectedQueueUrl": queues.rejected.queue_url,
+            "UnpublishedResultsQueueUrl": queues.unpublished_results.queue_url,
+            "EventsDeadLetterQueueUrl": queues.events_dead_letter.queue_url,
+            "EventBusName": routing.bus.event_bus_name,
+            "FunctionName": sender.function.function_name,
+            "FunctionAliasArn": sender.alias.function_arn,
+            "ApiUrl": None if api is None else api.api.url,
+            "StateMachineArn": None if workflow is None else workflow.state_machine.state_machine_arn,
+            "DataKeyArn": key.key_arn,
+            "ProducerPolicyArn": producers.managed_policy_arn,
+        }
+        self.outputs: Mapping[str, str] = {output: value for output, value in addresses.items() if value}
+        Parameters(self, "Parameters", name=name, values=self.outputs)
+
+        if options.retain_data and options.monitoring and options.alarm_topic_arn is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "connect-message-sender:alarmTopic",
+                "The alarms notify nobody: set the option alarm_topic_arn to the ARN of an SNS topic, or "
+                'to "none"',
+            )
+
+    def grant_send(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role, user, group or resource of this application send messages by every event source.
+
+        For a producer in another account, see the option `producer_principals`.
+        """
+        return grant(grantee, self._producers)
+
+    def on_outcome(
+        self,
+        construct_id: str,
+        *,
+        target: events.IRuleTarget,
+        outcomes: Collection[Outcome] = ("SENT", "REJECTED", "FAILED"),
+    ) -> events.Rule:
+        """Send the results with some outcomes to a target, such as `aws_events_targets.SqsQueue(queue)`.
+
+        EventBridge delivers each result at least once, in any order.
+
+        Raises:
+            InvalidOptionsError: An outcome is unknown, or there is none.
+        """
+        if not outcomes or not OUTCOMES.keys() >= {*outcomes}:
+            raise InvalidOptionsError(
+                f"outcomes is {outcomes!r}; accepted: a list with some of {', '.join(OUTCOMES)}"
+            )
+        return events.Rule(
+            self,
+            construct_id,
+            description=f"Results with the outcome {', '.join(outcomes)}",
+            event_bus=self.bus,
+            event_pattern=events.EventPattern(
+                source=[RESULT_SOURCE],
+                detail_type=[detail_type for name, detail_type in OUTCOMES.items() if name in outcomes],
+            ),
+            targets=[target],
+        )
+
+
+def _let_send(role: iam.Role, *, key: DataKey, queues: MessageQueues, routing: EventRouting) -> None:
+    """Let the function receive messages, publish results and copy messages."""
+    # The function receives messages from the queue, and enqueues messages of events for a retry
+    queues.messages.grant(
+        role,
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+        "sqs:SendMessage",
+    )
+    # The function publishes results, and cannot publish under another source
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            actions=["events:PutEvents"],
+            resources=[routing.bus.event_bus_arn],
+            conditions={
+                # The condition key can have several values. ForAllValues also holds when there are none.
+                "ForAllValues:StringEquals": {"events:source": RESULT_SOURCE},
+                "Null": {"events:source": "false"},
+            },
+        )
+    )
+    # The function copies messages and results to these queues, and Lambda sends failed events. Calls of
+    # Amazon Connect need no permission.
+    queues.dead_letter.grant(role, "sqs:SendMessage")
+    queues.rejected.grant(role, "sqs:SendMessage")
+    queues.unpublished_results.grant(role, "sqs:SendMessage")
+    queues.events_dead_letter.grant(role, "sqs:SendMessage")
+    role.add_to_principal_policy(key.use_through_sqs())
+    role.add_to_principal_policy(key.read_environment())
+
+
+def _let_complete_tasks(
+    scope: Construct, role: iam.Role, *, key: DataKey, workflow: SendWorkflow | None, options: Options
+) -> None:
+    """Let the function complete the tasks of state machines that wait for a message.
+
+    This is a policy apart from the role: the role comes before the function, and the function before the
+    state machine.
+    """
+    if not (workflow or options.task_state_machine_arns):
+        return
+    own = [] if workflow is None else [workflow.state_machine.state_machine_arn]
+    policy = iam.Policy(scope, "TaskCallbacks", roles=[role])
+    policy.add_statements(
+        iam.PolicyStatement(
+            actions=["states:SendTaskSuccess", "states:SendTaskFailure"],
+            resources=[*own, *options.task_state_machine_arns],
+        )
+    )
+    for arn in own:
+        # Step Functions encrypts the output of a task in the name of the function
+        policy.add_statements(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[key.key_arn],
+                conditions={"StringEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": arn}},
+            )
+        )
+
+
+def _check(name: str) -> None:
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise InvalidOptionsError(f"name is {name!r}; {error}") from None
