@@ -1,3 +1,3 @@
 """Delivers chat messages to Amazon Connect."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
