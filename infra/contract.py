@@ -9,8 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-# In the repository, the environment has a link to this folder
-_HERE: Final = Path(__file__).resolve().parent
+_HERE: Final = Path(__file__).resolve().parent  # the folder behind a link, such as that for the examples
 
 FUNCTION_SOURCES: Final = next(
     folder for folder in (_HERE / "lambda_src", _HERE.parent / "lambda_src") if folder.is_dir()
