@@ -366,7 +366,7 @@ class Producer:
     ) -> list[Answer | ProducerError]:
         """Check many requests, and send them with few calls. Return an answer or an error for each, in order.
 
-        - An invalid request is an `InvalidRequestError` and is not sent. All others are.
+        - An invalid request is not sent: its error is an `InvalidRequestError`. It stops no other message.
         - QUEUE keeps the order in each chat: a call has at most one message of a chat. If SQS refuses it, the
           later messages of its chat are a `NotAttemptedError`. EVENT has no order.
         - If a whole call fails, its messages are a `NotAcceptedError`, and the rest a `NotAttemptedError`.
@@ -389,7 +389,7 @@ class Producer:
             else:
                 group = request.contact_id or ""
                 entry = _Entry(place, json.dumps(request.document()), group)
-                chats.setdefault(group if through is EventSource.QUEUE else place, deque()).append(entry)
+                chats.setdefault(group if through == EventSource.QUEUE else place, deque()).append(entry)
         for entry, answer in self._send_chats(chats.values(), through):
             answers[entry.place] = answer
         return [answers[place] for place in range(len(answers))]
@@ -398,7 +398,7 @@ class Producer:
         self, chats: Iterable[deque[_Entry]], through: BatchSource
     ) -> Iterator[tuple[_Entry, Answer | ProducerError]]:
         """Send the messages of some chats, each chat in order. Yield the answer to each message."""
-        to_queue = through is EventSource.QUEUE
+        to_queue = through == EventSource.QUEUE
         send = self._send_batch_to_queue if to_queue else self._put_events
         most_bytes = _SQS_BATCH_BYTES if to_queue else _EVENTS_BATCH_BYTES
         waiting, stopped = deque(chats), list[deque[_Entry]]()

@@ -776,6 +776,15 @@ def test_events_of_a_batch_are_answered_one_by_one(batches: FakeBatches, clock: 
     }
 
 
+def test_an_event_source_can_be_its_name(batches: FakeBatches, clock: FakeClock) -> None:
+    requests = chat("a", "1", "2")
+
+    answers = make_producer(batches, clock).send_all(requests, through=cast("BatchSource", "queue"))
+
+    assert answers == [accepted("id of a1"), accepted("id of a2")]
+    assert batches.batches == [["a1"], ["a2"]]
+
+
 def test_no_message_is_no_call(batches: FakeBatches, clock: FakeClock) -> None:
     assert make_producer(batches, clock).send_all([], through=EventSource.QUEUE) == []
     assert batches.batches == []
