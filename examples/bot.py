@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import os
 from typing import TYPE_CHECKING
 
 import boto3
+from connect_message_sender.outputs import Addresses
+from connect_message_sender.producer import EventSource, MessageRequest, Producer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Your own values. The second is the stack's output FunctionAliasArn.
-INSTANCE_ID = "00000000-0000-0000-0000-000000000000"
-FUNCTION_ALIAS_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:sender:live"
+INSTANCE_ID = "00000000-0000-0000-0000-000000000000"  # yours
 
 connect = boto3.client("connect")
 participant = boto3.client("connectparticipant")
-lambda_ = boto3.client("lambda")
+producer = Producer(Addresses(function_alias_arn=os.environ["FUNCTION_ALIAS_ARN"]))  # the stack's output
 
 
 def join(contact_id: str, segment_id: str) -> str:
@@ -35,20 +35,14 @@ def join(contact_id: str, segment_id: str) -> str:
 
 def answer(connection_token: str, initial_contact_id: str, message_id: str, texts: Iterable[str]) -> None:
     for number, text in enumerate(texts):
-        reply = lambda_.invoke(
-            FunctionName=FUNCTION_ALIAS_ARN,
-            Payload=json.dumps(
-                {
-                    "ConnectionToken": connection_token,
-                    "ContentType": "text/plain",
-                    "Content": text,
-                    "ClientToken": f"{message_id}-{number}",  # of the message that you answer
-                    "ContactId": initial_contact_id,
-                }
-            ),
+        request = MessageRequest(
+            connection_token=connection_token,
+            contact_id=initial_contact_id,
+            content=text,
+            client_token=f"{message_id}-{number}",  # of the message that you answer
         )
-        if "FunctionError" in reply:  # errorType: ThrottledError may pass, AccessDeniedError not
-            raise RuntimeError(json.load(reply["Payload"])["errorType"])
+        # NotSentError has the code: ErrorCode.THROTTLED.is_retryable, ErrorCode.ACCESS_DENIED is not
+        producer.send(request, through=EventSource.DIRECT)
 
 
 def leave(connection_token: str, segment_id: str) -> None:  # after the last answer

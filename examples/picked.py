@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
-import boto3
+from connect_message_sender.outputs import Addresses
+from connect_message_sender.producer import EventSource, MessageRequest, Producer
 
-events = boto3.client("events")
+producer = Producer(Addresses(event_bus_name=os.environ["EVENT_BUS_NAME"]))  # the stack's output
 
 
 def customer_picked(
-    event_bus_name: str, contact_id: str, connection_token: str, shown_message_id: str, picked: dict[str, Any]
+    contact_id: str, connection_token: str, shown_message_id: str, picked: dict[str, Any]
 ) -> None:
-    events.put_events(
-        Entries=[
-            {
-                "EventBusName": event_bus_name,  # output EventBusName
-                "Source": "parcels.web",  # yours; any but the stack's own
-                "DetailType": "SendMessage Requested",
-                "Detail": json.dumps(
-                    {
-                        "ConnectionToken": connection_token,
-                        "ContentType": "application/vnd.amazonaws.connect.message.interactive.response",
-                        "Content": json.dumps(picked),
-                        "ClientToken": f"{shown_message_id}-picked",  # picking twice is picking once
-                        "ContactId": contact_id,
-                    }
-                ),
-            }
-        ]
+    request = MessageRequest(
+        connection_token=connection_token,
+        content=json.dumps(picked),
+        content_type="application/vnd.amazonaws.connect.message.interactive.response",
+        client_token=f"{shown_message_id}-picked",  # picking twice is picking once
+        contact_id=contact_id,
     )
+    producer.send(request, through=EventSource.EVENT)

@@ -1,4 +1,4 @@
-"""The outputs of a deployed stack: the addresses that producers and consumers need."""
+"""The addresses of a deployed sender: as outputs of its stack, and as Systems Manager parameters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import ClientError
 
+from .stage import parameter_path
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_ssm import SSMClient
 
 
 class OutputsError(Exception):
-    """The stack does not exist, or is not a stack of this project.
+    """The stack or the sender does not exist, or the stack is not one of this project.
 
     Attributes:
         stack_name: The name that was asked for.
@@ -26,8 +29,23 @@ class OutputsError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StackOutputs:
-    """The outputs of one stack. `api_url` and `state_machine_arn` are empty if the stack does without."""
+class Addresses:
+    """The addresses that a producer sends to. Give those of the event sources that you use."""
+
+    message_queue_url: str = ""
+    event_bus_name: str = ""
+    function_alias_arn: str = ""
+    api_url: str = ""
+    state_machine_arn: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOutputs(Addresses):
+    """All addresses. `api_url` and `state_machine_arn` are empty if the stack does without.
+
+    Attributes:
+        stack_name: The name of the stack, or the name of the sender if it was found by that.
+    """
 
     stack_name: str
     message_queue_url: str
@@ -38,8 +56,6 @@ class StackOutputs:
     event_bus_name: str
     function_name: str
     function_alias_arn: str
-    api_url: str = ""
-    state_machine_arn: str = ""
 
     @classmethod
     def from_mapping(cls, stack_name: str, outputs: Mapping[str, str]) -> Self:
@@ -75,3 +91,22 @@ def read_outputs(cloudformation: CloudFormationClient, stack_name: str) -> Stack
         raise OutputsError(stack_name, problem) from None
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     return StackOutputs.from_mapping(stack_name, outputs)
+
+
+def read_parameters(ssm: SSMClient, name: str) -> StackOutputs:
+    """Read the addresses of the sender of a name, however its stack is called.
+
+    This takes the permission `ssm:GetParametersByPath` on `parameter/connect-message-sender/<name>`.
+
+    Raises:
+        OutputsError: There is no such sender, or it lacks a parameter.
+        ClientError: Systems Manager refused the call.
+    """
+    path = parameter_path(name)
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path)
+    values = {each["Name"].rpartition("/")[2]: each["Value"] for page in pages for each in page["Parameters"]}
+    if not values:
+        raise OutputsError(
+            name, f"There is no sender {name} in {ssm.meta.region_name}: it has no parameters under {path}."
+        )
+    return StackOutputs.from_mapping(name, values)

@@ -1,7 +1,6 @@
-"""Send messages to a deployed stack, by any of its event sources.
+"""Send messages to a deployed sender, by any of its event sources.
 
-    outputs = read_outputs(boto3.client("cloudformation"), "ConnectMessageSender-prod")
-    producer = Producer(outputs)
+    producer = Producer.of_stack("ConnectMessageSender-prod")
     request = MessageRequest(
         connection_token=token,
         contact_id=contact_id,
@@ -10,16 +9,18 @@
     )
     producer.send(request, through=EventSource.QUEUE)
 
-The errors that `Producer` raises, as a tree:
+Create one producer when your program starts, as in a Lambda function outside of the handler: it keeps its
+clients and connections. The errors that `Producer` raises, as a tree:
 
 ProducerError
 ├── InvalidRequestError    the request breaks a rule of the contract; nothing was sent
 ├── NotOfferedError        the stack does not have this event source
 ├── NotAcceptedError       the event source refused the request, or did not answer
+├── NotAttemptedError      `send_all` stopped before it
 ├── NotSentError           the caller waited, and the message was not sent
 └── StillRunningError      the execution did not end in time
 
-No text and no repr in this module holds a token or the text of a message.
+No text and no repr in this module holds a token or the text of a message. The debug log of botocore does.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ import json
 import threading
 import time
 import uuid
+from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, Self, TypeAlias, TypeVar, cast
 
 import boto3
 import fastjsonschema
@@ -42,27 +44,27 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from .contract import REQUEST_DETAIL_TYPE, REQUEST_SCHEMA, RESULT_SCHEMA, MessageResult
+from .contract import REQUEST_DETAIL_TYPE, REQUEST_SCHEMA
+from .outputs import read_outputs, read_parameters
+from .results import ErrorCode, MessageResult, NotAResultError, ReportedSource, as_member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from types_boto3_events import EventBridgeClient
+    from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from types_boto3_lambda import LambdaClient
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
 
-    from .outputs import StackOutputs
+    from .outputs import Addresses
 
 T = TypeVar("T")
 
 ContentLimits: TypeAlias = Literal["specification", "service"]
 
 _FIELDS: Final[dict[str, dict[str, Any]]] = REQUEST_SCHEMA["properties"]
-_ERROR_CODES: Final = frozenset(
-    RESULT_SCHEMA["properties"]["Error"]["oneOf"][1]["properties"]["Code"]["enum"]
-)
 _JSON: Final = "application/json"
 
 _QUEUE_PATH: Final = "/messages"
@@ -75,6 +77,13 @@ _READ_TIMEOUT: Final = 65.0
 _CONFIG: Final = Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)
 
 _POLL_SECONDS: Final = 0.5
+
+_BATCH_ENTRIES: Final = 10
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+_SQS_BATCH_BYTES: Final = 1024 * 1024
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html
+# 256 KiB, the older of its limits, less the names in ten entries
+_EVENTS_BATCH_BYTES: Final = 255 * 1024
 
 
 class EventSource(StrEnum):
@@ -92,20 +101,23 @@ class EventSource(StrEnum):
     API_SYNC = "api-sync"
 
     @property
-    def reported_as(self) -> frozenset[str]:
+    def reported_as(self) -> frozenset[ReportedSource]:
         """The values that `EventSource` may have in the result of such a message."""
         return _REPORTED_AS[self]
 
 
-_REPORTED_AS: Final[dict[EventSource, frozenset[str]]] = {
-    EventSource.QUEUE: frozenset({"sqs"}),
-    EventSource.EVENT: frozenset({"eventbridge"}),
-    EventSource.DIRECT: frozenset({"direct"}),
+_REPORTED_AS: Final[dict[EventSource, frozenset[ReportedSource]]] = {
+    EventSource.QUEUE: frozenset({ReportedSource.SQS}),
+    EventSource.EVENT: frozenset({ReportedSource.EVENTBRIDGE}),
+    EventSource.DIRECT: frozenset({ReportedSource.DIRECT}),
     # With a ContactId the state machine uses the queue, without one it invokes the function
-    EventSource.WORKFLOW: frozenset({"sqs", "direct"}),
-    EventSource.API: frozenset({"sqs"}),
-    EventSource.API_SYNC: frozenset({"api_gateway"}),
+    EventSource.WORKFLOW: frozenset({ReportedSource.SQS, ReportedSource.DIRECT}),
+    EventSource.API: frozenset({ReportedSource.SQS}),
+    EventSource.API_SYNC: frozenset({ReportedSource.API_GATEWAY}),
 }
+
+BatchSource: TypeAlias = Literal[EventSource.QUEUE, EventSource.EVENT]
+"""The event sources that take several messages in one call."""
 
 _NEEDS_CONTACT_ID: Final = {EventSource.QUEUE, EventSource.API}
 _REFUSES_TASK_TOKEN: Final = {EventSource.DIRECT, EventSource.API_SYNC, EventSource.WORKFLOW}
@@ -120,7 +132,7 @@ class InvalidRequestError(ProducerError):
 
 
 class NotOfferedError(ProducerError):
-    """The stack does not have this event source."""
+    """The stack does not have this event source, or the producer was not given its address."""
 
 
 class NotAcceptedError(ProducerError):
@@ -140,11 +152,16 @@ class NotAcceptedError(ProducerError):
         self.status = status
 
 
+class NotAttemptedError(ProducerError):
+    """`send_all` did not send the message, because an earlier message of its chat or a call failed."""
+
+
 class NotSentError(ProducerError):
     """The caller waited for the outcome, and the message was not sent.
 
     Attributes:
-        code: A code of the contract, such as `Expired`, or the error that Lambda or Step Functions reports.
+        code: A code of the contract, such as `ErrorCode.EXPIRED`, or the error that Lambda or Step Functions
+            reports, as a string.
         reason: Which rule or fact led to it. None if the code is not one of the contract's.
         source_id: The id of the invocation, or the execution's ARN. None from the HTTP API.
         client_token: The identity of the message, if the answer names it.
@@ -160,10 +177,10 @@ class NotSentError(ProducerError):
         client_token: str | None = None,
         status: int | None = None,
     ) -> None:
+        self.code: ErrorCode | str = as_member(ErrorCode, code)
         # A reason of the function holds no value. One of Lambda or Step Functions may quote the request.
-        self.reason = reason if code in _ERROR_CODES else None
+        self.reason = reason if isinstance(self.code, ErrorCode) else None
         super().__init__(f"{code}: {self.reason}" if self.reason else code)
-        self.code = code
         self.source_id = source_id
         self.client_token = client_token
         self.status = status
@@ -235,9 +252,14 @@ class Answer:
 
 
 class Producer:
-    """Sends messages to one stack. Threads may share it.
+    """Sends messages to one sender. Threads may share it.
+
+    A call connects within 5 seconds and waits for its answer for at most 65. boto3 repeats a call that failed
+    as the session and the environment say, by default four times. Calls of the HTTP API are not repeated.
 
     Args:
+        outputs: The addresses that you know, such as `Addresses(message_queue_url=...)` to use QUEUE only. No
+            call and no permission is needed to find them then.
         session: The credentials and Region to act with; by default those of the environment.
         endpoint_url: The endpoint of all AWS services, for an emulator.
         api_url: The address of the HTTP API, for a custom domain or a private endpoint.
@@ -247,7 +269,7 @@ class Producer:
 
     def __init__(
         self,
-        outputs: StackOutputs,
+        outputs: Addresses,
         *,
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
@@ -268,18 +290,66 @@ class Producer:
             retries=False, timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT)
         )
 
+    @classmethod
+    def of_stack(
+        cls,
+        stack_name: str,
+        *,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+        content_limits: ContentLimits = "specification",
+    ) -> Self:
+        """Find the sender by the outputs of its stack. This takes `cloudformation:DescribeStacks`.
+
+        Raises:
+            OutputsError: There is no such stack in the Region, or it lacks an output.
+            ClientError: CloudFormation refused the call for another reason.
+        """
+        session = session or boto3.Session()
+        cloudformation = session.client("cloudformation", endpoint_url=endpoint_url, config=_CONFIG)
+        outputs = read_outputs(cloudformation, stack_name)
+        return cls(outputs, session=session, endpoint_url=endpoint_url, content_limits=content_limits)
+
+    @classmethod
+    def of_sender(
+        cls,
+        name: str,
+        *,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+        content_limits: ContentLimits = "specification",
+    ) -> Self:
+        """Find the sender by its name, with its Systems Manager parameters.
+
+        This takes `ssm:GetParametersByPath` on `parameter/connect-message-sender/<name>`.
+
+        Raises:
+            OutputsError: There is no such sender in the Region, or it lacks a parameter.
+            ClientError: Systems Manager refused the call.
+        """
+        session = session or boto3.Session()
+        ssm = session.client("ssm", endpoint_url=endpoint_url, config=_CONFIG)
+        outputs = read_parameters(ssm, name)
+        return cls(outputs, session=session, endpoint_url=endpoint_url, content_limits=content_limits)
+
     @property
     def offered(self) -> tuple[EventSource, ...]:
-        """The event sources that the stack has."""
-        missing = {EventSource.API, EventSource.API_SYNC} if not self._api_url else set()
-        if not self._outputs.state_machine_arn:
-            missing.add(EventSource.WORKFLOW)
-        return tuple(source for source in EventSource if source not in missing)
+        """The event sources that the sender has, as far as the addresses are known."""
+        addresses = {
+            EventSource.QUEUE: self._outputs.message_queue_url,
+            EventSource.EVENT: self._outputs.event_bus_name,
+            EventSource.DIRECT: self._outputs.function_alias_arn,
+            EventSource.WORKFLOW: self._outputs.state_machine_arn,
+            EventSource.API: self._api_url,
+            EventSource.API_SYNC: self._api_url,
+        }
+        return tuple(source for source in EventSource if addresses[source])
 
     def send(self, request: MessageRequest, *, through: EventSource) -> Answer:
         """Check a request against the contract, and send it.
 
-        boto3 repeats a call that failed, as the session says. That is safe: the ClientToken stays the same.
+        To repeat it yourself is as safe as the repeats of boto3: under the same ClientToken it is the same
+        message, and each repeat leads to a result.
 
         Raises:
             InvalidRequestError: The request breaks a rule of the contract, and was not sent.
@@ -291,6 +361,66 @@ class Producer:
         text = json.dumps(request.document())
         return self.send_text(text, through=through, message_group=request.contact_id or "")
 
+    def send_all(
+        self, requests: Iterable[MessageRequest], *, through: BatchSource
+    ) -> list[Answer | ProducerError]:
+        """Check many requests, and send them with few calls. Return an answer or an error for each, in order.
+
+        - An invalid request is not sent: its error is an `InvalidRequestError`. It stops no other message.
+        - QUEUE keeps the order in each chat: a call has at most one message of a chat. If SQS refuses it, the
+          later messages of its chat are a `NotAttemptedError`. EVENT has no order.
+        - If a whole call fails, its messages are a `NotAcceptedError`, and the rest a `NotAttemptedError`.
+
+        To repeat, pass the requests without an `Answer` again, in their order.
+
+        Raises:
+            NotOfferedError: The stack does not have this event source. Nothing was sent.
+        """
+        if through not in {EventSource.QUEUE, EventSource.EVENT}:
+            raise ValueError(f"{through} takes one message in each call")
+        self._require_offered(through)
+        answers: dict[int, Answer | ProducerError] = {}
+        chats: dict[str | int, deque[_Entry]] = {}
+        for place, request in enumerate(requests):
+            try:
+                check_request(request, through=through, content_limits=self._content_limits)
+            except InvalidRequestError as error:
+                answers[place] = error.with_traceback(None)  # its frames hold the request
+            else:
+                group = request.contact_id or ""
+                entry = _Entry(place, json.dumps(request.document()), group)
+                chats.setdefault(group if through == EventSource.QUEUE else place, deque()).append(entry)
+        for entry, answer in self._send_chats(chats.values(), through):
+            answers[entry.place] = answer
+        return [answers[place] for place in range(len(answers))]
+
+    def _send_chats(
+        self, chats: Iterable[deque[_Entry]], through: BatchSource
+    ) -> Iterator[tuple[_Entry, Answer | ProducerError]]:
+        """Send the messages of some chats, each chat in order. Yield the answer to each message."""
+        to_queue = through == EventSource.QUEUE
+        send = self._send_batch_to_queue if to_queue else self._put_events
+        most_bytes = _SQS_BATCH_BYTES if to_queue else _EVENTS_BATCH_BYTES
+        waiting, stopped = deque(chats), list[deque[_Entry]]()
+        while waiting:
+            batch = _next_batch(waiting, most_bytes)
+            entries = [chat.popleft() for chat in batch]
+            answers: list[Answer | ProducerError]
+            try:
+                answers = send(entries)
+            except NotAcceptedError as error:
+                answers = [error.with_traceback(None)] * len(entries)
+                stopped += waiting
+                waiting.clear()
+            yield from zip(entries, answers, strict=True)
+            for chat, answer in zip(batch, answers, strict=True):
+                if not isinstance(answer, Answer):
+                    stopped.append(chat)
+                elif chat:
+                    waiting.append(chat)
+        reason = "Not sent, because an earlier message of its chat or a whole call failed"
+        yield from ((entry, NotAttemptedError(reason)) for chat in stopped for entry in chat)
+
     def send_text(self, text: str, *, through: EventSource, message_group: str = "") -> Answer:
         """Send any text without a check, to test what the stack rejects and how you handle that.
 
@@ -300,8 +430,7 @@ class Producer:
         Raises:
             NotOfferedError, NotAcceptedError, NotSentError: As in `send`.
         """
-        if through not in self.offered:
-            raise NotOfferedError(f"The stack {self._outputs.stack_name} does not offer {through}")
+        self._require_offered(through)
         match through:
             case EventSource.QUEUE:
                 return self._send_to_queue(text, message_group)
@@ -345,6 +474,10 @@ class Producer:
                 raise StillRunningError(execution_arn, timeout)
             self._sleep(_POLL_SECONDS)
 
+    def _require_offered(self, source: EventSource) -> None:
+        if source not in self.offered:
+            raise NotOfferedError(f"The sender does not offer {source}, or its address was not given")
+
     def _send_to_queue(self, text: str, message_group: str) -> Answer:
         # A repeat by boto3 has the same id, and SQS drops it. Another call of `send` has another, so that it
         # always leads to a result.
@@ -360,24 +493,54 @@ class Producer:
         )
         return Answer(source_id=sent["MessageId"])
 
-    def _put_event(self, text: str) -> Answer:
-        put = _call(
-            "PutEvents",
-            lambda: self._events.put_events(
+    def _send_batch_to_queue(self, entries: Sequence[_Entry]) -> list[Answer | ProducerError]:
+        operation = "SendMessageBatch"
+        sent = _call(
+            operation,
+            lambda: self._sqs.send_message_batch(
+                QueueUrl=self._outputs.message_queue_url,
                 Entries=[
                     {
-                        "EventBusName": self._outputs.event_bus_name,
-                        "Source": "connect-message-sender.producer",
-                        "DetailType": REQUEST_DETAIL_TYPE,
-                        "Detail": text,
+                        "Id": str(entry.place),
+                        "MessageGroupId": entry.group,
+                        "MessageDeduplicationId": str(uuid.uuid4()),  # as in _send_to_queue
+                        "MessageBody": entry.text,
                     }
-                ]
+                    for entry in entries
+                ],
             ),
         )
-        (entry,) = put["Entries"]
-        if "ErrorCode" in entry:
-            raise NotAcceptedError("PutEvents", entry["ErrorCode"], status=HTTPStatus.OK)
-        return Answer(source_id=entry["EventId"])
+        answers: dict[str, Answer | ProducerError] = {
+            each["Id"]: Answer(source_id=each["MessageId"]) for each in sent.get("Successful", [])
+        }
+        for each in sent.get("Failed", []):
+            answers[each["Id"]] = NotAcceptedError(operation, each["Code"], status=HTTPStatus.OK)
+        missing = NotAcceptedError(operation, "NoAnswer", status=None)
+        return [answers.get(str(entry.place), missing) for entry in entries]
+
+    def _put_event(self, text: str) -> Answer:
+        (answer,) = self._put_events([_Entry(0, text, "")])
+        if isinstance(answer, ProducerError):
+            raise answer
+        return answer
+
+    def _put_events(self, entries: Sequence[_Entry]) -> list[Answer | ProducerError]:
+        events: list[PutEventsRequestEntryTypeDef] = [
+            {
+                "EventBusName": self._outputs.event_bus_name,
+                "Source": "connect-message-sender.producer",
+                "DetailType": REQUEST_DETAIL_TYPE,
+                "Detail": entry.text,
+            }
+            for entry in entries
+        ]
+        put = _call("PutEvents", lambda: self._events.put_events(Entries=events))
+        return [
+            NotAcceptedError("PutEvents", each["ErrorCode"], status=HTTPStatus.OK)
+            if "ErrorCode" in each
+            else Answer(source_id=each["EventId"])
+            for each in put["Entries"]
+        ]
 
     def _invoke(self, text: str) -> Answer:
         alias = self._outputs.function_alias_arn
@@ -405,7 +568,9 @@ class Producer:
         operation = f"POST {path}"
 
         def post() -> urllib3.BaseHTTPResponse:
-            if (credentials := self._session.get_credentials()) is None:
+            with self._lock:
+                credentials = self._session.get_credentials()
+            if credentials is None:
                 raise NoCredentialsError
             if (region := self._session.region_name) is None:
                 raise NoRegionError
@@ -451,6 +616,26 @@ class Producer:
     def _step_functions(self) -> SFNClient:
         with self._lock:
             return self._session.client("stepfunctions", endpoint_url=self._endpoint_url, config=_CONFIG)
+
+
+class _Entry(NamedTuple):
+    """A message of `send_all`: its place there, its text and its message group."""
+
+    place: int
+    text: str
+    group: str
+
+
+def _next_batch(waiting: deque[deque[_Entry]], most_bytes: int) -> list[deque[_Entry]]:
+    """Take the chats whose first messages fit into one call. Texts are ASCII, with a byte for a character."""
+    taken: list[deque[_Entry]] = []
+    size = 0
+    while waiting and len(taken) < _BATCH_ENTRIES:
+        size += len(waiting[0][0].text)
+        if taken and size > most_bytes:
+            break
+        taken.append(waiting.popleft())
+    return taken
 
 
 def check_request(
@@ -542,7 +727,7 @@ def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
 def _answered(operation: str, detail: Mapping[str, Any]) -> Answer:
     try:
         result = MessageResult.from_detail(detail)
-    except (KeyError, TypeError):
+    except NotAResultError:
         failure = NotAcceptedError(operation, "NotAResult", status=HTTPStatus.OK)
     else:
         return Answer(source_id=result.source_id, result=result)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .contract import RESULT_DETAIL_TYPES, RESULT_SOURCE, MessageResult
+from .contract import RESULT_DETAIL_TYPES, RESULT_SOURCE
+from .results import MessageResult, Outcome, parse_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -117,11 +118,7 @@ class ResultWatcher:
         """Wait for at most a second, and return the results that have arrived since the last call."""
         events = self._receive_events()
         self._is_working = self._is_working or any(event["detail-type"] == _PROBE for event in events)
-        results = [
-            MessageResult.from_detail(event["detail"])
-            for event in events
-            if event["detail-type"] in RESULT_DETAIL_TYPES
-        ]
+        results = [parse_result(event) for event in events if event["detail-type"] in RESULT_DETAIL_TYPES]
         self.received += results
         return results
 
@@ -136,7 +133,9 @@ class ResultWatcher:
         while True:
             for result in new:
                 token = result.client_token or ""
-                if token in client_tokens and (token not in results or results[token].outcome != "SENT"):
+                if token in client_tokens and (
+                    token not in results or results[token].outcome is not Outcome.SENT
+                ):
                     results[token] = result
             if results.keys() == set(client_tokens) or self._clock() >= deadline:
                 return results

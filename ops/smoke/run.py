@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from infra.contract import MessageResult
     from infra.outputs import StackOutputs
+    from infra.results import MessageResult
     from message_sender.request import Secret
     from ops.smoke.chat import Chat, NewChat
 

@@ -77,7 +77,7 @@ def _outcome_row(sending: Sending) -> dict[str, Text]:
         "outcome": Text(printable(outcome.outcome if outcome else "no result"), style=style),
         "code": Text(printable((outcome and outcome.code) or ""), style=style),
         "message id": Text(printable(sending.message_id or "")),
-        "time (UTC)": Text(time_of_day(result.completed_at) if result else ""),
+        "time (UTC)": Text(time_of_day(result.completed_at.isoformat()) if result else ""),
         "note": Text(printable(note), style="dim" if sending.is_as_expected else "bold red"),
     }
 

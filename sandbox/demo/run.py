@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.contract import MessageResult
 from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
+from infra.results import MessageResult
 from sandbox.demo.message_file import TASK, Chat, Expectation, Message, MessageFile
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sandbox.demo.message_file import TASK
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from infra.contract import MessageResult
+    from infra.results import MessageResult
     from sandbox.demo.message_file import Message
     from sandbox.demo.run import ChatRecord, Run, Sending
 

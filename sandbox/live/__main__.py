@@ -24,7 +24,7 @@ from sandbox.live.commands import aws_environment, chat_environment, sending_com
 from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
-    from infra.contract import MessageResult
+    from infra.results import MessageResult
     from ops.stack.terminal import Terminal
     from sandbox.local_stack import LocalStack
 
@@ -97,7 +97,7 @@ def _heading(terminal: Terminal, text: str) -> None:
 def result_line(result: MessageResult) -> Text:
     end = f"message {result.message_id or '–'}" if result.code is None else f"{result.code}: {result.reason}"
     return Text.assemble(
-        (f"{time_of_day(result.completed_at)}  ", "dim"),
+        (f"{time_of_day(result.completed_at.isoformat())}  ", "dim"),
         (f"{result.outcome:<8}  ", OUTCOME_STYLES[result.outcome]),
         printable(f"{result.event_source:<11}  "),
         (printable(f"contact {result.contact_id or '–'}  "), "dim"),

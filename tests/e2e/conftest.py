@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from types_boto3_sqs.type_defs import MessageTypeDef
 
-    from infra.contract import MessageResult
     from infra.producer import Answer
+    from infra.results import MessageResult
     from sandbox.local_stack import LocalStack
     from sandbox.participant_service.control import OpenChat
     from sandbox.participant_service.transcript import TranscriptItem

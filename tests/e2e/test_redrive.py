@@ -45,7 +45,7 @@ from tests.support.schemas import RESULT_SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.contract import MessageResult as PublishedResult
+    from infra.results import MessageResult as PublishedResult
     from sandbox.local_stack import LocalStack
     from tests.e2e.conftest import Conversation, RejectedCopies
 

@@ -1,4 +1,7 @@
-"""The Python examples: their requests are valid, and the documents show them as they are."""
+"""The Python examples: their requests are valid, and the documents show them as they are.
+
+`tests/e2e/test_examples.py` runs the ones that need no account of Amazon Connect.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
-import pytest
-
 from message_sender.request import SendMessageRequest, parse_request
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -69,25 +72,3 @@ def test_bridge_splits_a_long_text_into_requests(monkeypatch: pytest.MonkeyPatch
     assert [call.kwargs["MessageDeduplicationId"] for call in calls] == ["sms-1-0", "sms-1-1"]
     for call in calls:
         assert_is_request(call.kwargs["MessageBody"])
-
-
-def test_bot_raises_the_error_of_a_failed_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    example = load(monkeypatch, "bot")
-    payload = Mock(read=Mock(return_value='{"errorType": "AccessDeniedError"}'))
-    monkeypatch.setattr(example, "lambda_", lambda_ := Mock())
-    lambda_.invoke.return_value = {"FunctionError": "Unhandled", "Payload": payload}
-
-    with pytest.raises(RuntimeError, match="AccessDeniedError"):
-        example.answer("token", "contact", "m-1", ["Hello"])
-
-    assert_is_request(lambda_.invoke.call_args.kwargs["Payload"])
-
-
-def test_picked_option_is_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    example = load(monkeypatch, "picked")
-    monkeypatch.setattr(example, "events", events := Mock())
-
-    example.customer_picked("bus", "contact", "token", "m-1", {"templateType": "ListPicker"})
-
-    [entry] = events.put_events.call_args.kwargs["Entries"]
-    assert_is_request(entry["Detail"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.contract import MessageResult
 from infra.producer import Answer, EventSource
+from infra.results import Outcome
 from ops.stack.terminal import Terminal
 from sandbox.demo.message_file import Chat, Expectation, Message, MessageFile
 from sandbox.demo.report import introduction, report
@@ -17,6 +17,7 @@ from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import TranscriptItem
+from tests.support.result_events import published_result
 
 MESSAGE_ID = "165a451d-794f-4462-9659-d0bf9a1c0ba3"
 
@@ -31,18 +32,8 @@ def run() -> Run:
         expected=Expectation("SENT"),
         note="says hello",
     )
-    result = MessageResult(
-        outcome="SENT",
-        event_source="sqs",
-        source_id="m-1",
-        client_token="t-1",
-        contact_id="c-1",
-        code=None,
-        reason=None,
-        message_id=MESSAGE_ID,
-        completed_at="2026-11-23T10:11:12.345Z",
-        detail={},
-    )
+    answer = {"Id": MESSAGE_ID, "AbsoluteTime": None, "ProcessingStatus": None}
+    result = published_result(Message=answer, CompletedAt="2026-11-23T10:11:12.345Z")
     item = TranscriptItem(
         id=MESSAGE_ID,
         type="MESSAGE",
@@ -119,7 +110,7 @@ def test_ids_and_reasons_are_escaped_wherever_they_are_shown(run: Run) -> None:
     assert sending.result is not None
     result = replace(
         sending.result,
-        outcome="FAILED",
+        outcome=Outcome.FAILED,
         event_source=f"source{hostile}",
         message_id=f"id{hostile}",
         code=f"code{hostile}",

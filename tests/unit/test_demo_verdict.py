@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.contract import MessageResult
 from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
 from sandbox.demo.message_file import TASK, Chat, Expectation, Message
 from sandbox.demo.run import ChatRecord, Run, Sending
 from sandbox.demo.verdict import judge
 from sandbox.local_stack import QueueDepths
 from sandbox.participant_service.transcript import TranscriptItem
+from tests.support.result_events import published_result
+
+if TYPE_CHECKING:
+    from infra.results import MessageResult
 
 SENT = Expectation("SENT")
 TOO_LONG = Expectation("REJECTED", "InvalidRequest")
@@ -42,18 +45,8 @@ def message(
 
 
 def result(outcome: Expectation, *, message_id: str | None = None) -> MessageResult:
-    return MessageResult(
-        outcome=outcome.outcome,
-        event_source="sqs",
-        source_id="m-1",
-        client_token="sms-1",
-        contact_id="c-1",
-        code=outcome.code,
-        reason=None if outcome.code is None else "It breaks a rule",
-        message_id=message_id,
-        completed_at="2026-11-23T00:00:00.000Z",
-        detail={"Outcome": outcome.outcome},
-    )
+    result = published_result(outcome.outcome, code=outcome.code, ClientToken="sms-1")
+    return replace(result, message_id=message_id)
 
 
 def answered(message_id: str) -> Answer:
@@ -115,7 +108,7 @@ def test_a_run_as_expected_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("sending", "problem"),
     [
-        (rejected(message(7)), "line 7: expected SENT, got REJECTED InvalidRequest (It breaks a rule)"),
+        (rejected(message(7)), "line 7: expected SENT, got REJECTED InvalidRequest (ExpiresAt is past)"),
         (
             Sending(message=message(7, expected=TOO_LONG), answer=ACCEPTED, result=None),
             "line 7: expected REJECTED InvalidRequest, got no result, answered nothing yet",
@@ -138,7 +131,7 @@ def test_a_run_as_expected_has_no_problem() -> None:
         ),
         (
             rejected(message(7, expected=Expectation("REJECTED", "Expired"))),
-            "line 7: expected REJECTED Expired, got REJECTED InvalidRequest (It breaks a rule)",
+            "line 7: expected REJECTED Expired, got REJECTED InvalidRequest (ExpiresAt is past)",
         ),
     ],
 )
@@ -304,7 +297,7 @@ def test_an_answer_that_is_not_the_published_result_is_a_problem() -> None:
     ],
 )
 def test_an_error_of_the_api_has_the_fields_of_the_result(error: dict[str, Any], agrees: bool) -> None:
-    fields = {"reason": "It breaks a rule", "client_token": "sms-1", **error}
+    fields = {"reason": "ExpiresAt is past", "client_token": "sms-1", **error}
     answer = not_sent(fields.pop("code", "InvalidRequest"), **fields)
     line = message(1, through=EventSource.API_SYNC, expected=TOO_LONG)
 

@@ -1,16 +1,21 @@
 """The producer: what it checks, what it sends to each event source, and what it makes of each answer."""
 
+# ruff: noqa: N803  # the names of parameters are those of AWS
+
 from __future__ import annotations
 
 import ast
 import io
 import json
+import subprocess
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, assert_type, cast, get_args
 
 import pytest
 from botocore.credentials import Credentials
@@ -20,22 +25,24 @@ from infra.contract import (
     REQUEST_DETAIL_TYPE,
     REQUEST_SCHEMA,
     RESULT_DETAIL_TYPES,
-    RESULT_SCHEMA,
     RESULT_SOURCE,
 )
-from infra.outputs import StackOutputs
+from infra.outputs import Addresses, OutputsError, StackOutputs
 from infra.producer import (
     Answer,
     EventSource,
     InvalidRequestError,
     MessageRequest,
     NotAcceptedError,
+    NotAttemptedError,
     NotOfferedError,
     NotSentError,
     Producer,
+    ProducerError,
     StillRunningError,
     check_request,
 )
+from infra.results import ErrorCode, MessageResult, Outcome, ReportedSource
 from message_sender import errors as function_errors
 from message_sender.event_sources import eventbridge
 from message_sender.request import parse_request
@@ -44,11 +51,14 @@ from message_sender.result import EventSource as SourceOfTheFunction
 from tests.support.fakes import FakeClock
 from tests.support.http_server import FakeServer, running_server
 from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, TOO_LONG, above
+from tests.support.result_events import result_detail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import boto3
+
+    from infra.producer import BatchSource
 
 INFRA = Path(__file__).parents[2] / "infra"
 TOKEN = "the-connection-token"
@@ -66,16 +76,20 @@ OUTPUTS = StackOutputs(
     api_url="https://api.example/v1/",
     state_machine_arn="arn:machine",
 )
-DETAIL: Mapping[str, Any] = {
-    "Outcome": "SENT",
-    "EventSource": "direct",
-    "SourceId": "i-1",
-    "ClientToken": "t-1",
-    "ContactId": "c-1",
-    "CompletedAt": "2026-01-31T12:00:00.000Z",
-    "Message": {"Id": "m-1"},
-    "Error": None,
-}
+DETAIL = result_detail(EventSource="direct", SourceId="i-1")
+PATH = "/connect-message-sender/MyApp-1a2b"
+PARAMETERS = [
+    "DataKeyArn",
+    "DeadLetterQueueUrl",
+    "EventBusName",
+    "EventsDeadLetterQueueUrl",
+    "FunctionAliasArn",
+    "FunctionName",
+    "MessageQueueUrl",
+    "ProducerPolicyArn",
+    "RejectedQueueUrl",
+    "UnpublishedResultsQueueUrl",
+]
 
 NO_OFFSET = datetime(2026, 1, 31, tzinfo=UTC).replace(tzinfo=None)
 
@@ -84,9 +98,11 @@ class FakeAws:
     """A boto3 session whose clients record each call and give one answer to all."""
 
     region_name = "eu-central-1"
+    meta = SimpleNamespace(region_name="eu-central-1")
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.pages: list[dict[str, Any]] = []
         self.answers: dict[str, Any] = {
             "send_message": {"MessageId": "m-1"},
             "put_events": {"Entries": [{"EventId": "e-1"}]},
@@ -99,6 +115,13 @@ class FakeAws:
 
     def get_credentials(self) -> Credentials:
         return Credentials("AKIDEXAMPLE", "secret")
+
+    def get_paginator(self, operation: str) -> SimpleNamespace:
+        def paginate(**parameters: object) -> list[dict[str, Any]]:
+            self.calls.append((operation, parameters))
+            return self.pages
+
+        return SimpleNamespace(paginate=paginate)
 
     def __getattr__(self, operation: str) -> Callable[..., object]:
         def call(**parameters: object) -> object:
@@ -134,7 +157,7 @@ def server() -> Iterator[FakeServer]:
         yield server
 
 
-def make_producer(aws: FakeAws, clock: FakeClock, outputs: StackOutputs = OUTPUTS, url: str = "") -> Producer:
+def make_producer(aws: FakeAws, clock: FakeClock, outputs: Addresses = OUTPUTS, url: str = "") -> Producer:
     session = cast("boto3.Session", aws)
     return Producer(outputs, session=session, api_url=url, clock=clock.monotonic, sleep=clock.sleep)
 
@@ -162,30 +185,48 @@ def client_error(code: str, status: int) -> ClientError:
 def test_the_event_sources_lead_to_those_that_a_result_can_have() -> None:
     reported = {value for source in EventSource for value in source.reported_as}
 
-    assert reported == set(RESULT_SCHEMA["properties"]["EventSource"]["enum"])
+    assert reported == set(ReportedSource)
     assert reported == set(get_args(SourceOfTheFunction))
 
 
 def test_the_names_on_the_bus_are_those_of_the_function() -> None:
     assert eventbridge.REQUEST_DETAIL_TYPE == REQUEST_DETAIL_TYPE
     assert RESULT_SOURCE_OF_THE_FUNCTION == RESULT_SOURCE
-    outcomes = RESULT_SCHEMA["properties"]["Outcome"]["enum"]
-    assert list(RESULT_DETAIL_TYPES) == [f"Message {outcome.title()}" for outcome in outcomes]
+    assert list(RESULT_DETAIL_TYPES) == [f"Message {outcome.title()}" for outcome in Outcome]
 
 
-@pytest.mark.parametrize("module", ["contract", "outputs", "producer", "result_watcher"])
+@pytest.mark.parametrize("module", ["contract", "outputs", "producer", "result_watcher", "results", "stage"])
 def test_the_modules_of_the_library_need_only_each_other_and_published_packages(module: str) -> None:
     tree = ast.parse(INFRA.joinpath(f"{module}.py").read_text())
-    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    from_imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {node.module or "" for node in from_imports if not node.level}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
 
     packages = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
-    ours = {name for name in imported if name.startswith("infra")}
+    ours = {node.module for node in from_imports if node.level}
 
     assert {name for name in packages if not name.startswith("types_boto3_")} <= {
-        *("infra", "boto3", "botocore", "fastjsonschema", "urllib3"),
+        *("boto3", "botocore", "fastjsonschema", "urllib3"),
     }
-    assert ours <= {"infra.contract", "infra.outputs"}
+    assert ours <= {"contract", "outputs", "results", "stage"}
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("producer", ["aws_cdk", "constructs", "jsii"]),
+        ("result_watcher", ["aws_cdk", "constructs", "jsii"]),
+        ("results", ["aws_cdk", "constructs", "jsii", "boto3", "botocore"]),
+    ],
+)
+def test_a_client_is_imported_under_its_installed_name_without_the_cdk(
+    module: str, absent: list[str]
+) -> None:
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import connect_message_sender.{module}"
+    )
+
+    subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
 MAX_METADATA = REQUEST_SCHEMA["properties"]["Metadata"]["maxProperties"]
@@ -366,6 +407,7 @@ def test_a_direct_invocation_that_fails_names_its_code(
         producer.send(request(), through=EventSource.DIRECT)
 
     assert (raised.value.code, raised.value.reason, raised.value.source_id) == (code, reason, "i-1")
+    assert isinstance(raised.value.code, ErrorCode) == (reason is not None)
 
 
 def test_the_synchronous_api_answers_the_result(aws: FakeAws, clock: FakeClock, server: FakeServer) -> None:
@@ -516,8 +558,296 @@ def test_an_event_source_that_the_stack_lacks_is_not_offered(aws: FakeAws, clock
     producer = make_producer(aws, clock, few)
 
     assert producer.offered == (EventSource.QUEUE, EventSource.EVENT, EventSource.DIRECT)
-    with pytest.raises(NotOfferedError, match="The stack stack does not offer workflow"):
+    with pytest.raises(NotOfferedError, match=r"^The sender does not offer workflow"):
         producer.send(request(), through=EventSource.WORKFLOW)
+
+
+def test_a_producer_with_one_address_offers_one_event_source(aws: FakeAws, clock: FakeClock) -> None:
+    producer = make_producer(aws, clock, Addresses(message_queue_url="https://sqs/messages.fifo"))
+
+    assert producer.offered == (EventSource.QUEUE,)
+    assert producer.send(request(), through=EventSource.QUEUE) == Answer(source_id="m-1")
+    with pytest.raises(NotOfferedError, match="event, or its address was not given"):
+        producer.send_all([request()], through=EventSource.EVENT)
+    assert [operation for operation, _ in aws.calls] == ["send_message"]
+
+
+# Finding the sender
+
+
+def test_a_sender_is_found_by_its_stack(aws: FakeAws) -> None:
+    outputs = [{"OutputKey": name, "OutputValue": f"the {name}"} for name in PARAMETERS]
+    aws.answers["describe_stacks"] = {"Stacks": [{"Outputs": outputs}]}
+
+    producer = Producer.of_stack("my-stack", session=cast("boto3.Session", aws))
+    producer.send(request(), through=EventSource.QUEUE)
+
+    (_, found), (_, sent) = aws.calls
+    assert found == {"StackName": "my-stack"}
+    assert sent["QueueUrl"] == "the MessageQueueUrl"
+
+
+def test_a_sender_is_found_by_its_name_in_all_pages_of_parameters(aws: FakeAws) -> None:
+    parameters = [{"Name": f"{PATH}/{name}", "Value": f"the {name}"} for name in PARAMETERS]
+    aws.pages = [{"Parameters": parameters[:5]}, {"Parameters": parameters[5:]}]
+
+    producer = Producer.of_sender("MyApp-1a2b", session=cast("boto3.Session", aws))
+    producer.send(request(), through=EventSource.QUEUE)
+
+    (operation, found), (_, sent) = aws.calls
+    assert (operation, found) == ("get_parameters_by_path", {"Path": PATH})
+    assert sent["QueueUrl"] == "the MessageQueueUrl"
+    assert set(producer.offered) == {EventSource.QUEUE, EventSource.EVENT, EventSource.DIRECT}
+
+
+def test_a_sender_without_parameters_is_named_with_its_region(aws: FakeAws) -> None:
+    aws.pages = [{"Parameters": []}]
+
+    with pytest.raises(OutputsError, match=r"^There is no sender MyApp-1a2b in eu-central-1: .* under /conn"):
+        Producer.of_sender("MyApp-1a2b", session=cast("boto3.Session", aws))
+
+
+def test_a_parameter_that_is_missing_is_named(aws: FakeAws) -> None:
+    aws.pages = [{"Parameters": [{"Name": f"{PATH}/MessageQueueUrl", "Value": "x"}]}]
+
+    with pytest.raises(OutputsError, match="MyApp-1a2b has no output EventBusName"):
+        Producer.of_sender("MyApp-1a2b", session=cast("boto3.Session", aws))
+
+
+# Batches
+
+
+def chat(contact: str, *messages: str) -> list[MessageRequest]:
+    return [
+        request(contact_id=contact, client_token=f"{contact}{each}", content=f"{TEXT} {each}")
+        for each in messages
+    ]
+
+
+def accepted(source_id: str) -> Answer:
+    return Answer(source_id=source_id)
+
+
+class FakeBatches(FakeAws):
+    """SQS and EventBridge, which accept all messages but those with some ClientTokens.
+
+    Attributes:
+        batches: The ClientTokens in each call.
+        failing: The calls, counted from 0, that fail as a whole.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[str]] = []
+        self.entries: list[dict[str, str]] = []
+        self.refused: set[str] = set()
+        self.failing: set[int] = set()
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        assert QueueUrl == OUTPUTS.message_queue_url
+        answer: dict[str, Any] = {}
+        for entry, refused in zip(Entries, self._take(Entries, "MessageBody"), strict=True):
+            if refused:
+                error = {"Id": entry["Id"], "Code": "InternalError", "Message": TOKEN, "SenderFault": False}
+                answer.setdefault("Failed", []).append(error)
+            else:
+                message_id = f"id of {json.loads(entry['MessageBody'])['ClientToken']}"
+                answer.setdefault("Successful", []).insert(0, {"Id": entry["Id"], "MessageId": message_id})
+        return answer
+
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        refused = self._take(Entries, "Detail")
+        return {
+            "Entries": [
+                {"ErrorCode": "InternalFailure", "ErrorMessage": TOKEN} if each else {"EventId": f"e-{place}"}
+                for place, each in enumerate(refused)
+            ]
+        }
+
+    def _take(self, entries: list[dict[str, str]], text: str) -> list[bool]:
+        tokens = [json.loads(entry[text])["ClientToken"] for entry in entries]
+        self.batches.append(tokens)
+        self.entries += entries
+        assert 1 <= len(entries) <= 10
+        assert sum(len(entry[text]) for entry in entries) <= 1024 * 1024
+        if len(self.batches) - 1 in self.failing:
+            raise client_error("AccessDenied", 403)
+        return [token in self.refused for token in tokens]
+
+
+@pytest.fixture
+def batches() -> FakeBatches:
+    return FakeBatches()
+
+
+def test_a_batch_has_one_message_of_each_chat_at_a_time(batches: FakeBatches, clock: FakeClock) -> None:
+    requests = [*chat("a", "1", "2", "3"), *chat("b", "1"), *chat("c", "1", "2")]
+
+    answers = make_producer(batches, clock).send_all(requests, through=EventSource.QUEUE)
+
+    assert answers == [accepted(f"id of {each.client_token}") for each in requests]
+    assert batches.batches == [["a1", "b1", "c1"], ["a2", "c2"], ["a3"]]
+    assert [entry["MessageGroupId"] for entry in batches.entries] == [*"abcaca"]
+    assert len({entry["MessageDeduplicationId"] for entry in batches.entries}) == 6
+
+
+def test_a_batch_has_at_most_ten_messages(batches: FakeBatches, clock: FakeClock) -> None:
+    requests = [each for number in range(23) for each in chat(f"chat-{number}-", "1")]
+
+    answers = make_producer(batches, clock).send_all(iter(requests), through=EventSource.QUEUE)
+
+    assert [len(batch) for batch in batches.batches] == [10, 10, 3]
+    assert answers == [accepted(f"id of {each.client_token}") for each in requests]
+
+
+@pytest.mark.parametrize("source", [EventSource.QUEUE, EventSource.EVENT])
+def test_a_batch_stays_below_the_bytes_of_one_call(batches: FakeBatches, source: BatchSource) -> None:
+    # Each character is six bytes of JSON
+    metadata = dict.fromkeys("abcdefg", "\x01" * 250)
+    big = [
+        request(contact_id=f"c-{number}", content="\x01" * MAX_BYTES, metadata=metadata)
+        for number in range(20)
+    ]
+    producer = Producer(OUTPUTS, session=cast("boto3.Session", batches), content_limits="service")
+
+    answers = producer.send_all(big, through=source)
+
+    assert all(isinstance(answer, Answer) for answer in answers)
+    most = {EventSource.QUEUE: 1024 * 1024, EventSource.EVENT: 256 * 1024}[source]
+    assert len(json.dumps(big[0].document())) * 10 > most, "ten of them must not fit"
+    assert max(map(len, batches.batches)) == most // len(json.dumps(big[0].document()))
+
+
+def test_a_message_that_sqs_refuses_stops_its_chat_and_no_other(
+    batches: FakeBatches, clock: FakeClock
+) -> None:
+    requests = [*chat("a", "1", "2", "3"), *chat("b", "1", "2")]
+    batches.refused = {"a2"}
+
+    a1, a2, a3, b1, b2 = make_producer(batches, clock).send_all(requests, through=EventSource.QUEUE)
+
+    assert (a1, b1, b2) == (accepted("id of a1"), accepted("id of b1"), accepted("id of b2"))
+    assert isinstance(a2, NotAcceptedError)
+    assert (str(a2), a2.status) == ("SendMessageBatch: InternalError", 200)
+    assert isinstance(a3, NotAttemptedError)
+    assert batches.batches == [["a1", "b1"], ["a2", "b2"]]
+
+
+def test_a_call_that_fails_ends_the_batch(batches: FakeBatches, clock: FakeClock) -> None:
+    requests = [*chat("a", "1", "2"), *(each for number in range(20) for each in chat(f"b{number}-", "1"))]
+    batches.failing = {1}
+
+    answers = make_producer(batches, clock).send_all(requests, through=EventSource.QUEUE)
+
+    kinds = dict(zip((each.client_token for each in requests), map(type, answers), strict=True))
+    assert [kinds[token] for token in batches.batches[0]] == [Answer] * 10
+    assert [kinds[token] for token in batches.batches[1]] == [NotAcceptedError] * 10
+    assert len(batches.batches) == 2
+    assert kinds["a2"] is NotAttemptedError
+    assert sum(kind is NotAttemptedError for kind in kinds.values()) == 2
+
+
+@pytest.mark.parametrize("source", [EventSource.QUEUE, EventSource.EVENT])
+def test_an_invalid_request_is_reported_in_its_place_and_stops_no_other(
+    batches: FakeBatches, clock: FakeClock, source: BatchSource
+) -> None:
+    requests = [*chat("a", "1"), *chat("a", "2"), *chat("a", "3")]
+    requests[1] = replace(requests[1], content="")
+
+    first, invalid, last = make_producer(batches, clock).send_all(requests, through=source)
+
+    assert isinstance(first, Answer)
+    assert isinstance(invalid, InvalidRequestError)
+    assert str(invalid) == "Content must not be empty"
+    assert isinstance(last, Answer)
+    assert [token for batch in batches.batches for token in batch] == ["a1", "a3"]
+
+
+def test_events_of_a_batch_are_answered_one_by_one(batches: FakeBatches, clock: FakeClock) -> None:
+    batches.refused = {"a1"}
+
+    answers = make_producer(batches, clock).send_all(chat("a", "1", "2", "3"), through=EventSource.EVENT)
+
+    assert [type(answer) for answer in answers] == [NotAcceptedError, Answer, Answer]
+    assert answers[1:] == [accepted("e-1"), accepted("e-2")]
+    assert batches.batches == [["a1", "a2", "a3"]]
+    assert {(entry["EventBusName"], entry["DetailType"]) for entry in batches.entries} == {
+        ("bus", "SendMessage Requested")
+    }
+
+
+def test_an_event_source_can_be_its_name(batches: FakeBatches, clock: FakeClock) -> None:
+    requests = chat("a", "1", "2")
+
+    answers = make_producer(batches, clock).send_all(requests, through=cast("BatchSource", "queue"))
+
+    assert answers == [accepted("id of a1"), accepted("id of a2")]
+    assert batches.batches == [["a1"], ["a2"]]
+
+
+def test_no_message_is_no_call(batches: FakeBatches, clock: FakeClock) -> None:
+    assert make_producer(batches, clock).send_all([], through=EventSource.QUEUE) == []
+    assert batches.batches == []
+
+
+def test_a_message_that_sqs_does_not_answer_for_may_have_been_accepted(
+    producer: Producer, aws: FakeAws
+) -> None:
+    aws.answers["send_message_batch"] = {}
+
+    [answer] = producer.send_all([request()], through=EventSource.QUEUE)
+
+    assert isinstance(answer, NotAcceptedError)
+    assert (answer.code, answer.status) == ("NoAnswer", None)
+
+
+def test_event_sources_that_take_one_message_are_not_for_batches(producer: Producer) -> None:
+    with pytest.raises(ValueError, match="direct takes one message in each call"):
+        producer.send_all([request()], through=cast("BatchSource", EventSource.DIRECT))
+
+
+def test_no_answer_of_a_batch_shows_token_or_text(batches: FakeBatches, clock: FakeClock) -> None:
+    requests = [*chat("a", "1", "2"), request(content="", contact_id="b"), *chat("c", "1")]
+    batches.refused = {"a1"}
+    batches.failing = {1}
+    producer = make_producer(batches, clock)
+    kinds = set()
+
+    for _ in range(2):
+        for answer in producer.send_all(requests, through=EventSource.QUEUE):
+            kinds.add(type(answer))
+            shown = f"{answer!r} {answer}"
+            if isinstance(answer, ProducerError):
+                shown += "".join(traceback.format_exception(answer))
+                assert answer.__traceback__ is None  # its frames hold the request
+                assert answer.__context__ is None
+            assert TOKEN not in shown
+            assert TEXT not in shown
+
+    assert kinds == {Answer, NotAcceptedError, NotAttemptedError, InvalidRequestError}
+
+
+def test_the_answers_have_types(producer: Producer, aws: FakeAws) -> None:
+    aws.answers["send_message_batch"] = {"Successful": [{"Id": "0", "MessageId": "m-1"}]}
+
+    answer = producer.send(request(), through=EventSource.QUEUE)
+    [of_batch] = producer.send_all([request()], through=EventSource.QUEUE)
+
+    assert_type(answer.result, MessageResult | None)
+    assert_type(of_batch, Answer | ProducerError)
+    assert answer == of_batch
+
+
+def test_threads_share_a_producer(batches: FakeBatches, clock: FakeClock) -> None:
+    producer = make_producer(batches, clock)
+
+    def send(number: int) -> list[Answer | ProducerError]:
+        return producer.send_all(chat(f"{number}-", "1", "2"), through=EventSource.QUEUE)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(40)))
+
+    assert answers == [[accepted(f"id of {each}-1"), accepted(f"id of {each}-2")] for each in range(40)]
 
 
 def test_any_text_can_be_sent_to_see_what_the_stack_rejects(producer: Producer, aws: FakeAws) -> None:

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.result_watcher import NotWatchedError, ResultWatcher
+from tests.support.result_events import result_detail
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
@@ -122,17 +123,8 @@ def watch(account: Account, *, contact_id: str | None = CONTACT) -> ResultWatche
 
 
 def result(client_token: str, outcome: str = "SENT", **fields: object) -> dict[str, Any]:
-    return {
-        "ClientToken": client_token,
-        "Outcome": outcome,
-        "EventSource": "sqs",
-        "SourceId": f"source of {client_token}",
-        "CompletedAt": "2026-01-31T12:00:00.000Z",
-        "Message": {"Id": "m-1"} if outcome == "SENT" else None,
-        "Error": None if outcome == "SENT" else {"Code": "Expired", "Reason": "ExpiresAt is past"},
-        "ContactId": CONTACT,
-        **fields,
-    }
+    names = {"ClientToken": client_token, "SourceId": f"source of {client_token}", "ContactId": CONTACT}
+    return {**result_detail(outcome), **names, **fields}
 
 
 def publish(account: Account, detail: dict[str, Any]) -> None:

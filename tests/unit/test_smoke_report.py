@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.contract import MessageResult
 from infra.producer import EventSource
+from infra.results import parse_result
 from ops.aws import CannotRunError
 from ops.report import Report
 from ops.smoke.chat import Answer, Experiment, NewChat, open_chat
 from ops.smoke.run import Run, Sending
+from tests.support.result_events import result_detail
 
 if TYPE_CHECKING:
     from types_boto3_connect import ConnectClient
@@ -26,25 +27,15 @@ SHOWN = r"[red]\x1b[2J\x9b\u202e\u2028\r\n"
 
 def test_answers_of_a_service_are_escaped_and_are_not_markup() -> None:
     stream = io.StringIO()
-    result = MessageResult(
-        outcome=f"outcome{HOSTILE}",
-        event_source="api_gateway",
-        source_id="i-1",
-        client_token="t",
-        contact_id="c-1",
-        code="Throttled",
-        reason=f"reason {HOSTILE}",
-        message_id=None,
-        completed_at="2026-01-31T12:00:00.000Z",
-        detail={},
-    )
+    detail = result_detail("REJECTED", EventSource="api_gateway")
+    detail["Error"]["Reason"] = f"reason {HOSTILE}"
     sending = Sending(source=EventSource.API_SYNC, client_token="t", text="Hello", outcome=f"answer{HOSTILE}")
     run = Run(
         contact_id=f"contact{HOSTILE}",
         chat_ended_by=None,
         not_watched=f"PutRule: {HOSTILE}",
         sendings=[sending],
-        results={"t": result},
+        results={"t": parse_result(detail)},
         experiments=[Experiment("a text", "text", [Answer(None, f"400 {HOSTILE}")])],
         transcript=["Hello"],
     )
@@ -53,7 +44,7 @@ def test_answers_of_a_service_are_escaped_and_are_not_markup() -> None:
 
     shown = stream.getvalue()
     assert not set(shown.replace("\n", "")) & set(HOSTILE) - set("[red]2J")
-    for label in ("contact", "PutRule: ", "answer", "outcome", "reason ", "400 "):
+    for label in ("contact", "PutRule: ", "answer", "reason ", "400 "):
         assert f"{label}{SHOWN}" in " ".join(shown.split())  # however the table wraps it
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from infra.contract import MessageResult
 from infra.producer import EventSource
 from ops.smoke.chat import Answer, Experiment
 from ops.smoke.run import Run, Sending
+from tests.support.result_events import published_result
+
+if TYPE_CHECKING:
+    from infra.results import MessageResult
 
 TEXT = "Smoke test 1: by queue"
 
@@ -18,23 +23,8 @@ def sending(outcome: str | None = None, problem: str | None = None) -> Sending:
     )
 
 
-def result(outcome: str, code: str | None = None, reason: str | None = None) -> MessageResult:
-    return MessageResult(
-        outcome=outcome,
-        event_source="sqs",
-        source_id="m-1",
-        client_token="1-queue",
-        contact_id="c-1",
-        code=code,
-        reason=reason,
-        message_id=None,
-        completed_at="2026-01-31T12:00:00.000Z",
-        detail={},
-    )
-
-
-SENT = result("SENT")
-REJECTED = result("REJECTED", "Expired", "It was late.")
+SENT = published_result("SENT")
+REJECTED = published_result("REJECTED")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +36,7 @@ REJECTED = result("REJECTED", "Expired", "It was late.")
         (sending(), None, True, [TEXT], ["no result within 60 seconds"]),
         (sending(), SENT, True, [], ["not in the transcript"]),
         (sending(), SENT, True, [TEXT, TEXT], ["2 times in the transcript"]),
-        (sending(), REJECTED, True, [], ["REJECTED Expired: It was late.", "not in the transcript"]),
+        (sending(), REJECTED, True, [], ["REJECTED Expired: ExpiresAt is past", "not in the transcript"]),
         (sending("FAILED"), None, False, [TEXT], ["the answer is FAILED"]),
         (sending(problem="HTTP 403"), None, True, [], ["HTTP 403", "not in the transcript"]),
     ],

@@ -7,12 +7,13 @@ import io
 import pytest
 from rich.text import Text
 
-from infra.contract import MessageResult
+from infra.results import parse_result
 from ops.stack.terminal import Terminal
 from sandbox.command_line import explain, transcript_table
 from sandbox.live.__main__ import result_line
 from sandbox.participant_service.transcript import TranscriptItem
 from sandbox.processes import ProcessError
+from tests.support.result_events import result_detail
 
 
 def item(content_type: str, content: str | None) -> TranscriptItem:
@@ -69,20 +70,13 @@ SHOWN = r"\x1b[2J\x9b\u202e\u2028\r\n"
 @pytest.mark.parametrize("is_sent", [True, False])
 def test_result_line_escapes_its_ids_and_its_reason(is_sent: bool) -> None:
     stream = io.StringIO()
-    result = MessageResult(
-        outcome="SENT" if is_sent else "REJECTED",
-        event_source="sqs",
-        source_id="s-1",
-        client_token=None,
-        contact_id=f"c{HOSTILE}",
-        code=None if is_sent else f"code{HOSTILE}",
-        reason=f"reason{HOSTILE}",
-        message_id=f"id{HOSTILE}" if is_sent else None,
-        completed_at="2026-11-23T10:11:12.300Z",
-        detail={},
-    )
+    detail = result_detail("SENT" if is_sent else "REJECTED", ContactId=f"c{HOSTILE}")
+    if is_sent:
+        detail["Message"]["Id"] = f"id{HOSTILE}"
+    else:
+        detail["Error"] |= {"Code": f"code{HOSTILE}", "Reason": f"reason{HOSTILE}"}
 
-    Terminal(stream).print_line(result_line(result))
+    Terminal(stream).print_line(result_line(parse_result(detail)))
 
     [line] = stream.getvalue().splitlines()
     assert f"contact c{SHOWN}" in line
