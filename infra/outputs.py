@@ -27,7 +27,7 @@ class OutputsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs:
-    """The outputs of one stack. `api_url` and `state_machine_arn` are empty if the stack does without."""
+    """The outputs of one stack. Those of its options are empty if the stack does without."""
 
     stack_name: str
     message_queue_url: str
@@ -40,6 +40,7 @@ class StackOutputs:
     function_alias_arn: str
     api_url: str = ""
     state_machine_arn: str = ""
+    token_key_arn: str = ""
 
     @classmethod
     def from_mapping(cls, stack_name: str, outputs: Mapping[str, str]) -> Self:
