@@ -229,7 +229,7 @@ def function_with_key() -> Iterator[FunctionOnFakeService]:
         yield function
 
 
-FATES_OF_A_SEALED_TOKEN = {
+FATES_OF_A_SEALED_TOKEN: dict[str, dict[str, Any]] = {
     "sent": {"status": 200},
     "refused": {"status": 403},
     "unavailable": {"status": 503},
