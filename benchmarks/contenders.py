@@ -10,6 +10,7 @@ from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.processes import FOLDER, Worker
+from tests.support.kms import TOKEN_KEY_ARN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ JAVASCRIPT: Final = "JavaScript"
 INTERPRETER: Final = "interpreter alone"
 UNCOMPILED: Final = ", no .pyc"
 TRACED: Final = ", tracing"
+WITH_KEY: Final = ", sealed tokens"
 COLD_OVER_TLS: Final = (OURS, LOOP, POWERTOOLS)
 COLD: Final = (
     *(name + variant for name in (OURS, POWERTOOLS) for variant in ("", UNCOMPILED, TRACED)),
@@ -97,7 +99,7 @@ class Contenders:
             package, node = self._folder, shutil.which("node") or "node"
             command = [node, f"{FOLDER / 'worker.mjs'}", f"{_BASELINES / 'javascript.mjs'}"]
         else:  # without site packages, and without writing .pyc files
-            module, folder = _MODULES[name.removesuffix(TRACED).removesuffix(UNCOMPILED)]
+            module, folder = _MODULES[name.partition(",")[0]]
             if name.endswith(UNCOMPILED):
                 folder += UNCOMPILED
             elif name == OURS + TRACED:
@@ -112,6 +114,8 @@ class Contenders:
             "TRACING": "subsegments" if name.endswith(TRACED) else "off",
             "POWERTOOLS_TRACE_DISABLED": "false" if name.endswith(TRACED) else "true",  # for the baseline
         }
+        if name.endswith(WITH_KEY):
+            environ["TOKEN_KEY_ARN"] = TOKEN_KEY_ARN
         if endpoint.startswith("https:"):
             environ |= {"AWS_CA_BUNDLE": self._ca_bundle, "NODE_EXTRA_CA_CERTS": self._ca_bundle}
         return Worker(command, environ=environ, log=self._log)

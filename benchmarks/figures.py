@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import sys
@@ -14,7 +15,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from benchmarks.contenders import COLD, COLD_OVER_TLS, INTERPRETER, OURS, THREADS, WARM, WARM_OVER_TLS
+from benchmarks.contenders import (
+    COLD,
+    COLD_OVER_TLS,
+    INTERPRETER,
+    OURS,
+    THREADS,
+    WARM,
+    WARM_OVER_TLS,
+    WITH_KEY,
+)
 from benchmarks.processes import BenchmarkError, limited
 from tests.support.lambda_events import record, request
 
@@ -40,18 +50,27 @@ _SMALL: Final = (OURS, THREADS)
 _TOKEN: Final = "QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9  # made up, with a realistic length
 _numbers = count(1)
 
+CLEAR: Final = "in clear"
+KEPT: Final = "sealed, decrypted before"
+NEW: Final = "sealed, new"
+TOKENS: Final = (CLEAR, KEPT, NEW)
+"""How the connection tokens of a load come: KEPT ones are the same for all messages of a chat."""
 
-def batches(times: int, records: int = BATCH, *, chats: int = BATCH, poison: str = "") -> list[Event]:
+
+def batches(
+    times: int, records: int = BATCH, *, chats: int = BATCH, poison: str = "", tokens: str = CLEAR
+) -> list[Event]:
     """Return events as the queue's event source mapping delivers them. Every message is new.
 
     Args:
         chats: The records of an event belong to these in turn.
         poison: The body of one more record in each event, in one more chat.
+        tokens: One of `TOKENS`.
     """
     return [
         {
             "Records": [
-                *(_record(number % chats) for number in range(records)),
+                *(_record(number % chats, tokens) for number in range(records)),
                 *([_record(records) | {"body": poison}] if poison else []),
             ]
         }
@@ -59,17 +78,33 @@ def batches(times: int, records: int = BATCH, *, chats: int = BATCH, poison: str
     ]
 
 
-def _record(chat: int) -> dict[str, Any]:
+def _record(chat: int, tokens: str = CLEAR) -> dict[str, Any]:
     number = next(_numbers)
     contact_id = str(UUID(int=chat + 1))
+    token = f"{_TOKEN}{chat:04d}"
+    if tokens != CLEAR:
+        token = _sealed(tokens, number if tokens == NEW else chat, length=len(token))
     body = request(
-        ConnectionToken=f"{_TOKEN}{chat:04d}",
+        ConnectionToken=token,
         Content="Your parcel is on its way. It will be with you tomorrow between 9 and 11 o'clock.",
         ClientToken=f"order-{number}-shipped",
         ContactId=contact_id,
         Metadata={"order": str(number)},
     )
     return record(body, group=contact_id, message_id=str(UUID(int=number)))
+
+
+_MARKS: Final = {KEPT: "kep", NEW: "new"}  # three bytes are four characters of base64
+
+
+def _start_of_sealed(tokens: str) -> str:
+    return f"sealed:{base64.b64encode(_MARKS[tokens].encode()).decode()}"
+
+
+def _sealed(tokens: str, number: int, *, length: int) -> str:
+    """Return a sealed token as long as KMS makes one of this length. The stub decrypts any."""
+    ciphertext = f"{number}".rjust(length + 149)
+    return f"{_start_of_sealed(tokens)}{base64.b64encode(ciphertext.encode()).decode()}"
 
 
 def _poison(size: int) -> str:
@@ -116,6 +151,8 @@ class Bench:
         poisons = {name: partial(batches, 1, BATCH - 1, poison=body) for name, body in bodies.items()}
         sizes = {f"{size}": partial(batches, max(1, self.times * 100 // size), size) for size in SIZES}
         sizes["1000, each its own chat"] = partial(batches, 1, 1000, chats=1000)
+        tokens = {name: partial(batches, self.times, tokens=name) for name in TOKENS}
+        few_tokens = {name: partial(batches, 1, tokens=name) for name in TOKENS}
         return {
             "stub": self._stub_ceiling(),
             "cold": {"http": self._cold(15, COLD), "tls": self._cold(15, COLD_OVER_TLS, tls=True)},
@@ -128,6 +165,10 @@ class Bench:
                 for latency in LATENCIES
             },
             "poison": self._warm(15, [OURS], poisons, latency=_MIDDLE_LATENCY)["wall"],
+            "sealed": {
+                "cpu": self._warm(25, [OURS + WITH_KEY], tokens)["cpu"],
+                "wall": self._warm(15, [OURS + WITH_KEY], few_tokens, latency=_MIDDLE_LATENCY)["wall"],
+            },
             "sizes": self._warm(9, [OURS], sizes)["cpu"],
             "long_run": self._long_run(points=min(20, self.rounds), times=50 * self.times),
             "small": {
@@ -191,8 +232,10 @@ class Bench:
         taken: dict[str, Samples] = {}
         with ExitStack() as stack:
             workers = {name: stack.enter_context(self._start(name, tls=tls)) for name in names}
-            for worker in workers.values():
+            for name, worker in workers.items():
                 self._run(worker, batches(self.times))
+                if name.endswith(WITH_KEY):
+                    self._run(worker, batches(1, tokens=KEPT))
                 stack.enter_context(limited(worker.pid, fraction))
             if latency:
                 self.stub.set_latency(message=latency, event=PUBLISH_SECONDS)
@@ -237,13 +280,18 @@ class Bench:
 def require_all(events: Sequence[Event], counts: Counts) -> None:
     """Check that every message was sent, or copied if it is slow to parse, and its result published, once.
 
+    Each new sealed token must be decrypted. One that was decrypted before may be decrypted once more, since
+    the function keeps it for five minutes only.
+
     Raises:
         BenchmarkError: A count is wrong.
     """
     bodies = [record["body"] for event in events for record in event["Records"]]
     expected, rejected = len(bodies), sum(body in POISONS.values() for body in bodies)
     found = counts.messages, counts.results, counts.other_calls
-    if found != (expected - rejected, expected, rejected):
+    new, kept = (sum(_start_of_sealed(tokens) in body for body in bodies) for tokens in (NEW, KEPT))
+    decrypted = new <= counts.decryptions <= new + min(kept, BATCH)
+    if found != (expected - rejected, expected, rejected) or not decrypted:
         raise BenchmarkError(f"of {expected} messages the stub saw {counts}")
 
 

@@ -83,6 +83,7 @@ class Counts:
 
     messages: int = 0
     results: int = 0
+    decryptions: int = 0
     other_calls: int = 0
     cpu: float
 

@@ -8,7 +8,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.contenders import LOOP, OURS, POWERTOOLS, UNCOMPILED, WARM_OVER_TLS
-from benchmarks.figures import BATCH, LATENCIES, POISONS, SIZES, UNPOISONED, bound
+from benchmarks.figures import BATCH, CLEAR, KEPT, LATENCIES, NEW, POISONS, SIZES, UNPOISONED, bound
 from benchmarks.markdown import bars, table
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ def goals(results: dict[str, Any]) -> Iterator[Goal]:
     state, measured = worst({state: ratio(peak, OURS, POWERTOOLS) for state, peak in peaks.items()})
     yield Goal(f"Memory, {state} / {POWERTOOLS}", measured, 0.65)
     yield Goal("Package, zipped, with `.pyc`", sum(results["asset"].values()) / _UNITS["MB"], 2.9, unit=" MB")
+    sealed = results["sealed"]
+    for tokens, cpu, wall in ((KEPT, 1.1, 1.05), (NEW, 2.0, 1.35)):
+        yield Goal(f"CPU, token {tokens} / {CLEAR}", ratio(sealed["cpu"], tokens, CLEAR), cpu)
+        name = f"Batch at {_ms(_SHORT)} ms, token {tokens} / {CLEAR}"
+        yield Goal(name, ratio(sealed["wall"], tokens, CLEAR), wall)
     sizes, points = results["sizes"], results["long_run"]
     largest = max(median(sizes[f"{size}"]) / median(sizes[f"{BATCH}"]) for size in SIZES if size > BATCH)
     yield Goal(f"CPU in larger batches / batches of {BATCH}", largest, 1.15)
@@ -149,6 +154,10 @@ def tables(results: dict[str, Any]) -> str:
         "Batch of ten chats, wall, by the ms of SendMessage": results["batches"],
         f"Batch of nine chats at {_ms(_SHORT)} ms, with a message that is slow to parse": {
             "wall": results["poison"]
+        },
+        "Ours, CPU per message, by its connection token": {"cpu": results["sealed"]["cpu"]},
+        f"Ours, batch of ten chats at {_ms(_SHORT)} ms, by its connection tokens": {
+            "wall": results["sealed"]["wall"]
         },
         "Ours, per message, by the size of the batch": {"cpu": results["sizes"]},
         **{f"With {fraction} of a core": small for fraction, small in results["small"].items()},

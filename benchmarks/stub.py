@@ -1,4 +1,4 @@
-"""A stub of the services that the handlers call: SendMessage, PutEvents and SQS, with a set latency.
+"""A stub of the services that the handlers call: SendMessage, PutEvents, SQS and KMS, with a set latency.
 
 usage: python -I stub.py CERTIFICATE
 
@@ -10,6 +10,7 @@ answers each line with its counters since the last line.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import selectors
 import ssl
@@ -41,6 +42,13 @@ def _response(document: object) -> bytes:
 
 
 _ACCEPTED = _response(_MESSAGE)
+_DECRYPTED = _response(
+    {
+        "KeyId": "arn:aws:kms:eu-central-1:000000000000:key/0b9f3c1e-8d8e-4b32-9a51-6f0a1f2c7d44",
+        "Plaintext": base64.b64encode(b"QVFJREFIZ0tOZ2lCdGVzdC1jb25uZWN0aW9uLXRva2Vu" * 9).decode(),
+        "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    }
+)
 
 
 class Connection(asyncio.Protocol):
@@ -74,6 +82,9 @@ def _answer(head: bytes, body: bytes) -> tuple[str, bytes]:
         counts["results"] += len(entries)
         ids = [{"EventId": f"e-{number}"} for number in range(len(entries))]
         return "event", _response({"FailedEntryCount": 0, "Entries": ids})
+    if b"TrentService.Decrypt" in head:
+        counts["decryptions"] += 1
+        return "event", _DECRYPTED
     counts["other_calls"] += 1
     return "event", _response({"MessageId": "m"})
 

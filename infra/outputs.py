@@ -37,11 +37,12 @@ class Addresses:
     function_alias_arn: str = ""
     api_url: str = ""
     state_machine_arn: str = ""
+    token_key_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs(Addresses):
-    """All addresses. `api_url` and `state_machine_arn` are empty if the stack does without.
+    """All addresses. Those of parts that the options leave out are empty.
 
     Attributes:
         stack_name: The name of the stack, or the name of the sender if it was found by that.

@@ -14,8 +14,8 @@ clients and connections. The errors that `Producer` raises, as a tree:
 
 ProducerError
 ├── InvalidRequestError    the request breaks a rule of the contract; nothing was sent
-├── NotOfferedError        the stack does not have this event source
-├── NotAcceptedError       the event source refused the request, or did not answer
+├── NotOfferedError        the stack does not have this event source, or no key for tokens
+├── NotAcceptedError       the event source or KMS refused the request, or did not answer
 ├── NotAttemptedError      `send_all` stopped before it
 ├── NotSentError           the caller waited, and the message was not sent
 └── StillRunningError      the execution did not end in time
@@ -25,6 +25,7 @@ No text and no repr in this module holds a token or the text of a message. The d
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
     from types_boto3_events import EventBridgeClient
     from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+    from types_boto3_kms import KMSClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
@@ -66,6 +68,7 @@ ContentLimits: TypeAlias = Literal["specification", "service"]
 
 _FIELDS: Final[dict[str, dict[str, Any]]] = REQUEST_SCHEMA["properties"]
 _JSON: Final = "application/json"
+_SEALED: Final = "sealed:"
 
 _QUEUE_PATH: Final = "/messages"
 _SYNCHRONOUS_PATH: Final = "/messages/sync"
@@ -132,11 +135,11 @@ class InvalidRequestError(ProducerError):
 
 
 class NotOfferedError(ProducerError):
-    """The stack does not have this event source, or the producer was not given its address."""
+    """The stack does not have this event source or key, or the producer was not given its address."""
 
 
 class NotAcceptedError(ProducerError):
-    """The event source refused the request, or did not answer.
+    """The event source or KMS refused the request, or did not answer.
 
     Attributes:
         operation: The call that failed, such as `SendMessage` or `POST /messages`.
@@ -203,12 +206,13 @@ class MessageRequest:
     """A chat message and the connection that it is sent over.
 
     Args:
-        connection_token: The ConnectionToken of CreateParticipantConnection, not the ParticipantToken.
+        connection_token: The ConnectionToken of CreateParticipantConnection, not the ParticipantToken, or
+            what `Producer.seal` returned for it.
         content: The message. For application/json: JSON text.
         client_token: The identity of the message: two requests under one ClientToken are one message.
             By default a UUID.
         contact_id: The ContactId of StartChatContact. The queue keeps the messages of one contact in order.
-            Required by QUEUE and API.
+            Required by QUEUE and API, and with a sealed token.
         expires_at: Do not send after this time, which must be aware of its offset.
         task_token: A Step Functions task that is completed when the outcome is final. For QUEUE, API, EVENT.
         metadata: Returned in the result, for correlation. Put no secret here.
@@ -445,6 +449,38 @@ class Producer:
             case EventSource.API_SYNC:
                 return self._post(_SYNCHRONOUS_PATH, text)
 
+    def seal(self, connection_token: str, contact_id: str) -> str:
+        """Encrypt a connection token, so that queues, copies and histories hold none in clear.
+
+        Seal a token once for its connection, and use the result in all its messages: the function keeps what
+        it has decrypted. This takes the permission `kms:Encrypt`.
+
+        Args:
+            contact_id: Of all requests that will use the sealed token.
+
+        Raises:
+            InvalidRequestError: The token or the ContactId breaks a rule of the contract.
+            NotOfferedError: The stack has no key for sealed tokens.
+            NotAcceptedError: KMS refused the call, or did not answer.
+        """
+        if not self._outputs.token_key_arn:
+            raise NotOfferedError(
+                "The stack has no key for sealed tokens, or the producer was not given its ARN"
+            )
+        if connection_token.startswith(_SEALED):
+            raise InvalidRequestError("ConnectionToken is sealed already")
+        request = MessageRequest(connection_token=connection_token, content="-", contact_id=contact_id)
+        check_request(request, through=EventSource.QUEUE)
+        encrypted = _call(
+            "Encrypt",
+            lambda: self._kms.encrypt(
+                KeyId=self._outputs.token_key_arn,
+                Plaintext=connection_token.encode(),
+                EncryptionContext={"ContactId": contact_id},
+            ),
+        )
+        return _SEALED + base64.b64encode(encrypted["CiphertextBlob"]).decode()
+
     def wait_for_execution(self, execution_arn: str, *, timeout: float) -> Answer:
         """Wait for the end of an execution that `send` started, in seconds.
 
@@ -608,6 +644,11 @@ class Producer:
             return self._session.client("events", endpoint_url=self._endpoint_url, config=_CONFIG)
 
     @cached_property
+    def _kms(self) -> KMSClient:
+        with self._lock:
+            return self._session.client("kms", endpoint_url=self._endpoint_url, config=_CONFIG)
+
+    @cached_property
     def _lambda(self) -> LambdaClient:
         with self._lock:
             return self._session.client("lambda", endpoint_url=self._endpoint_url, config=_CONFIG)
@@ -702,6 +743,8 @@ def _validator() -> Callable[[object], object]:
 
 def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
     """Name the field and the rule. The text of fastjsonschema holds the value."""
+    if error.rule == "required":  # the fields that are required without a condition are always there
+        return "ContactId is required with a sealed ConnectionToken"
     name, *inner = error.path[1:]
     part = f"A value of {name}" if inner else str(name)
     limit = error.rule_definition

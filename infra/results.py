@@ -41,6 +41,7 @@ class ErrorCode(StrEnum):
     """Why a message was not sent. `docs/reference/errors.md` says for each code what you do."""
 
     INVALID_REQUEST = "InvalidRequest"
+    TOKEN_UNREADABLE = "TokenUnreadable"  # noqa: S105  # a code
     SERVICE_VALIDATION = "ServiceValidation"
     ACCESS_DENIED = "AccessDenied"
     EXPIRED = "Expired"
@@ -49,6 +50,7 @@ class ErrorCode(StrEnum):
     THROTTLED = "Throttled"
     SERVICE_UNAVAILABLE = "ServiceUnavailable"
     CONNECTION_FAILED = "ConnectionFailed"
+    KEY_UNAVAILABLE = "KeyUnavailable"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
 
     @property
@@ -62,6 +64,7 @@ _RETRYABLE: Final = frozenset(
         ErrorCode.THROTTLED,
         ErrorCode.SERVICE_UNAVAILABLE,
         ErrorCode.CONNECTION_FAILED,
+        ErrorCode.KEY_UNAVAILABLE,
         ErrorCode.DEADLINE_EXCEEDED,
     }
 )

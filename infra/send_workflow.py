@@ -18,10 +18,11 @@ RETRYABLE_ERRORS = (
     "ThrottledError",
     "ServiceUnavailableError",
     "ConnectionFailedError",
+    "KeyUnavailableError",
     "DeadlineExceededError",
 )
 REJECTED_ERRORS = (
-    *("InvalidRequestError", "ServiceValidationError", "AccessDeniedError"),
+    *("InvalidRequestError", "TokenUnreadableError", "ServiceValidationError", "AccessDeniedError"),
     *("ExpiredError", "ProcessingRejectedError", "UnexpectedResponseError"),
 )
 

@@ -8,12 +8,13 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from datetime import timedelta
 from functools import partial
+from getpass import getpass
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.outputs import OutputsError, read_outputs
-from infra.producer import EventSource, NotOfferedError
+from infra.producer import EventSource, NotOfferedError, Producer, ProducerError
 from infra.stage import stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
@@ -89,6 +90,13 @@ Check the account and Region of a stage, before make deploy STAGE=prod:
 
 Exit codes: 0 nothing to fix, 1 something to fix, 2 nothing could be checked.
 Permissions: docs/how-to/check-before-you-deploy.md"""
+_SEAL: Final = """\
+Encrypt a connection token for the messages of one chat. The token is read from
+standard input, and a terminal does not show it:
+  python -m ops seal --stage prod --contact-id ID
+
+Use the output as the ConnectionToken of every request with this ContactId.
+Permissions: docs/how-to/send-messages.md"""
 _PRUNE: Final = """\
 Show the versions that would be deleted, then delete them:
   python -m ops prune --stage prod
@@ -106,6 +114,7 @@ def main(arguments: list[str]) -> int:
         "smoke": _smoke,
         "preflight": _preflight,
         "prune": _prune,
+        "seal": _seal,
     }[options.command]
     try:
         return 0 if command(options, open_session()) else 1
@@ -233,6 +242,17 @@ def _prune(options: Namespace, session: boto3.Session) -> bool:
     return run.run()
 
 
+def _seal(options: Namespace, session: boto3.Session) -> bool:
+    outputs = read_outputs(session.client("cloudformation"), stack_name(options.stage))
+    token = getpass("Connection token: ") if sys.stdin.isatty() else sys.stdin.read()
+    try:
+        sealed = Producer(outputs, session=session).seal(token.strip(), options.contact_id)
+    except ProducerError as error:
+        raise CannotRunError(str(error)) from None
+    sys.stdout.write(f"{sealed}\n")
+    return True
+
+
 def _attribute(sqs: AwsClient, queue_url: str, name: str) -> str:
     parameters = {"QueueUrl": queue_url, "AttributeNames": [name]}
     until = SystemClock().monotonic() + CALL_TIMEOUT
@@ -285,6 +305,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
         metavar="N",
         help=f"keep the newest N versions, beside those in use (default: {DEFAULT_KEEP})",
     )
+    seal = add("seal", "Encrypt a connection token, so that no queue holds it in clear", _SEAL)
+    seal.add_argument("--contact-id", required=True, metavar="ID", help="ContactId of the requests")
     for command in (redrive, republish, prune):
         command.add_argument(
             "--apply", action="store_true", help="make the changes; without this flag, only show them"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
     from message_sender.delivery import Participant
     from message_sender.result import EventSource
+    from message_sender.token_key import TokenKey
     from message_sender.worker_pool import WorkerPool
 
 _MAX_CHATS: Final = 10
@@ -137,11 +138,23 @@ def _event_sources(
     if tracer is not None:
         participant = TracedParticipant(participant, tracer=tracer)
     fair_share = settings.send_quota / settings.maximum_concurrency
+    token_key: TokenKey | None = None
+    if settings.token_key_arn is not None:
+        from message_sender.token_key import TokenKey  # noqa: PLC0415  # the option is off in most stacks
+
+        token_key = TokenKey(
+            kms=aws_client(
+                endpoint=settings.kms_url, signing_name="kms", target="TrentService", json_version="1.1"
+            ),
+            arn=settings.token_key_arn,
+            clock=clock,
+        )
     sender = MessageSender(
         participant=participant,
         clock=clock,
         random=random,
         rate_limiter=RateLimiter(fair_share=fair_share, random=random),
+        token_key=token_key,
     )
     queues = Queues(
         sqs=aws_client(endpoint=settings.sqs_url, signing_name="sqs", target="AmazonSQS", json_version="1.0"),
@@ -168,7 +181,7 @@ def _event_sources(
     synchronous = SynchronousDelivery(
         content_limits=settings.content_limits,
         # Without a rate limiter, since a caller waits. Throttles make the messages of the queue wait instead.
-        sender=MessageSender(participant=participant, clock=clock, random=random),
+        sender=MessageSender(participant=participant, clock=clock, random=random, token_key=token_key),
         publisher=publisher,
         telemetry=telemetry,
         clock=clock,

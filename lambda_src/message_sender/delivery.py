@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -10,6 +10,8 @@ from message_sender.errors import (
     DeadlineExceededError,
     DeliveryError,
     ExpiredError,
+    InvalidRequestError,
+    KeyUnavailableError,
     RejectedError,
     RetryableError,
     ThrottledError,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from message_sender.request import Correlation, ParsedRequest, Secret
     from message_sender.result import Origin, Outcome
     from message_sender.retry import TimeBudget
+    from message_sender.token_key import TokenKey
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """The difference between a producer's clock and ours that does not count as expiry."""
@@ -85,6 +88,13 @@ class Delivery:
         return self.parsed.correlation
 
     @property
+    def was_attempted(self) -> bool:
+        """Whether a service was called for this message, so that it may fail after the retry window."""
+        return self.attempts > 0 or (
+            isinstance(self.outcome, Deferred) and isinstance(self.outcome.error, KeyUnavailableError)
+        )
+
+    @property
     def task_token(self) -> Secret | None:
         """The token of the task that waits for the outcome, also of an invalid request if it is readable."""
         return self.parsed.task_token
@@ -107,6 +117,7 @@ class MessageSender:
         participant: Must not retry by itself.
         random: Returns a number from 0 to 1, for jitter.
         rate_limiter: None: calls never wait.
+        token_key: None: sealed connection tokens are rejected.
     """
 
     def __init__(
@@ -116,11 +127,13 @@ class MessageSender:
         clock: Clock,
         random: Callable[[], float],
         rate_limiter: RateLimiter | None = None,
+        token_key: TokenKey | None = None,
     ) -> None:
         self._participant = participant
         self._clock = clock
         self._random = random
         self._rate_limiter = rate_limiter
+        self._token_key = token_key
 
     def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
         """Send the message of a request. Never raises a `DeliveryError`: it becomes the outcome.
@@ -133,7 +146,12 @@ class MessageSender:
         request = parsed.request
         outcome: DeliveryOutcome
         if isinstance(request, SendMessageRequest):
-            outcome = self._send(request, budget, attempts)
+            try:
+                outcome = self._send(self._unsealed(request, budget), budget, attempts)
+            except RejectedError as rejection:
+                outcome = Rejected(rejection)
+            except RetryableError as failure:  # the client of KMS has retried
+                outcome = Deferred(failure)
         else:
             outcome = Rejected(request)
         return Delivery(
@@ -144,6 +162,26 @@ class MessageSender:
             throttles=attempts.throttles,
             send_seconds=attempts.send_seconds,
         )
+
+    def _unsealed(self, request: SendMessageRequest, budget: TimeBudget) -> SendMessageRequest:
+        """Return the request with its connection token in clear.
+
+        Raises:
+            RejectedError: The token can never be decrypted, or `ExpiresAt` is past.
+            RetryableError: The token may be decrypted later.
+        """
+        if not request.is_sealed:
+            return request
+        if is_expired(request, self._clock.now()):
+            raise ExpiredError("ExpiresAt is past")
+        if self._token_key is None or request.contact_id is None:
+            raise InvalidRequestError(
+                "ConnectionToken is sealed, and this stack has no key for sealed tokens"
+            )
+        token = self._token_key.unseal(
+            request.connection_token, contact_id=request.contact_id, until=budget.last_start
+        )
+        return replace(request, connection_token=token)
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> DeliveryOutcome:
         failure: RetryableError | None = None

@@ -3,12 +3,13 @@
 MessageSenderError
 ├── UnsupportedEventError         the event is from no event source that the function knows
 ├── InternalError                 a defect of the function itself
-├── AwsCallError                  a call of EventBridge, SQS or Step Functions failed
+├── AwsCallError                  a call of EventBridge, KMS, SQS or Step Functions failed
 ├── PredecessorPendingError       an earlier message of the same chat is not finished
 ├── ResultNotPublishedError       the result is neither on the bus nor in the queue for unpublished results
 └── DeliveryError                 a message was not sent
     ├── RejectedError             ... and never can be
     │   ├── InvalidRequestError       the request breaks a rule of the contract
+    │   ├── TokenUnreadableError      the sealed connection token cannot be decrypted
     │   ├── ServiceValidationError    400
     │   ├── AccessDeniedError         403
     │   ├── ExpiredError              ExpiresAt is past
@@ -18,6 +19,7 @@ MessageSenderError
         ├── ThrottledError            429
         ├── ServiceUnavailableError   5xx, 408, 425, or a 2xx without a valid body
         ├── ConnectionFailedError     DNS, TLS, refused, reset, timeout
+        ├── KeyUnavailableError       the key of sealed connection tokens cannot be used now
         └── DeadlineExceededError     too little time left for an attempt
 
 The names below `RejectedError` and `RetryableError` are public. State machines match them; without `Error`
@@ -60,7 +62,7 @@ class InternalError(MessageSenderError):
 
 
 class AwsCallError(MessageSenderError):
-    """A call of EventBridge, SQS or Step Functions failed."""
+    """A call of EventBridge, KMS, SQS or Step Functions failed."""
 
     def __init__(self, operation: str, *, name: str, http_status: int | None) -> None:
         # The service chooses the name, and the log shows it
@@ -126,6 +128,10 @@ class InvalidRequestError(RejectedError):
     """The request breaks a rule of the contract."""
 
 
+class TokenUnreadableError(RejectedError):
+    """The sealed connection token cannot be decrypted: it is malformed, or sealed for another key or chat."""
+
+
 class ServiceValidationError(RejectedError):
     """The Participant Service found the request invalid."""
 
@@ -177,6 +183,10 @@ class ConnectionFailedError(RetryableError):
     def __init__(self, reason: str, *, connection_lost: bool = False, **facts: Unpack[CallFacts]) -> None:
         super().__init__(reason, **facts)
         self.connection_lost = connection_lost
+
+
+class KeyUnavailableError(RetryableError):
+    """KMS did not decrypt a sealed connection token, for a reason that can pass or be fixed."""
 
 
 class DeadlineExceededError(RetryableError):

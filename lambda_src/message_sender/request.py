@@ -35,6 +35,10 @@ SCHEMA: Final[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "schemas" / "send_message_request.json").read_bytes()
 )
 _FIELDS: Final[dict[str, dict[str, Any]]] = SCHEMA["properties"]
+SEALED: Final = "sealed:"
+"""In front of the base64 of an encrypted connection token."""
+_MAX_TOKEN: Final[int] = SCHEMA["else"]["properties"]["ConnectionToken"]["maxLength"]
+_TOKEN: Final = re.compile(_FIELDS["ConnectionToken"]["pattern"])
 _MAX_CHARACTERS: Final[dict[ContentLimits, dict[str, int]]] = _FIELDS["Content"]["x-max-characters"]
 _MAX_CONTENT_BYTES: Final[int] = _FIELDS["Content"]["x-max-bytes"]
 _MAX_METADATA_BYTES: Final[int] = _FIELDS["Metadata"]["x-max-bytes"]
@@ -110,7 +114,11 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessageRequest:
-    """A valid request. `expires_at` has a UTC offset."""
+    """A valid request. `expires_at` has a UTC offset.
+
+    Attributes:
+        connection_token: In clear, or sealed if there is a ContactId.
+    """
 
     connection_token: Secret
     content_type: str
@@ -118,6 +126,11 @@ class SendMessageRequest:
     client_token: str
     contact_id: str | None = None
     expires_at: datetime | None = None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the connection token must be decrypted before it can be used."""
+        return self.connection_token.reveal().startswith(SEALED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +405,11 @@ def _unicode_violation(fields: dict[str, Any]) -> _Violation | None:
     return None
 
 
+def is_clear_token(text: str) -> bool:
+    """Return whether a text is a valid connection token, and not a sealed one."""
+    return len(text) <= _MAX_TOKEN and bool(_TOKEN.fullmatch(text)) and not text.startswith(SEALED)
+
+
 def read_time(text: str) -> datetime | None:
     """Parse an RFC 3339 time. Return None for other text, and for a time that does not exist."""
     if not _RFC_3339.fullmatch(text):
@@ -444,7 +462,9 @@ def _reason(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, An
     limit = error.rule_definition
     match error.rule:
         case "required":
-            return f"{next(field for field in limit if field not in fields)} is required"
+            missing = next(field for field in limit if field not in fields)
+            condition = "" if missing in SCHEMA["required"] else " with a sealed ConnectionToken"
+            return f"{missing} is required{condition}"
         case "additionalProperties":
             return _unknown_field(next(field for field in fields if field not in _FIELDS))
         case "propertyNames":

@@ -92,9 +92,14 @@ class TimeBudget:
         left = self._deadline - now
         return None if left < _MIN_ATTEMPT_SECONDS else min(left, CONNECT_TIMEOUT + READ_TIMEOUT)
 
+    @property
+    def last_start(self) -> float:
+        """The moment after which no attempt may start."""
+        return self._deadline - _MIN_ATTEMPT_SECONDS
+
     def latest_start(self, now: float, *, is_retry: bool) -> float:
         """Return the moment until which the rate limiter may delay an attempt that could start now."""
-        latest = min(self._deadline - _MIN_ATTEMPT_SECONDS, now + self._max_wait)
+        latest = min(self.last_start, now + self._max_wait)
         return min(latest, self._first_failure + self._retry_seconds) if is_retry else latest
 
     def note_failure(self, started: float) -> None:

@@ -8,7 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
-from message_sender.aws.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
+from message_sender.aws.endpoints import (
+    CONNECT_PARTICIPANT,
+    EVENTBRIDGE,
+    KMS,
+    SQS,
+    STEP_FUNCTIONS,
+    endpoint_url,
+)
 from message_sender.request import ContentLimits
 
 if TYPE_CHECKING:
@@ -43,12 +50,14 @@ class Settings:
         content_limits: The set of length limits that the contract applies.
         tracing: What X-Ray records. Lambda records invocations itself: `subsegments` needs the X-Ray SDK.
         service: The service's name in logs, metrics and traces.
+        token_key_arn: The KMS key of sealed connection tokens. None: such tokens are rejected.
         ca_bundle: A file of trusted certificates that replaces the system's: `AWS_CA_BUNDLE`.
     """
 
     region: str
     participant_url: str
     eventbridge_url: str
+    kms_url: str
     sqs_url: str
     step_functions_url: str
     event_bus_name: str
@@ -63,6 +72,7 @@ class Settings:
     tracing: Tracing
     service: str
     metrics_namespace: str
+    token_key_arn: str | None
     ca_bundle: str | None
 
     @classmethod
@@ -79,6 +89,7 @@ class Settings:
             region=region,
             participant_url=endpoint_url(CONNECT_PARTICIPANT, region=connect_region, environ=environ),
             eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
+            kms_url=endpoint_url(KMS, region=region, environ=environ),
             sqs_url=endpoint_url(SQS, region=region, environ=environ),
             step_functions_url=endpoint_url(STEP_FUNCTIONS, region=region, environ=environ),
             event_bus_name=_required(environ, "EVENT_BUS_NAME"),
@@ -93,6 +104,7 @@ class Settings:
             tracing=_one_of(_TRACING, environ, "TRACING", default="off"),
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
+            token_key_arn=_key_arn("TOKEN_KEY_ARN", environ.get("TOKEN_KEY_ARN"), region),
             ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
         )
 
@@ -109,6 +121,14 @@ def _region(name: str, value: str) -> str:
     if not _REGION.fullmatch(value):
         rule = "must be the name of an AWS Region with Amazon Connect"
         raise ValueError(f"the environment variable {name} {rule}")
+    return value
+
+
+def _key_arn(name: str, value: str | None, region: str) -> str | None:
+    if not value:
+        return None
+    if not re.fullmatch(rf"arn:aws(-us-gov)?:kms:{region}:[0-9]{{12}}:key/[A-Za-z0-9-]{{1,64}}", value):
+        raise ValueError(f"the environment variable {name} must be the ARN of a KMS key in {region}")
     return value
 
 

@@ -154,10 +154,21 @@ def server() -> Iterator[FakeServer]:
         yield running
 
 
-@pytest.fixture
-def function() -> Iterator[Function]:
+@contextmanager
+def running_function(**environ: str) -> Iterator[Function]:
+    """Serve the function and the services that it calls.
+
+    Args:
+        environ: More environment variables of the function.
+    """
     with running_participant_service() as participant, running_aws_endpoint() as aws:
         clock = SkippingClock()
-        handler = create_handler(function_environ(participant.url, aws.url), clock=clock)
+        handler = create_handler(function_environ(participant.url, aws.url, **environ), clock=clock)
         capture_logs()
         yield Function(participant, aws, handler, clock)
+
+
+@pytest.fixture
+def function() -> Iterator[Function]:
+    with running_function() as running:
+        yield running

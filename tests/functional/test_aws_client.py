@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from datetime import UTC, datetime
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
     from tests.support.http_server import FakeServer, Request
 
-Service: TypeAlias = Literal["events", "sqs", "stepfunctions"]
+Service: TypeAlias = Literal["events", "kms", "sqs", "stepfunctions"]
 CREDENTIALS = Credentials("AKIDEXAMPLE", "secret-key", "session-token")
 EVENTS = {"target": "AWSEvents", "signing_name": "events", "content_type": "application/x-amz-json-1.1"}
+KMS = {"target": "TrentService", "signing_name": "kms", "content_type": "application/x-amz-json-1.1"}
 STEP_FUNCTIONS = {
     "target": "AWSStepFunctions",
     "signing_name": "states",
@@ -84,6 +86,8 @@ MESSAGE = {
     "MessageAttributes": {"Code": {"DataType": "String", "StringValue": "x"}},
 }
 TASK_SUCCESS = {"taskToken": "AQC/+=", "output": '{"Outcome": "SENT", "Metadata": {"a": "ü"}}'}
+CIPHERTEXT = b"\x01\x02\xff sealed"
+DECRYPT = {"KeyId": "arn:aws:kms:eu-central-1:000000000000:key/1", "EncryptionContext": {"ContactId": "c-1"}}
 TASK_FAILURE = {"taskToken": "AQC/+=", "error": "AccessDeniedError", "cause": "The token was refused"}
 
 
@@ -124,6 +128,23 @@ def test_a_call_equals_the_call_of_botocore(
         assert ours.headers[header] == theirs.headers[header]
     assert ours.headers["authorization"] == signature(ours)
     assert theirs.headers["authorization"] == signature(theirs)
+
+
+def test_a_call_with_bytes_equals_the_call_of_botocore(server: FakeServer) -> None:
+    server.body = b'{"Plaintext": "QUJD"}'
+    ciphertext = base64.b64encode(CIPHERTEXT).decode()
+
+    api(server, **KMS).call("Decrypt", DECRYPT | {"CiphertextBlob": ciphertext})
+    call_with_boto3(server, "kms", "decrypt", DECRYPT | {"CiphertextBlob": CIPHERTEXT})
+
+    ours, theirs = server.requests
+    assert json.loads(ours.body) == json.loads(theirs.body)
+    assert (ours.path, ours.headers["x-amz-target"], ours.headers["content-type"]) == (
+        theirs.path,
+        theirs.headers["x-amz-target"],
+        theirs.headers["content-type"],
+    )
+    assert ours.headers["authorization"] == signature(ours)
 
 
 def test_the_signature_covers_the_path_of_the_endpoint(server: FakeServer) -> None:

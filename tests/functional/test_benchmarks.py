@@ -8,17 +8,18 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks import markdown
 from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS, UNCOMPILED, zipped_parts
-from benchmarks.figures import POISONS, batches, bound, require_all
+from benchmarks.figures import CLEAR, KEPT, NEW, POISONS, TOKENS, batches, bound, require_all
 from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
 from benchmarks.report import Goal, Spread, block, goals, ratio, tables
 from message_sender.event_sources import detect
-from message_sender.request import parse_request
+from message_sender.request import SendMessageRequest, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,10 @@ def results(**changed: object) -> dict[str, Any]:
             "100": taken(0.111, 1.1, 1.2),
         },
         "poison": {"none": [0.06] * 3, **dict.fromkeys(POISONS, [0.08] * 3)},
+        "sealed": {
+            "cpu": {CLEAR: [4e-4] * 3, KEPT: [4.2e-4] * 3, NEW: [6e-4] * 3},
+            "wall": {CLEAR: [0.061] * 3, KEPT: [0.061] * 3, NEW: [0.072] * 3},
+        },
         "sizes": {
             "1": [1e-3],
             "10": [5e-4],
@@ -103,6 +108,14 @@ def test_every_goal_can_be_reached() -> None:
         ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch with a slow message of 24 KB"),
         ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch with a slow message of 1 MiB"),
         ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU in larger batches"),
+        (
+            {"sealed": results()["sealed"] | {"cpu": {CLEAR: [4e-4], KEPT: [5e-4], NEW: [6e-4]}}},
+            f"CPU, token {KEPT}",
+        ),
+        (
+            {"sealed": results()["sealed"] | {"wall": {CLEAR: [0.06], KEPT: [0.06], NEW: [0.09]}}},
+            f"Batch at 50 ms, token {NEW}",
+        ),
         (
             {"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}},
             "Batch at 50 ms / bound",
@@ -188,6 +201,40 @@ def test_the_events_are_valid_and_every_message_is_new() -> None:
     assert detect(first) == "sqs"
     assert len({request.client_token for request in requests}) == 40
     assert len({request.contact_id for request in requests}) == 10
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_the_tokens_of_a_load_are_valid_and_as_often_new_as_it_says(tokens: str) -> None:
+    first, second = batches(2, 20, chats=10, tokens=tokens)
+    bodies = [record["body"] for event in (first, second) for record in event["Records"]]
+
+    requests = [parse_request(body, client_token=None).request for body in bodies]
+
+    assert all(
+        isinstance(each, SendMessageRequest) and each.is_sealed is (tokens != CLEAR) for each in requests
+    )
+    assert len({json.loads(body)["ConnectionToken"] for body in bodies}) == (40 if tokens == NEW else 10)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "decryptions", "right"),
+    [
+        (CLEAR, 0, True),
+        (CLEAR, 1, False),
+        (KEPT, 0, True),
+        (KEPT, 11, False),
+        (NEW, 20, True),
+        (NEW, 19, False),
+    ],
+)
+def test_the_benchmark_fails_if_tokens_are_decrypted_too_often_or_not(
+    tokens: str, decryptions: int, right: bool
+) -> None:
+    events = batches(2, tokens=tokens)
+    counts = Counts(messages=20, results=20, decryptions=decryptions, cpu=0.0)
+
+    with nullcontext() if right else pytest.raises(BenchmarkError):
+        require_all(events, counts)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """No output contains a token or the text of a message, in any field of an event or of an answer.
 
 Outputs are log lines, metrics, other printed text, result events, answers and error texts. Copies for a
-redrive contain the message on purpose. Results repeat the ClientToken and the metadata.
+redrive contain the message on purpose, but a sealed token stays sealed there. Results repeat the ClientToken
+and the metadata.
 """
 
 from __future__ import annotations
@@ -23,19 +24,21 @@ from hypothesis import strategies as st
 from message_sender.errors import MessageSenderError
 from tests.functional.conftest import function_on_fake_service
 from tests.support.fakes import FakeClock
+from tests.support.kms import OTHER_KEY_ARN, TOKEN_KEY_ARN
 from tests.support.lambda_events import api_request, bus_event, record, request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.functional.conftest import FunctionOnFakeService
 
 TEXT = "Große Straße 7, kidney nephritis; 48213976 is my PIN 😀😃"
 TOKEN = "Xq9-Kv7_hunter2.Geheim+Zw4/Rt8=="
 TASK_TOKEN = "tasktoken-Vb3nM6"
+FRAGMENTS_OF_TOKEN = ("xq9-kv7", "hunter2", "geheim", "zw4/rt8")
 FRAGMENTS = (
     *("große", "strasse", "straße", "kidney", "nephritis", "48213976", "😀"),
-    *("xq9-kv7", "hunter2", "geheim", "zw4/rt8", "tasktoken", "vb3nm6"),
+    *(*FRAGMENTS_OF_TOKEN, "tasktoken", "vb3nm6"),
 )
 
 
@@ -69,10 +72,10 @@ def readings(text: str) -> Iterator[str]:
     yield text.encode().decode("unicode_escape", errors="replace")
 
 
-def leaks(output: str) -> list[str]:
+def leaks(output: str, pieces: Iterable[str] = ("😀", TEXT, TOKEN, *FRAGMENTS)) -> list[str]:
     """Return the pieces of a secret that are in an output, in any encoding."""
-    spelt = {encode(piece).lower() for encode in ENCODINGS.values() for piece in (TEXT, TOKEN, *FRAGMENTS)}
-    sought = {"😀", *(piece for piece in spelt if len(piece) >= len("große"))}
+    spelt = {encode(piece).lower() for encode in ENCODINGS.values() for piece in pieces}
+    sought = {piece for piece in spelt if piece == "😀" or len(piece) >= len("große")}
     read = "\n".join(readings(output)).lower()
     return sorted(piece for piece in sought if piece in read)
 
@@ -218,6 +221,60 @@ def test_no_output_contains_a_secret_from_an_invalid_message(
     output = output_of(shared_function, event)
 
     assert leaks(output) == []
+
+
+@pytest.fixture(scope="module")
+def function_with_key() -> Iterator[FunctionOnFakeService]:
+    with function_on_fake_service(clock=FakeClock(), TOKEN_KEY_ARN=TOKEN_KEY_ARN) as function:
+        yield function
+
+
+FATES_OF_A_SEALED_TOKEN: dict[str, dict[str, Any]] = {
+    "sent": {"status": 200},
+    "refused": {"status": 403},
+    "unavailable": {"status": 503},
+    "for another chat": {"contact_id": "another"},
+    "of another key": {"key": OTHER_KEY_ARN},
+    "the key is disabled": {"kms": ["DisabledException"] * 2},
+    "KMS fails": {"kms": [500] * 2},
+    "KMS names the token": {"kms": ["Geheim"] * 2},
+    "not a token after decryption": {"token": f"{TOKEN} {TOKEN}"},
+}
+
+
+@pytest.mark.parametrize("fate", FATES_OF_A_SEALED_TOKEN)
+@pytest.mark.parametrize("source", ["sqs", "sqs, too old to wait", "eventbridge", "api_gateway", "direct"])
+def test_neither_an_output_nor_a_queue_contains_a_sealed_token_in_clear(
+    function_with_key: FunctionOnFakeService, source: str, fate: str
+) -> None:
+    plan: dict[str, Any] = {
+        "status": 200,
+        "contact_id": "c-1",
+        "key": TOKEN_KEY_ARN,
+        "kms": [],
+        "token": TOKEN,
+    }
+    plan |= FATES_OF_A_SEALED_TOKEN[fate]
+    function = function_with_key
+    function.service.status, function.service.body = plan["status"], json.dumps(SENT).encode()
+    function.aws.failures["Decrypt"] = [*plan.get("kms", [])]
+    sealed = function.aws.kms.seal(plan["token"], contact_id=plan["contact_id"], key=plan["key"])
+    message = VALID | {"ConnectionToken": sealed, "ContactId": "c-1", "TaskToken": TASK_TOKEN}
+    without_task = {name: value for name, value in message.items() if name != "TaskToken"}
+    event: dict[str, Any] = {
+        "sqs": {"Records": [record(message)]},
+        "sqs, too old to wait": {"Records": [record(message, age=1e9)]},
+        "eventbridge": bus_event(message),
+        "api_gateway": api_request(without_task),
+        "direct": without_task,
+    }[source]
+    decryptions = function.aws.calls.count("Decrypt")
+
+    output = output_of(function, event)
+
+    assert leaks(output) == []
+    assert leaks(json.dumps(function.aws.messages), (TOKEN, *FRAGMENTS_OF_TOKEN)) == []
+    assert function.aws.calls.count("Decrypt") > decryptions
 
 
 def test_the_search_for_leaks_finds_each_encoding() -> None:

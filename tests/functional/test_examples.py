@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,24 @@ def test_message_by_the_queue_is_a_request(monkeypatch: pytest.MonkeyPatch) -> N
     example.send("https://queue", "contact", "token", "sms-1", "Hello")
 
     assert_is_request(sqs.send_message.call_args.kwargs["MessageBody"])
+
+
+def test_sealed_token_belongs_into_a_request_with_its_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = load(monkeypatch, "sealed_token")
+    encrypt = Mock(return_value={"CiphertextBlob": b"\xff\x00"})
+    monkeypatch.setattr(example, "kms", Mock(encrypt=encrypt))
+
+    sealed = example.seal("arn:key", "contact", "token")
+
+    assert encrypt.call_args.kwargs == {
+        "KeyId": "arn:key",
+        "Plaintext": b"token",
+        "EncryptionContext": {"ContactId": "contact"},
+    }
+    fields = {"ConnectionToken": sealed, "ContentType": "text/plain", "Content": "Hello"}
+    request = parse_request(json.dumps(fields | {"ContactId": "contact"}), client_token="m-1").request
+    assert isinstance(request, SendMessageRequest)
+    assert request.is_sealed
 
 
 def test_bridge_splits_a_long_text_into_requests(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ from tests.infra.template import (
     ref,
 )
 from tests.support.aws_endpoint import running_aws_endpoint
+from tests.support.kms import TOKEN_KEY_ARN
 from tests.support.lambda_events import api_request, bus_event, record
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def emitted() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
         running_aws_endpoint() as aws,
         contextlib.redirect_stdout(output),
     ):
-        environ = function_environ(participant.url, aws.url)
+        environ = function_environ(participant.url, aws.url, TOKEN_KEY_ARN=TOKEN_KEY_ARN)
         clock = SkippingClock()
         function = Function(participant, aws, create_handler(environ, clock=clock), clock)
         _run_through_everything(function)
@@ -162,6 +163,11 @@ def _run_through_everything(function: Function) -> None:
         faults.add(failing, times=None)
         function.batch(record(chat.request(), group="new"), record(chat.request(), group="old", age=3600))
         faults.clear()
+
+    sealed = chat.request(ConnectionToken="sealed:QUJD", ContactId=chat.contact_id)
+    function.batch(record(sealed))
+    function.aws.failures = {"Decrypt": ["DisabledException"]}
+    function.batch(record(sealed, age=3600))
 
     function.aws.failures = {"SendTaskSuccess": [500] * 2}
     function.batch(record(chat.request(TaskToken="task")))

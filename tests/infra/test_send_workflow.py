@@ -169,6 +169,7 @@ def test_retryable_errors_are_retried_with_jitter(template: Template) -> None:
                 "ThrottledError",
                 "ServiceUnavailableError",
                 "ConnectionFailedError",
+                "KeyUnavailableError",
                 "DeadlineExceededError",
                 "Lambda.ServiceException",
                 "Lambda.AWSLambdaException",

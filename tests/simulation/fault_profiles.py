@@ -50,7 +50,7 @@ class Fault(StrEnum):
     CONNECT_TIMEOUT = "connect timeout"
     DEAD_KEEP_ALIVE = "dead keep-alive connection"
     ARRIVES_LATE = "request arrives late"
-    # EventBridge, SQS and Step Functions
+    # EventBridge, KMS, SQS and Step Functions
     BUS_FAILS = "PutEvents fails"
     BUS_FAILS_IN_PART = "PutEvents fails in part"
     BUS_TIMES_OUT = "PutEvents accepted, no response"
@@ -58,6 +58,9 @@ class Fault(StrEnum):
     QUEUE_TIMES_OUT = "SQS SendMessage accepted, no response"
     VISIBILITY_FAILS = "ChangeMessageVisibilityBatch fails"
     VISIBILITY_FAILS_IN_PART = "ChangeMessageVisibilityBatch fails in part"
+    KEY_FAILS = "KMS Decrypt fails"
+    KEY_UNUSABLE = "KMS key disabled or denied"
+    KEY_SLOW = "KMS response slow or after the read timeout"
     TASK_ANSWER_FAILS = "task callback fails"
     TASK_ANSWER_TIMES_OUT = "task callback accepted, no response"
     TASK_TIMED_OUT = "task timed out"
@@ -105,6 +108,9 @@ ALL_FAULTS: Final[FaultProfile] = {
     Fault.QUEUE_TIMES_OUT: 0.02,
     Fault.VISIBILITY_FAILS: 0.03,
     Fault.VISIBILITY_FAILS_IN_PART: 0.02,
+    Fault.KEY_FAILS: 0.05,
+    Fault.KEY_UNUSABLE: 0.02,
+    Fault.KEY_SLOW: 0.03,
     Fault.TASK_ANSWER_FAILS: 0.1,
     Fault.TASK_ANSWER_TIMES_OUT: 0.03,
     Fault.LOST_ACKNOWLEDGEMENT: 0.005,

@@ -23,6 +23,7 @@ from message_sender.queues import Queues
 from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from tests.simulation.models.boto_client import BotoClient
+from tests.support.kms import TOKEN_KEY_ARN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,7 @@ _ENVIRON: Final = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": "https://participant",
     "AWS_ENDPOINT_URL_EVENTBRIDGE": "https://events",
+    "AWS_ENDPOINT_URL_KMS": "https://kms",
     "AWS_ENDPOINT_URL_SQS": "https://sqs",
     "AWS_ENDPOINT_URL_SFN": "https://states",
     "AWS_ENDPOINT_URL": "https://aws",
@@ -53,6 +55,7 @@ _ENVIRON: Final = {
     "DEAD_LETTER_QUEUE_URL": "https://sqs/000000000000/dead-letter.fifo",
     "REJECTED_QUEUE_URL": "https://sqs/000000000000/rejected",
     "UNPUBLISHED_RESULTS_QUEUE_URL": "https://sqs/000000000000/unpublished",
+    "TOKEN_KEY_ARN": TOKEN_KEY_ARN,
     "RETRY_WINDOW_MINUTES": str(RETRY_WINDOW_MINUTES),
     "SEND_QUOTA_PER_SECOND": str(QUOTA),
     "POWERTOOLS_TRACE_DISABLED": "true",

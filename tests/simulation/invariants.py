@@ -304,6 +304,8 @@ def _codes(message: Accepted, *, ended_by_fault: bool) -> set[str | None]:
     if message.code == "InvalidRequest":
         return {"InvalidRequest"}
     codes = {message.code, "Throttled", "ServiceUnavailable", "ConnectionFailed", "DeadlineExceeded"}
+    if message.sealed:
+        codes.add("KeyUnavailable")
     if message.chat.ended:
         codes.add("AccessDenied")
     if message.expires:
@@ -540,6 +542,7 @@ _REJECTIONS: Final = frozenset(
     f"{name}Error"
     for name in (
         "InvalidRequest",
+        "TokenUnreadable",
         "ServiceValidation",
         "AccessDenied",
         "Expired",

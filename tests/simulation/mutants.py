@@ -230,6 +230,13 @@ MUTANTS: Final = (
         _no_retry_window,
     ),
     Mutant(
+        "a key that cannot be used does not count as an attempt",
+        scenarios.unusable_key,
+        "in time",
+        "message_sender.delivery.Delivery.was_attempted",
+        lambda _: property(lambda self: self.attempts > 0),
+    ),
+    Mutant(
         "publish errors are ignored",
         scenarios.no_way_to_publish,
         "an outcome",

@@ -66,6 +66,7 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         ({Fault.BUS_FAILS: 1.0}, 60),
         ({Fault.BUS_FAILS: 1.0, Fault.QUEUE_FAILS: 0.9}, 30),
         ({Fault.VISIBILITY_FAILS: 0.9}, 60),
+        ({Fault.KEY_UNUSABLE: 1.0}, 60),
         ({Fault.CRASH: 0.3}, 60),
         ({Fault.CUT_OFF: 0.3}, 60),
         ({Fault.LOST_ACKNOWLEDGEMENT: 0.5}, 60),
@@ -223,6 +224,53 @@ def retries_exhausted(seed: object) -> dict[str, Violations]:
                 for message in failing
                 if not _RETRY_WINDOW < _ended_at(simulation, message) <= longest
             ]
+        },
+    )
+
+
+def unusable_key(seed: object) -> dict[str, Violations]:
+    """The key of sealed tokens is disabled for half an hour: only messages with such a token wait or fail."""
+    simulation = Simulation(Setup(seed=seed))
+    producers = simulation.producers
+    sealed, clear = producers.start_chat(), producers.start_chat()
+    simulation.injector.burst({Fault.KEY_UNUSABLE: 1.0}, seconds=1800)
+    failing, sound = [], []
+    for second in range(3):
+        failing.append(producers.send(sealed, ConnectionToken=producers.sealed_token(sealed)))
+        simulation.time.after(float(second), lambda: sound.append(producers.send(clear)))
+    late: list[Accepted] = []
+    simulation.time.after(
+        1700.0, lambda: late.append(producers.send(sealed, ConnectionToken=producers.sealed_token(sealed)))
+    )
+    simulation.run()
+
+    seen = Observations.of(simulation)
+    longest = _RETRY_WINDOW + MAX_REDELIVERY_DELAY + 2 * FUNCTION_TIMEOUT
+    return _found(
+        simulation,
+        {
+            "in time": [
+                f"message {message.number} did not fail in time"
+                for message in failing
+                if not _RETRY_WINDOW < _ended_at(simulation, message) <= longest
+            ],
+            "code": [
+                f"message {message.number} has another code"
+                for message in failing
+                if [result["Error"]["Code"] for result in seen.results[message.client_token]]
+                != ["KeyUnavailable"]
+            ],
+            "others": [
+                f"message {message.number} without a sealed token took too long"
+                for message in sound
+                if _ended_at(simulation, message) > message.at + AT_ONCE
+            ],
+            "recovery": [
+                f"message {message.number} is {seen.outcome(message.client_token)}, or late"
+                for message in late
+                if seen.outcome(message.client_token) != "SENT"
+                or _ended_at(simulation, message) > 1800 + RECOVERY
+            ],
         },
     )
 
@@ -489,6 +537,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a service that fails six of ten calls": failing_service,
     "three times the quota": throttling,
     "a chat that fails for longer than the retry window": retries_exhausted,
+    "a key of sealed tokens that is disabled": unusable_key,
     "a message that kills the function": poison,
     "dead letters of every kind, redriven": redriven,
     "waiting tasks": waiting_tasks,

@@ -12,7 +12,7 @@ from sandbox.participant_service.api import ParticipantApi
 from tests.simulation.capture import Capture
 from tests.simulation.fault_profiles import NO_FAULTS, FaultInjector, FaultProfile, ServiceFaults
 from tests.simulation.function import QUOTA, RETRY_WINDOW_MINUTES, new_handler, urllib3_in_virtual_time
-from tests.simulation.models.aws import Bus, ParticipantHost, Sqs, StepFunctions
+from tests.simulation.models.aws import Bus, KeyService, ParticipantHost, Sqs, StepFunctions
 from tests.simulation.models.clock import VirtualTime
 from tests.simulation.models.lambda_service import (
     FUNCTION_TIMEOUT,
@@ -24,6 +24,7 @@ from tests.simulation.models.network import Network
 from tests.simulation.models.operator import Operator
 from tests.simulation.models.sqs import Queue
 from tests.simulation.workload import SECRET_WORD, TASK_TOKEN_PREFIX, Producers
+from tests.support.kms import Kms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,7 @@ class Simulation:
         self.unpublished = self._queue("unpublished")
         self.events_dead_letters = self._queue("events-dead-letter")
         self.bus = Bus(self.time, self.injector)
+        self.kms = Kms()
         self.step_functions = StepFunctions(self.time, self.injector, TASK_TOKEN_PREFIX)
         queues = (
             self.messages,
@@ -99,6 +101,7 @@ class Simulation:
             "participant": ParticipantHost(self.participant, self.injector),
             "events": self.bus,
             "sqs": Sqs({queue.name: queue for queue in queues}, self.injector),
+            "kms": KeyService(self.kms, self.injector),
             "states": self.step_functions,
         }
         self.network = Network(
@@ -137,6 +140,8 @@ class Simulation:
         self.producers = Producers(
             time=self.time,
             random=self._random("producers"),
+            sealing=self._random("sealing"),
+            kms=self.kms,
             injector=self.injector,
             api=self.participant,
             queue=self.messages,

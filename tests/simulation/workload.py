@@ -17,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from message_sender.request import derive_client_token
+from message_sender.request import SEALED, derive_client_token
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.models.lambda_service import Ending
 from tests.support.lambda_events import api_request, bus_event
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from tests.simulation.models.clock import VirtualTime
     from tests.simulation.models.lambda_service import EventDelivery, Function, Invocation
     from tests.simulation.models.sqs import Queue
+    from tests.support.kms import Kms
 
 SECRET_WORD: Final = "confidential-"
 NUMBER: Final = re.compile(rf"{SECRET_WORD}(\d+)")
 
 TASK_TOKEN_PREFIX: Final = f"task-token-{SECRET_WORD}"
 
+_SEALED_ANEW: Final = 0.2
+"""The fraction of sealed messages that do not use the sealed token of an earlier one."""
 _MOST_CALLS: Final = 4
 _MOST_SENDS: Final = 3
 """How often a state machine sends a message at most."""
@@ -46,7 +49,10 @@ TASK_TIMEOUT: Final = 936.0
 """Seconds. The stack's own state machine has the same for this retry window."""
 _TASK_TIMEOUTS: Final = (5.0, 60.0, TASK_TIMEOUT)
 RETRYABLE_ERRORS: Final = frozenset(
-    {"ThrottledError", "ServiceUnavailableError", "ConnectionFailedError", "DeadlineExceededError"}
+    f"{name}Error"
+    for name in (
+        *("Throttled", "ServiceUnavailable", "ConnectionFailed", "KeyUnavailable", "DeadlineExceeded"),
+    )
 )
 JSON_TYPE: Final = "application/json"
 
@@ -72,6 +78,8 @@ class Chat:
     number: int
     contact_id: str
     connection_token: str = field(repr=False)
+    sealed_token: str = field(default="", repr=False)
+    """Made at the first message that uses it."""
     ended: bool = False
     """Whether the chat ended, or its token expired, before the run did."""
 
@@ -84,6 +92,7 @@ class Accepted:
         number: Identifies its text.
         code: The error code of an invalid message. None if the message is valid.
         expires: Whether it has an ExpiresAt that may pass.
+        sealed: Whether its connection token must be decrypted.
         source_ids: The ids that the producer got, one for each time that it sent the message.
         answers: The answers to a caller's calls: `SENT`, an error's name, or None for a lost call.
     """
@@ -95,6 +104,7 @@ class Accepted:
     at: float
     code: str | None = None
     expires: bool = False
+    sealed: bool = False
     source_ids: list[str] = field(default_factory=list)
     answers: list[str | None] = field(default_factory=list)
 
@@ -107,6 +117,7 @@ class Plan:
         seconds: The duration of the workload.
         burst: The most messages that one chat sends at once.
         invalid: The fraction of invalid messages.
+        sealed: The fraction of valid messages with a sealed connection token.
         ending: The fraction of chats that end, or whose token expires, during the run.
         routes: Weights.
     """
@@ -116,6 +127,7 @@ class Plan:
     seconds: float
     burst: int = 6
     invalid: float = 0.05
+    sealed: float = 0.3
     ending: float = 0.1
     routes: dict[Route, float] = field(
         default_factory=lambda: {Route.QUEUE: 70, Route.BUS: 15, Route.DIRECT: 9, Route.API: 6}
@@ -161,6 +173,8 @@ MISTAKES: Final = (
     Mistake("InvalidRequest", lambda f: f["Content"]),
     Mistake("Expired", lambda f: f | {"ExpiresAt": "2026-01-31T11:00:00Z"}),
     Mistake("AccessDenied", lambda f: f | {"ConnectionToken": f["ConnectionToken"].swapcase()}),
+    Mistake("TokenUnreadable", lambda f: f | {"ConnectionToken": f"sealed:{f['ConnectionToken'][:500]}"}),
+    Mistake("TokenUnreadable", lambda f: f | {"ConnectionToken": f"sealed:!{f['ConnectionToken'][:500]}"}),
     Mistake("ServiceValidation", lambda f: f | {"ContentType": "text/markdown"}),
 )
 
@@ -179,6 +193,8 @@ class Producers:
         *,
         time: VirtualTime,
         random: Random,
+        sealing: Random,
+        kms: Kms,
         injector: FaultInjector,
         api: ParticipantApi,
         queue: Queue,
@@ -188,6 +204,8 @@ class Producers:
     ) -> None:
         self._time = time
         self._random = random
+        self._sealing = sealing
+        self._kms = kms
         self._injector = injector
         self._api = api
         self._queue = queue
@@ -223,7 +241,7 @@ class Producers:
             size = min(remaining, random.randint(1, plan.burst))
             remaining -= size
             route = random.choices(routes, weights)[0]
-            send = partial(self._send_burst, random.choice(chats), route, size, plan.invalid)
+            send = partial(self._send_burst, random.choice(chats), route, size, plan)
             self._time.after(random.uniform(0, plan.seconds), send)
 
     def send(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
@@ -263,11 +281,11 @@ class Producers:
             self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
-    def _send_burst(self, chat: Chat, route: Route, size: int, invalid: float) -> None:
+    def _send_burst(self, chat: Chat, route: Route, size: int, plan: Plan) -> None:
         for _ in range(size):
-            self._send_any(chat, route, invalid)
+            self._send_any(chat, route, plan)
 
-    def _send_any(self, chat: Chat, route: Route, invalid: float) -> None:
+    def _send_any(self, chat: Chat, route: Route, plan: Plan) -> None:
         """Send a message with some of the optional fields of a request, or an invalid one."""
         random = self._random
         number = next(self._numbers)
@@ -289,7 +307,7 @@ class Producers:
             expires = True
             until = self._time.now() + timedelta(seconds=random.choice([20, 300, 3600]))
             fields["ExpiresAt"] = until.isoformat()
-        if random.random() < invalid and not route.has_caller:
+        if random.random() < plan.invalid and not route.has_caller:
             mistake = random.choice(MISTAKES)
             body = mistake.make(fields)
             if route is Route.BUS and isinstance(body, str):
@@ -297,6 +315,8 @@ class Producers:
             self._injector.counts[Fault.INVALID] += 1
             self.submit(body, chat, route, number, code=mistake.code, expires=expires)
             return
+        if self._sealing.random() < plan.sealed:
+            fields["ConnectionToken"] = self.sealed_token(chat)
         message = self.submit(fields, chat, route, number, expires=expires)
         if "ClientToken" in fields and random.random() < 0.05:
             # A producer that repeats its own call: the same message, and the queue may accept it twice
@@ -309,6 +329,12 @@ class Producers:
             "Content": f"{SECRET_WORD}{number} where is my parcel, please?",
             "ContactId": chat.contact_id,
         }
+
+    def sealed_token(self, chat: Chat) -> str:
+        """Return the chat's token sealed: most often as before, else anew."""
+        if not chat.sealed_token or self._sealing.random() < _SEALED_ANEW:
+            chat.sealed_token = self._kms.seal(chat.connection_token, contact_id=chat.contact_id)
+        return chat.sealed_token
 
     def submit(
         self,
@@ -328,6 +354,7 @@ class Producers:
             at=self._time.monotonic(),
             code=code,
             expires=expires,
+            sealed=isinstance(body, dict) and f"{body.get('ConnectionToken')}".startswith(SEALED),
         )
         self._accept(body, message)
         self.accepted[message.client_token] = message

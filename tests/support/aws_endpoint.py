@@ -1,4 +1,4 @@
-"""A local endpoint for the JSON APIs of EventBridge, SQS and Step Functions: records, and fails on demand."""
+"""A local endpoint for the JSON APIs of the function's services: records calls, and fails on demand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from message_sender.errors import AwsCallError
 from tests.support.http_server import running_server
+from tests.support.kms import Kms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.http_server import Request
+from tests.support.http_server import Request
 
 
 @dataclass
@@ -24,6 +26,7 @@ class AwsEndpoint:
         messages: Parameters of the SQS messages that were accepted.
         calls: The operation of each call.
         delays: For each change of visibility, the seconds by receipt handle.
+        kms: Seals connection tokens, and decrypts them for the function.
         completed_tasks: For each completed task, the operation and its parameters.
         failures: For an operation, the answers to its next calls: a status, the name of an error, or the
             indexes of the entries to refuse.
@@ -35,6 +38,7 @@ class AwsEndpoint:
     failures: dict[str, list[int | str | set[int]]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     delays: list[dict[str, int]] = field(default_factory=list)
+    kms: Kms = field(default_factory=Kms)
     completed_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -71,6 +75,11 @@ class AwsEndpoint:
             case "ChangeMessageVisibilityBatch":
                 self.delays.append({entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in entries})
                 answer = {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+            case "Decrypt":
+                try:
+                    answer = self.kms.call(operation, parameters)
+                except AwsCallError as error:
+                    return 400, {"__type": error.name}
             case _:
                 return 400, {"__type": "UnknownOperationException"}
         return 200, answer

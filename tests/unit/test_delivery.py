@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from message_sender.delivery import Delivery, MessageSender
 from message_sender.errors import (
     AccessDeniedError,
+    AwsCallError,
     ConnectionFailedError,
     DeliveryError,
     ServiceUnavailableError,
@@ -22,8 +24,10 @@ from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
 from message_sender.result import Deferred, Rejected, Sent
 from message_sender.retry import READ_TIMEOUT, TimeBudget
-from tests.support.fakes import START, FakeClock, FakeParticipant
-from tests.support.lambda_events import request
+from message_sender.token_key import TokenKey
+from tests.support.fakes import START, FakeAwsApi, FakeClock, FakeParticipant
+from tests.support.kms import TOKEN_KEY_ARN, Kms
+from tests.support.lambda_events import TOKEN, request
 
 PLENTY = 1e6
 
@@ -409,3 +413,122 @@ def test_without_a_rate_limiter_only_the_backoff_delays_a_message() -> None:
     deliver(FakeParticipant(), clock=clock)
 
     assert clock.slept == pytest.approx([0.5, 1.0])
+
+
+class Sealed:
+    """A sender with a key, and a message with a sealed token. `answers` of KMS come first."""
+
+    def __init__(self, *answers: AwsCallError, rate: float | None = None) -> None:
+        self.clock, self.participant, model = FakeClock(), FakeParticipant(), Kms()
+        self.kms = FakeAwsApi(partial(model.call, "Decrypt"), list(answers))
+        self.rate_limiter = RateLimiter(fair_share=rate, random=lambda: 0.0) if rate else None
+        self.sender = MessageSender(
+            participant=self.participant,
+            clock=self.clock,
+            random=lambda: 1.0,
+            rate_limiter=self.rate_limiter,
+            token_key=TokenKey(kms=self.kms.client(self.clock), arn=TOKEN_KEY_ARN, clock=self.clock),
+        )
+        self._fields = {"ConnectionToken": model.seal(TOKEN, contact_id="c-1"), "ContactId": "c-1"}
+
+    def deliver(self, *, seconds: float = PLENTY, max_wait: float = math.inf, **fields: object) -> Delivery:
+        budget = TimeBudget(deadline=self.clock.monotonic() + seconds, max_wait=max_wait)
+        return self.sender.deliver(parsed(**self._fields | fields), budget=budget)
+
+
+def kms_failure(name: str, status: int | None = 400) -> AwsCallError:
+    return AwsCallError("Decrypt", name=name, http_status=status)
+
+
+def test_a_sealed_token_is_decrypted_for_the_call_and_stays_sealed_in_the_copy() -> None:
+    sealed = Sealed()
+
+    delivery = sealed.deliver()
+
+    assert isinstance(delivery.outcome, Sent)
+    assert [each.connection_token.reveal() for each in sealed.participant.requests] == [TOKEN]
+    assert TOKEN not in delivery.parsed.text
+
+
+def test_without_a_key_a_sealed_token_is_an_invalid_request() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, ConnectionToken="sealed:QUJD", ContactId="c-1")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "InvalidRequest"
+    assert delivery.outcome.error.reason == (
+        "ConnectionToken is sealed, and this stack has no key for sealed tokens"
+    )
+    assert participant.requests == []
+
+
+def test_an_expired_message_is_not_decrypted() -> None:
+    sealed = Sealed(kms_failure("DisabledException"))
+
+    delivery = sealed.deliver(ExpiresAt="2026-01-31T11:59:54Z")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "Expired"
+    assert sealed.kms.calls == []
+
+
+def test_an_unreadable_token_is_rejected_without_a_send() -> None:
+    sealed = Sealed()
+
+    delivery = sealed.deliver(ContactId="c-2")
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "TokenUnreadable"
+    assert (delivery.attempts, sealed.participant.requests) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "cause", [kms_failure("AccessDeniedException"), kms_failure("KMSInternalException", 500)]
+)
+def test_a_key_that_cannot_be_used_defers_the_message_and_counts_as_an_attempt(cause: AwsCallError) -> None:
+    sealed = Sealed(cause, cause)
+
+    delivery = sealed.deliver()
+
+    assert isinstance(delivery.outcome, Deferred)
+    assert delivery.outcome.error.code == "KeyUnavailable"
+    assert not delivery.outcome.maybe_delivered
+    assert delivery.was_attempted
+    assert (delivery.attempts, sealed.participant.requests) == (0, [])
+
+
+def test_only_one_loop_retries_a_decryption() -> None:
+    down = kms_failure("KMSInternalException", 500)
+    sealed = Sealed(*[down] * 9)
+
+    sealed.deliver()
+
+    assert len(sealed.kms.calls) == 2
+
+
+def test_without_time_for_decryption_and_a_send_there_is_no_attempt() -> None:
+    sealed = Sealed()
+
+    delivery = sealed.deliver(seconds=3.99)  # a call of KMS may take 3 seconds, and an attempt needs 1
+
+    assert isinstance(delivery.outcome, Deferred)
+    assert delivery.outcome.error.code == "DeadlineExceeded"
+    assert not delivery.was_attempted
+    assert sealed.kms.calls == []
+    assert isinstance(sealed.deliver(seconds=4.0).outcome, Sent)
+
+
+def test_the_wait_for_the_rate_limiter_does_not_shorten_the_time_for_decryption() -> None:
+    assert isinstance(Sealed().deliver(max_wait=0.5).outcome, Sent)
+
+
+def test_a_message_whose_token_cannot_be_decrypted_takes_no_slot() -> None:
+    sealed = Sealed(kms_failure("DisabledException"), rate=1.0)
+    assert sealed.rate_limiter is not None
+    sealed.rate_limiter.on_throttled(sealed.clock.monotonic(), sent_at=sealed.clock.monotonic())
+    before = vars(sealed.rate_limiter).copy()
+
+    sealed.deliver()
+
+    assert vars(sealed.rate_limiter) == before

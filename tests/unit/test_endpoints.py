@@ -12,6 +12,7 @@ from botocore.session import Session
 from message_sender.aws.endpoints import (
     CONNECT_PARTICIPANT,
     EVENTBRIDGE,
+    KMS,
     SQS,
     STEP_FUNCTIONS,
     Service,
@@ -21,6 +22,7 @@ from message_sender.aws.endpoints import (
 MODELS = {
     CONNECT_PARTICIPANT: "connectparticipant",
     EVENTBRIDGE: "events",
+    KMS: "kms",
     SQS: "sqs",
     STEP_FUNCTIONS: "stepfunctions",
 }

@@ -22,11 +22,12 @@ def test_each_code_of_the_result_event_is_the_name_of_an_error() -> None:
 def test_the_public_names_do_not_change() -> None:
     # State machines match these names
     assert [leaf.__name__ for leaf in leaves(RejectedError)] == [
-        "InvalidRequestError", "ServiceValidationError", "AccessDeniedError",
+        "InvalidRequestError", "TokenUnreadableError", "ServiceValidationError", "AccessDeniedError",
         "ExpiredError", "ProcessingRejectedError", "UnexpectedResponseError",
     ]  # fmt: skip
     assert [leaf.__name__ for leaf in leaves(RetryableError)] == [
-        "ThrottledError", "ServiceUnavailableError", "ConnectionFailedError", "DeadlineExceededError",
+        "ThrottledError", "ServiceUnavailableError", "ConnectionFailedError", "KeyUnavailableError",
+        "DeadlineExceededError",
     ]  # fmt: skip
 
 

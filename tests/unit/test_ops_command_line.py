@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import signal
@@ -9,12 +10,13 @@ from argparse import Namespace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra.outputs import OutputsError
-from infra.producer import EventSource
+from infra.producer import EventSource, NotOfferedError, ProducerError
 from message_sender.errors import AwsCallError
 from ops import __main__ as program
 from ops.__main__ import parse
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NEW_CHAT = ["--instance", "instance-1", "--flow", "flow-1"]
-COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT], ["preflight"], ["prune"]]
+SEAL = ["seal", "--contact-id", "c-1"]
+COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT], ["preflight"], ["prune"], SEAL]
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], **environ: str) -> str:
@@ -208,6 +211,66 @@ def test_every_command_in_the_documents_can_be_run(command: str) -> None:
 
 def test_documents_have_each_command() -> None:
     assert {command.split()[0] for command in DOCUMENTED} == {command[0] for command in COMMANDS}
+
+
+def test_seal_requires_a_contact(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--contact-id" in refused(["seal"], capsys)
+
+
+def test_seal_takes_no_token_as_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "unrecognized arguments" in refused([*SEAL, "the-token"], capsys)
+
+
+class FakeProducer:
+    """Seals a token into text that does not show it, or raises an error."""
+
+    error: ProducerError | None = None
+
+    def __init__(self, _: object, *, session: object) -> None:
+        assert session is not None
+
+    def seal(self, connection_token: str, contact_id: str) -> str:
+        if self.error is not None:
+            raise self.error
+        return f"sealed:{len(connection_token)}-{contact_id}"
+
+
+@pytest.fixture
+def stack_with_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "Producer", FakeProducer)
+    monkeypatch.setattr(program, "read_outputs", lambda *_: None)
+
+
+@pytest.mark.usefixtures("stack_with_key")
+def test_seal_reads_the_token_from_standard_input_and_prints_only_the_sealed_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("the-token\n"))
+
+    assert run(monkeypatch, SEAL, Mock) == 0
+    assert capsys.readouterr() == ("sealed:9-c-1\n", "")
+
+
+@pytest.mark.usefixtures("stack_with_key")
+def test_seal_asks_at_a_terminal_without_showing_the_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: True))
+    monkeypatch.setattr(program, "getpass", lambda _: "the-token")
+
+    assert run(monkeypatch, SEAL, Mock) == 0
+    assert capsys.readouterr().out == "sealed:9-c-1\n"
+
+
+@pytest.mark.usefixtures("stack_with_key")
+def test_a_token_that_cannot_be_sealed_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("the-token\n"))
+    monkeypatch.setattr(FakeProducer, "error", NotOfferedError("The stack has no key for sealed tokens"))
+
+    assert run(monkeypatch, SEAL, Mock) == 2
+    assert capsys.readouterr() == ("", "The stack has no key for sealed tokens\n")
 
 
 HOSTILE = "\x1b[2J\x9b\u202e\u2028\r\n"

@@ -37,20 +37,27 @@ def cloudformation(answer: dict[str, Any] | Exception) -> CloudFormationClient:
 
 
 def test_outputs_are_read_from_cloudformation() -> None:
-    outputs = {**REQUIRED, "ApiUrl": "https://api/", "StateMachineArn": "arn:machine", "Another": "x"}
+    outputs = {
+        **REQUIRED,
+        "ApiUrl": "https://api/",
+        "StateMachineArn": "arn:machine",
+        "TokenKeyArn": "arn:key",
+        "Another": "x",
+    }
     stack = {"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}
 
     read = read_outputs(cloudformation({"Stacks": [stack]}), "stack")
 
     assert (read.stack_name, read.message_queue_url) == ("stack", "https://sqs/messages")
     assert (read.api_url, read.state_machine_arn) == ("https://api/", "arn:machine")
+    assert read.token_key_arn == "arn:key"
     assert read.events_dead_letter_queue_url == "https://sqs/events"
 
 
-def test_a_stack_can_do_without_api_and_state_machine() -> None:
+def test_a_stack_can_do_without_api_state_machine_and_token_key() -> None:
     read = StackOutputs.from_mapping("stack", REQUIRED)
 
-    assert (read.api_url, read.state_machine_arn) == ("", "")
+    assert (read.api_url, read.state_machine_arn, read.token_key_arn) == ("", "", "")
 
 
 @pytest.mark.parametrize("output", REQUIRED)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from message_sender.errors import InvalidRequestError
-from message_sender.request import MAX_TEXT, NOT_A_BRACKET, SCHEMA, SendMessageRequest, parse_request
+from message_sender.request import MAX_TEXT, NOT_A_BRACKET, SCHEMA, SEALED, SendMessageRequest, parse_request
 from tests.support.effort import MIB, POISONS, Effort, counted_effort
 from tests.support.lambda_events import request as valid_fields
 
@@ -122,7 +122,7 @@ def escaped(text: str) -> str:
 
 def test_the_longest_valid_request_is_parsed_with_every_character_escaped() -> None:
     fields = {
-        "ConnectionToken": "t" * FIELDS["ConnectionToken"]["maxLength"],
+        "ConnectionToken": SEALED.ljust(FIELDS["ConnectionToken"]["maxLength"], "t"),
         "ContentType": max(FIELDS["ContentType"]["enum"], key=len),
         "Content": "c" * FIELDS["Content"]["x-max-bytes"],
         "ClientToken": "😀" * FIELDS["ClientToken"]["maxLength"],

@@ -7,9 +7,11 @@ from __future__ import annotations
 import ast
 import io
 import json
+import math
 import subprocess
 import sys
 import traceback
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,12 +46,15 @@ from infra.producer import (
 )
 from infra.results import ErrorCode, MessageResult, Outcome, ReportedSource
 from message_sender import errors as function_errors
+from message_sender.aws.client import AwsClient
 from message_sender.event_sources import eventbridge
-from message_sender.request import parse_request
+from message_sender.request import Secret, parse_request
 from message_sender.result import RESULT_SOURCE as RESULT_SOURCE_OF_THE_FUNCTION
 from message_sender.result import EventSource as SourceOfTheFunction
+from message_sender.token_key import TokenKey
 from tests.support.fakes import FakeClock
 from tests.support.http_server import FakeServer, running_server
+from tests.support.kms import TOKEN_KEY_ARN, Kms
 from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, TOO_LONG, above
 from tests.support.result_events import result_detail
 
@@ -75,6 +80,7 @@ OUTPUTS = StackOutputs(
     function_alias_arn="arn:function:live",
     api_url="https://api.example/v1/",
     state_machine_arn="arn:machine",
+    token_key_arn=TOKEN_KEY_ARN,
 )
 DETAIL = result_detail(EventSource="direct", SourceId="i-1")
 PATH = "/connect-message-sender/MyApp-1a2b"
@@ -107,6 +113,7 @@ class FakeAws:
             "send_message": {"MessageId": "m-1"},
             "put_events": {"Entries": [{"EventId": "e-1"}]},
             "start_execution": {"executionArn": "arn:execution"},
+            "encrypt": {"CiphertextBlob": b"\xff\x00 ciphertext"},
         }
 
     def client(self, service: str, **_: object) -> FakeAws:
@@ -235,6 +242,7 @@ BROKEN = [
     {"connection_token": above("ConnectionToken")},
     {"connection_token": "two words"},
     {"connection_token": 7},
+    {"connection_token": "x" * 1001},
     {"content": ""},
     {"content": TOO_LONG},
     {"content": "é" * MAX_BYTES, "content_type": "application/json"},
@@ -277,6 +285,7 @@ def test_an_invalid_request_is_refused_in_the_words_of_the_function_and_not_sent
         {"expires_at": datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)},
         {"metadata": {"order": "4711"}},
         {"contact_id": None},
+        {"connection_token": "sealed:".ljust(2048, "A")},
     ],
 )
 def test_a_valid_request_is_valid_to_the_function_too(fields: dict[str, Any]) -> None:
@@ -528,6 +537,86 @@ def test_an_execution_that_takes_too_long_can_be_waited_for_again(
 
     assert raised.value.execution_arn == "arn:execution"
     assert sum(clock.slept) == 2
+
+
+# Sealed tokens
+
+
+def test_a_sealed_token_without_a_contact_is_refused_in_the_words_of_the_function() -> None:
+    invalid = request(connection_token="sealed:QUJD", contact_id=None)
+    parsed = parse_request(json.dumps(invalid.document()), client_token=None)
+
+    with pytest.raises(InvalidRequestError) as raised:
+        check_request(invalid, through=EventSource.DIRECT)
+
+    assert isinstance(parsed.request, function_errors.InvalidRequestError)
+    assert str(raised.value) == parsed.request.reason
+
+
+def test_a_token_is_sealed_for_one_contact(producer: Producer, aws: FakeAws) -> None:
+    sealed = producer.seal(TOKEN, "c-1")
+
+    assert sealed == "sealed:/wAgY2lwaGVydGV4dA=="
+    assert aws.calls == [
+        (
+            "encrypt",
+            {
+                "KeyId": TOKEN_KEY_ARN,
+                "Plaintext": TOKEN.encode(),
+                "EncryptionContext": {"ContactId": "c-1"},
+            },
+        )
+    ]
+
+
+def test_the_function_can_read_what_the_producer_has_sealed(producer: Producer, aws: FakeAws) -> None:
+    kms, clock = Kms(), FakeClock()
+    aws.answers["encrypt"] = {"CiphertextBlob": b64decode(kms.seal(TOKEN, contact_id="c-1")[7:])}
+    key = TokenKey(kms=AwsClient(kms, clock=clock, random=lambda: 0.0), arn=TOKEN_KEY_ARN, clock=clock)
+
+    sealed = producer.seal(TOKEN, "c-1")
+    check_request(request(connection_token=sealed), through=EventSource.QUEUE)
+
+    assert key.unseal(Secret(sealed), contact_id="c-1", until=math.inf).reveal() == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("token", "contact_id", "reason"),
+    [
+        ("", "c-1", "ConnectionToken must not be empty"),
+        ("x" * 1001, "c-1", "ConnectionToken is longer than 1000 characters"),
+        ("two words", "c-1", "ConnectionToken must be visible ASCII characters only"),
+        ("sealed:QUJD", "c-1", "ConnectionToken is sealed already"),
+        (TOKEN, "", "ContactId must not be empty"),
+        (TOKEN, "no contact", "ContactId must be letters, digits and hyphens only"),
+    ],
+)
+def test_a_token_or_contact_that_is_not_valid_is_not_sealed(
+    producer: Producer, aws: FakeAws, token: str, contact_id: str, reason: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        producer.seal(token, contact_id)
+
+    assert str(raised.value) == reason
+    assert aws.calls == []
+
+
+def test_a_stack_without_a_key_seals_nothing(aws: FakeAws, clock: FakeClock) -> None:
+    producer = make_producer(aws, clock, replace(OUTPUTS, token_key_arn=""))
+
+    with pytest.raises(NotOfferedError, match="The stack has no key for sealed tokens"):
+        producer.seal(TOKEN, "c-1")
+
+
+def test_a_token_that_kms_does_not_encrypt_is_not_quoted(producer: Producer, aws: FakeAws) -> None:
+    aws.answers["encrypt"] = client_error("DisabledException", 400)
+
+    with pytest.raises(NotAcceptedError) as raised:
+        producer.seal(TOKEN, "c-1")
+
+    assert (str(raised.value), raised.value.status) == ("Encrypt: DisabledException", 400)
+    assert raised.value.__context__ is None
+    assert TOKEN not in "".join(traceback.format_exception(raised.value))
 
 
 # Errors

@@ -63,6 +63,7 @@ class SignalledClient(FakeAwsClient):
         return answer
 
 
+SEALED: dict[str, Any] = {"ConnectionToken": "sealed:QUJDREVG", "ContactId": "contact-1"}
 URLS = {
     DeadLetterQueue.DEAD_LETTER: DEAD_LETTER,
     DeadLetterQueue.EVENTS: EVENTS,
@@ -173,6 +174,44 @@ def test_copy_is_redriven_as_the_same_message(operator: Operator) -> None:
     assert operator.dead_letters() == []
     assert totals.count == {Done.REDRIVEN: 1}
     assert totals.is_complete
+
+
+@pytest.mark.parametrize(
+    ("queue", "code"),
+    [(DeadLetterQueue.DEAD_LETTER, "KeyUnavailable"), (DeadLetterQueue.REJECTED, "TokenUnreadable")],
+)
+def test_copy_with_a_sealed_token_is_redriven_sealed(
+    operator: Operator, queue: DeadLetterQueue, code: str
+) -> None:
+    dead_letter = put_copy(operator.client, queue_url=URLS[queue], code=code, **SEALED)
+
+    totals = operator.redrive(queue, codes={code})
+
+    [message] = operator.redriven
+    assert message.body == dead_letter.body
+    assert json.loads(message.body)["ConnectionToken"] == SEALED["ConnectionToken"]
+    assert totals.count == {Done.REDRIVEN: 1}
+
+
+def test_moved_message_and_dead_event_with_a_sealed_token_are_redriven_sealed(operator: Operator) -> None:
+    put_moved(operator.client, **SEALED)
+    put_dead_event(operator.client, event(START, **SEALED))
+
+    operator.redrive()
+    operator.redrive(DeadLetterQueue.EVENTS)
+
+    tokens = [json.loads(message.body)["ConnectionToken"] for message in operator.redriven]
+    assert tokens == [SEALED["ConnectionToken"]] * 2
+
+
+def test_dead_letter_with_a_sealed_token_is_finalized(operator: Operator) -> None:
+    put_moved(operator.client, **SEALED)
+
+    operator.redrive(max_age=timedelta(0), finalize=True)
+
+    [result] = operator.results
+    assert (result["Outcome"], result["ContactId"]) == ("FAILED", "contact-1")
+    assert SEALED["ConnectionToken"] not in json.dumps(result)
 
 
 def test_copy_of_an_event_is_redriven_with_the_origin_of_the_event(operator: Operator) -> None:

@@ -332,6 +332,38 @@ def test_a_client_token_is_required_if_none_can_be_derived() -> None:
     assert reason.startswith("ClientToken is required here: each retry of a synchronous call")
 
 
+@pytest.mark.parametrize("sealed", ["sealed:", "sealed:QUJD", "sealed:?", f"sealed:{'A' * 2041}"])
+def test_a_sealed_token_requires_a_contact(sealed: str) -> None:
+    message = valid(request(ConnectionToken=sealed, ContactId="c-1"))
+
+    assert message.is_sealed
+    assert message.connection_token.reveal() == sealed
+    assert reason_of(request(ConnectionToken=sealed)) == "ContactId is required with a sealed ConnectionToken"
+
+
+@pytest.mark.parametrize(
+    ("token", "most"), [("a", 1000), ("sealed", 1000), ("Sealed:", 1000), ("sealed:", 2048)]
+)
+def test_only_a_sealed_token_may_be_longer(token: str, most: int) -> None:
+    longest = token.ljust(most, "A")
+
+    assert valid(request(ConnectionToken=longest, ContactId="c-1")).is_sealed is (token == "sealed:")
+    assert reason_of(request(ConnectionToken=f"{longest}A", ContactId="c-1")) == (
+        f"ConnectionToken is longer than {most} characters"
+    )
+
+
+@pytest.mark.parametrize("token", ["sealed:with space", "sealed:é", "sealed:a\n"])
+def test_a_sealed_token_has_the_characters_of_a_clear_one(token: str) -> None:
+    assert reason_of(request(ConnectionToken=token, ContactId="c-1")) == (
+        "ConnectionToken must be visible ASCII characters only"
+    )
+
+
+def test_the_group_of_a_sealed_message_is_its_contact() -> None:
+    assert parse(request(ConnectionToken="sealed:QUJD", ContactId="c-1")).message_group == "c-1"
+
+
 def test_every_rule_of_the_schema_has_a_reason() -> None:
     # A new keyword needs a sentence in `_reason` and a line in BROKEN_RULES
     keywords = {keyword for field in SCHEMA["properties"].values() for keyword in field}

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from message_sender.settings import Settings
+from tests.support.kms import TOKEN_KEY_ARN
 
 ENVIRON = {
     "AWS_REGION": "eu-central-1",
@@ -99,10 +100,41 @@ def test_a_region_without_amazon_connect_is_refused_and_not_quoted(name: str, va
     assert str(refusal.value) == f"the environment variable {name} {rule}"
 
 
-@pytest.mark.parametrize("variable", ["CONNECTPARTICIPANT", "EVENTBRIDGE", "SQS", "SFN"])
+@pytest.mark.parametrize("variable", ["CONNECTPARTICIPANT", "EVENTBRIDGE", "KMS", "SQS", "SFN"])
 def test_an_unsafe_endpoint_of_any_service_is_refused(variable: str) -> None:
     with pytest.raises(ValueError, match=f"AWS_ENDPOINT_URL_{variable} must be an https:// URL"):
         Settings.from_environ(ENVIRON | {f"AWS_ENDPOINT_URL_{variable}": "http://vpce-1.example"})
+
+
+def test_without_a_key_sealed_tokens_are_off() -> None:
+    assert Settings.from_environ(ENVIRON).token_key_arn is None
+    assert Settings.from_environ(ENVIRON | {"TOKEN_KEY_ARN": ""}).token_key_arn is None
+
+
+@pytest.mark.parametrize(
+    ("region", "arn"),
+    [
+        ("eu-central-1", TOKEN_KEY_ARN),
+        ("us-gov-west-1", "arn:aws-us-gov:kms:us-gov-west-1:000000000000:key/mrk-0123456789abcdef"),
+    ],
+)
+def test_the_key_of_sealed_tokens_has_an_arn(region: str, arn: str) -> None:
+    settings = Settings.from_environ(ENVIRON | {"AWS_REGION": region, "TOKEN_KEY_ARN": arn})
+
+    assert settings.token_key_arn == arn
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("key", "0b9f3c1e-8d8e-4b32-9a51-6f0a1f2c7d44", "alias/tokens", f"{TOKEN_KEY_ARN}\n"),
+        *(TOKEN_KEY_ARN.replace("eu-central-1", "us-west-2"), TOKEN_KEY_ARN.replace(":key/", ":alias/")),
+        *(TOKEN_KEY_ARN.replace(":kms:", ":sqs:"), TOKEN_KEY_ARN.replace("arn:aws:", "arn:aws-cn:")),
+    ],
+)
+def test_other_names_of_a_key_are_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"TOKEN_KEY_ARN must be the ARN of a KMS key in eu-central-1$"):
+        Settings.from_environ(ENVIRON | {"TOKEN_KEY_ARN": value})
 
 
 def test_the_default_quota_is_the_one_of_the_service() -> None:

@@ -33,6 +33,7 @@ CONNECT_PARTICIPANT: Final = Service(
     "CONNECTPARTICIPANT", "participant.connect", gov_fips_dual_stack="participant.connect-fips"
 )
 EVENTBRIDGE: Final = Service("EVENTBRIDGE", "events")
+KMS: Final = Service("KMS", "kms", gov_fips="kms-fips", gov_fips_dual_stack="kms-fips")
 SQS: Final = Service("SQS", "sqs", gov_fips_dual_stack="sqs-fips")
 STEP_FUNCTIONS: Final = Service(
     "SFN",

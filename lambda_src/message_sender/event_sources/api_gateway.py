@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STATUS: Final[dict[type[errors.DeliveryError], int]] = {
     errors.InvalidRequestError: 400,
+    errors.TokenUnreadableError: 422,
     errors.ServiceValidationError: 400,
     errors.AccessDeniedError: 422,
     errors.ExpiredError: 422,
@@ -28,6 +29,7 @@ STATUS: Final[dict[type[errors.DeliveryError], int]] = {
     errors.ThrottledError: 429,
     errors.ServiceUnavailableError: 502,
     errors.ConnectionFailedError: 502,
+    errors.KeyUnavailableError: 502,
     errors.DeadlineExceededError: 504,
 }
 """The HTTP status for each error. A refused connection token is not a 403: the caller is authorized."""

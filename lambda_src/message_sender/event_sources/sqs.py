@@ -222,7 +222,7 @@ class SqsSource:
         if not isinstance(outcome, Deferred):
             return outcome
         too_old = self._clock.now() - record.queued_at > self._retry_window
-        if too_old and delivery.attempts > 0:
+        if too_old and delivery.was_attempted:
             return Failed(outcome.error, outcome.maybe_delivered)
         return outcome
 
@@ -315,7 +315,7 @@ class SqsSource:
 
     def _backoff(self, record: Record, *, is_head: bool) -> int:
         """Return the backoff in seconds. A receive without an attempt does not lengthen it."""
-        attempted = record.delivery is not None and record.delivery.attempts > 0
+        attempted = record.delivery is not None and record.delivery.was_attempted
         receive_count = record.origin.receive_count if attempted and is_head else 1
         retry_after = record.error.retry_after if isinstance(record.error, RetryableError) else None
         return redelivery_delay(receive_count, random=self._random, retry_after=retry_after or 0.0)

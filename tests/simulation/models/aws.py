@@ -1,4 +1,4 @@
-"""The services that the function calls: queues, a bus, waiting tasks, and the Participant Service.
+"""The services that the function calls: queues, a bus, a key, waiting tasks, and the Participant Service.
 
 Each one is a `network.Service`.
 """
@@ -12,6 +12,7 @@ from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from message_sender.errors import AwsCallError
 from sandbox.participant_service.api import Answer
 from sandbox.participant_service.faults import Ending
 from tests.simulation.fault_profiles import Fault
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tests.simulation.models.clock import VirtualTime
     from tests.simulation.models.network import Request
     from tests.simulation.models.sqs import Message, Queue
+    from tests.support.kms import Kms
 
 NO_ANSWER_SECONDS: Final = 30.0
 
@@ -178,6 +180,32 @@ def _received(message: Message) -> dict[str, Any]:
             name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
         },
     }
+
+
+@dataclass
+class KeyService:
+    """KMS, for the key of sealed connection tokens."""
+
+    kms: Kms
+    injector: FaultInjector
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer Decrypt."""
+        operation, parameters = _call(request)
+        if operation != "Decrypt":
+            return _unknown()
+        if self.injector.occurs(Fault.KEY_FAILS):
+            return _failure(self.injector)
+        if self.injector.occurs(Fault.KEY_UNUSABLE):
+            name = self.injector.random.choice(["AccessDeniedException", "DisabledException"])
+            return _answer({"__type": name}, status=400)
+        try:
+            answer = _answer(self.kms.call(operation, parameters))
+        except AwsCallError as error:
+            return _answer({"__type": error.name}, status=400)
+        if self.injector.occurs(Fault.KEY_SLOW):
+            return replace(answer, latency=self.injector.random.uniform(0.5, 6))
+        return answer
 
 
 @dataclass(slots=True, kw_only=True)
