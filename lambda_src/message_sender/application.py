@@ -142,6 +142,7 @@ def _event_sources(
         clock=clock,
         random=random,
         rate_limiter=RateLimiter(fair_share=fair_share, random=random),
+        maximum_age=settings.maximum_age,
     )
     queues = Queues(
         sqs=aws_client(endpoint=settings.sqs_url, signing_name="sqs", target="AmazonSQS", json_version="1.0"),

@@ -11,7 +11,7 @@ MessageSenderError
     │   ├── InvalidRequestError       the request breaks a rule of the contract
     │   ├── ServiceValidationError    400
     │   ├── AccessDeniedError         403
-    │   ├── ExpiredError              ExpiresAt is past
+    │   ├── ExpiredError              ExpiresAt is past, or the message is too old
     │   ├── ProcessingRejectedError   200, but the body says REJECTED or FAILED
     │   └── UnexpectedResponseError   any other 3xx or 4xx
     └── RetryableError            ... and may be sent later
@@ -135,7 +135,7 @@ class AccessDeniedError(RejectedError):
 
 
 class ExpiredError(RejectedError):
-    """`ExpiresAt` is past."""
+    """`ExpiresAt` is past, or the message is older than `maximum_age_minutes`."""
 
 
 class ProcessingRejectedError(RejectedError):

@@ -22,6 +22,8 @@ CA_BUNDLE_RULE: Final = "the environment variable AWS_CA_BUNDLE must name a read
 _REGION: Final = re.compile(r"(?!cn-|eusc-|us-iso|eu-iso)[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
 """Of the partitions `aws` and `aws-us-gov`: the others have no Amazon Connect."""
 _Name = TypeVar("_Name", bound=str)
+_LONGEST_RETENTION_MINUTES: Final = 14 * 24 * 60
+"""Of a queue. Source: SQS developer guide, "Message quotas"."""
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -38,6 +40,7 @@ class Settings:
         rejected_queue_url: For copies of rejected messages.
         unpublished_results_queue_url: For results that EventBridge did not accept.
         retry_window: Time for retries of a queued message, from its acceptance by SQS.
+        maximum_age: The age at which messages of queue and bus expire, None if they do not.
         send_quota: Calls of SendMessage a second that the service allows all instances together.
         maximum_concurrency: The largest number of instances that process the queue at once.
         content_limits: The set of length limits that the contract applies.
@@ -57,6 +60,7 @@ class Settings:
     rejected_queue_url: str
     unpublished_results_queue_url: str
     retry_window: timedelta
+    maximum_age: timedelta | None
     send_quota: int
     maximum_concurrency: int
     content_limits: ContentLimits
@@ -87,6 +91,7 @@ class Settings:
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
             retry_window=timedelta(minutes=minutes),
+            maximum_age=_maximum_age(environ),
             send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND"),
             maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY"),
             content_limits=_one_of(_CONTENT_LIMITS, environ, "CONTENT_LIMITS", default="specification"),
@@ -95,6 +100,13 @@ class Settings:
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
             ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
         )
+
+
+def _maximum_age(environ: Mapping[str, str]) -> timedelta | None:
+    name = "MAXIMUM_AGE_MINUTES"
+    if not environ.get(name):
+        return None
+    return timedelta(minutes=_whole_number(environ, name, maximum=_LONGEST_RETENTION_MINUTES))
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

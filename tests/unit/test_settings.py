@@ -47,6 +47,12 @@ def test_the_error_of_an_unknown_content_limit_lists_the_known_ones() -> None:
         Settings.from_environ(ENVIRON | {"CONTENT_LIMITS": "none"})
 
 
+def test_messages_expire_by_their_age_only_if_a_maximum_is_set() -> None:
+    assert Settings.from_environ(ENVIRON).maximum_age is None
+    assert Settings.from_environ(ENVIRON | {"MAXIMUM_AGE_MINUTES": ""}).maximum_age is None
+    assert Settings.from_environ(ENVIRON | {"MAXIMUM_AGE_MINUTES": "90"}).maximum_age == timedelta(minutes=90)
+
+
 def test_the_retry_window_is_ten_minutes_by_default() -> None:
     assert Settings.from_environ(ENVIRON).retry_window == timedelta(minutes=10)
     assert Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": "3"}).retry_window == timedelta(minutes=3)
@@ -54,7 +60,12 @@ def test_the_retry_window_is_ten_minutes_by_default() -> None:
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    [("RETRY_WINDOW_MINUTES", 240), ("SEND_QUOTA_PER_SECOND", 1_000_000), ("MAXIMUM_CONCURRENCY", 1_000_000)],
+    [
+        ("RETRY_WINDOW_MINUTES", 240),
+        ("MAXIMUM_AGE_MINUTES", 20_160),
+        ("SEND_QUOTA_PER_SECOND", 1_000_000),
+        ("MAXIMUM_CONCURRENCY", 1_000_000),
+    ],
 )
 @pytest.mark.parametrize(
     "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "1000001", "99999999999", "9" * 5000]
