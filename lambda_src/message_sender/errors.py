@@ -3,7 +3,7 @@
 MessageSenderError
 ├── UnsupportedEventError         the event is from no event source that the function knows
 ├── InternalError                 a defect of the function itself
-├── AwsCallError                  a call of EventBridge, SQS or Step Functions failed
+├── AwsCallError                  a call of another AWS service failed
 ├── PredecessorPendingError       an earlier message of the same chat is not finished
 ├── ResultNotPublishedError       the result is neither on the bus nor in the queue for unpublished results
 └── DeliveryError                 a message was not sent
@@ -60,7 +60,7 @@ class InternalError(MessageSenderError):
 
 
 class AwsCallError(MessageSenderError):
-    """A call of EventBridge, SQS or Step Functions failed."""
+    """A call of EventBridge, SQS, Step Functions or DynamoDB failed."""
 
     def __init__(self, operation: str, *, name: str, http_status: int | None) -> None:
         # The service chooses the name, and the log shows it
@@ -76,7 +76,8 @@ class AwsCallError(MessageSenderError):
         if self.name in TASK_IS_OVER:
             return False
         passing = status is None or status in {408, 425, 429} or status in SERVER_ERRORS
-        return passing or "Throttl" in self.name
+        # DynamoDB has a name of its own for a throttle: "Error handling with DynamoDB" in its developer guide
+        return passing or "Throttl" in self.name or "ThroughputExceeded" in self.name
 
 
 class PredecessorPendingError(MessageSenderError):

@@ -1,4 +1,4 @@
-"""Every environment variable that the function reads, in one frozen object."""
+"""Every environment variable that a function reads, in one frozen object for each function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
-from message_sender.aws.endpoints import CONNECT_PARTICIPANT, EVENTBRIDGE, SQS, STEP_FUNCTIONS, endpoint_url
+from message_sender.aws.endpoints import (
+    CONNECT_PARTICIPANT,
+    DYNAMODB,
+    EVENTBRIDGE,
+    SQS,
+    STEP_FUNCTIONS,
+    endpoint_url,
+)
 from message_sender.request import ContentLimits
 
 if TYPE_CHECKING:
@@ -24,12 +31,13 @@ _REGION: Final = re.compile(r"(?!cn-|eusc-|us-iso|eu-iso)[a-z]{2,8}(-[a-z]{1,16}
 _Name = TypeVar("_Name", bound=str)
 _LONGEST_RETENTION_MINUTES: Final = 14 * 24 * 60
 """Of a queue. Source: SQS developer guide, "Message quotas"."""
+_LONGEST_LOOKUP_DAYS: Final = 365
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The configuration of the function.
+    """The configuration of the sender function.
 
     Attributes:
         region: Of the function, its bus, its queues, and the tasks that it completes.
@@ -96,6 +104,49 @@ class Settings:
             maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY"),
             content_limits=_one_of(_CONTENT_LIMITS, environ, "CONTENT_LIMITS", default="specification"),
             tracing=_one_of(_TRACING, environ, "TRACING", default="off"),
+            service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
+            metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
+            ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsSettings:
+    """The configuration of the function `Results`.
+
+    Attributes:
+        event_bus_name: The bus for results: name or ARN, as the sender function has it.
+        outcome_table_name: None: outcomes are not stored.
+        outcome_retention: How long the table keeps an outcome.
+        service: As in `Settings`, like the attributes that follow.
+    """
+
+    region: str
+    eventbridge_url: str
+    dynamodb_url: str
+    event_bus_name: str
+    outcome_table_name: str | None
+    outcome_retention: timedelta
+    service: str
+    metrics_namespace: str
+    ca_bundle: str | None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> ResultsSettings:
+        """Read the settings.
+
+        Raises:
+            ValueError: A variable is missing or invalid. The text names it.
+        """
+        region = _region("AWS_REGION", _required(environ, "AWS_REGION"))
+        days = _whole_number(environ, "OUTCOME_RETENTION_DAYS", default="7", maximum=_LONGEST_LOOKUP_DAYS)
+        return cls(
+            region=region,
+            eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
+            dynamodb_url=endpoint_url(DYNAMODB, region=region, environ=environ),
+            event_bus_name=_required(environ, "EVENT_BUS_NAME"),
+            outcome_table_name=environ.get("OUTCOME_TABLE_NAME") or None,
+            outcome_retention=timedelta(days=days),
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
             ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),

@@ -1,4 +1,4 @@
-"""A local endpoint for the JSON APIs of EventBridge, SQS and Step Functions: records, and fails on demand."""
+"""A local endpoint for the JSON APIs of the AWS services: records calls, and fails on demand."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class AwsEndpoint:
         calls: The operation of each call.
         delays: For each change of visibility, the seconds by receipt handle.
         completed_tasks: For each completed task, the operation and its parameters.
+        items: Of the one table of DynamoDB, by their key.
         failures: For an operation, the answers to its next calls: a status, the name of an error, or the
             indexes of the entries to refuse.
     """
@@ -36,6 +37,8 @@ class AwsEndpoint:
     calls: list[str] = field(default_factory=list)
     delays: list[dict[str, int]] = field(default_factory=list)
     completed_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -71,9 +74,26 @@ class AwsEndpoint:
             case "ChangeMessageVisibilityBatch":
                 self.delays.append({entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in entries})
                 answer = {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+            case "PutItem":
+                return self._put_item(parameters)
+            case "GetItem":
+                item = self.items.get(parameters["Key"]["Id"]["S"])
+                answer = {} if item is None else {"Item": _projection(item, parameters)}
             case _:
                 return 400, {"__type": "UnknownOperationException"}
         return 200, answer
+
+    def _put_item(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Put an item on the one condition that the function has: the item is new, or its rank higher."""
+        item = parameters["Item"]
+        key, rank = item["Id"]["S"], parameters["ExpressionAttributeNames"]["#rank"]
+        if parameters["ConditionExpression"] != "attribute_not_exists(Id) OR #rank < :rank":
+            return 400, {"__type": "com.amazon.coral.validate#ValidationException"}
+        limit = parameters["ExpressionAttributeValues"][":rank"]["S"]
+        if key in self.items and not self.items[key][rank]["S"] < limit:
+            return 400, {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}
+        self.items[key] = item
+        return 200, {}
 
     def _put_events(self, entries: list[dict[str, Any]], *, refused: set[int]) -> dict[str, Any]:
         answers: list[dict[str, str]] = []
@@ -84,6 +104,12 @@ class AwsEndpoint:
                 self.events.append(entry)
                 answers.append({"EventId": f"e-{len(self.events)}"})
         return {"FailedEntryCount": len(refused), "Entries": answers}
+
+
+def _projection(item: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    names = parameters["ProjectionExpression"].split(", ")
+    aliases = parameters["ExpressionAttributeNames"]
+    return {name: item[name] for name in (aliases.get(name, name) for name in names)}
 
 
 @contextmanager

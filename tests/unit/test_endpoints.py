@@ -11,6 +11,7 @@ from botocore.session import Session
 
 from message_sender.aws.endpoints import (
     CONNECT_PARTICIPANT,
+    DYNAMODB,
     EVENTBRIDGE,
     SQS,
     STEP_FUNCTIONS,
@@ -20,6 +21,7 @@ from message_sender.aws.endpoints import (
 
 MODELS = {
     CONNECT_PARTICIPANT: "connectparticipant",
+    DYNAMODB: "dynamodb",
     EVENTBRIDGE: "events",
     SQS: "sqs",
     STEP_FUNCTIONS: "stepfunctions",
