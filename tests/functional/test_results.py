@@ -284,7 +284,7 @@ def test_repeats_and_order_of_the_events_change_nothing(
 ) -> None:
     found = []
     for run in runs:
-        results.aws.items.clear()
+        results.aws.table.items.clear()
         results.store(*(outcome_of(outcome, after=after) for outcome, after in run))
         found.append(results.look_up("order-4711")[1])
 
@@ -311,7 +311,7 @@ def test_outcome_without_a_client_token_is_found_by_its_source_id(results: Resul
     results.store(outcome_of(Rejected(InvalidRequestError("No")), client_token=None, source_id="Xq="))
 
     assert results.look_up("Xq=")[0] == 200
-    assert list(results.aws.items) == ["source_id#Xq="]
+    assert list(results.aws.table.items) == ["source_id#Xq="]
 
 
 @pytest.mark.parametrize("client_token", ["a/b", "100%", "%41", "größe 😀", "a+b", "x" * 500, "😀" * 500])
@@ -338,7 +338,7 @@ def test_outcome_is_kept_for_the_retention(results: Results) -> None:
     results.clock.sleep(2)
 
     assert (before, results.look_up(SOURCE_ID)[0]) == (200, 404)
-    [expires_at] = {item["ExpiresAt"]["N"] for item in results.aws.items.values()}
+    [expires_at] = {item["ExpiresAt"]["N"] for item in results.aws.table.items.values()}
     assert int(expires_at) == START.timestamp() + 3 * 86_400
 
 
@@ -448,7 +448,7 @@ def test_no_secret_reaches_the_table_the_log_or_an_answer(
     output = capsys.readouterr()
     assert leaks(output.out + output.err + str(refusal.value)) == []
     assert leaks(json.dumps(answers)) == []
-    assert leaks(json.dumps([results.aws.items, results.aws.events])) == []
+    assert leaks(json.dumps([results.aws.table.items, results.aws.events])) == []
 
 
 @pytest.mark.parametrize("status", [200, 400, 403])
@@ -464,8 +464,8 @@ def test_nothing_of_a_message_but_its_ids_reaches_the_table(results: Results, st
         detail = json.loads(entry["Detail"])
         results(bus_event(detail) | {"source": entry["Source"], "detail-type": entry["DetailType"]})
 
-    assert len(results.aws.items) == 4
-    assert leaks(json.dumps(results.aws.items)) == []
+    assert len(results.aws.table.items) == 4
+    assert leaks(json.dumps(results.aws.table.items)) == []
 
 
 def test_proxy_event_has_the_shape_of_the_recorded_one() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.http_server import running_server
+from tests.support.outcome_items import OutcomeItems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ class AwsEndpoint:
         calls: The operation of each call.
         delays: For each change of visibility, the seconds by receipt handle.
         completed_tasks: For each completed task, the operation and its parameters.
-        items: Of the one table of DynamoDB, by their key.
+        table: The one table of DynamoDB.
         failures: For an operation, the answers to its next calls: a status, the name of an error, or the
             indexes of the entries to refuse.
     """
@@ -38,7 +39,7 @@ class AwsEndpoint:
     delays: list[dict[str, int]] = field(default_factory=list)
     completed_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    table: OutcomeItems = field(default_factory=OutcomeItems)
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -74,26 +75,11 @@ class AwsEndpoint:
             case "ChangeMessageVisibilityBatch":
                 self.delays.append({entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in entries})
                 answer = {"Successful": [{"Id": entry["Id"]} for entry in entries]}
-            case "PutItem":
-                return self._put_item(parameters)
-            case "GetItem":
-                item = self.items.get(parameters["Key"]["Id"]["S"])
-                answer = {} if item is None else {"Item": _projection(item, parameters)}
+            case "PutItem" | "GetItem":
+                return self.table.call(operation, parameters)
             case _:
                 return 400, {"__type": "UnknownOperationException"}
         return 200, answer
-
-    def _put_item(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Put an item on the one condition that the function has: the item is new, or its rank higher."""
-        item = parameters["Item"]
-        key, rank = item["Id"]["S"], parameters["ExpressionAttributeNames"]["#rank"]
-        if parameters["ConditionExpression"] != "attribute_not_exists(Id) OR #rank < :rank":
-            return 400, {"__type": "com.amazon.coral.validate#ValidationException"}
-        limit = parameters["ExpressionAttributeValues"][":rank"]["S"]
-        if key in self.items and not self.items[key][rank]["S"] < limit:
-            return 400, {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}
-        self.items[key] = item
-        return 200, {}
 
     def _put_events(self, entries: list[dict[str, Any]], *, refused: set[int]) -> dict[str, Any]:
         answers: list[dict[str, str]] = []
@@ -104,12 +90,6 @@ class AwsEndpoint:
                 self.events.append(entry)
                 answers.append({"EventId": f"e-{len(self.events)}"})
         return {"FailedEntryCount": len(refused), "Entries": answers}
-
-
-def _projection(item: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    names = parameters["ProjectionExpression"].split(", ")
-    aliases = parameters["ExpressionAttributeNames"]
-    return {name: item[name] for name in (aliases.get(name, name) for name in names)}
 
 
 @contextmanager
