@@ -117,7 +117,7 @@ class ResultsSettings:
     Attributes:
         event_bus_name: The bus for results: name or ARN, as the sender function has it.
         outcome_table_name: None: outcomes are not stored.
-        outcome_retention: How long the table keeps an outcome.
+        outcome_retention: How long the table keeps an outcome: the option `outcome_retention_days`.
         service: As in `Settings`, like the attributes that follow.
     """
 

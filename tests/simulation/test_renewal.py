@@ -167,7 +167,7 @@ def test_chat_outlives_its_token_with_every_message_once_and_in_order(
         assert [text for text in shown if text not in failed] == [
             text for text in written if text not in failed
         ]
-    assert len(bridge.failed) < CHATS / 2
+    assert len(bridge.failed) < sum(map(len, bridge.written.values())) / 20
     assert [each.unfinished for each in bridge.conversations.values() if each.unfinished] == []
 
 
