@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -16,8 +16,14 @@ MESSAGE_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/message
 
 
 @dataclass
+class Message:
+    text: str
+    sends: int = 0
+
+
+@dataclass
 class Conversation:
-    """A conversation with a customer. Store it, and encrypt the tokens."""
+    """A conversation with a customer. Store it, and encrypt tokens and texts."""
 
     id: str
     name: str
@@ -25,6 +31,8 @@ class Conversation:
     participant_token: str = ""
     connection_token: str = ""
     token_expiry: str = ""
+    connections: int = 0
+    unfinished: dict[str, Message] = field(default_factory=dict)  # by ClientToken, in order
 
 
 connect = boto3.client("connect")
@@ -37,27 +45,23 @@ def open_chat(conversation: Conversation) -> None:
         ContactFlowId=CONTACT_FLOW_ID,
         ParticipantDetails={"DisplayName": conversation.name},
         SupportedMessagingContentTypes=["text/plain"],
-        ClientToken=conversation.id,  # a second call starts no second chat
-    )
-    connect.start_contact_streaming(
-        InstanceId=INSTANCE_ID,
-        ContactId=chat["ContactId"],
         ChatStreamingConfiguration={"StreamingEndpointArn": TOPIC_ARN},
-        ClientToken=conversation.id,
+        ClientToken=conversation.id,  # a second call starts no second chat
     )
     conversation.contact_id = chat["ContactId"]  # it stays on a transfer
     conversation.participant_token = chat["ParticipantToken"]
-    renew_connection(conversation)
+    connect_participant(conversation)
 
 
-def renew_connection(conversation: Conversation) -> None:
+def connect_participant(conversation: Conversation) -> None:
     connection = participant.create_participant_connection(
         ParticipantToken=conversation.participant_token,
         Type=["CONNECTION_CREDENTIALS"],
-        ConnectParticipant=True,  # with message streaming
+        ConnectParticipant=True,  # there is no web socket
     )["ConnectionCredentials"]
     conversation.connection_token = connection["ConnectionToken"]
     conversation.token_expiry = connection["Expiry"]  # in a day
+    conversation.connections += 1
 
 
 sqs = boto3.client("sqs")
@@ -67,36 +71,60 @@ LIMIT = 1024  # characters that every channel accepts
 def customer_wrote(conversation: Conversation, provider_message_id: str, text: str) -> None:
     for part, start in enumerate(range(0, len(text), LIMIT)):
         message_id = f"{provider_message_id}-{part}"
-        sqs.send_message(
-            QueueUrl=MESSAGE_QUEUE_URL,
-            MessageGroupId=conversation.contact_id,  # keeps the customer's messages in order
-            MessageDeduplicationId=message_id,  # at most 128 characters
-            MessageBody=json.dumps(
-                {
-                    "ConnectionToken": conversation.connection_token,
-                    "ContentType": "text/plain",
-                    "Content": text[start : start + LIMIT],
-                    "ClientToken": message_id,
-                    "ContactId": conversation.contact_id,
-                    "ExpiresAt": conversation.token_expiry,
-                    "Metadata": {"conversation": conversation.id},
-                }
-            ),
-        )
+        if message_id not in conversation.unfinished:  # else it is a repeat
+            conversation.unfinished[message_id] = Message(text[start : start + LIMIT])
+            send(conversation, message_id)
+    save(conversation)
+
+
+def send(conversation: Conversation, message_id: str) -> None:
+    message = conversation.unfinished[message_id]
+    message.sends += 1
+    sqs.send_message(
+        QueueUrl=MESSAGE_QUEUE_URL,
+        MessageGroupId=conversation.contact_id,  # keeps the customer's messages in order
+        MessageDeduplicationId=f"{message_id}-{conversation.connections}",  # at most 128 characters
+        MessageBody=json.dumps(
+            {
+                "ConnectionToken": conversation.connection_token,
+                "ContentType": "text/plain",
+                "Content": message.text,
+                "ClientToken": message_id,
+                "ContactId": conversation.contact_id,
+                "ExpiresAt": conversation.token_expiry,
+                "Metadata": {"conversation": conversation.id, "connection": str(conversation.connections)},
+            }
+        ),
+    )
 
 
 def result_came(event: dict[str, Any]) -> None:  # rule: {"source": ["connect-message-sender"]}
     result = event["detail"]
     conversation = load(result["Metadata"]["conversation"])
     message_id = result["ClientToken"]
+    if message_id not in conversation.unfinished:
+        return  # a repeat
     if result["Outcome"] == "SENT":
-        return
-    if result["Error"]["Code"] in {"AccessDenied", "Expired"} and may_renew(conversation, message_id):
-        renew_connection(conversation)  # fails if the chat has ended
-        # The same text and ClientToken, another MessageDeduplicationId
-        send_again(conversation, message_id)
+        del conversation.unfinished[message_id]
+    elif int(result["Metadata"]["connection"]) < conversation.connections:
+        return  # it was sent again over the new connection
+    elif result["Error"]["Code"] in {"AccessDenied", "Expired"} and renew(conversation, message_id):
+        for unfinished in conversation.unfinished:
+            send(conversation, unfinished)
     else:
+        del conversation.unfinished[message_id]
         notify_customer(conversation, message_id)
+    save(conversation)
+
+
+def renew(conversation: Conversation, message_id: str) -> bool:
+    if conversation.unfinished[message_id].sends > 1:
+        return False  # a new connection was refused too
+    try:
+        connect_participant(conversation)
+    except participant.exceptions.AccessDeniedException:
+        return False  # the chat has ended
+    return True
 
 
 def load(conversation_id: str) -> Conversation:
@@ -104,13 +132,8 @@ def load(conversation_id: str) -> Conversation:
     raise NotImplementedError
 
 
-def may_renew(conversation: Conversation, message_id: str) -> bool:
-    """Allow one new connection per message."""
-    raise NotImplementedError
-
-
-def send_again(conversation: Conversation, message_id: str) -> None:
-    """Call `sqs.send_message` as above, with the text from your database."""
+def save(conversation: Conversation) -> None:
+    """Save the conversation in your database."""
     raise NotImplementedError
 
 

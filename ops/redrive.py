@@ -271,6 +271,7 @@ class RedriveRun:
                     message_group=dead_letter.chat,
                     deduplication_id=dead_letter.deduplication_id,
                     until=self._deadline(),
+                    redriven=True,
                 )
             except Exception:
                 self._blocked_groups.add(dead_letter.chat)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import TextIO
 
+    from message_sender.result_reader import KeptResult
     from ops.redrive import Handled, Totals
-    from ops.republish import KeptResult
     from ops.smoke.run import Run, Sending
 
 _UUID: Final = 36

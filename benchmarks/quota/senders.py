@@ -25,6 +25,7 @@ from sandbox.participant_service.faults import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from random import Random
 
     from botocore.retries.bucket import Clock
@@ -109,8 +110,10 @@ class SdkSender(MessageSender):
             clock=sdk_clock,
         )
 
-    def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
-        del budget  # an SDK does not know it
+    def deliver(
+        self, parsed: ParsedRequest, *, budget: TimeBudget, age_from: datetime | None = None
+    ) -> Delivery:
+        del budget, age_from  # an SDK does not know them
         outcome, attempts, cost = self._call_once(parsed), 1, 1
         while isinstance(outcome, Deferred) and attempts < self._ATTEMPTS:
             cost = self._THROTTLING_RETRY_COST

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from random import SystemRandom
-from ssl import PROTOCOL_TLS_CLIENT, VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, TLSVersion
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import urllib3
 from aws_lambda_powertools import Logger, Metrics
 
-from message_sender.aws.client import AwsClient, JsonApi
 from message_sender.aws.credentials import EnvironmentCredentials
 from message_sender.clock import SystemClock
+from message_sender.connections import AwsClients, pool_manager, silence_libraries
 from message_sender.delivery import MessageSender
 from message_sender.event_sources import detect
 from message_sender.event_sources.api_gateway import ApiGatewaySource
@@ -26,13 +23,14 @@ from message_sender.publisher import Publisher
 from message_sender.queues import Queues
 from message_sender.rate_limiter import RateLimiter
 from message_sender.request import warm_up
-from message_sender.settings import CA_BUNDLE_RULE, Settings
+from message_sender.settings import Settings
 from message_sender.task_callback import TaskCallback
 from message_sender.worker_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import urllib3
     from aws_lambda_powertools import Tracer
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -74,9 +72,7 @@ def create_handler(
         ValueError: A variable is missing or invalid. The text names it.
     """
     settings = Settings.from_environ(environ)
-    # These libraries log requests, and parts of answers that they cannot read. The X-Ray SDK has botocore.
-    for library in ("botocore", "urllib3"):
-        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    silence_libraries()
     logger = Logger(service=settings.service, json_serializer=log_line)
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     tracer = _tracer(settings)
@@ -88,7 +84,7 @@ def create_handler(
         tracer,
         clock=clock or SystemClock(),
         random=random or SystemRandom().random,
-        pools=pools or _pools(settings),
+        pools=pools or pool_manager(ca_bundle=settings.ca_bundle, maxsize=_MAX_CHATS),
         workers=workers or ThreadPool(),
     )
     warm_up()
@@ -118,20 +114,13 @@ def _event_sources(
     pools: urllib3.PoolManager,
     workers: WorkerPool,
 ) -> dict[EventSource, Source]:
-    credentials = EnvironmentCredentials(environ=environ, pools=pools)
-
-    def aws_client(*, endpoint: str, signing_name: str, target: str, json_version: str) -> AwsClient:
-        api = JsonApi(
-            pools=pools,
-            endpoint=endpoint,
-            region=settings.region,
-            signing_name=signing_name,
-            target=target,
-            content_type=f"application/x-amz-json-{json_version}",
-            credentials=credentials,
-        )
-        return AwsClient(api, clock=clock, random=random)
-
+    aws = AwsClients(
+        region=settings.region,
+        pools=pools,
+        credentials=EnvironmentCredentials(environ=environ, pools=pools),
+        clock=clock,
+        random=random,
+    )
     participant: Participant = ParticipantClient(
         pools=pools, endpoint=settings.participant_url, monotonic=clock.monotonic
     )
@@ -155,23 +144,22 @@ def _event_sources(
         random=random,
         rate_limiter=RateLimiter(fair_share=fair_share, random=random),
         token_key=token_key,
+        maximum_age=settings.maximum_age,
     )
     queues = Queues(
-        sqs=aws_client(endpoint=settings.sqs_url, signing_name="sqs", target="AmazonSQS", json_version="1.0"),
+        sqs=aws.client(endpoint=settings.sqs_url, signing_name="sqs", target="AmazonSQS", json_version="1.0"),
         message_queue_url=settings.message_queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
         rejected_queue_url=settings.rejected_queue_url,
         unpublished_results_queue_url=settings.unpublished_results_queue_url,
     )
     publisher = Publisher(
-        events=aws_client(
-            endpoint=settings.eventbridge_url, signing_name="events", target="AWSEvents", json_version="1.1"
-        ),
+        events=aws.events(settings.eventbridge_url),
         event_bus_name=settings.event_bus_name,
         queues=queues,
     )
     tasks = TaskCallback(
-        step_functions=aws_client(
+        step_functions=aws.client(
             endpoint=settings.step_functions_url,
             signing_name="states",
             target="AWSStepFunctions",
@@ -211,35 +199,6 @@ def _event_sources(
         "direct": DirectSource(synchronous=synchronous, clock=clock),
         "api_gateway": ApiGatewaySource(synchronous=synchronous, clock=clock),
     }
-
-
-def _pools(settings: Settings) -> urllib3.PoolManager:
-    return urllib3.PoolManager(
-        maxsize=_MAX_CHATS, retries=False, ssl_context=_ssl_context(settings.ca_bundle)
-    )
-
-
-def _ssl_context(ca_bundle: str | None) -> SSLContext:
-    """Return one context for all connections: each would cost 20 ms of CPU.
-
-    It is as strict as the ones of urllib3 and `ssl.create_default_context`. Both of these would write all
-    session keys to the file that SSLKEYLOGFILE names.
-
-    Raises:
-        ValueError: A certificate in the file is damaged. The text names the variable.
-    """
-    context = SSLContext(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = TLSVersion.TLSv1_2
-    context.verify_flags |= VERIFY_X509_PARTIAL_CHAIN | VERIFY_X509_STRICT
-    context.hostname_checks_common_name = False
-    if ca_bundle is None:
-        context.load_default_certs()
-        return context
-    try:
-        context.load_verify_locations(cafile=ca_bundle)
-    except OSError:  # an SSLError is one
-        raise ValueError(CA_BUNDLE_RULE) from None
-    return context
 
 
 def _tracer(settings: Settings) -> Tracer | None:

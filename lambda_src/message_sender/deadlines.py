@@ -25,6 +25,11 @@ _END_SECONDS: Final = 0.5
 """Kept free for the response of the invocation, log lines and metrics."""
 
 
+def end_of_invocation(context: LambdaContext, clock: Clock) -> float:
+    """Return the moment of the monotonic clock at which only the response is left."""
+    return clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _END_SECONDS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """Moments of the monotonic clock, in seconds.
@@ -44,7 +49,7 @@ class Deadlines:
     @classmethod
     def of_invocation(cls, context: LambdaContext, clock: Clock, *, synchronous: bool = False) -> Deadlines:
         call = 0 if synchronous else MAX_CALL_SECONDS
-        complete_tasks = clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _END_SECONDS
+        complete_tasks = end_of_invocation(context, clock)
         publish = complete_tasks - call
         copy = publish - 2 * MAX_CALL_SECONDS
         return cls(send=copy - call, copy=copy, publish=publish, complete_tasks=complete_tasks)

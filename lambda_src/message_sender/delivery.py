@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from message_sender.token_key import TokenKey
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
-"""The difference between a producer's clock and ours that does not count as expiry."""
+"""The difference between two clocks that does not count as expiry."""
 
 DeliveryOutcome: TypeAlias = Sent | Rejected | Deferred
 
@@ -56,6 +56,7 @@ class _Attempts:
         maybe_delivered: Whether a failed call may have reached the chat.
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
+        too_old_at: When the message expires by its age, None if it does not.
     """
 
     count: int = 0
@@ -64,6 +65,7 @@ class _Attempts:
     maybe_delivered: bool = False
     started: float = 0.0
     waited: bool = False
+    too_old_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ class MessageSender:
         random: Returns a number from 0 to 1, for jitter.
         rate_limiter: None: calls never wait.
         token_key: None: sealed connection tokens are rejected.
+        maximum_age: The age at which a message expires. None: it does not expire by its age.
     """
 
     def __init__(
@@ -128,21 +131,28 @@ class MessageSender:
         random: Callable[[], float],
         rate_limiter: RateLimiter | None = None,
         token_key: TokenKey | None = None,
+        maximum_age: timedelta | None = None,
     ) -> None:
         self._participant = participant
         self._clock = clock
         self._random = random
         self._rate_limiter = rate_limiter
         self._token_key = token_key
+        self._maximum_age = maximum_age
 
-    def deliver(self, parsed: ParsedRequest, *, budget: TimeBudget) -> Delivery:
+    def deliver(
+        self, parsed: ParsedRequest, *, budget: TimeBudget, age_from: datetime | None = None
+    ) -> Delivery:
         """Send the message of a request. Never raises a `DeliveryError`: it becomes the outcome.
 
         Args:
             parsed: An invalid request is rejected without a call.
             budget: For this message, or shared by the messages of one chat.
+            age_from: The start of its age. None: it does not expire by its age.
         """
         attempts = _Attempts()
+        if self._maximum_age is not None and age_from is not None:
+            attempts.too_old_at = age_from + self._maximum_age
         request = parsed.request
         outcome: DeliveryOutcome
         if isinstance(request, SendMessageRequest):
@@ -209,10 +219,10 @@ class MessageSender:
         otherwise return its batch at once and take the next one, and so get the most batches.
 
         Raises:
-            ExpiredError: `ExpiresAt` is past, before or after the wait.
+            ExpiredError: `ExpiresAt` or the maximum age is past, before or after the wait.
             DeadlineExceededError: There is too little time for an attempt.
         """
-        timeout = self._time_for_attempt(request, budget)
+        timeout = self._time_for_attempt(request, budget, attempts)
         if self._rate_limiter is None:
             return timeout
         now = self._clock.monotonic()
@@ -224,11 +234,16 @@ class MessageSender:
         self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
         if wait is None:
             raise DeadlineExceededError("The quota leaves no slot for an attempt in this invocation")
-        return self._time_for_attempt(request, budget)
+        return self._time_for_attempt(request, budget, attempts)
 
-    def _time_for_attempt(self, request: SendMessageRequest, budget: TimeBudget) -> float:
-        if is_expired(request, self._clock.now()):
+    def _time_for_attempt(
+        self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts
+    ) -> float:
+        now = self._clock.now()
+        if is_expired(request, now):
             raise ExpiredError("ExpiresAt is past")
+        if attempts.too_old_at is not None and now - _CLOCK_TOLERANCE > attempts.too_old_at:
+            raise ExpiredError("The message is older than maximum_age_minutes")
         timeout = budget.attempt_timeout(self._clock.monotonic())
         if timeout is None:
             raise DeadlineExceededError("There is not enough time left in this invocation for an attempt")

@@ -3,7 +3,7 @@
 MessageSenderError
 ├── UnsupportedEventError         the event is from no event source that the function knows
 ├── InternalError                 a defect of the function itself
-├── AwsCallError                  a call of EventBridge, KMS, SQS or Step Functions failed
+├── AwsCallError                  a call of another AWS service failed
 ├── PredecessorPendingError       an earlier message of the same chat is not finished
 ├── ResultNotPublishedError       the result is neither on the bus nor in the queue for unpublished results
 └── DeliveryError                 a message was not sent
@@ -12,7 +12,7 @@ MessageSenderError
     │   ├── TokenUnreadableError      the sealed connection token cannot be decrypted
     │   ├── ServiceValidationError    400
     │   ├── AccessDeniedError         403
-    │   ├── ExpiredError              ExpiresAt is past
+    │   ├── ExpiredError              ExpiresAt is past, or the message is too old
     │   ├── ProcessingRejectedError   200, but the body says REJECTED or FAILED
     │   └── UnexpectedResponseError   any other 3xx or 4xx
     └── RetryableError            ... and may be sent later
@@ -62,7 +62,7 @@ class InternalError(MessageSenderError):
 
 
 class AwsCallError(MessageSenderError):
-    """A call of EventBridge, KMS, SQS or Step Functions failed."""
+    """A call of DynamoDB, EventBridge, KMS, SQS or Step Functions failed."""
 
     def __init__(self, operation: str, *, name: str, http_status: int | None) -> None:
         # The service chooses the name, and the log shows it
@@ -78,7 +78,8 @@ class AwsCallError(MessageSenderError):
         if self.name in TASK_IS_OVER:
             return False
         passing = status is None or status in {408, 425, 429} or status in SERVER_ERRORS
-        return passing or "Throttl" in self.name
+        # DynamoDB has a name of its own for a throttle: "Error handling with DynamoDB" in its developer guide
+        return passing or "Throttl" in self.name or "ThroughputExceeded" in self.name
 
 
 class PredecessorPendingError(MessageSenderError):
@@ -141,7 +142,7 @@ class AccessDeniedError(RejectedError):
 
 
 class ExpiredError(RejectedError):
-    """`ExpiresAt` is past."""
+    """`ExpiresAt` is past, or the message is older than `maximum_age_minutes`."""
 
 
 class ProcessingRejectedError(RejectedError):

@@ -15,7 +15,7 @@ from message_sender.errors import AwsCallError, InternalError, MessageSenderErro
 from message_sender.result import Failed, Rejected, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from aws_lambda_powertools import Logger, Metrics, Tracer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from message_sender.errors import DeliveryError, RetryableError
     from message_sender.request import SendMessageRequest
     from message_sender.result import EventSource, MessageResult, Origin
+    from message_sender.result_reader import KeptResult
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -116,6 +117,30 @@ class Telemetry:
         self._count("TaskCallbackFailures")
         self._logger.error("Task not answered", failure=_failure(error), **_ids(origin, None))
 
+    def on_republished(self, result: KeptResult, *, is_accepted: bool) -> None:
+        """Report a result of the unpublished-results queue: now published, or refused again."""
+        keys: dict[str, Any] = {"correlation_id": result.source_id, "client_token": result.client_token}
+        if is_accepted:
+            self._logger.info("Result published", **keys)
+        else:
+            self._logger.warning("Result not accepted by the bus", **keys)
+
+    def on_not_a_result(self, message_id: str) -> None:
+        """Report a message of the unpublished-results queue that only an operator can delete."""
+        self._logger.error("Not a result of this stack", sqs_message_id=message_id)
+
+    def on_outcome_stored(self, detail: Mapping[str, Any]) -> None:
+        """Report a result that can be looked up by its ids."""
+        self._logger.info("Outcome stored", **_ids_of_result(detail))
+
+    def on_outcome_not_stored(self, detail: Mapping[str, Any], error: AwsCallError) -> None:
+        """Report a result that Lambda passes to the function again."""
+        self._logger.error("Outcome not stored", failure=str(error), **_ids_of_result(detail))
+
+    def on_outcome_not_read(self, error: AwsCallError) -> None:
+        """Report a look-up that failed. The id is the caller's text, so it is not logged."""
+        self._logger.error("Outcome not read", failure=str(error))
+
     def on_defect(self, error: BaseException, *, origin: Origin | None = None) -> None:
         """Report a defect by its place. The text of the error is left out: it could quote a message.
 
@@ -198,6 +223,16 @@ def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:
         "contact_id": delivery.correlation.contact_id,
         "content_type": delivery.correlation.content_type,
         "attempts": delivery.attempts,
+    }
+
+
+def _ids_of_result(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "correlation_id": detail["SourceId"],
+        "event_source": detail["EventSource"],
+        "client_token": detail["ClientToken"],
+        "contact_id": detail["ContactId"],
+        "outcome": detail["Outcome"],
     }
 
 

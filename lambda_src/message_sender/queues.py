@@ -24,6 +24,7 @@ _ENQUEUED_SOURCES: Final[Mapping[str, EventSource]] = {"eventbridge": "eventbrid
 _SOURCE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """A UUID, as SQS and EventBridge assign it. Other text is forged, and may be a secret."""
 _CLOCK_TOLERANCE: Final = timedelta(minutes=1)
+_REDRIVEN: Final = "Redriven"
 _MAX_BYTES: Final = 1_048_576
 """Of a message with its attributes. Source: SQS developer guide, "Message quotas"."""
 
@@ -100,6 +101,7 @@ class Queues:
         message_group: str,
         deduplication_id: str,
         until: float,
+        redriven: bool = False,
     ) -> None:
         """Put a message of an event or a dead letter into the messages queue, for ordered retries.
 
@@ -108,13 +110,15 @@ class Queues:
         Args:
             message_group: The contact, or another id that keeps the order of the chat.
             deduplication_id: SQS drops a second message with this id within 5 minutes.
+            redriven: Whether its age starts again.
 
         Raises:
             AwsCallError: The message is not in the queue.
         """
+        attributes = origin_attributes(origin) | ({_REDRIVEN: "true"} if redriven else {})
         message = {
             "MessageBody": request.text_with_client_token(),
-            "MessageAttributes": _sqs_attributes(origin_attributes(origin)),
+            "MessageAttributes": _sqs_attributes(attributes),
         }
         self._send(self._message_queue_url, message | _fifo(message_group, deduplication_id), until=until)
 
@@ -192,6 +196,14 @@ def read_origin(attributes: Mapping[str, str], *, queued_at: datetime, receive_c
         receive_count=receive_count,
         maybe_delivered=attributes.get("MaybeDelivered") != "false",
     )
+
+
+def is_redriven(attributes: Mapping[str, str]) -> bool:
+    """Return whether a redrive put a message into the queue.
+
+    A producer can claim it too: then the age of its message counts from the queue, as without attributes.
+    """
+    return attributes.get(_REDRIVEN) == "true"
 
 
 def string_attributes(attributes: object) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Every environment variable that the function reads, in one frozen object."""
+"""Every environment variable that a function reads, in one frozen object for each function."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
 from message_sender.aws.endpoints import (
     CONNECT_PARTICIPANT,
+    DYNAMODB,
     EVENTBRIDGE,
     KMS,
     SQS,
@@ -29,12 +30,15 @@ CA_BUNDLE_RULE: Final = "the environment variable AWS_CA_BUNDLE must name a read
 _REGION: Final = re.compile(r"(?!cn-|eusc-|us-iso|eu-iso)[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")
 """Of the partitions `aws` and `aws-us-gov`: the others have no Amazon Connect."""
 _Name = TypeVar("_Name", bound=str)
+_LONGEST_RETENTION_MINUTES: Final = 14 * 24 * 60
+"""Of a queue. Source: SQS developer guide, "Message quotas"."""
+_LONGEST_LOOKUP_DAYS: Final = 365
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The configuration of the function.
+    """The configuration of the sender function.
 
     Attributes:
         region: Of the function, its bus, its queues, and the tasks that it completes.
@@ -45,6 +49,7 @@ class Settings:
         rejected_queue_url: For copies of rejected messages.
         unpublished_results_queue_url: For results that EventBridge did not accept.
         retry_window: Time for retries of a queued message, from its acceptance by SQS.
+        maximum_age: The age at which messages of queue and bus expire, None if they do not.
         send_quota: Calls of SendMessage a second that the service allows all instances together.
         maximum_concurrency: The largest number of instances that process the queue at once.
         content_limits: The set of length limits that the contract applies.
@@ -66,6 +71,7 @@ class Settings:
     rejected_queue_url: str
     unpublished_results_queue_url: str
     retry_window: timedelta
+    maximum_age: timedelta | None
     send_quota: int
     maximum_concurrency: int
     content_limits: ContentLimits
@@ -98,6 +104,7 @@ class Settings:
             rejected_queue_url=_required(environ, "REJECTED_QUEUE_URL"),
             unpublished_results_queue_url=_required(environ, "UNPUBLISHED_RESULTS_QUEUE_URL"),
             retry_window=timedelta(minutes=minutes),
+            maximum_age=_maximum_age(environ),
             send_quota=_whole_number(environ, "SEND_QUOTA_PER_SECOND"),
             maximum_concurrency=_whole_number(environ, "MAXIMUM_CONCURRENCY"),
             content_limits=_one_of(_CONTENT_LIMITS, environ, "CONTENT_LIMITS", default="specification"),
@@ -107,6 +114,56 @@ class Settings:
             token_key_arn=_key_arn("TOKEN_KEY_ARN", environ.get("TOKEN_KEY_ARN"), region),
             ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsSettings:
+    """The configuration of the function `Results`.
+
+    Attributes:
+        event_bus_name: The bus for results: name or ARN, as the sender function has it.
+        outcome_table_name: None: outcomes are not stored.
+        outcome_retention: How long the table keeps an outcome: the option `outcome_retention_days`.
+        service: As in `Settings`, like the attributes that follow.
+    """
+
+    region: str
+    eventbridge_url: str
+    dynamodb_url: str
+    event_bus_name: str
+    outcome_table_name: str | None
+    outcome_retention: timedelta
+    service: str
+    metrics_namespace: str
+    ca_bundle: str | None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> ResultsSettings:
+        """Read the settings.
+
+        Raises:
+            ValueError: A variable is missing or invalid. The text names it.
+        """
+        region = _region("AWS_REGION", _required(environ, "AWS_REGION"))
+        days = _whole_number(environ, "OUTCOME_RETENTION_DAYS", default="7", maximum=_LONGEST_LOOKUP_DAYS)
+        return cls(
+            region=region,
+            eventbridge_url=endpoint_url(EVENTBRIDGE, region=region, environ=environ),
+            dynamodb_url=endpoint_url(DYNAMODB, region=region, environ=environ),
+            event_bus_name=_required(environ, "EVENT_BUS_NAME"),
+            outcome_table_name=environ.get("OUTCOME_TABLE_NAME") or None,
+            outcome_retention=timedelta(days=days),
+            service=environ.get("POWERTOOLS_SERVICE_NAME") or "connect-message-sender",
+            metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "ConnectMessageSender",
+            ca_bundle=_ca_bundle(environ.get("AWS_CA_BUNDLE")),
+        )
+
+
+def _maximum_age(environ: Mapping[str, str]) -> timedelta | None:
+    name = "MAXIMUM_AGE_MINUTES"
+    if not environ.get(name):
+        return None
+    return timedelta(minutes=_whole_number(environ, name, maximum=_LONGEST_RETENTION_MINUTES))
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

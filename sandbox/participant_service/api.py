@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox.participant_service.chats import TEXT_PLAIN, Chat, ParticipantService
+from sandbox.participant_service.chats import TEXT_PLAIN, Chat, Connection, ParticipantService
 from sandbox.participant_service.errors import STATUSES, ServiceError, access_denied, invalid
 from sandbox.participant_service.faults import (
     BadBody,
@@ -45,7 +45,7 @@ _DEFAULT_DURATION_MINUTES = 25 * 60
 _INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
 # These members of StartChatContact need contact records or streams. If they were ignored, a program that
 # relies on them would seem to work.
-_UNSUPPORTED = ("ChatStreamingConfiguration", "ConnectionTypes", "PersistentChat")
+_UNSUPPORTED = ("PersistentChat",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,18 +176,15 @@ class ParticipantApi:
 
     def _create_participant_connection(self, participant_token: str, request: dict[str, Any]) -> object:
         connection = self.service.create_connection(participant_token)
-        credentials = {
-            "ConnectionToken": connection.connection_token,
-            "Expiry": iso_time(connection.expires_at),
-        }
-        if "WEBSOCKET" not in request.get("Type", []):
-            return {"ConnectionCredentials": credentials}
-        websocket = {
+        websocket = {"Websocket": self._websocket()} if "WEBSOCKET" in request.get("Type", []) else {}
+        return {"ConnectionCredentials": _credentials(connection), **websocket}
+
+    def _websocket(self) -> dict[str, str]:
+        return {
             # No server listens at this URL: clients read the transcript
             "Url": f"wss://websocket.invalid/{uuid.uuid4()}",
             "ConnectionExpiry": iso_time(self._clock() + _WEBSOCKET_URL_LIFETIME),
         }
-        return {"ConnectionCredentials": credentials, "Websocket": websocket}
 
     def _get_transcript(self, connection_token: str, request: dict[str, Any]) -> object:
         page = self.service.get_transcript(connection_token, request)
@@ -237,11 +234,23 @@ class ParticipantApi:
             initial_message=request.get("InitialMessage"),
             client_token=request.get("ClientToken"),
         )
-        return {
+        answer: dict[str, object] = {
             "ContactId": chat.contact_id,
             "ParticipantId": chat.participant_id,
             "ParticipantToken": chat.participant_token,
         }
+        types = {"WEBSOCKET", "CONNECTION_CREDENTIALS"} & set(request.get("ConnectionTypes", []))
+        if types:
+            # A client with a web socket connects by itself, another with ConnectParticipant
+            connection = self.service.create_connection(chat.participant_token, joins="WEBSOCKET" in types)
+            if "CONNECTION_CREDENTIALS" in types:
+                answer["ConnectionCredentials"] = _credentials(connection)
+            if "WEBSOCKET" in types:
+                answer["Websocket"] = self._websocket()
+        if "ChatStreamingConfiguration" in request:
+            # Nothing is published: clients read the transcript
+            answer["StreamingId"] = str(uuid.uuid5(uuid.UUID(chat.contact_id), "streaming"))
+        return answer
 
     def _status(self, fault: Status) -> Answer:
         error_type = fault.error_type or _ERROR_TYPES.get(fault.status)
@@ -261,6 +270,13 @@ class ParticipantApi:
         document = {"message" if style.lower_case_message else "Message": message}
         headers = {"x-amzn-errortype": f"{error_type}{style.type_suffix}"} if error_type else {}
         return _json_answer(document, status=status, headers=headers)
+
+
+def _credentials(connection: Connection) -> dict[str, str]:
+    return {
+        "ConnectionToken": connection.connection_token,
+        "Expiry": iso_time(connection.expires_at),
+    }
 
 
 def _json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -126,8 +126,12 @@ class ParticipantService:
 
     # Operations of the participant's SDK
 
-    def create_connection(self, participant_token: str) -> Connection:
-        """Add a connection for the participant. Earlier ones stay valid until they expire."""
+    def create_connection(self, participant_token: str, *, joins: bool = True) -> Connection:
+        """Add a connection for the participant. Earlier ones stay valid until they expire.
+
+        Args:
+            joins: whether it connects the participant. Without that, SendMessage refuses its token.
+        """
         now = self._clock()
         chat = self._by_participant_token.get(participant_token)
         if chat is None:
@@ -135,7 +139,7 @@ class ParticipantService:
         chat.advance(now)
         if chat.ended or chat.customer_left:
             raise access_denied()
-        if not chat.was_joined:
+        if joins and not chat.was_joined:
             chat.was_joined = True
             chat.add_event(PARTICIPANT_JOINED, now)
         connection = Connection(
@@ -162,7 +166,7 @@ class ParticipantService:
         """
         _check_content(content)
         chat, now = self._authorized_chat(connection_token), self._clock()
-        if chat.ended:
+        if chat.ended or not chat.was_joined:
             raise access_denied()
         if content_type not in chat.content_types:
             raise invalid("ContentType is not enabled for this chat")

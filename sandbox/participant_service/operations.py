@@ -88,6 +88,15 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         InstanceId=_name(100),
         ContactFlowId=_name(500),
         ParticipantDetails=_object("DisplayName", DisplayName=_name(256)),
+        ChatStreamingConfiguration=_object("StreamingEndpointArn", StreamingEndpointArn=_name(350)),
+        ConnectionTypes={
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 2,
+            "items": {
+                "enum": ["WEBSOCKET", "CONNECTION_CREDENTIALS", "AUTHENTICATION_SESSION", "WEBRTC_CONNECTION"]
+            },
+        },
         ChatDurationInMinutes={"type": "integer", "minimum": 60, "maximum": 7 * 24 * 60},
         InitialMessage=_object("ContentType Content", ContentType=_STRING, Content=_STRING),
         SupportedMessagingContentTypes={"type": "array", "items": _STRING, "contains": {"const": TEXT_PLAIN}},

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
+import boto3
+
 from message_sender.request import SendMessageRequest, parse_request
+from sandbox.participant_service.server import running_participant_service
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -77,17 +80,46 @@ def test_sealed_token_belongs_into_a_request_with_its_contact(monkeypatch: pytes
 def test_bridge_splits_a_long_text_into_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     example = load(monkeypatch, "bridge")
     monkeypatch.setattr(example, "sqs", sqs := Mock())
+    monkeypatch.setattr(example, "save", Mock())
     conversation = example.Conversation(
         id="1",
         name="Alice",
         contact_id="contact",
         connection_token="token",
         token_expiry="2026-01-31T12:00:00Z",
+        connections=1,
     )
 
-    example.customer_wrote(conversation, "sms-1", "x" * 1500)
+    for _ in range(2):  # the provider repeats its webhook
+        example.customer_wrote(conversation, "sms-1", "x" * 1500)
 
     calls: list[Any] = sqs.send_message.call_args_list
-    assert [call.kwargs["MessageDeduplicationId"] for call in calls] == ["sms-1-0", "sms-1-1"]
+    assert [call.kwargs["MessageDeduplicationId"] for call in calls] == ["sms-1-0-1", "sms-1-1-1"]
     for call in calls:
         assert_is_request(call.kwargs["MessageBody"])
+
+
+def test_bridge_opens_a_chat_with_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = load(monkeypatch, "bridge")
+    conversation = example.Conversation(id="1", name="Alice")
+    keys: dict[str, Any] = {"region_name": "eu-central-1", "aws_access_key_id": "test"}
+    with running_participant_service() as running:
+        for name, service in (("connect", "connect"), ("participant", "connectparticipant")):
+            client = boto3.client(
+                service,  # type: ignore[call-overload]  # one of two literals
+                endpoint_url=running.url,
+                aws_secret_access_key="test",
+                **keys,
+            )
+            monkeypatch.setattr(example, name, client)
+
+        example.open_chat(conversation)
+        example.open_chat(conversation)  # a repeat starts no second chat
+
+        assert conversation.connections == 2
+        assert running.api.requests == {"StartChatContact": 2, "CreateParticipantConnection": 2}
+        [chat] = running.service.chats()
+        example.participant.send_message(
+            ConnectionToken=conversation.connection_token, ContentType="text/plain", Content="Hello"
+        )
+        assert [item.content for item in running.service.messages(chat.contact_id)] == ["Hello"]

@@ -318,14 +318,22 @@ def test_a_function_without_subsegments_needs_no_tracer(function: Function, envi
 
 IMPORTED = """
 import sys
-from message_sender import handler
+from message_sender import ENTRY_POINT
 heavy = {"boto3", "botocore.auth", "botocore.client", "aws_xray_sdk", "pydantic", "jsonschema", "asyncio"}
-print(sorted(heavy & set(sys.modules)))
+of_the_other_function = {"message_sender.OTHER"}
+print(sorted((heavy | of_the_other_function) & set(sys.modules)), ENTRY_POINT.lambda_handler is not None)
 """
 
 
-def test_the_entry_point_imports_no_unused_library(function: Function) -> None:
-    assert run(function, IMPORTED, {}).strip() == "[]"
+@pytest.mark.parametrize(
+    ("entry_point", "other"), [("handler", "result_reader"), ("results", "participant_client")]
+)
+def test_the_entry_point_imports_nothing_that_it_does_not_use(
+    function: Function, entry_point: str, other: str
+) -> None:
+    program = IMPORTED.replace("ENTRY_POINT", entry_point).replace("OTHER", other)
+
+    assert run(function, program, {}).strip() == "[] True"
 
 
 FROZEN = """

@@ -3,7 +3,7 @@
 `models/clock`, `models/network`    the clock, the threads and the sockets
 `models/sqs`, `models/aws`          SQS by its recorded behaviours; APIs of SQS, EventBridge, Step Functions
 `models/lambda_service`             Lambda: instances, event source mapping, asynchronous invocation
-`models/operator`                   operators, who redrive dead letters and republish results
+`models/operator`                   operators, who redrive dead letters
 `fault_profiles`                    the faults that occur, and how often
 `workload`                          producers, and their own record of the accepted messages
 `capture`                           the function's output, searched for secrets

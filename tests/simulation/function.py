@@ -1,4 +1,4 @@
-"""Builds the function under test over the models. No other module of the simulation knows how it is built."""
+"""Builds the functions under test over the models. No other module here knows how they are built."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
+from message_sender.results_application import create_handler as create_results_handler
 from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
 from tests.simulation.models.boto_client import BotoClient
@@ -48,6 +49,7 @@ _ENVIRON: Final = {
     "AWS_ENDPOINT_URL_EVENTBRIDGE": "https://events",
     "AWS_ENDPOINT_URL_KMS": "https://kms",
     "AWS_ENDPOINT_URL_SQS": "https://sqs",
+    "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb",
     "AWS_ENDPOINT_URL_SFN": "https://states",
     "AWS_ENDPOINT_URL": "https://aws",
     "EVENT_BUS_NAME": "bus",
@@ -56,6 +58,7 @@ _ENVIRON: Final = {
     "REJECTED_QUEUE_URL": "https://sqs/000000000000/rejected",
     "UNPUBLISHED_RESULTS_QUEUE_URL": "https://sqs/000000000000/unpublished",
     "TOKEN_KEY_ARN": TOKEN_KEY_ARN,
+    "OUTCOME_TABLE_NAME": "outcomes",
     "RETRY_WINDOW_MINUTES": str(RETRY_WINDOW_MINUTES),
     "SEND_QUOTA_PER_SECOND": str(QUOTA),
     "POWERTOOLS_TRACE_DISABLED": "true",
@@ -67,20 +70,31 @@ def new_handler(
     *, time: VirtualTime, random: Callable[[], float], network: Network, maximum_concurrency: int
 ) -> Handler:
     """Return the handler of a new instance, as in its own process."""
-    # Powertools shares the loggers of one service, and all metrics, within a process
-    service = f"instance-{next(_instances)}"
-    with patch("message_sender.application.Metrics", EphemeralMetrics):
-        handler = create_handler(
-            _ENVIRON | {"POWERTOOLS_SERVICE_NAME": service, "MAXIMUM_CONCURRENCY": str(maximum_concurrency)},
+    with _new_process("message_sender.application") as environ:
+        return create_handler(
+            environ | {"MAXIMUM_CONCURRENCY": str(maximum_concurrency)},
             clock=time,
             random=random,
             pools=network.pools(),
             workers=time.workers,
         )
+
+
+def new_results_handler(*, time: VirtualTime, random: Callable[[], float], network: Network) -> Handler:
+    """Return the handler of a new instance of the function `Results`, as in its own process."""
+    with _new_process("message_sender.results_application") as environ:
+        return create_results_handler(environ, clock=time, random=random, pools=network.pools())
+
+
+@contextmanager
+def _new_process(application: str) -> Iterator[dict[str, str]]:
+    """Keep Powertools from sharing the logger of a service, and all metrics, with other instances."""
+    service = f"instance-{next(_instances)}"
+    with patch(f"{application}.Metrics", EphemeralMetrics):
+        yield _ENVIRON | {"POWERTOOLS_SERVICE_NAME": service}
     logger = logging.Logger.manager.loggerDict.pop(service)
     assert isinstance(logger, logging.Logger)  # Powertools has just made it
     logger.propagate = False  # pytest would keep every line of it
-    return handler
 
 
 class Outputs(NamedTuple):

@@ -443,14 +443,14 @@ def _is_object(body: str) -> bool:
 
 
 def nothing_is_left(seen: Observations) -> Violations:
-    """Check that the messages queue is empty, and after the operators the dead letters and results too."""
+    """Check that no messages and no unpublished results are left, and after the operators no dead letters."""
     without_outcome = [
         *(dead_letter for dead_letter in seen.dead_letters if dead_letter.source_queue is not None),
         *seen.events_dead_letters,
     ]
-    left = {"messages": seen.messages}
+    left = {"messages": seen.messages, "results": seen.unpublished}
     if seen.dead_letters_handled:
-        left |= {"dead letters": without_outcome, "results": seen.unpublished}
+        left |= {"dead letters": without_outcome}
     return [f"{len(messages)} {what} are left" for what, messages in left.items() if messages]
 
 

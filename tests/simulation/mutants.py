@@ -24,11 +24,12 @@ from tests.simulation.models.aws import Sqs
 from tests.support.lambda_events import FakeLambdaContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from message_sender.deadlines import Deadlines
     from message_sender.delivery import Delivery
     from message_sender.event_sources.sqs import Record, SqsSource
+    from message_sender.outcome_table import OutcomeTable
     from message_sender.queues import Queues
     from message_sender.result import MessageResult
     from ops.redrive import RedriveFilter
@@ -120,6 +121,18 @@ def _no_retry_window(_: Function) -> Function:
 
 def _publish_errors_ignored(publish: Function) -> Function:
     return lambda *args, **kwargs: [True for _ in publish(*args, **kwargs)]
+
+
+def _all_accepted(put_events: Function) -> Function:
+    return lambda *args, **kwargs: [True for _ in put_events(*args, **kwargs)]
+
+
+def _last_result_wins(put: Function) -> Function:
+    def overwrite(self: OutcomeTable, item: Mapping[str, Any], *, until: float) -> None:
+        # The time of the write becomes the rank
+        put(self, {**item, "Rank": {"S": f"2 {item['ExpiresAt']['N']}"}}, until=until)
+
+    return overwrite
 
 
 def _deadline_ignored(of_invocation: Function) -> Function:
@@ -242,6 +255,20 @@ MUTANTS: Final = (
         "an outcome",
         "message_sender.publisher.Publisher.publish",
         _publish_errors_ignored,
+    ),
+    Mutant(
+        "unpublished results are deleted although the bus refuses them",
+        scenarios.bus_outage,
+        "unpublished results",
+        "message_sender.unpublished_results.put_events",
+        _all_accepted,
+    ),
+    Mutant(
+        "the last result of a message replaces the others",
+        scenarios.outcome_lookup,
+        "lookup",
+        "message_sender.outcome_table.OutcomeTable._put",
+        _last_result_wins,
     ),
     Mutant(
         "the deadline is ignored",

@@ -6,6 +6,7 @@ A scenario is a function of a seed. It returns the violations by check. Bounds a
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -99,7 +100,7 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
 
 
 def handle_dead_letters(simulation: Simulation) -> None:
-    """Make operators handle all dead letters and unpublished results, in three steps.
+    """Make operators handle all dead letters, in three steps.
 
     First they redrive the younger half of the dead letters without an outcome, while some chats still fail.
     Then they finalize the older half. At last all faults are repaired, and they redrive everything, as often
@@ -128,22 +129,17 @@ def handle_dead_letters(simulation: Simulation) -> None:
                 operator.redrive(DeadLetterQueue.EVENTS),
                 operator.redrive(DeadLetterQueue.DEAD_LETTER),
                 operator.redrive(DeadLetterQueue.DEAD_LETTER, finalize=True),
-                operator.republish,
             ]
         )
         simulation.run()
         if not _has_dead_letters(simulation):
             break
-    for _ in range(_MOST_ROUNDS):  # the last redrive may have left results
-        if simulation.unpublished.messages:
-            operator.carry_out([operator.republish])
-            simulation.run()
     simulation.dead_letters_handled = True
 
 
 def _has_dead_letters(simulation: Simulation) -> bool:
-    """Return whether an operator sees dead letters or unpublished results. Expired messages stay."""
-    queues = (simulation.dead_letters, simulation.events_dead_letters, simulation.unpublished)
+    """Return whether an operator sees dead letters. Expired messages stay."""
+    queues = (simulation.dead_letters, simulation.events_dead_letters)
     return any(queue.messages for queue in queues)
 
 
@@ -531,6 +527,67 @@ def no_way_to_publish(seed: object) -> dict[str, Violations]:
     return _found(simulation)
 
 
+def bus_outage(seed: object) -> dict[str, Violations]:
+    """The bus is down for 20 minutes: every message is sent, and its result is published soon afterwards."""
+    simulation = Simulation(Setup(seed=seed, profile={Fault.CRASH: 0.02, Fault.LOST_ACKNOWLEDGEMENT: 0.02}))
+    simulation.injector.burst({Fault.BUS_FAILS: 1.0}, seconds=1200)
+    routes = {Route.QUEUE: 3.0, Route.BUS: 1.0, Route.DIRECT: 1.0}
+    simulation.producers.carry_out(Plan(messages=150, chats=20, seconds=600, ending=0, routes=routes))
+    simulation.run()
+
+    last = max((at for at, _ in simulation.bus.results), default=0.0)
+    latest = 1200 + 2 * VISIBILITY_TIMEOUT + 2 * FUNCTION_TIMEOUT
+    return _found(
+        simulation,
+        {
+            "no failure": _not_sent(simulation),
+            "unpublished": [] if simulation.unpublished.accepted else ["no result was unpublished"],
+            "soon": [] if last < latest else [f"the last result was published after {last:.0f} s"],
+        },
+    )
+
+
+def outcome_lookup(seed: object) -> dict[str, Violations]:
+    """Results are repeated, overtake each other and contradict: the table has the best of each message."""
+    profile: FaultProfile = {
+        Fault.CUT_OFF: 0.1,
+        Fault.CRASH: 0.1,
+        Fault.LOST_ACKNOWLEDGEMENT: 0.2,
+        Fault.DELIVERED_TWICE: 0.2,
+        Fault.EVENT_TWICE: 0.3,
+        Fault.INVOCATION_THROTTLED: 0.1,
+        Fault.SERVER_ERROR: 0.2,
+    }
+    simulation = Simulation(Setup(seed=seed, profile=profile, outcome_lookup=True))
+    simulation.producers.carry_out(Plan(messages=300, chats=30, seconds=200))
+    simulation.run()
+
+    lost = {
+        json.loads(message.body).get("requestPayload", {}).get("detail", {}).get("ClientToken")
+        for message in simulation.lost_lookups.messages
+    }
+    wrong: Violations = []
+    results: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for _, result in simulation.bus.results:
+        results[result["ClientToken"]].append(result)
+    for client_token, published in results.items():
+        best = max((result["Outcome"] == "SENT", result["CompletedAt"]) for result in published)
+        item = simulation.table.items.get(f"client_token#{client_token}")
+        stored = None if item is None else json.loads(item["Result"]["S"])
+        if client_token not in lost and (
+            stored is None or (stored["Outcome"] == "SENT", stored["CompletedAt"]) != best
+        ):
+            wrong.append(f"the table does not have the best result of {client_token}")
+    contradict = any(len({result["Outcome"] for result in each}) > 1 for each in results.values())
+    return _found(
+        simulation,
+        {
+            "lookup": wrong,
+            "contradictions": [] if contradict else ["no results contradict each other"],
+        },
+    )
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a mix of everything": random_mix,
     "five minutes of outage": outage,
@@ -546,6 +603,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "chats that hang": hanging_chats,
     "slow answers": slow_service,
     "no way to publish": no_way_to_publish,
+    "twenty minutes without a bus": bus_outage,
+    "outcomes by id": outcome_lookup,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,8 +12,14 @@ from infra.timing import max_receive_count
 from sandbox.participant_service.api import ParticipantApi
 from tests.simulation.capture import Capture
 from tests.simulation.fault_profiles import NO_FAULTS, FaultInjector, FaultProfile, ServiceFaults
-from tests.simulation.function import QUOTA, RETRY_WINDOW_MINUTES, new_handler, urllib3_in_virtual_time
-from tests.simulation.models.aws import Bus, KeyService, ParticipantHost, Sqs, StepFunctions
+from tests.simulation.function import (
+    QUOTA,
+    RETRY_WINDOW_MINUTES,
+    new_handler,
+    new_results_handler,
+    urllib3_in_virtual_time,
+)
+from tests.simulation.models.aws import Bus, KeyService, ParticipantHost, Sqs, StepFunctions, Table
 from tests.simulation.models.clock import VirtualTime
 from tests.simulation.models.lambda_service import (
     FUNCTION_TIMEOUT,
@@ -34,6 +41,9 @@ if TYPE_CHECKING:
 
 VISIBILITY_TIMEOUT: Final = 6 * FUNCTION_TIMEOUT
 CONCURRENCY: Final = 50
+_RESULTS_CONCURRENCY: Final = 2
+_LONGEST_DELIVERY: Final = 200.0
+"""Seconds that a result event takes to its target: longer than a redelivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class Setup:
         idempotency_window: Of the Participant Service, in seconds. None: as long as the chat exists.
         poison: Returns whether an event kills the function.
         quota: SendMessage calls per second, by the function's settings.
+        outcome_lookup: Whether a rule passes results to the function `Results`, which stores them.
         groups_in_turn: Whether SQS takes the chats in turn, instead of at random.
     """
 
@@ -56,6 +67,7 @@ class Setup:
     poison: Callable[[dict[str, Any]], bool] = lambda _: False
     quota: float = QUOTA
     groups_in_turn: bool = False
+    outcome_lookup: bool = False
 
 
 class Simulation:
@@ -85,10 +97,11 @@ class Simulation:
             groups_in_turn=setup.groups_in_turn,
         )
         self.rejected = self._queue("rejected")
-        self.unpublished = self._queue("unpublished")
+        self.unpublished = self._queue("unpublished", visibility_timeout=VISIBILITY_TIMEOUT)
         self.events_dead_letters = self._queue("events-dead-letter")
         self.bus = Bus(self.time, self.injector)
         self.kms = Kms()
+        self.table = Table()
         self.step_functions = StepFunctions(self.time, self.injector, TASK_TOKEN_PREFIX)
         queues = (
             self.messages,
@@ -103,6 +116,7 @@ class Simulation:
             "sqs": Sqs({queue.name: queue for queue in queues}, self.injector),
             "kms": KeyService(self.kms, self.injector),
             "states": self.step_functions,
+            "dynamodb": self.table,
         }
         self.network = Network(
             time=self.time,
@@ -131,6 +145,29 @@ class Simulation:
             injector=self.injector,
             maximum_concurrency=setup.concurrency,
         )
+        self.results_function = Function(
+            time=self.time,
+            random=self._random("results function"),
+            injector=self.injector,
+            new_instance=self._new_results_instance,
+            log=self.capture.write,
+        )
+        self.results_mapping = EventSourceMapping(
+            time=self.time,
+            queue=self.unpublished,
+            function=self.results_function,
+            injector=self.injector,
+            maximum_concurrency=_RESULTS_CONCURRENCY,
+        )
+        self.lost_lookups = self._queue("lost-lookups")
+        self.results_rule = EventDelivery(
+            time=self.time,
+            function=self.results_function,
+            dead_letters=self.lost_lookups,
+            injector=self.injector,
+        )
+        if setup.outcome_lookup:
+            self.bus.on_result = self._pass_on_result
         self.events = EventDelivery(
             time=self.time,
             function=self.function,
@@ -153,7 +190,7 @@ class Simulation:
             time=self.time, random=self._random("operator"), injector=self.injector, services=self.services
         )
         self.dead_letters_handled = False
-        """Whether operators have handled all dead letters, so that the queues must be empty."""
+        """Whether operators have handled all dead letters, so that their queues must be empty."""
 
     def run(self, *, until: float = float("inf")) -> None:
         """Let time pass until the agenda is empty, or to a moment."""
@@ -176,9 +213,19 @@ class Simulation:
             maximum_concurrency=self.setup.concurrency,
         )
 
+    def _pass_on_result(self, event: dict[str, Any]) -> None:
+        """Deliver a result event after a moment, so that results overtake each other."""
+        seconds = self.injector.random.uniform(0, _LONGEST_DELIVERY)
+        self.time.after(seconds, partial(self.results_rule.deliver, event))
+
+    def _new_results_instance(self) -> Handler:
+        self._instances += 1
+        random = self._random(f"instance-{self._instances}").random
+        return new_results_handler(time=self.time, random=random, network=self.network)
+
     def _random(self, name: str) -> Random:
         """Return the generator of one part: no part changes the draws of another."""
         return Random(f"{self.setup.seed}/{name}")
 
-    def _queue(self, name: str) -> Queue:
-        return Queue(name, time=self.time, random=self._random(name))
+    def _queue(self, name: str, *, visibility_timeout: float = 30.0) -> Queue:
+        return Queue(name, time=self.time, random=self._random(name), visibility_timeout=visibility_timeout)

@@ -1,4 +1,4 @@
-"""A local endpoint for the JSON APIs of the function's services: records calls, and fails on demand."""
+"""A local endpoint for the JSON APIs of the AWS services: records calls, and fails on demand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from message_sender.errors import AwsCallError
 from tests.support.http_server import running_server
 from tests.support.kms import Kms
+from tests.support.outcome_items import OutcomeItems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ class AwsEndpoint:
         delays: For each change of visibility, the seconds by receipt handle.
         kms: Seals connection tokens, and decrypts them for the function.
         completed_tasks: For each completed task, the operation and its parameters.
+        table: The one table of DynamoDB.
         failures: For an operation, the answers to its next calls: a status, the name of an error, or the
             indexes of the entries to refuse.
     """
@@ -40,6 +42,8 @@ class AwsEndpoint:
     delays: list[dict[str, int]] = field(default_factory=list)
     kms: Kms = field(default_factory=Kms)
     completed_tasks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    table: OutcomeItems = field(default_factory=OutcomeItems)
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -76,13 +80,18 @@ class AwsEndpoint:
                 self.delays.append({entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in entries})
                 answer = {"Successful": [{"Id": entry["Id"]} for entry in entries]}
             case "Decrypt":
-                try:
-                    answer = self.kms.call(operation, parameters)
-                except AwsCallError as error:
-                    return 400, {"__type": error.name}
+                return self._decrypt(parameters)
+            case "PutItem" | "GetItem":
+                return self.table.call(operation, parameters)
             case _:
                 return 400, {"__type": "UnknownOperationException"}
         return 200, answer
+
+    def _decrypt(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        try:
+            return 200, self.kms.call("Decrypt", parameters)
+        except AwsCallError as error:
+            return 400, {"__type": error.name}
 
     def _put_events(self, entries: list[dict[str, Any]], *, refused: set[int]) -> dict[str, Any]:
         answers: list[dict[str, str]] = []

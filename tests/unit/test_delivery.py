@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -38,12 +39,15 @@ def deliver(
     clock: FakeClock | None = None,
     seconds: float = PLENTY,
     retry_seconds: float = math.inf,
+    maximum_age: timedelta | None = None,
+    age: timedelta | None = None,
     **fields: object,
 ) -> Delivery:
     clock = clock or FakeClock()
-    sender = MessageSender(participant=participant, clock=clock, random=lambda: 1.0)
+    sender = MessageSender(participant=participant, clock=clock, random=lambda: 1.0, maximum_age=maximum_age)
     budget = TimeBudget(deadline=clock.monotonic() + seconds, retry_seconds=retry_seconds)
-    return sender.deliver(parsed(**fields), budget=budget)
+    age_from = None if age is None else clock.now() - age
+    return sender.deliver(parsed(**fields), budget=budget, age_from=age_from)
 
 
 def parsed(**fields: object) -> ParsedRequest:
@@ -96,6 +100,39 @@ def test_an_expired_message_is_rejected_without_a_call() -> None:
 )
 def test_a_message_is_not_expired_within_the_tolerance_for_clocks(time: str) -> None:
     assert isinstance(deliver(FakeParticipant(), ExpiresAt=time).outcome, Sent)
+
+
+@pytest.mark.parametrize(
+    ("maximum_age", "age", "is_sent"),
+    [
+        (timedelta(minutes=5), timedelta(minutes=5, seconds=5), True),
+        (timedelta(minutes=5), timedelta(minutes=5, seconds=6), False),
+        (timedelta(minutes=5), None, True),
+        (None, timedelta(days=3), True),
+    ],
+)
+def test_a_message_expires_at_the_maximum_age_if_it_has_an_age(
+    maximum_age: timedelta | None, age: timedelta | None, is_sent: bool
+) -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, maximum_age=maximum_age, age=age)
+
+    assert len(participant.requests) == is_sent
+    if not is_sent:
+        assert isinstance(delivery.outcome, Rejected)
+        assert delivery.outcome.error.code == "Expired"
+        assert delivery.outcome.error.reason == "The message is older than maximum_age_minutes"
+
+
+def test_a_message_that_becomes_too_old_between_two_attempts_is_not_sent_again() -> None:
+    participant = FakeParticipant([ThrottledError("429", retry_after=40.0)])
+
+    delivery = deliver(participant, maximum_age=timedelta(seconds=30), age=timedelta(0))
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.code == "Expired"
+    assert delivery.attempts == 1
 
 
 def test_a_message_that_expires_between_two_attempts_is_not_sent_again() -> None:

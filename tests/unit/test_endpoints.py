@@ -11,6 +11,7 @@ from botocore.session import Session
 
 from message_sender.aws.endpoints import (
     CONNECT_PARTICIPANT,
+    DYNAMODB,
     EVENTBRIDGE,
     KMS,
     SQS,
@@ -21,6 +22,7 @@ from message_sender.aws.endpoints import (
 
 MODELS = {
     CONNECT_PARTICIPANT: "connectparticipant",
+    DYNAMODB: "dynamodb",
     EVENTBRIDGE: "events",
     KMS: "kms",
     SQS: "sqs",

@@ -20,7 +20,7 @@ from jsonschema import Draft7Validator
 from message_sender.aws.client import AwsClient
 from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
-from message_sender.queues import Queues, read_origin
+from message_sender.queues import Queues, is_redriven, read_origin
 from message_sender.request import derive_client_token
 from message_sender.task_callback import TaskCallback
 from ops.aws import BotoApi
@@ -266,6 +266,7 @@ def test_event_that_sqs_moved_keeps_its_origin(operator: Operator) -> None:
     [message] = operator.redriven
     assert origin(message) == ("eventbridge", EVENT_ID, "2026-01-31T11:30:00Z", True)
     assert json.loads(message.body)["ClientToken"] == "of-the-event"
+    assert is_redriven(message.attributes)  # so its age starts again
 
 
 def test_message_that_sqs_moved_is_not_a_copy_because_a_producer_set_a_code(operator: Operator) -> None:

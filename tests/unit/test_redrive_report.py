@@ -13,10 +13,10 @@ from rich.cells import cell_len
 
 from message_sender.request import parse_request
 from message_sender.result import Origin
+from message_sender.result_reader import KeptResult
 from ops.dead_letters import DeadLetter
 from ops.redrive import Done, Handled, Totals
 from ops.report import Report
-from ops.republish import KeptResult
 from tests.support.fakes import START
 
 
@@ -139,7 +139,7 @@ def test_source_id_of_a_dead_letter_and_id_of_an_unreadable_one_are_escaped() ->
 def test_ids_of_a_result_are_escaped() -> None:
     stream = io.StringIO()
     result = KeptResult(
-        entry={"DetailType": "Message Sent"}, message={}, client_token=HOSTILE, source_id=HOSTILE
+        entry={"DetailType": "Message Sent"}, message_id="m-1", client_token=HOSTILE, source_id=HOSTILE
     )
 
     Report(stream).result(result, None)
@@ -214,7 +214,7 @@ def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
     terminal: NarrowTerminal, error: str | None
 ) -> None:
     result = KeptResult(
-        entry={"DetailType": "Message Sent"}, message={}, client_token="c-1", source_id=HOSTILE
+        entry={"DetailType": "Message Sent"}, message_id="m-1", client_token="c-1", source_id=HOSTILE
     )
 
     Report(terminal).result(result, error)

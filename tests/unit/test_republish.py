@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from message_sender.result import Outcome
+    from message_sender.result_reader import KeptResult
     from ops.redrive import Totals
-    from ops.republish import KeptResult
 
 Change: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], object]
 

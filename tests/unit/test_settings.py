@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from message_sender.settings import Settings
+from message_sender.settings import ResultsSettings, Settings
 from tests.support.kms import TOKEN_KEY_ARN
 
 ENVIRON = {
@@ -48,6 +48,12 @@ def test_the_error_of_an_unknown_content_limit_lists_the_known_ones() -> None:
         Settings.from_environ(ENVIRON | {"CONTENT_LIMITS": "none"})
 
 
+def test_messages_expire_by_their_age_only_if_a_maximum_is_set() -> None:
+    assert Settings.from_environ(ENVIRON).maximum_age is None
+    assert Settings.from_environ(ENVIRON | {"MAXIMUM_AGE_MINUTES": ""}).maximum_age is None
+    assert Settings.from_environ(ENVIRON | {"MAXIMUM_AGE_MINUTES": "90"}).maximum_age == timedelta(minutes=90)
+
+
 def test_the_retry_window_is_ten_minutes_by_default() -> None:
     assert Settings.from_environ(ENVIRON).retry_window == timedelta(minutes=10)
     assert Settings.from_environ(ENVIRON | {"RETRY_WINDOW_MINUTES": "3"}).retry_window == timedelta(minutes=3)
@@ -55,7 +61,12 @@ def test_the_retry_window_is_ten_minutes_by_default() -> None:
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    [("RETRY_WINDOW_MINUTES", 240), ("SEND_QUOTA_PER_SECOND", 1_000_000), ("MAXIMUM_CONCURRENCY", 1_000_000)],
+    [
+        ("RETRY_WINDOW_MINUTES", 240),
+        ("MAXIMUM_AGE_MINUTES", 20_160),
+        ("SEND_QUOTA_PER_SECOND", 1_000_000),
+        ("MAXIMUM_CONCURRENCY", 1_000_000),
+    ],
 )
 @pytest.mark.parametrize(
     "value", ["0", "-1", "1.5", "ten", "³", "٣", "1 ", "1_0", "1000001", "99999999999", "9" * 5000]
@@ -154,3 +165,28 @@ def test_tracing_is_one_of_three(value: str) -> None:
 def test_the_error_of_an_unknown_tracing_lists_the_known_ones(value: str) -> None:
     with pytest.raises(ValueError, match=r"TRACING must be one of off, active, subsegments$"):
         Settings.from_environ(ENVIRON | {"TRACING": value})
+
+
+OF_RESULTS = {"AWS_REGION": "eu-central-1", "EVENT_BUS_NAME": "bus"}
+
+
+def test_outcomes_are_stored_for_a_week_and_only_in_a_table_that_is_set() -> None:
+    settings = ResultsSettings.from_environ(OF_RESULTS)
+    with_table = ResultsSettings.from_environ(OF_RESULTS | {"OUTCOME_TABLE_NAME": "outcomes"})
+
+    assert settings.outcome_table_name is None
+    assert settings.outcome_retention == timedelta(days=7)
+    assert with_table.outcome_table_name == "outcomes"
+    assert with_table.dynamodb_url == "https://dynamodb.eu-central-1.amazonaws.com"
+
+
+@pytest.mark.parametrize("name", OF_RESULTS)
+def test_missing_variable_of_results_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        ResultsSettings.from_environ({key: value for key, value in OF_RESULTS.items() if key != name})
+
+
+@pytest.mark.parametrize("days", ["0", "366", "a week"])
+def test_retention_that_is_not_a_number_of_days_is_refused(days: str) -> None:
+    with pytest.raises(ValueError, match="OUTCOME_RETENTION_DAYS must be a whole number from 1 to 365"):
+        ResultsSettings.from_environ(OF_RESULTS | {"OUTCOME_RETENTION_DAYS": days})

@@ -35,6 +35,7 @@ CONNECT_PARTICIPANT: Final = Service(
 EVENTBRIDGE: Final = Service("EVENTBRIDGE", "events")
 KMS: Final = Service("KMS", "kms", gov_fips="kms-fips", gov_fips_dual_stack="kms-fips")
 SQS: Final = Service("SQS", "sqs", gov_fips_dual_stack="sqs-fips")
+DYNAMODB: Final = Service("DYNAMODB", "dynamodb", gov_fips_dual_stack="dynamodb-fips")
 STEP_FUNCTIONS: Final = Service(
     "SFN",
     "states",

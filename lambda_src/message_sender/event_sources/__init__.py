@@ -45,7 +45,7 @@ def detect(event: object) -> EventSource:
     """
     fields = event if isinstance(event, dict) else {}
     match [source for source, marks in _MARKS.items() if marks & fields.keys()]:
-        case ["sqs"] if _is_sqs_event(fields):
+        case ["sqs"] if is_sqs_event(fields):
             return "sqs"
         case ["eventbridge"] if _is_event(fields):
             return "eventbridge"
@@ -56,8 +56,9 @@ def detect(event: object) -> EventSource:
     raise UnsupportedEventError(f"The event is not one that this function accepts. It accepts {_ACCEPTED}")
 
 
-def _is_sqs_event(event: dict[str, object]) -> bool:
-    records = event["Records"]
+def is_sqs_event(event: dict[str, object]) -> bool:
+    """Return whether these are records of queues, complete as SQS delivers them."""
+    records = event.get("Records")
     return (
         event.keys() == _MARKS["sqs"]
         and isinstance(records, list)

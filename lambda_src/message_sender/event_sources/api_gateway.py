@@ -50,14 +50,14 @@ class ApiGatewaySource:
         delivery = self._synchronous.deliver(_body(event), origin, context)
         outcome = delivery.outcome
         if isinstance(outcome, Sent):
-            return _answer(200, delivery.result(outcome, origin).detail())
+            return json_answer(200, delivery.result(outcome, origin).detail())
         error = outcome.error
         body = {
             "Code": error.code,
             "Reason": error.reason,
             "ClientToken": delivery.correlation.client_token,
         }
-        return _answer(STATUS[type(error)], body, _retry_after(error))
+        return json_answer(STATUS[type(error)], body, _retry_after(error))
 
 
 def _body(event: Mapping[str, Any]) -> str:
@@ -70,7 +70,10 @@ def _body(event: Mapping[str, Any]) -> str:
         return ""  # not valid JSON: the parser reports it
 
 
-def _answer(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+def json_answer(
+    status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return an HTTP response with a JSON body."""
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json", **(headers or {})},

@@ -112,7 +112,7 @@ class EventBridgeSource:
             content_limits=self._content_limits,
         )
         budget = TimeBudget(deadline=deadlines.send, max_wait=MAX_RATE_LIMIT_WAIT)
-        delivery = self._sender.deliver(parsed, budget=budget)
+        delivery = self._sender.deliver(parsed, budget=budget, age_from=origin.accepted_at)
         outcome = delivery.outcome
         if isinstance(outcome, Deferred):
             self._enqueue_for_retry(outcome, delivery, origin, until=deadlines.publish)

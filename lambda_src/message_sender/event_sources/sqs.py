@@ -18,7 +18,7 @@ from message_sender.errors import (
     ResultNotPublishedError,
     RetryableError,
 )
-from message_sender.queues import read_origin, string_attributes
+from message_sender.queues import is_redriven, read_origin, string_attributes
 from message_sender.request import derive_client_token, parse_request
 from message_sender.result import Deferred, Failed, Origin, Rejected
 from message_sender.retry import READ_TIMEOUT, TimeBudget, redelivery_delay
@@ -57,6 +57,7 @@ class Record:
         chat: The key of the chat whose order is kept: the message group, else the contact id, else the
             message id.
         queued_at: When the queue accepted the message. An event was accepted before that.
+        age_from: The start of its age: for an event that was enqueued, its acceptance.
         delivery: None if there was no attempt.
         outcome: None without an outcome.
         error: The reason why the record is reported as a batch item failure, None if it is finished.
@@ -68,6 +69,7 @@ class Record:
     parsed: ParsedRequest | None
     chat: str
     queued_at: datetime
+    age_from: datetime
     origin: Origin
     delivery: Delivery | None = None
     outcome: Outcome | None = None
@@ -165,6 +167,9 @@ class SqsSource:
         queued_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         receive_count = int(attributes["ApproximateReceiveCount"])
         enqueued = string_attributes(raw.get("messageAttributes"))
+        origin = read_origin(enqueued, queued_at=queued_at, receive_count=receive_count) or Origin(
+            event_source="sqs", source_id=message_id, accepted_at=queued_at, receive_count=receive_count
+        )
         return Record(
             message_id=message_id,
             receipt_handle=raw["receiptHandle"],
@@ -172,13 +177,8 @@ class SqsSource:
             parsed=parsed,
             chat=message_group or (parsed and parsed.correlation.contact_id) or message_id,
             queued_at=queued_at,
-            origin=read_origin(enqueued, queued_at=queued_at, receive_count=receive_count)
-            or Origin(
-                event_source="sqs",
-                source_id=message_id,
-                accepted_at=queued_at,
-                receive_count=receive_count,
-            ),
+            age_from=queued_at if is_redriven(enqueued) else origin.accepted_at,
+            origin=origin,
             error=error,
         )
 
@@ -204,7 +204,7 @@ class SqsSource:
         self, record: Record, parsed: ParsedRequest, budget: TimeBudget, deadlines: Deadlines
     ) -> None:
         try:
-            record.delivery = self._sender.deliver(parsed, budget=budget)
+            record.delivery = self._sender.deliver(parsed, budget=budget, age_from=record.age_from)
             outcome = self._outcome(record, record.delivery)
             if isinstance(outcome, Deferred):
                 record.error = outcome.error

@@ -163,6 +163,8 @@ def test_chat_ends_after_its_duration(
         ({"InitialMessage": {"ContentType": "text/plain", "Content": "x" * 16_385}}, "16384 bytes"),
         ({"InitialMessage": {"ContentType": "text/markdown", "Content": "x"}}, "ContentType"),
         ({"ClientToken": "x" * 501}, "ClientToken"),
+        ({"ChatStreamingConfiguration": {"StreamingEndpointArn": "x" * 351}}, "StreamingEndpointArn"),
+        ({"ConnectionTypes": ["PIGEON"]}, "ConnectionTypes"),
         ({"ChatDurationInMinutes": 10_081}, "ChatDurationInMinutes"),
         ({"SupportedMessagingContentTypes": ["text/markdown"]}, "SupportedMessagingContentTypes"),
         ({"SupportedMessagingContentTypes": ["text/plain", "text/html"]}, "Unknown content types: text/html"),
@@ -178,12 +180,7 @@ def test_bad_input_raises_invalid_parameter(
 
 
 @pytest.mark.parametrize(
-    "members",
-    [
-        {"ConnectionTypes": ["CONNECTION_CREDENTIALS"]},
-        {"PersistentChat": {"SourceContactId": "contact-0", "RehydrationType": "FROM_SEGMENT"}},
-        {"ChatStreamingConfiguration": {"StreamingEndpointArn": "arn:aws:sns:eu-central-1:1:topic"}},
-    ],
+    "members", [{"PersistentChat": {"SourceContactId": "contact-0", "RehydrationType": "FROM_SEGMENT"}}]
 )
 def test_unsupported_member_is_refused_by_name(
     amazon_connect: AmazonConnect, members: dict[str, Any]
@@ -193,6 +190,48 @@ def test_unsupported_member_is_refused_by_name(
         match=f"{next(iter(members))} is not served",
     ):
         amazon_connect.start(members)
+
+
+def test_connection_token_of_the_started_chat_is_refused_until_the_participant_connects(
+    amazon_connect: AmazonConnect,
+) -> None:
+    chat = amazon_connect.start({"ConnectionTypes": ["CONNECTION_CREDENTIALS"]})
+    token = chat["ConnectionCredentials"]["ConnectionToken"]
+
+    with pytest.raises(amazon_connect.participant.exceptions.AccessDeniedException):
+        amazon_connect.send(token, "Hello")
+    joined = amazon_connect.join(chat)
+
+    assert amazon_connect.send(token, "Hello")
+    assert amazon_connect.send(joined, "Hello again")
+    assert "Websocket" not in chat
+
+
+def test_started_chat_with_a_web_socket_needs_no_other_call(amazon_connect: AmazonConnect) -> None:
+    chat = amazon_connect.start({"ConnectionTypes": ["WEBSOCKET", "CONNECTION_CREDENTIALS"]})
+
+    assert chat["Websocket"]["Url"].startswith("wss://")
+    assert amazon_connect.send(chat["ConnectionCredentials"]["ConnectionToken"], "Hello")
+
+
+def test_chat_without_connection_types_has_no_connection(amazon_connect: AmazonConnect) -> None:
+    other = ["AUTHENTICATION_SESSION", "WEBRTC_CONNECTION"]
+
+    for members in ({}, {"ConnectionTypes": other}):
+        chat = amazon_connect.start(members)
+        assert not {"ConnectionCredentials", "Websocket", "StreamingId"} & chat.keys()
+
+
+def test_chat_with_message_streaming_has_the_id_of_the_streaming(amazon_connect: AmazonConnect) -> None:
+    members = {"ChatStreamingConfiguration": {"StreamingEndpointArn": "arn:aws:sns:eu-central-1:1:topic"}}
+
+    first, repeat = amazon_connect.start(members), amazon_connect.start(members)
+
+    assert first["StreamingId"] == repeat["StreamingId"]
+    with pytest.raises(amazon_connect.participant.exceptions.AccessDeniedException):
+        amazon_connect.participant.send_message(
+            ConnectionToken=first["ParticipantToken"], ContentType="text/plain", Content="Hello"
+        )
 
 
 def test_stopped_chat_accepts_no_message(amazon_connect: AmazonConnect) -> None:

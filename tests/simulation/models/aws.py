@@ -17,6 +17,7 @@ from sandbox.participant_service.api import Answer
 from sandbox.participant_service.faults import Ending
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.models.sqs import SqsError, arn_of
+from tests.support.outcome_items import OutcomeItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,11 +56,13 @@ class Bus:
 
     Attributes:
         results: For each result event the moment of its acceptance, and its detail.
+        on_result: A rule that gets each result event. None: there is no rule.
     """
 
     time: VirtualTime
     injector: FaultInjector
     results: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    on_result: Callable[[dict[str, Any]], object] | None = None
 
     def __call__(self, request: Request) -> Answer:
         """Answer PutEvents."""
@@ -75,12 +78,25 @@ class Bus:
                 answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "a fault of the profile"})
                 continue
             self.results.append((self.time.monotonic(), json.loads(entry["Detail"])))
-            answers.append({"EventId": f"e-{len(self.results)}"})
+            event_id = f"e-{len(self.results)}"
+            answers.append({"EventId": event_id})
+            if self.on_result is not None:
+                event = {"id": event_id, "source": entry["Source"], "detail-type": entry["DetailType"]}
+                self.on_result(event | {"detail": self.results[-1][1]})
         failed = sum("ErrorCode" in answer for answer in answers)
         answer = _answer({"FailedEntryCount": failed, "Entries": answers})
         if self.injector.occurs(Fault.BUS_TIMES_OUT):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
+
+
+@dataclass
+class Table(OutcomeItems):
+    """DynamoDB, with the table of outcomes."""
+
+    def __call__(self, request: Request) -> Answer:
+        status, document = self.call(*_call(request))
+        return _answer(document, status=status)
 
 
 @dataclass

@@ -170,7 +170,7 @@ class Function:
 
 
 class EventSourceMapping:
-    """Passes batches of a FIFO queue to the function, and deletes the records that it does not report.
+    """Passes batches of a queue to a function, and deletes the records that it does not report.
 
     Attributes:
         disturbed: Ids of messages that a fault has hit between the function and the queue. The promise of
@@ -263,6 +263,11 @@ def _failed_ids(invocation: Invocation, receipts: dict[str, str]) -> set[str] | 
 
 
 def _record(message: Message, queue_arn: str) -> dict[str, Any]:
+    of_fifo = {
+        "SequenceNumber": f"{message.sequence:020d}",
+        "MessageGroupId": str(message.group),
+        "MessageDeduplicationId": str(message.deduplication_id),
+    }
     return {
         "messageId": message.message_id,
         "receiptHandle": message.receipt,
@@ -270,9 +275,7 @@ def _record(message: Message, queue_arn: str) -> dict[str, Any]:
         "attributes": {
             "ApproximateReceiveCount": str(message.receive_count),
             "SentTimestamp": str(int(message.enqueued_at * 1000)),
-            "SequenceNumber": f"{message.sequence:020d}",
-            "MessageGroupId": str(message.group),
-            "MessageDeduplicationId": str(message.deduplication_id),
+            **({} if message.group is None else of_fifo),
         },
         "messageAttributes": {
             name: {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": "String"}

@@ -1,4 +1,4 @@
-"""Operators: `python -m ops redrive` and `republish` over the models, in virtual time."""
+"""Operators: `python -m ops redrive` over the models, in virtual time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ops.aws import BotoApi
 from ops.dead_letters import DeadLetterQueue
 from ops.queue_reader import QueueReader
 from ops.redrive import Done, RedriveFilter, RedriveRun
-from ops.republish import RepublishRun
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.function import new_outputs
 from tests.simulation.models.boto_client import BotoClient
@@ -54,7 +53,6 @@ class Operator:
 
     Attributes:
         redriven, finalized: Dead letters, over all runs.
-        republished: Results, over all runs.
     """
 
     def __init__(
@@ -66,7 +64,6 @@ class Operator:
         self.services = services
         self.redriven = 0
         self.finalized = 0
-        self.republished = 0
 
     def carry_out(self, commands: Sequence[Command]) -> None:
         """Run commands one after the other, each until nothing is left to do. Some runs are interrupted."""
@@ -77,23 +74,6 @@ class Operator:
     ) -> Command:
         """Return the command `python -m ops redrive --apply`."""
         return partial(self._redrive, queue, RedriveFilter(max_age=max_age, finalize=finalize))
-
-    def republish(self) -> bool:
-        """Run `python -m ops republish --apply`."""
-        run = RepublishRun(
-            reader=self._reader("unpublished"),
-            events=self._api("events"),
-            event_bus_name="bus",
-            event_bus_arn="arn:aws:events:eu-central-1:000000000000:event-bus/bus",
-            dry_run=False,
-            clock=self._time,
-            on_result=lambda *_: None,
-        )
-        try:
-            totals = run.run()
-        finally:
-            self.republished += run.totals.count[Done.PUBLISHED]
-        return totals.all_done
 
     def _redrive(self, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:
         outputs = new_outputs(self.services, time=self._time, random=self._random.random)
