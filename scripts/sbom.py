@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.options import InvalidOptionsError, StageOptions
-from infra.python_asset import CACHE, AssetBuildError, PythonAsset
+from infra.python_asset import PythonAsset
 from infra.sender_function import RUNTIME
 from infra.stage import stack_name
+from infra.wheels import AssetBuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asset = PythonAsset(
             ROOT / "lambda_src",
             python_version=RUNTIME.name.removeprefix("python"),
-            cache=CACHE,
             with_tracer=options.tracing == "subsegments",
         )
         with tempfile.TemporaryDirectory() as folder:
