@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HERE: Final = Path(__file__).parent
+_HERE: Final = Path(__file__).resolve().parent  # the folder behind a link, such as that for the examples
 
 FUNCTION_SOURCES: Final = next(
     folder for folder in (_HERE / "lambda_src", _HERE.parent / "lambda_src") if folder.is_dir()
