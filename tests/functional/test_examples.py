@@ -91,3 +91,9 @@ def test_picked_option_is_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
 
     [entry] = events.put_events.call_args.kwargs["Entries"]
     assert_is_request(entry["Detail"])
+
+
+def test_the_repository_can_import_the_package_under_the_name_that_it_has_when_it_is_installed() -> None:
+    contract = importlib.import_module("connect_message_sender.contract")
+
+    assert contract.FUNCTION_SOURCES == ROOT / "lambda_src"
