@@ -124,8 +124,8 @@ class PythonAsset:
         python = find_python(self._python_version)
         if python is None and self._compiled == "required":
             raise AssetBuildError(
-                f"python{self._python_version} is not installed, and this stage requires a package with .pyc "
-                f"files. Install it:\n  {_installation(self._python_version)}"
+                f"python{self._python_version} is not installed, and retain_data requires a package with "
+                f".pyc files. Install it:\n  {_installation(self._python_version)}"
             )
         if python is None:
             _say(

@@ -703,7 +703,7 @@ def test_package_that_has_to_be_compiled_is_refused_with_the_line_that_installs_
 
     venv = shlex.quote(str(tmp_path / "venv"))
     assert with_uv == (
-        "python3.98 is not installed, and this stage requires a package with .pyc files. Install it:\n"
+        "python3.98 is not installed, and retain_data requires a package with .pyc files. Install it:\n"
         f"  {shlex.quote(str(uv))} python install 3.98"
     )
     assert without_uv.splitlines()[1:] == [
