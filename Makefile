@@ -41,6 +41,7 @@ ifneq (yes,$(shell test -w "$$HOME" && echo yes))
 export UV_CACHE_DIR := $(CURDIR)/.sandbox/cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.sandbox/cache/pip
 export npm_config_cache := $(CURDIR)/.sandbox/cache/npm
+export XDG_CACHE_HOME := $(CURDIR)/.sandbox/cache
 endif
 
 STACK_SOURCES := app.py cdk.json requirements.txt \
@@ -195,7 +196,7 @@ audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known v
 
 .PHONY: clean
 clean: ## Remove everything that make added to this folder
-	rm -rf .venv .sandbox .cdk-cache node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .sandbox node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # The installations that the targets above need. A file in each folder says that it is complete.
 

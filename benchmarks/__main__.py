@@ -28,7 +28,7 @@ from benchmarks.figures import Bench
 from benchmarks.markdown import SAMPLES, update_page
 from benchmarks.processes import FOLDER, BenchmarkError, Stub
 from benchmarks.report import block, tables
-from infra.python_asset import CACHE, PythonAsset
+from infra.python_asset import PythonAsset
 from infra.sender_function import RUNTIME
 from ops.stack.signals import stopped_by_signals
 
@@ -70,9 +70,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     certificate, ca_bundle = _certificate(folder)
     with_tracer = folder / "with tracer"
     version_of_runtime = RUNTIME.name.removeprefix("python")
-    PythonAsset(_SOURCE, python_version=version_of_runtime, cache=CACHE, with_tracer=True).copy_modules(
-        with_tracer
-    )
+    PythonAsset(_SOURCE, python_version=version_of_runtime, with_tracer=True).copy_modules(with_tracer)
     contenders = Contenders(
         folder, with_tracer=with_tracer, python=python, log=folder / "log", ca_bundle=ca_bundle
     )

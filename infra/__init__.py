@@ -1,7 +1,7 @@
 """Delivers chat messages to Amazon Connect: constructs for the AWS CDK, and clients for a deployed sender.
 
-`MessageSender` and `Options` need the extra `cdk`. They are imported when they are used, so that the producer
-works without the CDK.
+`MessageSender` needs the extra `cdk`. The names are imported when they are used, so that the producer works
+without the CDK.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,15 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    try:
+        module = import_module(f".{_MODULES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name not in {"aws_cdk", "constructs"}:
+            raise
+        raise ModuleNotFoundError(
+            f"{name} needs the AWS CDK: install connect-message-sender[cdk]", name=error.name
+        ) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """The function's deployment package: its modules and their pinned dependencies, built without Docker.
 
 The dependencies are pure Python, so any machine can build one package for every architecture. The same
-sources give the same bytes: the package has none of pip's notes about machine and time.
+sources give the same bytes: the package has no notes of pip or uv about machine and time.
 
 If Python in the version of the runtime is installed, the package also has the compiled modules. Lambda's file
 system is read-only, so without them every cold start compiles all imported modules. A stage can require them.
@@ -10,18 +10,15 @@ The AWS X-Ray SDK is in maintenance, so only a stage that asks for subsegments s
 https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-daemon-timeline.html
 """
 
-import ast
 import hashlib
 import os
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatch
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal
 
@@ -29,9 +26,10 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
 
+from .wheels import AssetBuildError, find_uv, install_wheels, run
+
 Compiled = Literal["required", "preferred"]
 
-CACHE = Path(__file__).parent.parent / ".cdk-cache"
 _PACKAGE = "message_sender"
 
 # The folder into which Lambda unpacks the package. Tracebacks show it.
@@ -40,7 +38,8 @@ _TASK_ROOT = "/var/task"
 # Patterns of names of files and folders that the function never needs
 _LEFT_OUT = (
     *("__pycache__", "*.pyc"),  # for the Python of this machine, not of the function
-    *("INSTALLER", "RECORD", "REQUESTED", "direct_url.json"),  # pip's notes about its own installation
+    *("INSTALLER", "RECORD", "REQUESTED", "direct_url.json"),  # notes of pip and uv about their installation
+    *("uv_cache.json", "uv_build.json"),  # the same, of uv alone
     *("bin", "*.c", "*.pyi"),  # command line tools, sources of extensions, type stubs
     *(".*", "tests"),  # files of editors and tools
 )
@@ -48,22 +47,6 @@ _LEFT_OUT = (
 
 # Asks an interpreter for its version: the shim of a version manager may have none behind it
 _WHICH_PYTHON = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
-
-# Settings of the package index and of the connection to it. No other setting may shape the package.
-_INDEX_SETTINGS = frozenset(
-    {
-        *("index-url", "pypi-url", "extra-index-url", "no-index", "find-links"),
-        *("trusted-host", "cert", "client-cert", "proxy", "keyring-provider"),
-        *("timeout", "default-timeout", "retries"),
-    }
-)
-
-_LISTED_SETTING = re.compile(r"^([a-z:]+)\.([a-z-]+)=(.*)$", re.MULTILINE)
-_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
-
-
-class AssetBuildError(Exception):
-    """The deployment package could not be built. The message says why."""
 
 
 def python_code(
@@ -84,7 +67,6 @@ def python_code(
             local=PythonAsset(
                 source,
                 python_version=runtime.name.removeprefix("python"),
-                cache=CACHE,
                 with_tracer=with_tracer,
                 compiled=compiled,
             ),
@@ -98,7 +80,10 @@ class PythonAsset:
 
     The cache keeps the installed packages until the requirements change. Only the first build after a change
     needs the package index. The name of a cache entry contains a digest of its files. An entry that does not
-    match is built again.
+    match is built again. Nothing is written into the source folder, which may be read-only.
+
+    Args:
+        cache: By default a folder in the user's cache folder.
     """
 
     def __init__(
@@ -106,7 +91,7 @@ class PythonAsset:
         source: Path,
         *,
         python_version: str,
-        cache: Path,
+        cache: Path | None = None,
         with_tracer: bool = False,
         compiled: Compiled = "preferred",
     ) -> None:
@@ -114,7 +99,7 @@ class PythonAsset:
         self._source = source
         self._requirements = tuple(source / name for name in names)
         self._python_version = python_version
-        self._cache = cache
+        self._cache = cache or user_cache()
         self._compiled = compiled
 
     def try_bundle(self, output_dir: str, *_args: object, **_options: object) -> bool:
@@ -133,14 +118,14 @@ class PythonAsset:
         """Write the package into a folder, compiled if an interpreter of its version is found.
 
         Raises:
-            AssetBuildError: pip could not install all dependencies, a module could not be compiled, or no
+            AssetBuildError: A dependency could not be installed, a module could not be compiled, or no
                 interpreter was found and the package has to be compiled.
         """
         python = find_python(self._python_version)
         if python is None and self._compiled == "required":
             raise AssetBuildError(
-                f"python{self._python_version} is not installed, and this stage requires a package with .pyc "
-                f"files. Install it:\n  {_installation(self._python_version)}"
+                f"python{self._python_version} is not installed, and retain_data requires a package with "
+                f".pyc files. Install it:\n  {_installation(self._python_version)}"
             )
         if python is None:
             _say(
@@ -155,14 +140,21 @@ class PythonAsset:
         """Write the package into a folder, without compiled modules.
 
         Raises:
-            AssetBuildError: pip could not install all dependencies.
+            AssetBuildError: A dependency could not be installed.
         """
-        _copy(self._dependencies(), output)
-        _copy(self._source / _PACKAGE, output / _PACKAGE)
-
-    def _dependencies(self) -> Path:
         contents = b"".join(requirements.read_bytes() for requirements in self._requirements)
         key = hashlib.sha256(self._python_version.encode() + contents).hexdigest()
+        if installed := self._cached(key):
+            _copy(installed, output)
+        else:
+            with self._unfinished() as folder:
+                target = Path(folder, "target")
+                install_wheels(self._requirements, target, python_version=self._python_version)
+                _copy(target, output)
+                self._keep(target, key)
+        _copy(self._source / _PACKAGE, output / _PACKAGE)
+
+    def _cached(self, key: str) -> Path | None:
         for installed in self._cache.glob(f"{key}-*"):
             if installed.name == f"{key}-{_digest(installed)}":
                 return installed
@@ -170,19 +162,47 @@ class PythonAsset:
             if installed.is_dir() and not installed.is_symlink():
                 shutil.rmtree(installed, ignore_errors=True)  # another build may remove it at the same time
             else:
-                installed.unlink(missing_ok=True)
-        self._cache.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete, so that no build uses the result of an interrupted pip
-        with tempfile.TemporaryDirectory(dir=self._cache) as unfinished:
-            target = Path(unfinished, "target")
-            _pip_install(self._requirements, target, python_version=self._python_version)
+                with suppress(OSError):
+                    installed.unlink()
+        return None
+
+    def _unfinished(self) -> tempfile.TemporaryDirectory[str]:
+        """Return a new folder in the cache. If the cache cannot be written, it is elsewhere."""
+        try:
+            self._cache.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(dir=self._cache)
+        except OSError as error:
+            _say(f"{self._cache}: {error.strerror}. Without a cache, each build installs the packages again")
+            return tempfile.TemporaryDirectory()
+
+    def _keep(self, target: Path, key: str) -> None:
+        """Rename a complete installation, so that no build uses the result of an interrupted one."""
+        if target.is_relative_to(self._cache):
             installed = self._cache / f"{key}-{_digest(target)}"
             try:
                 target.rename(installed)
             except OSError:
                 if not installed.exists():  # no other build was faster
                     raise
-        return installed
+
+
+def user_cache(*, platform: str = sys.platform) -> Path:
+    """Return the folder of this project in the user's cache folder, by the rules of the platform.
+
+    `XDG_CACHE_HOME` has precedence on every platform, if it is an absolute path.
+    https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home: no folder can be created there, so there is no cache
+        home = Path(os.devnull)
+    folders = {
+        "darwin": home / "Library" / "Caches",
+        "win32": Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"),
+    }
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = chosen if chosen.is_absolute() else folders.get(platform, home / ".cache")
+    return folder / "connect-message-sender"
 
 
 def find_python(version: str) -> str | None:
@@ -192,7 +212,7 @@ def find_python(version: str) -> str | None:
     """
     for find in (lambda _: sys.executable, _on_the_path, _installed_by_uv):
         python = find(version)
-        if python and _run((python, "-I", "-c", _WHICH_PYTHON)).stdout.split() == ["cpython", version]:
+        if python and run((python, "-I", "-c", _WHICH_PYTHON)).stdout.split() == ["cpython", version]:
             return python
     return None
 
@@ -204,18 +224,13 @@ def _on_the_path(version: str) -> str | None:
 def _installed_by_uv(version: str) -> str | None:
     # Managed: otherwise uv would stop at a shim on the PATH that has no interpreter behind it
     options = ("--managed-python", "--no-python-downloads", "--no-project", "--no-config")
-    uv = _uv()
-    return _run((uv, "python", "find", *options, version)).stdout.strip() if uv else None
-
-
-def _uv() -> str | None:
-    """Return uv: the one of this environment, or the one on the PATH."""
-    return shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    uv = find_uv()
+    return run((uv, "python", "find", *options, version)).stdout.strip() if uv else None
 
 
 def _installation(version: str) -> str:
     """Return the line for a shell that installs an interpreter where `find_python` finds it."""
-    uv = _uv()
+    uv = find_uv()
     install = shlex.join((uv or str(Path(sys.executable).with_name("uv")), "python", "install", version))
     return install if uv else f"{shlex.join((sys.executable, '-m', 'pip', 'install', 'uv'))} && {install}"
 
@@ -234,72 +249,13 @@ def compile_modules(folder: Path, *, python: str) -> None:
         *(python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
         *("-s", str(folder), "-p", _TASK_ROOT, str(folder)),
     )
-    compilation = _run(command)
+    compilation = run(command)
     if compilation.returncode != 0:
         raise AssetBuildError(f"{python} could not compile the package:\n{compilation.stdout.strip()}")
 
 
-def _run(
-    command: tuple[str, ...], *, environ: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    # Lambda reads the files as another user, so they must not depend on this user's umask
-    return subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022, env=environ)
-
-
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
-
-
-def _pip_install(requirements: tuple[Path, ...], target: Path, *, python_version: str) -> None:
-    """Install pure Python wheels, only those whose hashes the requirements list."""
-    command = (
-        *(sys.executable, "-I", "-m", "pip", "install"),
-        *("--quiet", "--no-color", "--no-input", "--disable-pip-version-check"),
-        *(f"--requirement={file}" for file in requirements),
-        *("--require-hashes", "--no-deps"),
-        *("--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"),
-        *("--python-version", python_version, "--no-compile", "--target", str(target)),
-    )
-    names = " and ".join(map(str, requirements))
-    pip = _run(command, environ=_pip_environ())
-    if pip.returncode != 0:
-        raise AssetBuildError(f"pip could not install {names}:\n{pip.stderr.strip()}")
-    texts = "\n".join(file.read_text() for file in requirements)
-    pinned = {(_normalized(name), version) for name, version in _PINNED.findall(texts)}
-    installed = {(_normalized(found.name), found.version) for found in distributions(path=[str(target)])}
-    if missing := sorted(f"{name}=={version}" for name, version in pinned - installed):
-        raise AssetBuildError(f"pip did not install all of {names}: {', '.join(missing)} missing")
-
-
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _pip_environ() -> dict[str, str]:
-    """Return the environment of this process without settings of pip, except those of the package index."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name == "PIP_CONFIG_FILE" or name.removeprefix("PIP_").lower().replace("_", "-") in _INDEX_SETTINGS
-    }
-    # Otherwise settings in a configuration file could hide other settings, or themselves
-    listing = {
-        **dict.fromkeys(("PIP_QUIET", "PIP_ISOLATED", "PIP_USER", "PIP_GLOBAL", "PIP_SITE"), "0"),
-        "PIP_LOG": os.devnull,
-        "PIP_PYTHON": sys.executable,
-    }
-    pip = _run((sys.executable, "-I", "-m", "pip", "config", "list"), environ=environ | kept | listing)
-    if pip.returncode != 0:
-        raise AssetBuildError(f"pip could not list its settings:\n{pip.stderr.strip()}")
-    listed = _LISTED_SETTING.findall(pip.stdout)
-    for wanted in ("global", "install", ":env:"):  # pip prefers the later ones and ignores empty values
-        environ |= {
-            f"PIP_{name.replace('-', '_').upper()}": ast.literal_eval(value)
-            for section, name, value in listed
-            if section == wanted and name in _INDEX_SETTINGS and value != "''"
-        }
-    return environ | {"PIP_CONFIG_FILE": os.devnull}  # pip reads no configuration file
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from infra.addresses import OUTPUTS
 from infra.monitoring.alarms import ALARMS
 from infra.monitoring.metrics import OWN_METRICS
-from infra.python_asset import CACHE, PythonAsset
+from infra.python_asset import PythonAsset
 from infra.sender_function import RUNTIME
 from scripts.render_contract import REFERENCE, ROOT, replace_block, table
 
@@ -122,6 +122,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         version = RUNTIME.name.removeprefix("python")
         # The largest package, of a stage with the tracing of subsegments
-        asset = PythonAsset(ROOT / "lambda_src", python_version=version, cache=CACHE, with_tracer=True)
+        asset = PythonAsset(ROOT / "lambda_src", python_version=version, with_tracer=True)
         asset.copy_modules(Path(folder))
         LICENCES.write_text(licences(Path(folder)))

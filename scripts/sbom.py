@@ -12,13 +12,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.options import InvalidOptionsError, StageOptions
-from infra.python_asset import CACHE, AssetBuildError, PythonAsset
+from infra.python_asset import PythonAsset
 from infra.sender_function import RUNTIME
 from infra.stage import stack_name
+from infra.wheels import AssetBuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,18 +39,30 @@ def sbom(package: Path) -> str:
     Raises:
         SbomError: The tool failed.
     """
-    command = (
-        *(_PYTHON, "-I", "-m", "cyclonedx_py", "environment"),
-        *("--output-reproducible", "--validate", "--spec-version=1.6"),
-        *("--pyproject", ROOT / "pyproject.toml"),
-        # It lists the packages on the path of an interpreter: without `site`, those on PYTHONPATH alone
-        *("-S", _PYTHON),
-    )
-    environ = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=package, env=environ, capture_output=True, text=True, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as project:
+        project.write(_project())
+        project.flush()
+        command = (
+            *(_PYTHON, "-I", "-m", "cyclonedx_py", "environment"),
+            *("--output-reproducible", "--validate", "--spec-version=1.6"),
+            *("--pyproject", project.name),
+            # It lists the packages on the path of an interpreter: without `site`, those on PYTHONPATH alone
+            *("-S", _PYTHON),
+        )
+        environ = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, cwd=package, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SbomError(done.stderr.strip())
     return done.stdout
+
+
+def _project() -> str:
+    """Return a `pyproject.toml` of the function: this project depends on what its producer needs."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    fields = {name: document["project"][name] for name in ("name", "version", "description", "license")}
+    fields["dependencies"] = document["dependency-groups"]["asset"]
+    # Texts and lists of texts are the same in JSON and in TOML
+    return "\n".join(["[project]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,7 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asset = PythonAsset(
             ROOT / "lambda_src",
             python_version=RUNTIME.name.removeprefix("python"),
-            cache=CACHE,
             with_tracer=options.tracing == "subsegments",
         )
         with tempfile.TemporaryDirectory() as folder:

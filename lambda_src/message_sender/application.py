@@ -132,7 +132,7 @@ def _event_sources(
         from message_sender.token_key import TokenKey  # noqa: PLC0415  # the option is off in most stacks
 
         token_key = TokenKey(
-            kms=aws_client(
+            kms=aws.client(
                 endpoint=settings.kms_url, signing_name="kms", target="TrentService", json_version="1.1"
             ),
             arn=settings.token_key_arn,

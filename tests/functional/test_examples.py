@@ -123,3 +123,9 @@ def test_bridge_opens_a_chat_with_two_calls(monkeypatch: pytest.MonkeyPatch) -> 
             ConnectionToken=conversation.connection_token, ContentType="text/plain", Content="Hello"
         )
         assert [item.content for item in running.service.messages(chat.contact_id)] == ["Hello"]
+
+
+def test_the_repository_can_import_the_package_under_the_name_that_it_has_when_it_is_installed() -> None:
+    contract = importlib.import_module("connect_message_sender.contract")
+
+    assert contract.FUNCTION_SOURCES == ROOT / "lambda_src"

@@ -8,15 +8,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 import app
 from benchmarks.contenders import zipped_parts
-from infra.python_asset import CACHE, AssetBuildError, PythonAsset, compile_modules, find_python
+from infra.python_asset import PythonAsset, compile_modules, find_python, user_cache
 from infra.sender_function import RUNTIME
+from infra.wheels import AssetBuildError
 
 SOURCE = Path(app.__file__).parent / "lambda_src"
 
@@ -110,7 +113,7 @@ def test_package_holds_no_native_code(asset_with_tracer: Path) -> None:
 
 
 def test_package_holds_no_trace_of_the_machine_that_built_it(asset: Path) -> None:
-    of_the_machine = {"INSTALLER", "RECORD", "REQUESTED", "bin", "tests"}
+    of_the_machine = {"uv_cache.json", "INSTALLER", "RECORD", "REQUESTED", "bin", "tests"}
 
     names = {part for name in files(asset) for part in Path(name).parts}
 
@@ -127,7 +130,7 @@ def test_package_holds_modules_compiled_for_the_runtime_or_none(asset: Path) -> 
 
 def test_same_sources_give_the_same_bytes(asset: Path, tmp_path: Path) -> None:
     source, cache, output = tmp_path / "source", tmp_path / "cache", tmp_path / "output"
-    for original, copy in ((SOURCE, source), (CACHE, cache)):
+    for original, copy in ((SOURCE, source), (user_cache(), cache)):
         shutil.copytree(original, copy)
         disturb(copy)
 
@@ -155,7 +158,7 @@ def test_second_build_for_the_runtime_needs_no_package_index(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     version = RUNTIME.name.removeprefix("python")
 
-    PythonAsset(SOURCE, python_version=version, cache=CACHE).build(tmp_path)
+    PythonAsset(SOURCE, python_version=version).build(tmp_path)
 
     assert files(tmp_path) == files(asset)
 
@@ -202,22 +205,39 @@ PACKAGE = {
 }
 
 
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def wheel(folder: Path, *, tag: str, stated: str = "", more: Mapping[str, bytes] | None = None) -> Path:
+    """Write a wheel of the package.
+
+    Args:
+        stated: The tag that the wheel states inside, if it is another than that of its name.
+    """
+    file = folder / f"demo-1.0-{tag}.whl"
+    contents = {name: content for name, content in PACKAGE.items() if name.startswith("demo")} | {
+        **(more or {})
+    }
+    metadata = contents["demo-1.0.dist-info/WHEEL"].decode().replace("py3-none-any", stated or tag)
+    contents["demo-1.0.dist-info/WHEEL"] = metadata.encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+        archive.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in archive.namelist()))
+    return file
+
+
 @pytest.fixture
 def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheelhouse:
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     house = Wheelhouse(tmp_path / "source", tmp_path / "links", tmp_path / "cache")
     house.links.mkdir()
-    wheel = house.links / "demo-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, content in PACKAGE.items():
-            if name.startswith("demo"):
-                archive.writestr(name, content)
-        archive.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in archive.namelist()))
+    pure = wheel(house.links, tag="py3-none-any")
     (house.source / "message_sender").mkdir(parents=True)
     (house.source / "message_sender" / "__init__.py").touch()
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    (house.source / "requirements.txt").write_text(f"demo==1.0 \\\n    --hash=sha256:{digest}\n")
+    (house.source / "requirements.txt").write_text(f"demo==1.0 \\\n    --hash=sha256:{sha256(pure)}\n")
     return house
 
 
@@ -238,6 +258,123 @@ def test_tracer_adds_its_own_requirements(
 
     assert without == {"message_sender/__init__.py": b""}
     assert {name: content for name, (_, content) in files(tmp_path / "with").items()} == PACKAGE
+
+
+@pytest.fixture
+def without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A virtual environment as uv makes it: with Python, without pip, and here with uv."""
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "venv"
+    python = executable(
+        folder / "python", f'case "$*" in *"import pip") exit 1;; esac\nexec {sys.executable} "$@"'
+    )
+    (folder / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    monkeypatch.setattr("sys.executable", str(python))
+    return folder
+
+
+def test_uv_builds_the_same_package_where_there_is_no_pip(
+    wheelhouse: Wheelhouse, without_pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheelhouse.links))
+
+    package = wheelhouse.build(tmp_path / "output")
+
+    assert package == PACKAGE
+    assert sorted(path.name for path in without_pip.iterdir()) == ["python", "uv"]
+
+
+@pytest.mark.usefixtures("without_pip")
+def test_only_the_index_settings_of_uv_shape_the_package(
+    wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constraint = tmp_path / "constraints.txt"
+    constraint.write_text("demo==2.0\n")
+    elsewhere = tmp_path / "elsewhere"
+    for name, value in {
+        **dict.fromkeys(("CONSTRAINT", "OVERRIDE", "BUILD_CONSTRAINT"), str(constraint)),
+        **dict.fromkeys(("TARGET", "PREFIX", "CACHE_DIR", "PROJECT", "WORKING_DIR"), str(elsewhere)),
+        **dict.fromkeys(("COMPILE_BYTECODE", "NO_VERIFY_HASHES", "SYSTEM_PYTHON", "PREVIEW"), "1"),
+        "EXCLUDE_NEWER": "2006-01-01",
+        "LINK_MODE": "symlink",
+    }.items():
+        monkeypatch.setenv(f"UV_{name}", value)
+    configuration = tmp_path / "uv.toml"
+    configuration.write_text(
+        f"""
+        no-index = true
+        find-links = ["{wheelhouse.links}"]
+        compile-bytecode = true
+        link-mode = "symlink"
+        [pip]
+        target = "{elsewhere}"
+        no-deps = false
+        verify-hashes = false
+        python-platform = "windows"
+        python-version = "3.8"
+        """
+    )
+    monkeypatch.setenv("UV_CONFIG_FILE", str(configuration))
+
+    package = wheelhouse.build(tmp_path / "output")
+
+    assert package == PACKAGE
+    assert not elsewhere.exists()
+    assert [path for path in wheelhouse.entry.rglob("*") if path.is_symlink()] == []
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_wheel_with_compiled_modules_is_not_installed(
+    wheelhouse: Wheelhouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    installer: str,
+) -> None:
+    if installer == "uv":
+        request.getfixturevalue("without_pip")
+    for name in ("PIP_NO_INDEX", "UV_NO_INDEX"):
+        monkeypatch.setenv(name, "1")
+    for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS"):
+        monkeypatch.setenv(name, str(wheelhouse.links))
+    tag = "cp399-abi3-manylinux_2_17_x86_64"
+    compiled = wheel(wheelhouse.links, tag=tag, more={"demo/fast.abi3.so": b""})
+    requirements = wheelhouse.source / "requirements.txt"
+    requirements.write_text(f"{requirements.read_text().rstrip()} \\\n    --hash=sha256:{sha256(compiled)}\n")
+
+    package = wheelhouse.build(tmp_path / "output")
+    # A name that does not say what is in it
+    pure = wheel(wheelhouse.links, tag="py3-none-any", stated=tag)
+    requirements.write_text(f"demo==1.0 --hash=sha256:{sha256(pure)}\n")
+    with pytest.raises(AssetBuildError, match=rf"^{installer} installed demo 1\.0 for {tag}, which is not"):
+        wheelhouse.build(tmp_path / "again")
+
+    assert package == PACKAGE
+
+
+def test_neither_pip_nor_uv_is_an_error_with_the_line_that_installs_pip(
+    wheelhouse: Wheelhouse, without_pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (without_pip / "uv").unlink()
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(AssetBuildError) as refused:
+        wheelhouse.build(tmp_path / "output")
+
+    assert str(refused.value).splitlines() == [
+        "The function's package is built with pip or uv, and neither is installed. Install pip:",
+        f"  {without_pip}/python -m ensurepip",
+    ]
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-tracing.txt"])
+def test_no_requirement_depends_on_the_machine_that_builds(file: str) -> None:
+    pins = re.findall(r"^[^\s#-].*", (SOURCE / file).read_text(), re.MULTILINE)
+
+    assert pins
+    assert [pin for pin in pins if ";" in pin] == []
 
 
 def hostile_settings(tmp_path: Path) -> dict[str, str]:
@@ -305,9 +442,13 @@ install.find-links='/links'
 def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, install: str, config: str = "") -> None:
     """Put scripts in the place of `pip install` and `pip config list`."""
     (tmp_path / "listed").write_text(LISTED)
-    script = (
-        f'case "$*" in *"pip config list") {config or f"cat {tmp_path}/listed"};; *pip*) {install};; esac'
-    )
+    list_settings = config or f"cat {tmp_path}/listed"
+    script = f"""
+    case "$*" in
+    *"import pip") ;;
+    *"pip config list") {list_settings};;
+    *pip*) {install};;
+    esac"""
     monkeypatch.setattr("sys.executable", str(executable(tmp_path / "python", script)))
 
 
@@ -399,6 +540,69 @@ def test_cache_entry_is_used_again_unless_it_was_changed(
         damage(wheelhouse.entry)
         with pytest.raises(AssetBuildError, match=r"^pip could not install"):
             wheelhouse.build(tmp_path / "fourth")
+
+
+def test_without_a_cache_that_can_be_written_each_build_installs_the_packages_again(
+    wheelhouse: Wheelhouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    (tmp_path / "file").touch()
+    wheelhouse.cache = tmp_path / "file" / "cache"
+
+    packages = [wheelhouse.build(tmp_path / name) for name in ("first", "second")]
+
+    assert packages == [PACKAGE, PACKAGE]
+    warning = (
+        f"{wheelhouse.cache}: Not a directory. Without a cache, each build installs the packages again\n"
+    )
+    assert capsys.readouterr().err.count(warning) == 2
+    assert [*temporary.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "folder"),
+    [
+        ({}, "linux", "home/.cache"),
+        ({}, "darwin", "home/Library/Caches"),
+        ({}, "win32", "home/AppData/Local"),
+        ({"LOCALAPPDATA": "local"}, "win32", "local"),
+        ({"LOCALAPPDATA": "local"}, "linux", "home/.cache"),
+        ({"XDG_CACHE_HOME": "xdg"}, "linux", "xdg"),
+        ({"XDG_CACHE_HOME": "xdg"}, "darwin", "xdg"),
+    ],
+)
+def test_cache_is_in_the_cache_folder_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], platform: str, folder: str
+) -> None:
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"HOME": "home"} | environ).items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+
+    assert user_cache(platform=platform) == tmp_path / folder / "connect-message-sender"
+
+
+def test_cache_folder_that_is_not_absolute_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+
+    assert user_cache(platform="linux") == tmp_path / ".cache/connect-message-sender"
+
+
+def test_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("Could not determine home directory.")))
+
+    with pytest.raises(NotADirectoryError):
+        user_cache(platform="linux").mkdir(parents=True)
 
 
 THIS_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -499,7 +703,7 @@ def test_package_that_has_to_be_compiled_is_refused_with_the_line_that_installs_
 
     venv = shlex.quote(str(tmp_path / "venv"))
     assert with_uv == (
-        "python3.98 is not installed, and this stage requires a package with .pyc files. Install it:\n"
+        "python3.98 is not installed, and retain_data requires a package with .pyc files. Install it:\n"
         f"  {shlex.quote(str(uv))} python install 3.98"
     )
     assert without_uv.splitlines()[1:] == [

@@ -1,0 +1,10 @@
+class InvalidLoggerSamplingRateError(Exception):
+    """Logger configured with Invalid Sampling value
+    """
+
+
+
+class OrphanedChildLoggerError(Exception):
+    """Orphaned Child logger exception
+    """
+
