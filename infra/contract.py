@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HERE: Final = Path(__file__).parent
+# Resolved: in the repository, the package is also a link to this folder
+_HERE: Final = Path(__file__).resolve().parent
 
 FUNCTION_SOURCES: Final = next(
     folder for folder in (_HERE / "lambda_src", _HERE.parent / "lambda_src") if folder.is_dir()
