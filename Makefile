@@ -11,6 +11,7 @@ $(if $(filter command,$(origin name)),$(eval override name := $$(value name)))
 export PYTHON ?= python3
 export STAGE ?= dev
 export MESSAGES ?= examples/messages.jsonl
+export OUTPUT ?= template
 export ID ?=
 
 .DEFAULT_GOAL := help
@@ -53,7 +54,8 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables'
-	@echo '  STAGE=dev|prod           synth, sbom, preflight, deploy'
+	@echo '  STAGE=dev|prod           synth, template, sbom, preflight, deploy'
+	@echo '  OUTPUT=folder            template'
 	@echo '  ASSEMBLY=cdk.out         deploy it without a question'
 	@echo '  MESSAGES=file.jsonl      demo'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
@@ -106,13 +108,14 @@ functional: .venv/.dev-installed ## Test the function with local servers, and si
 infra: .venv/.dev-installed node_modules/.installed .sandbox/venv-sbom/.installed ## Test the templates of the stack
 	@exec $(PYTEST) tests/infra
 
-e2e: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the stack in the local emulator
+e2e: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test the stack in the local emulator
 	@exec $(PYTEST) tests/e2e
 
 clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test the participant service with SDKs
 	@exec $(PYTEST) tests/clients
 
-test: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-sbom/.installed ## Run all these tests, except clients
+test: prepare .venv/.dev-installed node_modules/.dev-installed
+test: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run all these tests, except clients
 	@exec $(PYTEST) --ignore=tests/clients
 
 check: prepare .venv/.dev-installed node_modules/.dev-installed
@@ -143,6 +146,10 @@ quota: .venv/.installed ## Simulate how instances share a quota
 synth: .venv/.installed node_modules/.installed ## Write the template of STAGE into cdk.out
 	$(CDK_PATH) $(CDK) synth --quiet --context "stage=$$STAGE"
 	@printf 'The template is in cdk.out/ConnectMessageSender-%s.template.json\n' "$$STAGE"
+
+.PHONY: template
+template: .venv/.installed node_modules/.installed ## Write files to deploy STAGE without the CDK
+	@exec $(VENV_PYTHON) -m scripts.template --stage="$$STAGE" --output="$$OUTPUT"
 
 .PHONY: preflight
 preflight: .venv/.installed ## Check your AWS account before you deploy STAGE
@@ -196,7 +203,7 @@ audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known v
 
 .PHONY: clean
 clean: ## Remove everything that make added to this folder
-	rm -rf .venv .sandbox node_modules cdk.out .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .sandbox node_modules cdk.out template .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # The installations that the targets above need. A file in each folder says that it is complete.
 

@@ -37,6 +37,14 @@ class ProducerPolicy(iam.ManagedPolicy):
         )
 
 
+def queue_statements(*, key: DataKey, queues: MessageQueues) -> Sequence[iam.PolicyStatement]:
+    """Return what a producer that sends through the queue may do."""
+    return [
+        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn]),
+        key.use_through_sqs(),
+    ]
+
+
 def producer_statements(
     *,
     key: DataKey,
@@ -48,8 +56,7 @@ def producer_statements(
 ) -> Sequence[iam.PolicyStatement]:
     """Return what a producer may do, for each event source that the sender has."""
     statements = [
-        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn]),
-        key.use_through_sqs(),
+        *queue_statements(key=key, queues=queues),
         iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sender.alias.function_arn]),
         iam.PolicyStatement(
             actions=["events:PutEvents"],

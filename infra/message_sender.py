@@ -14,7 +14,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .access import ProducerPolicy, admit_other_accounts, grant, producer_statements
+from .access import ProducerPolicy, admit_other_accounts, grant, producer_statements, queue_statements
 from .addresses import Parameters
 from .contract import RESULT_DETAIL_TYPES, RESULT_SOURCE
 from .data_key import DataKey
@@ -128,6 +128,7 @@ class MessageSender(Construct):
             queues.messages.grant(api.role, "sqs:SendMessage")
             api.role.add_to_principal_policy(key.use_through_sqs())
 
+        self._queue_producers = queue_statements(key=key, queues=queues)
         self._producers = producer_statements(
             key=key, queues=queues, routing=routing, sender=sender, api=api, workflow=workflow
         )
@@ -178,6 +179,10 @@ class MessageSender(Construct):
         For a producer in another account, see the option `producer_principals`.
         """
         return grant(grantee, self._producers)
+
+    def grant_send_to_queue(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let it put messages on the queue, and nothing else: such as the role of a schedule or of a pipe."""
+        return grant(grantee, self._queue_producers)
 
     def on_outcome(
         self,

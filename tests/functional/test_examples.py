@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pytest
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+WITHOUT_CDK = sorted((ROOT / "examples" / "without-cdk").iterdir())
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -48,6 +49,14 @@ def test_every_python_block_of_the_documents_is_from_an_example() -> None:
 
     assert len(blocks) >= 5
     assert [block for block in blocks if not any(block in source for source in sources)] == []
+
+
+def test_every_file_for_other_tools_is_in_the_documents() -> None:
+    page = (ROOT / "docs" / "how-to" / "use-without-cdk.md").read_text()
+
+    blocks = re.findall(r"^```(?:yaml|hcl|ts)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+    assert sorted(blocks) == sorted(path.read_text() for path in WITHOUT_CDK)
 
 
 def test_message_by_the_queue_is_a_request(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
     *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID"),
-    *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "ASSEMBLY"),
+    *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "OUTPUT", "ASSEMBLY"),
 ]
 TARGETS = [
     "demo",
@@ -27,6 +27,7 @@ TARGETS = [
     "bench",
     "quota",
     "synth",
+    "template",
     "sbom",
     "preflight",
     "deploy",
@@ -132,6 +133,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "synth": ["--quiet", "--context", f"stage={value}"],
         "preflight": [f"--stage={value}"],
         "deploy": ["--context", f"stage={value}"],
+        "scripts.template": [f"--stage={value}", f"--output={value}"],
         "scripts.sbom": [f"--stage={value}"],
     }.items():
         assert option in calls

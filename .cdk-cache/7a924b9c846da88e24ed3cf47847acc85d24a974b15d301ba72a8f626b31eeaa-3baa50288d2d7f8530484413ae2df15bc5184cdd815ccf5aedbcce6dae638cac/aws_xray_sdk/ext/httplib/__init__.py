@@ -1,3 +1,0 @@
-from .patch import add_ignored, patch, reset_ignored, unpatch
-
-__all__ = ["add_ignored", "patch", "reset_ignored", "unpatch"]
