@@ -47,6 +47,7 @@ class MessageSender(Construct):
         options: By default, every option has its default.
 
     Attributes:
+        name: The name, for producers and commands that find the sender by it.
         message_queue: Requests wait here. The queue is FIFO, with the ContactId as message group.
         dead_letter_queue: Messages that failed.
         rejected_queue: Copies of rejected messages.
@@ -134,6 +135,7 @@ class MessageSender(Construct):
         producers = ProducerPolicy(self, "ProducerPolicy", statements=self._producers)
         admit_other_accounts(options, key=key, queues=queues, routing=routing, sender=sender)
 
+        self.name = name
         self.message_queue: sqs.Queue = queues.messages
         self.dead_letter_queue: sqs.Queue = queues.dead_letter
         self.rejected_queue: sqs.Queue = queues.rejected

@@ -1,4 +1,8 @@
-"""The outputs of a deployed stack: the addresses that producers and consumers need."""
+"""The addresses of a deployed sender that producers and consumers need.
+
+The stack of a stage has them as outputs. Every sender has them as parameters of AWS Systems Manager, also one
+in the stack of another CDK application.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,17 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import ClientError
 
+from .stage import parameter_path
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_ssm import SSMClient
 
 
 class OutputsError(Exception):
-    """The stack does not exist, or is not a stack of this project.
+    """The stack or the sender does not exist, or is not one of this project.
 
     Attributes:
         stack_name: The name that was asked for.
@@ -27,7 +34,11 @@ class OutputsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs:
-    """The outputs of one stack. `api_url` and `state_machine_arn` are empty if the stack does without."""
+    """The addresses of one sender. `api_url` and `state_machine_arn` are empty if it does without.
+
+    Attributes:
+        stack_name: The name of the sender. That of a stage is also the name of its stack.
+    """
 
     stack_name: str
     message_queue_url: str
@@ -43,7 +54,7 @@ class StackOutputs:
 
     @classmethod
     def from_mapping(cls, stack_name: str, outputs: Mapping[str, str]) -> Self:
-        """Read outputs under the names that CloudFormation gives them, such as `MessageQueueUrl`.
+        """Read addresses by the names of the outputs, such as `MessageQueueUrl`.
 
         Raises:
             OutputsError: One is missing.
@@ -54,7 +65,7 @@ class StackOutputs:
             if output in outputs:
                 values[field.name] = outputs[output]
             elif field.default is MISSING and field.name not in values:
-                raise OutputsError(stack_name, f"The stack {stack_name} has no output {output}.")
+                raise OutputsError(stack_name, f"{stack_name} has no output {output}.")
         return cls(**values)
 
 
@@ -75,3 +86,24 @@ def read_outputs(cloudformation: CloudFormationClient, stack_name: str) -> Stack
         raise OutputsError(stack_name, problem) from None
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     return StackOutputs.from_mapping(stack_name, outputs)
+
+
+def read_parameters(ssm: SSMClient, name: str) -> StackOutputs:
+    """Read the addresses of a deployed sender. This takes the permission `ssm:GetParametersByPath`.
+
+    Args:
+        name: The name of the sender. Its construct has it as `name`, too.
+
+    Raises:
+        OutputsError: There is no such sender, or it lacks an address.
+        ClientError: Systems Manager refused the call.
+    """
+    path = parameter_path(name)
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path)
+    values = {
+        each["Name"].removeprefix(f"{path}/"): each["Value"] for page in pages for each in page["Parameters"]
+    }
+    if not values:
+        problem = f"There is no sender {name} in {ssm.meta.region_name}."
+        raise OutputsError(name, problem)
+    return StackOutputs.from_mapping(name, values)

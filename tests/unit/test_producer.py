@@ -176,16 +176,17 @@ def test_the_names_on_the_bus_are_those_of_the_function() -> None:
 @pytest.mark.parametrize("module", ["contract", "outputs", "producer", "result_watcher"])
 def test_the_modules_of_the_library_need_only_each_other_and_published_packages(module: str) -> None:
     tree = ast.parse(INFRA.joinpath(f"{module}.py").read_text())
-    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {node.module or "" for node in froms if not node.level}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
 
     packages = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
-    ours = {name for name in imported if name.startswith("infra")}
+    ours = {node.module for node in froms if node.level}
 
     assert {name for name in packages if not name.startswith("types_boto3_")} <= {
-        *("infra", "boto3", "botocore", "fastjsonschema", "urllib3"),
+        *("boto3", "botocore", "fastjsonschema", "urllib3"),
     }
-    assert ours <= {"infra.contract", "infra.outputs"}
+    assert ours <= {"contract", "outputs", "stage"}
 
 
 MAX_METADATA = REQUEST_SCHEMA["properties"]["Metadata"]["maxProperties"]
