@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.options import InvalidOptionsError, StageOptions
 from infra.python_asset import CACHE, AssetBuildError, PythonAsset
@@ -21,7 +22,7 @@ from infra.sender_function import RUNTIME
 from infra.stage import stack_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[1]
 _PYTHON: Final = ROOT / ".sandbox" / "venv-sbom" / "bin" / "python"
@@ -37,18 +38,29 @@ def sbom(package: Path) -> str:
     Raises:
         SbomError: The tool failed.
     """
-    command = (
-        *(_PYTHON, "-I", "-m", "cyclonedx_py", "environment"),
-        *("--output-reproducible", "--validate", "--spec-version=1.6"),
-        *("--pyproject", ROOT / "pyproject.toml"),
-        # It lists the packages on the path of an interpreter: without `site`, those on PYTHONPATH alone
-        *("-S", _PYTHON),
-    )
     environ = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=package, env=environ, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        described = Path(folder) / "pyproject.toml"
+        described.write_text(_described(tomllib.loads((ROOT / "pyproject.toml").read_text())))
+        command = (
+            *(_PYTHON, "-I", "-m", "cyclonedx_py", "environment"),
+            *("--output-reproducible", "--validate", "--spec-version=1.6"),
+            *("--pyproject", described),
+            # It lists the packages on the path of an interpreter: without `site`, those on PYTHONPATH alone
+            *("-S", _PYTHON),
+        )
+        done = subprocess.run(command, cwd=package, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SbomError(done.stderr.strip())
     return done.stdout
+
+
+def _described(pyproject: Mapping[str, Any]) -> str:
+    """Describe the project with the dependencies of the function, in place of those of the library."""
+    project = {key: pyproject["project"][key] for key in ("name", "version", "description", "license")}
+    project["dependencies"] = pyproject["dependency-groups"]["asset"]
+    # A text or a list of texts is the same in JSON and in TOML
+    return "\n".join(["[project]", *(f"{key} = {json.dumps(value)}" for key, value in project.items())])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
