@@ -50,7 +50,8 @@ def synthesize(context: dict[str, Any], share: Share) -> Synthesize:
     templates: dict[str, Template] = {}
 
     def synthesize(stage: str, **options: object) -> Template:
-        stages = {stage: context["stages"].get(stage, context["stages"]["prod"]) | options}
+        # A stage that is not in cdk.json lists no option: all have their defaults
+        stages = {stage: context["stages"].get(stage, {}) | options}
         key = hashlib.sha256(json.dumps(stages).encode()).hexdigest()[:12]
         if key not in templates:
             changed = context | {"stage": stage, "stages": stages}

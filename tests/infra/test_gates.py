@@ -21,6 +21,7 @@ ROOT = Path(app.__file__).parent
 
 STAGES: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "dev": ("dev", {}),
+    "a stage without options": ("test", {}),
     "prod": ("prod", {}),
     "dev with other options": ("dev", EVERYTHING | CHANGED),
     "prod with other options": ("prod", EVERYTHING | CHANGED),

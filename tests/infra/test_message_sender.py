@@ -27,7 +27,7 @@ from tests.infra.template import Template
 
 ROOT = Path(__file__).parents[2]
 OWN_ENVIRONMENT = cdk.Environment(account="111122223333", region="eu-west-1")
-NO_PACKAGE = {"aws:cdk:bundling-stacks": []}
+NO_PACKAGE: Mapping[str, Any] = {"aws:cdk:bundling-stacks": []}
 
 PARTS: Mapping[str, Mapping[str, bool]] = {
     "everything": {},
@@ -182,8 +182,8 @@ def test_synthesis_warns_of_nothing(sender_with: tuple[MessageSender, Template])
 
 def test_flags_of_the_cdk_add_and_remove_no_resource(context: dict[str, Any], tmp_path: Path) -> None:
     flags = {name: value for name, value in context.items() if name.startswith("@aws-cdk")}
-    types = []
-    for number, each in enumerate((NO_PACKAGE, NO_PACKAGE | flags)):
+    types: list[list[str]] = []
+    for number, each in enumerate((NO_PACKAGE, {**NO_PACKAGE, **flags})):
         stack = cdk.Stack(cdk.App(context=each, outdir=str(tmp_path / str(number))), "Chat")
         MessageSender(stack, "Sender")
         resources = synthesized(stack)["Resources"].values()

@@ -70,6 +70,19 @@ def test_cloudformation_can_create_read_update_and_delete_every_type(
             assert not called or called & granted, (kind, handler)
 
 
+def test_stage_without_options_needs_no_other_right(synthesize: Synthesize) -> None:
+    template = synthesize("test").body
+
+    needed = {
+        action
+        for statement in statements("CloudFormationPolicy", roles([template]))
+        for action in listed(statement["Action"])
+    }
+
+    assert needed
+    assert needed <= actions("CloudFormationPolicy")
+
+
 @pytest.mark.parametrize(
     "action",
     [
