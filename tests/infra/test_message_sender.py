@@ -314,7 +314,7 @@ def test_name_that_aws_does_not_accept_is_refused(stack: cdk.Stack, name: str) -
     assert str(refusal.value) == f"name is {name!r}; {NAME_RULE}"
 
 
-@pytest.mark.parametrize("name", [cdk.Fn.import_value("name"), cdk.Aws.STACK_NAME])
+@pytest.mark.parametrize("name", [cdk.Fn.import_value("name"), cdk.Aws.STACK_NAME], ids=["import", "stack"])
 def test_name_that_is_known_only_at_deployment_is_refused(stack: cdk.Stack, name: str) -> None:
     with pytest.raises(InvalidOptionsError, match=r"^name is known only at deployment; accepted: a text of"):
         MessageSender(stack, "Sender", name=name)
