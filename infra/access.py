@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -14,6 +15,7 @@ from .message_queues import MessageQueues
 from .options import Options
 from .send_workflow import SendWorkflow
 from .sender_function import SenderFunction
+from .stage import parameter_path
 
 # A producer cannot publish a result. It also cannot publish a request under the function's source: the rule
 # on the bus would ignore such a request silently.
@@ -47,6 +49,7 @@ def queue_statements(*, key: DataKey, queues: MessageQueues) -> Sequence[iam.Pol
 
 def producer_statements(
     *,
+    name: str,
     key: DataKey,
     queues: MessageQueues,
     routing: EventRouting,
@@ -54,8 +57,11 @@ def producer_statements(
     api: MessageApi | None,
     workflow: SendWorkflow | None,
 ) -> Sequence[iam.PolicyStatement]:
-    """Return what a producer may do, for each event source that the sender has."""
+    """Return what a producer may do, for each event source that the sender has, and to find the sender."""
+    stack = cdk.Stack.of(key)
+    parameters = stack.format_arn(service="ssm", resource=f"parameter{parameter_path(name)}")
     statements = [
+        iam.PolicyStatement(actions=["ssm:GetParametersByPath"], resources=[parameters]),
         *queue_statements(key=key, queues=queues),
         iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sender.alias.function_arn]),
         iam.PolicyStatement(
@@ -74,10 +80,7 @@ def producer_statements(
 
 
 def grant(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
-    """Give a role, user, group or resource of this account the permissions of some statements.
-
-    The policy of an identity outside of this application stays as it is. The CDK then warns of the grant.
-    """
+    """Give a role, user, group or resource of this account the permissions of some statements."""
     given = [
         iam.Grant.add_to_principal(
             grantee=grantee,
@@ -122,5 +125,7 @@ def admit_other_accounts(
             **producers,
         )
     )
-    for principal in principals:
-        sender.alias.add_permission(f"Producer {principal.arn}", principal=principal)
+    for number, principal in enumerate(principals):
+        # The ARN of another construct is known later, and cannot be an id
+        known = number if cdk.Token.is_unresolved(principal.arn) else principal.arn
+        sender.alias.add_permission(f"Producer {known}", principal=principal)

@@ -95,7 +95,7 @@ def _resource_policy(options: Options) -> iam.PolicyDocument | None:
                 principals=[iam.AnyPrincipal()],
                 actions=["execute-api:Invoke"],
                 resources=["execute-api:/*"],
-                conditions={"NotIpAddress": {"aws:SourceIp": options.api_source_cidrs}},
+                conditions={"NotIpAddress": {"aws:SourceIp": [*options.api_source_cidrs]}},
             )
         )
     return iam.PolicyDocument(statements=statements) if statements else None

@@ -47,6 +47,7 @@ class MessageSender(Construct):
         options: By default, every option has its default.
 
     Attributes:
+        name: The name, for producers and commands that find the sender by it.
         message_queue: Requests wait here. The queue is FIFO, with the ContactId as message group.
         dead_letter_queue: Messages that failed.
         rejected_queue: Copies of rejected messages.
@@ -130,11 +131,12 @@ class MessageSender(Construct):
 
         self._queue_producers = queue_statements(key=key, queues=queues)
         self._producers = producer_statements(
-            key=key, queues=queues, routing=routing, sender=sender, api=api, workflow=workflow
+            name=name, key=key, queues=queues, routing=routing, sender=sender, api=api, workflow=workflow
         )
         producers = ProducerPolicy(self, "ProducerPolicy", statements=self._producers)
         admit_other_accounts(options, key=key, queues=queues, routing=routing, sender=sender)
 
+        self.name = name
         self.message_queue: sqs.Queue = queues.messages
         self.dead_letter_queue: sqs.Queue = queues.dead_letter
         self.rejected_queue: sqs.Queue = queues.rejected
@@ -174,11 +176,24 @@ class MessageSender(Construct):
             )
 
     def grant_send(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role, user, group or resource of this application send messages by every event source.
+        """Let a role, user, group or resource of this account send messages by every event source.
 
-        For a producer in another account, see the option `producer_principals`.
+        For a producer in another account, see the option `producer_principals`. The synthesis warns you if
+        the CDK cannot change the policies of the grantee.
         """
-        return grant(grantee, self._producers)
+        given = grant(grantee, self._producers)
+        # For a role of another account, the CDK reports success and does nothing
+        accounts = {cdk.Stack.of(self).account, grantee.grant_principal.principal_account or ""} - {""}
+        elsewhere = len(accounts) > 1 and not any(map(cdk.Token.is_unresolved, accounts))
+        if elsewhere or not given.success:
+            # A principal is no construct, and an imported role is one by its properties only
+            grantee_name = getattr(getattr(grantee, "node", None), "path", type(grantee).__name__)
+            cdk.Annotations.of(self).add_warning_v2(
+                "connect-message-sender:grantSend",
+                f"grant_send gives {grantee_name} nothing: this application cannot change its policies. "
+                "Attach producer_policy to it; for another account, use the option producer_principals",
+            )
+        return given
 
     def grant_send_to_queue(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let it put messages on the queue, and nothing else: such as the role of a schedule or of a pipe."""
@@ -198,18 +213,19 @@ class MessageSender(Construct):
         Raises:
             InvalidOptionsError: An outcome is unknown, or there is none.
         """
-        if not outcomes or not OUTCOMES.keys() >= {*outcomes}:
+        named = [outcome for outcome in OUTCOMES if outcome in outcomes]
+        if not named or not OUTCOMES.keys() >= {*outcomes}:
             raise InvalidOptionsError(
                 f"outcomes is {outcomes!r}; accepted: a list with some of {', '.join(OUTCOMES)}"
             )
         return events.Rule(
             self,
             construct_id,
-            description=f"Results with the outcome {', '.join(outcomes)}",
+            description=f"Results with the outcome {', '.join(named)}",
             event_bus=self.bus,
             event_pattern=events.EventPattern(
                 source=[RESULT_SOURCE],
-                detail_type=[detail_type for name, detail_type in OUTCOMES.items() if name in outcomes],
+                detail_type=[OUTCOMES[outcome] for outcome in named],
             ),
             targets=[target],
         )
@@ -277,7 +293,9 @@ def _let_complete_tasks(
         )
 
 
-def _check(name: str) -> None:
+def _check(name: object) -> None:
+    if cdk.Token.is_unresolved(name):
+        raise InvalidOptionsError("name is known only at deployment; accepted: a text of your code")
     try:
         check_name(name)
     except ValueError as error:

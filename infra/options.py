@@ -77,9 +77,13 @@ def _whole_number(least: int, most: int) -> _Rule:
 _TOKEN: Final = re.compile(r"[$#]\{Token\[[^\]]+\.[0-9]+\]\}")
 
 
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and _TOKEN.search(value) is not None
+
+
 def _text(pattern: str) -> _Rule:
     def accepts(value: object) -> bool:
-        return isinstance(value, str) and bool(re.fullmatch(pattern, value) or _TOKEN.search(value))
+        return _is_token(value) or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
 
     return _Rule(f"text like {pattern}", accepts, {"type": "string", "pattern": f"^{pattern}$"})
 
@@ -89,7 +93,7 @@ def _address_range() -> _Rule:
 
     def accepts(value: object) -> bool:
         try:
-            return shape.accepts(value) and bool(ip_network(str(value)))
+            return shape.accepts(value) and (_is_token(value) or bool(ip_network(str(value))))
         except ValueError:
             return False
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OutputsError(Exception):
-    """The stack or the sender does not exist, or the stack is not one of this project.
+    """The stack or the sender does not exist, or is not one of this project.
 
     Attributes:
         stack_name: The name that was asked for.
@@ -42,10 +42,10 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs(Addresses):
-    """All addresses. Those of parts that the options leave out are empty.
+    """All addresses of one sender. Those of parts that the options leave out are empty.
 
     Attributes:
-        stack_name: The name of the stack, or the name of the sender if it was found by that.
+        stack_name: The name of the sender. That of a stage is also the name of its stack.
     """
 
     stack_name: str
@@ -60,7 +60,7 @@ class StackOutputs(Addresses):
 
     @classmethod
     def from_mapping(cls, stack_name: str, outputs: Mapping[str, str]) -> Self:
-        """Read outputs under the names that CloudFormation gives them, such as `MessageQueueUrl`.
+        """Read addresses by the names of the outputs, such as `MessageQueueUrl`.
 
         Raises:
             OutputsError: One is missing.
@@ -71,7 +71,7 @@ class StackOutputs(Addresses):
             if output in outputs:
                 values[field.name] = outputs[output]
             elif field.default is MISSING and field.name not in values:
-                raise OutputsError(stack_name, f"The stack {stack_name} has no output {output}.")
+                raise OutputsError(stack_name, f"{stack_name} has no output {output}.")
         return cls(**values)
 
 
@@ -95,12 +95,15 @@ def read_outputs(cloudformation: CloudFormationClient, stack_name: str) -> Stack
 
 
 def read_parameters(ssm: SSMClient, name: str) -> StackOutputs:
-    """Read the addresses of the sender of a name, however its stack is called.
+    """Read the addresses of a deployed sender, in whatever stack it is.
 
     This takes the permission `ssm:GetParametersByPath` on `parameter/connect-message-sender/<name>`.
 
+    Args:
+        name: The name of the sender. Its construct has it as `name`, too.
+
     Raises:
-        OutputsError: There is no such sender, or it lacks a parameter.
+        OutputsError: There is no such sender, or it lacks an address.
         ClientError: Systems Manager refused the call.
     """
     path = parameter_path(name)

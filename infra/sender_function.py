@@ -160,7 +160,7 @@ class SenderFunction(Construct):
         resource = cast("lambda_.CfnFunction", self.function.node.default_child)
         # The CDK's own `vpc` would have to look up the VPC in the account
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
-            subnet_ids=options.vpc_subnet_ids, security_group_ids=options.vpc_security_group_ids
+            subnet_ids=[*options.vpc_subnet_ids], security_group_ids=[*options.vpc_security_group_ids]
         )
         self.role.add_to_principal_policy(
             iam.PolicyStatement(

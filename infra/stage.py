@@ -37,7 +37,7 @@ def parameter_path(name: str) -> str:
     return f"{PARAMETERS}/{name}"
 
 
-def check_name(name: str) -> None:
+def check_name(name: object) -> None:
     """Check the name of a sender, the first part of all names that it gives.
 
     Raises:
@@ -64,5 +64,6 @@ def stack_name(stage: str) -> str:
     return f"{_PREFIX}{stage}"
 
 
-def _is_name(text: str, longest: int) -> bool:
-    return re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9-]{{0,{longest - 1}}}", text) is not None
+def _is_name(text: object, longest: int) -> bool:
+    pattern = rf"[A-Za-z0-9][A-Za-z0-9-]{{0,{longest - 1}}}"
+    return isinstance(text, str) and re.fullmatch(pattern, text) is not None

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.outputs import OutputsError, read_outputs
+from infra.outputs import OutputsError, StackOutputs, read_outputs, read_parameters
 from infra.producer import EventSource, NotOfferedError, Producer, ProducerError
-from infra.stage import stack_name
+from infra.stage import check_name, stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
 from message_sender.publisher import Publisher
@@ -123,6 +123,8 @@ def main(arguments: list[str]) -> int:
         raise
     except OutputsError as error:
         advice = f"Name another stage or Region, or deploy it:\n    make deploy STAGE={options.stage}"
+        if getattr(options, "sender", None):
+            advice = "Name another sender or Region."
         sys.stderr.write(f"{printable(f'{error} {advice}', lines=True)}\n")
     except (CannotRunError, AwsCallError, BotoCoreError, ClientError) as error:
         # ClientError only from calls without a message or a token, so that its text quotes none
@@ -130,9 +132,15 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
+def _addresses(options: Namespace, session: boto3.Session) -> StackOutputs:
+    if options.sender:
+        return read_parameters(session.client("ssm"), options.sender)
+    return read_outputs(session.client("cloudformation"), stack_name(options.stage))
+
+
 def _redrive(options: Namespace, session: boto3.Session) -> bool:
     report, queue, clock = Report(sys.stdout), DeadLetterQueue(options.queue), SystemClock()
-    outputs = read_outputs(session.client("cloudformation"), stack_name(options.stage))
+    outputs = _addresses(options, session)
     queue_url = {
         DeadLetterQueue.DEAD_LETTER: outputs.dead_letter_queue_url,
         DeadLetterQueue.EVENTS: outputs.events_dead_letter_queue_url,
@@ -172,7 +180,7 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
 
 def _republish(options: Namespace, session: boto3.Session) -> bool:
     report = Report(sys.stdout)
-    outputs = read_outputs(session.client("cloudformation"), stack_name(options.stage))
+    outputs = _addresses(options, session)
     queue_url = outputs.unpublished_results_queue_url
     event_bus_name = outputs.event_bus_name.rpartition(":event-bus/")[2]
     _, partition, _, region, account, *_ = outputs.function_alias_arn.split(":")
@@ -199,12 +207,12 @@ def _run(run: RedriveRun | RepublishRun, report: Report, *, waiting: int = 0) ->
 
 
 def _smoke(options: Namespace, session: boto3.Session) -> bool:
-    report, stack = Report(sys.stdout), stack_name(options.stage)
+    report, name = Report(sys.stdout), options.sender or stack_name(options.stage)
     with report.progress() as progress:
-        progress(f"Reading the outputs of {stack}")
+        progress(f"Reading the addresses of {name}")
         try:
             outcome = run_smoke_test(
-                read_outputs(session.client("cloudformation"), stack),
+                _addresses(options, session),
                 session,
                 chat=options.chat,
                 connect_region=options.connect_region,
@@ -215,7 +223,7 @@ def _smoke(options: Namespace, session: boto3.Session) -> bool:
                 on_left_behind=report.left_behind,
             )
         except NotOfferedError as error:
-            raise OutputsError(stack, str(error)) from None
+            raise OutputsError(name, str(error)) from None
     report.smoke_test(outcome)
     return outcome.passed
 
@@ -234,7 +242,7 @@ def _prune(options: Namespace, session: boto3.Session) -> bool:
     run = PruneRun(
         cloudformation=session.client("cloudformation"),
         lambda_=session.client("lambda"),
-        stack_name=stack_name(options.stage),
+        function_name=_addresses(options, session).function_name,
         keep=options.keep,
         dry_run=not options.apply,
         on_line=report.line,
@@ -243,7 +251,7 @@ def _prune(options: Namespace, session: boto3.Session) -> bool:
 
 
 def _seal(options: Namespace, session: boto3.Session) -> bool:
-    outputs = read_outputs(session.client("cloudformation"), stack_name(options.stage))
+    outputs = _addresses(options, session)
     token = getpass("Connection token: ") if sys.stdin.isatty() else sys.stdin.read()
     try:
         sealed = Producer(outputs, session=session).seal(token.strip(), options.contact_id)
@@ -279,7 +287,15 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     def add(name: str, text: str, epilog: str) -> ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
         command.formatter_class = RawDescriptionHelpFormatter
-        command.add_argument("--stage", type=_stage, default="dev", help="stage of the stack (default: dev)")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument("--stage", type=_stage, default="dev", help="stage of the stack (default: dev)")
+        if name != "preflight":
+            where.add_argument(
+                "--sender",
+                type=_sender,
+                metavar="NAME",
+                help="name of a sender in another application's stack",
+            )
         return command
 
     redrive = add("redrive", "Send dead letters again, publish their results, or delete them", _REDRIVE)
@@ -393,6 +409,14 @@ def _chat(options: Namespace, connection_token: str | None, parser: ArgumentPars
 def _stage(text: str) -> str:
     try:
         stack_name(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r}: {error}") from None
+    return text
+
+
+def _sender(text: str) -> str:
+    try:
+        check_name(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r}: {error}") from None
     return text

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from infra.outputs import read_outputs
 from ops.aws import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import StackTypeDef
     from types_boto3_lambda import LambdaClient
 
 DEFAULT_KEEP: Final = 5
@@ -21,7 +21,7 @@ DEFAULT_KEEP: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneRun:
-    """A run over the versions of a stack's function.
+    """A run over the versions of a sender's function.
 
     It keeps the versions that an alias uses, also those with a weight, and the newest. Lambda, too, refuses
     to delete a version that an alias uses. CloudFormation deletes none: the stack retains them.
@@ -32,7 +32,7 @@ class PruneRun:
 
     cloudformation: CloudFormationClient
     lambda_: LambdaClient
-    stack_name: str
+    function_name: str
     keep: int
     dry_run: bool
     on_line: Callable[[str], None]
@@ -41,11 +41,10 @@ class PruneRun:
         """Delete the versions, or show them. Return whether all of them were deleted.
 
         Raises:
-            OutputsError: The stack does not exist.
-            CannotRunError: The stack is just being deployed.
+            CannotRunError: The stack of the function is just being deployed.
             ClientError: A call was refused.
         """
-        name = read_outputs(self.cloudformation, self.stack_name).function_name
+        name = self.function_name
         self._refuse_during_a_deployment()
         versions, in_use = self._versions(name), self._in_use(name)
         newest = {*versions[: self.keep]}
@@ -71,13 +70,20 @@ class PruneRun:
         return not failed
 
     def _refuse_during_a_deployment(self) -> None:
-        # A rollback needs the version from before the deployment
-        (stack,) = self.cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        if stack["StackStatus"].endswith("_IN_PROGRESS"):
-            raise CannotRunError(
-                f"CloudFormation is changing the stack {self.stack_name}: {stack['StackStatus']}. Wait until "
-                "it has finished."
-            )
+        # A rollback needs the version from before the deployment. The stack can be another application's.
+        resources = self.cloudformation.describe_stack_resources(PhysicalResourceId=self.function_name)
+        stack = self._stack(resources["StackResources"][0]["StackId"])
+        # The update of a nested stack ends before that of its root, which can still roll it back
+        for each in (stack, self._stack(stack["RootId"])) if "RootId" in stack else (stack,):
+            if each["StackStatus"].endswith("_IN_PROGRESS"):
+                raise CannotRunError(
+                    f"CloudFormation is changing the stack {each['StackName']}: {each['StackStatus']}. Wait "
+                    "until it has finished."
+                )
+
+    def _stack(self, name: str) -> StackTypeDef:
+        (stack,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return stack
 
     def _versions(self, name: str) -> list[str]:
         """Return the published versions, the newest first."""

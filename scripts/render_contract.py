@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, request_model
 from infra.contract import REQUEST_SCHEMA, RESULT_SCHEMA
-from infra.options import StageOptions, json_schema
+from infra.options import Options, StageOptions, default, json_schema
 from message_sender.errors import RetryableError
 from message_sender.event_sources.api_gateway import STATUS
 from message_sender.request import MAX_TEXT
@@ -120,23 +120,27 @@ def errors(document: str) -> str:
 
 
 def options(document: str) -> str:
-    """Return the page of options with its table written anew."""
+    """Return the page of options with its tables written anew."""
     stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
-    return replace_block(
-        document,
-        "options",
-        table(
-            *("Option", "dev", "prod", "Meaning"),
-            rows=[
-                (
-                    f"`{option.name}`",
-                    *(_value(stages[stage][option.name]) for stage in ("dev", "prod")),
-                    option.metadata["description"],
-                )
-                for option in fields(StageOptions)
-            ],
-        ),
-    )
+    listed = {option.name: option for option in fields(StageOptions)}
+    of_a_sender = {option.name for option in fields(Options)}
+    for block, names in {
+        "options": [name for name in listed if name in of_a_sender],
+        "options of a stage": [name for name in listed if name not in of_a_sender],
+    }.items():
+        rows = [
+            (
+                f"`{name}`",
+                _value(default(listed[name])),
+                *(_value(stages[stage][name]) if name in stages[stage] else "" for stage in ("dev", "prod")),
+                listed[name].metadata["description"],
+            )
+            for name in names
+        ]
+        document = replace_block(
+            document, block, table("Option", "Default", "dev", "prod", "Meaning", rows=rows)
+        )
+    return document
 
 
 def _value(value: object) -> str:

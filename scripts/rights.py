@@ -23,7 +23,7 @@ from cfnlint.schema import (  # type: ignore[import-untyped]  # published withou
     ResourceNotFoundError,
 )
 
-from infra.stage import stack_name
+from infra.stage import PARAMETERS, stack_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -86,6 +86,7 @@ ARNS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ],
     ("s3", "object"): ["s3:::cdk-${Qualifier}-assets-${AWS::AccountId}-${AWS::Region}/*"],
     ("sqs", "queue"): [f"sqs:{_HERE}:{PREFIX}*"],
+    ("ssm", "parameter"): [f"ssm:{_HERE}:parameter{PARAMETERS}/{PREFIX}*"],
     ("states", "statemachine"): [f"states:{_HERE}:stateMachine:{PREFIX}*"],
     ("wafv2", "apigateway"): [f"{_API}/*/stages/*"],
     ("wafv2", "webacl"): [f"wafv2:{_HERE}:regional/webacl/*"],
@@ -109,6 +110,7 @@ NAMES: Final[Mapping[str, tuple[str, tuple[str, str], str]]] = {
     "AWS::Lambda::Function": ("FunctionName", ("lambda", "function"), "function:"),
     "AWS::Logs::LogGroup": ("LogGroupName", ("logs", "log-group"), "log-group:"),
     "AWS::SQS::Queue": ("QueueName", ("sqs", "queue"), ""),
+    "AWS::SSM::Parameter": ("Name", ("ssm", "parameter"), "parameter"),
     "AWS::StepFunctions::StateMachine": ("StateMachineName", ("states", "statemachine"), "stateMachine:"),
 }
 """By type: the property with the physical name, its ARNs, and what an ARN has before the name."""
@@ -505,6 +507,7 @@ SMOKE_TEST: Final = (
         (f"sqs:{_HERE}:{_SMOKE}",),
     ),
     Statement(("sqs:SendMessage",), tuple(ARNS["sqs", "queue"])),
+    Statement(("ssm:GetParametersByPath",), tuple(ARNS["ssm", "parameter"])),
     Statement(("states:DescribeExecution",), (f"states:{_HERE}:execution:{PREFIX}*",)),
     Statement(("states:StartExecution",), tuple(ARNS["states", "statemachine"])),
 )

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.options import InvalidOptionsError, StageOptions
 from infra.python_asset import PythonAsset
@@ -23,7 +23,7 @@ from infra.stage import stack_name
 from infra.wheels import AssetBuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[1]
 _PYTHON: Final = ROOT / ".sandbox" / "venv-sbom" / "bin" / "python"
@@ -39,30 +39,29 @@ def sbom(package: Path) -> str:
     Raises:
         SbomError: The tool failed.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as project:
-        project.write(_project())
-        project.flush()
+    environ = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        described = Path(folder) / "pyproject.toml"
+        described.write_text(_described(tomllib.loads((ROOT / "pyproject.toml").read_text())))
         command = (
             *(_PYTHON, "-I", "-m", "cyclonedx_py", "environment"),
             *("--output-reproducible", "--validate", "--spec-version=1.6"),
-            *("--pyproject", project.name),
+            *("--pyproject", described),
             # It lists the packages on the path of an interpreter: without `site`, those on PYTHONPATH alone
             *("-S", _PYTHON),
         )
-        environ = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, cwd=package, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SbomError(done.stderr.strip())
     return done.stdout
 
 
-def _project() -> str:
-    """Return a `pyproject.toml` of the function: this project depends on what its producer needs."""
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    fields = {name: document["project"][name] for name in ("name", "version", "description", "license")}
-    fields["dependencies"] = document["dependency-groups"]["asset"]
-    # Texts and lists of texts are the same in JSON and in TOML
-    return "\n".join(["[project]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())])
+def _described(pyproject: Mapping[str, Any]) -> str:
+    """Describe the project with the dependencies of the function, in place of those of the library."""
+    project = {key: pyproject["project"][key] for key in ("name", "version", "description", "license")}
+    project["dependencies"] = pyproject["dependency-groups"]["asset"]
+    # A text or a list of texts is the same in JSON and in TOML
+    return "\n".join(["[project]", *(f"{key} = {json.dumps(value)}" for key, value in project.items())])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -50,7 +50,8 @@ def synthesize(context: dict[str, Any], share: Share) -> Synthesize:
     templates: dict[str, Template] = {}
 
     def synthesize(stage: str, **options: object) -> Template:
-        stages = {stage: context["stages"].get(stage, context["stages"]["prod"]) | options}
+        # A stage that is not in cdk.json lists no option: all have their defaults
+        stages = {stage: context["stages"].get(stage, {}) | options}
         key = hashlib.sha256(json.dumps(stages).encode()).hexdigest()[:12]
         if key not in templates:
             changed = context | {"stage": stage, "stages": stages}
@@ -64,13 +65,18 @@ def synthesize(context: dict[str, Any], share: Share) -> Synthesize:
 def synthesize_into(
     folder: Path, context: dict[str, Any], *, add: Callable[[cdk.Stack], object] = lambda _: None
 ) -> None:
-    """Synthesize a stack with the rules of cdk-nag and of the CDK. The report has their findings.
+    """Synthesize a stage as `synthesize_checked` does.
 
     Args:
         add: Called with the stack before the synthesis.
     """
     application = cdk.App(context=context, outdir=str(folder))
     add(app.build(application))
+    synthesize_checked(application)
+
+
+def synthesize_checked(application: cdk.App) -> None:
+    """Synthesize an application with the rules of cdk-nag and of the CDK. The report has their findings."""
     packs = (cdk_nag.AwsSolutionsChecks(application), cdk_nag.ServerlessChecks(application))
     cdk.Validations.of(application).add_plugins(*packs)
     acknowledged = [
@@ -80,7 +86,7 @@ def synthesize_into(
         if entry.type == cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY
         for rule in entry.data
     ]
-    (folder / ACKNOWLEDGED).write_text(json.dumps(acknowledged))
+    Path(application.outdir, ACKNOWLEDGED).write_text(json.dumps(acknowledged))
     try:
         application.synth()
     except RuntimeError as error:

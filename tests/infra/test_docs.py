@@ -7,6 +7,7 @@ from typing import Any
 
 from infra.addresses import OUTPUTS
 from infra.monitoring.metrics import OWN_METRICS
+from infra.options import StageOptions
 from scripts.render_contract import REFERENCE
 from scripts.render_stack import RUNBOOK, STACK, runbook, stack
 from tests.infra.template import PRODUCER_POLICY, Template, alarms, metrics_of, properties
@@ -57,9 +58,10 @@ def test_queues_of_the_stack_are_listed(prod: Template) -> None:
         r"^\| `(\w+)` \| (\w+) \| ([^|]+) \| [^|]+ \| `(\w+)` \|$", STACK.read_text(), re.MULTILINE
     )
     stages = json.loads((ROOT / "cdk.json").read_text())["context"]["stages"]
+    options = StageOptions.of_stage("prod", stages)
 
     listed = {
-        name: (kind, key == "stack", stages["prod"][option] * 86_400) for name, kind, key, option in rows
+        name: (kind, key == "stack", getattr(options, option) * 86_400) for name, kind, key, option in rows
     }
 
     assert listed == {

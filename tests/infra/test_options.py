@@ -1,15 +1,22 @@
+import copy
+import pickle
+from dataclasses import Field, FrozenInstanceError, fields, replace
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from jsonschema import Draft7Validator
 
-from infra.options import InvalidOptionsError, StageOptions, json_schema
+from infra.options import InvalidOptionsError, Options, StageOptions, default, json_schema
 from message_sender.settings import Settings
 from tests.infra.template import EVERYTHING
 
 SCHEMA = Draft7Validator(json_schema())
 
 VALID: dict[str, Any] = {
+    "http_api": True,
+    "workflow": True,
+    "monitoring": True,
     "account": None,
     "region": None,
     "tags": {},
@@ -40,11 +47,16 @@ VALID: dict[str, Any] = {
     "slo_seconds": 60,
     "access_denied_percent": 20,
 }
-# The CDK drops every null of cdk.json
+# The CDK drops every null of cdk.json, so null is the default where it is accepted
 MAY_BE_NULL = {
     *("account", "region", "connect_region"),
     *("reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"),
 }
+
+
+def as_json(value: object) -> object:
+    """Return the value of an option as JSON has it."""
+    return [*value] if isinstance(value, tuple) else value
 
 
 def test_every_stage_of_the_project_is_valid(context: dict[str, Any]) -> None:
@@ -64,14 +76,26 @@ def test_options_are_those_of_the_stage() -> None:
     assert options.maximum_concurrency == 15
 
 
-@pytest.mark.parametrize("option", sorted(MAY_BE_NULL))
-def test_absent_option_that_may_be_null_is_null(option: str) -> None:
-    rest = {name: value for name, value in VALID.items() if name != option}
+@pytest.mark.parametrize("option", fields(StageOptions), ids=lambda option: option.name)
+def test_absent_option_has_its_default(option: Field[object]) -> None:
+    rest = {name: value for name, value in VALID.items() if name != option.name}
 
     options = StageOptions.of_stage("dev", {"dev": rest})
 
-    assert getattr(options, option) is None
-    SCHEMA.validate({"dev": rest})
+    stated = json_schema()["additionalProperties"]["properties"][option.name]["default"]
+    assert as_json(getattr(options, option.name)) == default(option) == stated
+    assert (stated is None) == (option.name in MAY_BE_NULL)
+    SCHEMA.validate({"dev": rest, "with the default": rest | {option.name: stated}})
+
+
+def test_a_stage_and_a_sender_need_no_option() -> None:
+    options = StageOptions.of_stage("dev", {"dev": {}})
+
+    assert options == StageOptions()
+    assert all(getattr(options, each.name) == getattr(Options(), each.name) for each in fields(Options))
+    assert options.missing == {}
+    assert "required" not in json_schema()["additionalProperties"]
+    SCHEMA.validate({"dev": {}})
 
 
 @pytest.mark.parametrize("stage", ["test", "", "DEV", 1])
@@ -83,18 +107,9 @@ def test_unknown_stage_names_the_known_ones(stage: object) -> None:
 
 
 def test_unknown_option_names_the_known_ones() -> None:
-    with pytest.raises(InvalidOptionsError, match=r"^stages\.dev\.memory is unknown; accepted: account, .+"):
+    with pytest.raises(InvalidOptionsError, match=r"^stages\.dev\.memory is unknown; accepted: http_api, .+"):
         StageOptions.of_stage("dev", {"dev": VALID | {"memory": 512}})
     assert not SCHEMA.is_valid({"dev": VALID | {"memory": 512}})
-
-
-@pytest.mark.parametrize("name", sorted(VALID.keys() - MAY_BE_NULL))
-def test_missing_option_is_named(name: str) -> None:
-    rest = {other: value for other, value in VALID.items() if other != name}
-
-    with pytest.raises(InvalidOptionsError, match=rf"^stages\.dev\.{name} is missing; accepted: .+"):
-        StageOptions.of_stage("dev", {"dev": rest})
-    assert not SCHEMA.is_valid({"dev": rest})
 
 
 PRINCIPALS = "a list of ARNs of IAM roles, users and accounts (arn:aws:iam::111122223333:root)"
@@ -107,6 +122,9 @@ TAGS = 'an object of tags, such as {"owner": "chat-team"}'
 TOPICS = 'the ARN of an SNS topic, "none", or null'
 
 UNACCEPTABLE: list[tuple[str, object, str]] = [
+    ("http_api", "yes", "true or false"),
+    ("workflow", 1, "true or false"),
+    ("monitoring", None, "true or false"),
     ("content_limits", "none", "one of specification, service"),
     ("content_limits", ["service"], "one of specification, service"),
     (
@@ -303,7 +321,7 @@ def test_regions_with_amazon_connect_are_accepted(region: str) -> None:
 
     options = StageOptions.of_stage("dev", {"dev": VALID | values})
 
-    assert {name: getattr(options, name) for name in values} == values
+    assert {name: as_json(getattr(options, name)) for name in values} == values
     SCHEMA.validate({"dev": VALID | values})
     assert f".{region}." in Settings.from_environ(ENVIRON | {"CONNECT_REGION": region}).participant_url
 
@@ -345,7 +363,7 @@ def test_function_accepts_the_largest_number(name: str, most: int) -> None:
 def test_state_machines_of_all_partitions_are_accepted(arn: str) -> None:
     options = StageOptions.of_stage("dev", {"dev": VALID | {"task_state_machine_arns": [arn, arn]}})
 
-    assert options.task_state_machine_arns == [arn, arn]
+    assert options.task_state_machine_arns == (arn, arn)
     SCHEMA.validate({"dev": VALID | {"task_state_machine_arns": [arn, arn]}})
 
 
@@ -385,4 +403,83 @@ def test_alarms_have_no_topic_if_the_options_say_none() -> None:
 def test_options_that_add_something_are_accepted() -> None:
     options = StageOptions.of_stage("dev", {"dev": VALID | dict(EVERYTHING)})
 
-    assert {name: getattr(options, name) for name in EVERYTHING} == EVERYTHING
+    assert {name: as_json(getattr(options, name)) for name in EVERYTHING} == EVERYTHING
+
+
+def test_a_list_cannot_change_after_it_was_validated() -> None:
+    ranges = ["203.0.113.0/24"]
+    options = Options(api_source_cidrs=ranges)
+
+    ranges.append("anything")
+
+    assert options.api_source_cidrs == ("203.0.113.0/24",)
+    with pytest.raises(FrozenInstanceError):
+        options.http_api = False  # type: ignore[misc]  # that it is refused is the test
+
+
+@pytest.mark.parametrize("options", [Options(memory_size_mb=1024), StageOptions(**VALID | EVERYTHING)])
+def test_options_can_be_copied_and_pickled(options: Options) -> None:
+    assert copy.copy(options) == copy.deepcopy(options) == options
+    # What a test makes itself
+    assert pickle.loads(pickle.dumps(options)) == options  # noqa: S301  # the bytes are of this test
+    assert options.memory_size_mb == replace(options, log_level="DEBUG").memory_size_mb
+
+
+def test_a_copy_with_another_value_is_validated() -> None:
+    with pytest.raises(InvalidOptionsError, match=r"^memory_size_mb is 1; accepted: a whole number from 128"):
+        replace(Options(), memory_size_mb=1)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("http_api", "api_web_acl_arn", EVERYTHING["api_web_acl_arn"]),
+        ("http_api", "api_source_cidrs", ["203.0.113.0/24"]),
+        ("http_api", "manage_api_gateway_account", True),
+        ("monitoring", "rollout", "canary"),
+        ("monitoring", "alarm_topic_arn", EVERYTHING["alarm_topic_arn"]),
+    ],
+)
+def test_an_option_of_a_part_needs_the_part(part: str, name: str, value: object) -> None:
+    with pytest.raises(
+        InvalidOptionsError, match=rf"^{name} is .+ and {part} is false; accepted: {part} true"
+    ):
+        Options(**{part: False, name: value})  # type: ignore[arg-type]  # one of several options
+
+
+def test_a_stage_without_monitoring_can_say_that_it_has_no_topic() -> None:
+    filled_in: dict[str, Any] = {"account": "111122223333", "region": "eu-central-1", "retain_data": True}
+
+    assert StageOptions(**filled_in, monitoring=False).missing == {}
+    assert StageOptions(**filled_in, monitoring=False, alarm_topic_arn="none").alarm_topic is None
+
+
+TEXTS = [name for name in EVERYTHING if name.endswith(("_arn", "_arns", "_ids", "_cidrs", "_principals"))]
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "connect_region"])
+def test_a_text_can_be_the_value_of_another_construct(name: str) -> None:
+    value = cdk.Fn.import_value("exported")
+    given = [value] if isinstance(EVERYTHING[name], list) else value
+    other = {"vpc_subnet_ids": "vpc_security_group_ids", "vpc_security_group_ids": "vpc_subnet_ids"}
+    both: dict[str, Any] = {other[name]: EVERYTHING[other[name]]} if name in other else {}
+
+    options = Options(**{name: given} | both)
+
+    assert as_json(getattr(options, name)) == given
+
+
+@pytest.mark.parametrize("name", ["memory_size_mb", "log_level", "http_api"])
+def test_only_a_text_can_be_the_value_of_another_construct(name: str) -> None:
+    value = cdk.Token.as_number({"Ref": "Any"}) if name == "memory_size_mb" else cdk.Fn.import_value("any")
+
+    with pytest.raises(InvalidOptionsError, match=rf"^{name} is .+; accepted: "):
+        Options(**{name: value})  # type: ignore[arg-type]  # that it is refused is the test
+
+
+@pytest.mark.parametrize(
+    "text", ["${Token[]}", "${Token[a]}", "Token[a.1]", "${AWS::Region}", "{{resolve:x}}"]
+)
+def test_a_text_that_only_looks_like_a_value_of_a_construct_is_refused(text: str) -> None:
+    with pytest.raises(InvalidOptionsError, match=r"^alarm_topic_arn is"):
+        Options(alarm_topic_arn=text)

@@ -187,7 +187,14 @@ def test_role_has_no_managed_or_inline_policy(template: Template) -> None:
 
 
 def test_producer_has_exactly_its_permissions(template: Template) -> None:
+    stack = template.path.name.removesuffix(".template.json")
+
     assert statements(template, PRODUCER_POLICY) == [
+        {
+            "Effect": "Allow",
+            "Action": "ssm:GetParametersByPath",
+            "Resource": regional_arn("ssm", f"parameter/connect-message-sender/{stack}"),
+        },
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn(MESSAGES)},
         KEY_THROUGH_SQS,
         {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ref(ALIAS)},

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 STACK = "ConnectMessageSender-dev"
 
 # A second resource of the same name is no problem, or the first never outlives its stack
-UNCHECKED = {"AWS::ApiGateway::RestApi", "AWS::Events::EventBus", "AWS::Logs::QueryDefinition"}
+UNCHECKED = {
+    *("AWS::ApiGateway::RestApi", "AWS::Events::EventBus", "AWS::Logs::QueryDefinition"),
+    "AWS::SSM::Parameter",
+}
 
 NAMES = {
     "AWS::SQS::Queue": "QueueName",

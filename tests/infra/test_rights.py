@@ -70,6 +70,19 @@ def test_cloudformation_can_create_read_update_and_delete_every_type(
             assert not called or called & granted, (kind, handler)
 
 
+def test_stage_without_options_needs_no_other_right(synthesize: Synthesize) -> None:
+    template = synthesize("test").body
+
+    needed = {
+        action
+        for statement in statements("CloudFormationPolicy", roles([template]))
+        for action in listed(statement["Action"])
+    }
+
+    assert needed
+    assert needed <= actions("CloudFormationPolicy")
+
+
 @pytest.mark.parametrize(
     "action",
     [
@@ -165,6 +178,7 @@ def test_cfn_lint_finds_nothing_in_the_roles() -> None:
         ("states:DeleteStateMachine", ":stateMachine:ConnectMessageSender-*"),
         ("cloudwatch:DeleteAlarms", ":alarm:ConnectMessageSender-*"),
         ("events:DeleteEventBus", ":event-bus/ConnectMessageSender*"),
+        ("ssm:PutParameter", ":parameter/connect-message-sender/ConnectMessageSender-*"),
     ],
 )
 def test_cloudformation_changes_only_what_has_the_name_of_a_stack(action: str, resource: str) -> None:
@@ -316,9 +330,9 @@ def test_a_type_that_has_no_schema_is_named(dev: Template) -> None:
 
 def test_a_type_of_another_service_is_named_with_its_action(dev: Template) -> None:
     with pytest.raises(
-        UnknownRightError, match=r"^AWS::SSM::Parameter needs ssm:\w+ on .*: add the stack's ARNs"
+        UnknownRightError, match=r"^AWS::SNS::Topic needs sns:\w+ on .*: add the stack's ARNs"
     ):
-        roles([with_resource(dev, {"Type": "AWS::SSM::Parameter", "Properties": {}})])
+        roles([with_resource(dev, {"Type": "AWS::SNS::Topic", "Properties": {}})])
 
 
 def test_a_name_outside_the_rights_is_named(dev: Template) -> None:

@@ -87,6 +87,20 @@ def test_package_of_a_stage_is_listed_beside_its_template(
     assert file.name in capsys.readouterr().out
 
 
+def test_stage_without_options_has_an_sbom(
+    asset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pyproject.toml", "lambda_src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "cdk.json").write_text('{"context": {"stages": {"test": {}}}}')
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+
+    command.main(["--stage=test", f"--output={tmp_path}"])
+
+    written = json.loads((tmp_path / "ConnectMessageSender-test.cdx.json").read_text())
+    assert listed(written) == contained(asset)
+
+
 def test_unknown_stage_is_an_error_of_one_line() -> None:
     with pytest.raises(SystemExit, match=r"^cdk\.json: unknown stage 'test'; accepted: "):
         command.main(["--stage=test"])

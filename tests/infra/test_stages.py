@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -8,6 +9,7 @@ import pytest
 import app
 from infra.options import InvalidOptionsError, StageOptions
 from infra.stage import stack_name
+from ops.preflight.target import read_stages
 from tests.infra.conftest import CDK_JSON
 from tests.infra.template import (
     ACCESS_LOG,
@@ -125,6 +127,21 @@ def test_stage_is_dev_unless_named(context: dict[str, Any]) -> None:
     stack = app.build(cdk.App(context=context))
 
     assert stack.stack_name == "ConnectMessageSender-dev"
+
+
+def test_stage_without_options_can_be_deployed_beside_the_others(
+    context: dict[str, Any], tmp_path: Path, synthesize: Synthesize
+) -> None:
+    stages = context["stages"] | {"test": {}}
+    file = tmp_path / "cdk.json"
+    file.write_text(json.dumps({"context": context | {"stages": stages}}))
+
+    checked = read_stages("test", file)
+
+    assert checked.options == StageOptions()
+    assert checked.others.keys() == {"dev", "prod"}
+    assert synthesize("test").path.name == f"{stack_name('test')}.template.json"
+    assert synthesize("test").outputs.keys() == synthesize("dev").outputs.keys()
 
 
 def test_every_stage_has_its_own_stack(dev: Template, prod: Template) -> None:

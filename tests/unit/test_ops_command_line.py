@@ -23,13 +23,15 @@ from ops.__main__ import parse
 from ops.aws import CannotRunError
 from ops.redrive import RedriveFilter
 from ops.smoke.chat import NewChat
+from tests.support.recorded_account import RecordedAccount, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NEW_CHAT = ["--instance", "instance-1", "--flow", "flow-1"]
 SEAL = ["seal", "--contact-id", "c-1"]
-COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT], ["preflight"], ["prune"], SEAL]
+SENDER_COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT], ["prune"], SEAL]
+COMMANDS = [*SENDER_COMMANDS, ["preflight"]]
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], **environ: str) -> str:
@@ -89,9 +91,9 @@ def test_rejected_messages_can_be_deleted_without_a_code() -> None:
 
 
 def test_republish_is_a_dry_run_by_default() -> None:
-    assert parse(["republish"], {}) == Namespace(command="republish", stage="dev", apply=False)
+    assert parse(["republish"], {}) == Namespace(command="republish", stage="dev", sender=None, apply=False)
     assert parse(["republish", "--stage", "prod", "--apply"], {}) == Namespace(
-        command="republish", stage="prod", apply=True
+        command="republish", stage="prod", sender=None, apply=True
     )
 
 
@@ -102,6 +104,7 @@ def test_smoke_starts_a_chat_for_the_stack_of_stage_dev_by_default(environ: dict
     assert options == Namespace(
         command="smoke",
         stage="dev",
+        sender=None,
         instance="instance-1",
         flow="flow-1",
         chat=NewChat(instance_id="instance-1", contact_flow_id="flow-1"),
@@ -136,6 +139,30 @@ def test_stage_that_no_stack_can_have_is_refused(
     error = refused([*command, f"--stage={stage}"], capsys)
 
     assert f"argument --stage: {stage!r}: the name of a stage has 1 to 45 letters, digits" in error
+
+
+@pytest.mark.parametrize("name", ["a/b", "a" * 67, "-a", "$(touch x)", "a b", ""])
+@pytest.mark.parametrize("command", SENDER_COMMANDS)
+def test_name_that_no_sender_can_have_is_refused(
+    command: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused([*command, f"--sender={name}"], capsys)
+
+    assert f"argument --sender: {name!r}: the name of a sender has 1 to 66 letters, digits" in error
+
+
+@pytest.mark.parametrize("command", SENDER_COMMANDS)
+def test_a_command_is_for_a_stage_or_for_a_sender(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parse([*command, "--sender", "a" * 66], {}).sender == "a" * 66
+    error = refused([*command, "--sender", "chat", "--stage", "prod"], capsys)
+
+    assert "argument --stage: not allowed with argument --sender" in error
+
+
+def test_preflight_is_for_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "unrecognized arguments: --sender" in refused(["preflight", "--sender", "chat"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +352,36 @@ def test_command_that_cannot_run_exits_with_2_and_prints_why(
 ) -> None:
     assert run(monkeypatch, command, fails_with(error)) == 2
     assert capsys.readouterr().err == f"{printed or error}\n"
+
+
+@pytest.mark.parametrize("command", SENDER_COMMANDS)
+def test_command_for_a_sender_reads_its_addresses_from_the_parameters(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = RecordedAccount({("ssm", "GetParametersByPath"): {"Parameters": []}})
+
+    assert run(monkeypatch, [*command, "--sender", "chat"], lambda: account) == 2
+
+    assert [(operation, asked) for _, operation, _, asked in account.calls] == [
+        ("GetParametersByPath", {"Path": "/connect-message-sender/chat"})
+    ]
+    assert capsys.readouterr().err == (
+        "There is no sender chat in eu-central-1. Name another sender or Region.\n"
+    )
+
+
+@pytest.mark.parametrize("command", SENDER_COMMANDS)
+def test_command_for_a_stage_reads_the_outputs_of_its_stack(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = RecordedAccount({("cloudformation", "DescribeStacks"): Refusal("ValidationError")})
+
+    assert run(monkeypatch, [*command, "--stage", "prod"], lambda: account) == 2
+
+    assert [(operation, asked) for _, operation, _, asked in account.calls] == [
+        ("DescribeStacks", {"StackName": "ConnectMessageSender-prod"})
+    ]
+    assert capsys.readouterr().err.startswith("There is no stack ConnectMessageSender-prod in eu-central-1.")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

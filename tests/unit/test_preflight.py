@@ -1172,7 +1172,7 @@ def test_web_acl_that_cannot_be_used_is_found(account: Preflight, arn: str, prob
         ("no JSON", "cdk.json: Expecting value"),
         ("{}", "cdk.json: 'context'"),
         ('{"context": {"stages": {"dev": {}}}}', "cdk.json: unknown stage 'prod'; accepted: dev"),
-        ('{"context": {"stages": {"prod": {"tags": {}}}}}', "cdk.json: stages.prod.rollout is missing"),
+        ('{"context": {"stages": {"prod": {"tags": []}}}}', "cdk.json: stages.prod.tags is []; accepted: "),
     ],
 )
 def test_options_that_cannot_be_deployed_check_nothing(tmp_path: Path, text: str | None, error: str) -> None:

@@ -18,7 +18,13 @@ def test_arguments_have_their_defaults() -> None:
         "send_quota": None,
         "deployer": None,
     }
-    assert vars(parse(["prune"], {})) == {"command": "prune", "stage": "dev", "keep": 5, "apply": False}
+    assert vars(parse(["prune"], {})) == {
+        "command": "prune",
+        "sender": None,
+        "stage": "dev",
+        "keep": 5,
+        "apply": False,
+    }
 
 
 def test_every_flag_counts() -> None:

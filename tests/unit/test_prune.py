@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.outputs import OutputsError
 from ops.aws import CannotRunError
 from ops.prune import PruneRun
 from tests.support.recorded_account import RecordedAccount, Refusal
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
 
 STACK = "ConnectMessageSender-dev"
 FUNCTION = "ConnectMessageSender-dev-SenderFunction-1"
-OUTPUTS = [
-    *("MessageQueueUrl", "DeadLetterQueueUrl", "RejectedQueueUrl", "UnpublishedResultsQueueUrl"),
-    *("EventsDeadLetterQueueUrl", "EventBusName", "FunctionName", "FunctionAliasArn"),
-]
+STACK_ID = f"arn:aws:cloudformation:eu-central-1:111122223333:stack/{STACK}/1"
+ROOT_ID = "arn:aws:cloudformation:eu-central-1:111122223333:stack/Root/1"
 
 
 def alias(name: str, version: str, **weights: float) -> dict[str, Any]:
@@ -32,11 +29,15 @@ class Function:
 
     def __init__(self, *versions: int, aliases: list[dict[str, Any]]) -> None:
         self.refused: set[str] = set()
+        self.stacks = {STACK_ID: self.stack()}
         self.lines: list[str] = []
         self._pages = [["$LATEST", *map(str, versions[:3])], [*map(str, versions[3:])]]
         self.account = RecordedAccount(
             {
-                ("cloudformation", "DescribeStacks"): self.stack(),
+                ("cloudformation", "DescribeStackResources"): self._resources,
+                ("cloudformation", "DescribeStacks"): lambda asked: {
+                    "Stacks": [self.stacks[asked["StackName"]]]
+                },
                 ("lambda", "ListVersionsByFunction"): self._list_versions,
                 ("lambda", "ListAliases"): {"Aliases": aliases},
                 ("lambda", "DeleteFunction"): self._delete,
@@ -44,14 +45,21 @@ class Function:
         )
 
     @staticmethod
-    def stack(status: str = "UPDATE_COMPLETE") -> dict[str, Any]:
-        stack: dict[str, Any] = {
-            "StackName": STACK,
-            "StackStatus": status,
-            "CreationTime": "2026-01-31T12:00:00Z",
-            "Outputs": [{"OutputKey": name, "OutputValue": FUNCTION} for name in OUTPUTS],
+    def stack(status: str = "UPDATE_COMPLETE", *, name: str = STACK, **others: str) -> dict[str, Any]:
+        created = {"CreationTime": "2026-01-31T12:00:00Z"}
+        return {"StackName": name, "StackStatus": status, **created, **others}
+
+    @staticmethod
+    def _resources(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert parameters == {"PhysicalResourceId": FUNCTION}
+        resource = {
+            "StackId": STACK_ID,
+            "LogicalResourceId": "Function",
+            "ResourceType": "AWS::Lambda::Function",
+            "Timestamp": "2026-01-31T12:00:00Z",
+            "ResourceStatus": "UPDATE_COMPLETE",
         }
-        return {"Stacks": [stack]}
+        return {"StackResources": [resource]}
 
     def _list_versions(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         page = int(parameters.get("Marker", 0))
@@ -66,7 +74,7 @@ class Function:
         run = PruneRun(
             cloudformation=self.account.client("cloudformation"),
             lambda_=self.account.client("lambda"),
-            stack_name=STACK,
+            function_name=FUNCTION,
             keep=keep,
             dry_run=dry_run,
             on_line=self.lines.append,
@@ -150,17 +158,26 @@ def test_refused_deletion_is_reported_and_the_others_are_done() -> None:
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
 def test_nothing_is_deleted_during_a_deployment(status: str) -> None:
     function = Function(*range(1, 8), aliases=[alias("live", "7")])
-    function.account.answers["cloudformation", "DescribeStacks"] = Function.stack(status)
+    function.stacks = {STACK_ID: Function.stack(status)}
 
-    with pytest.raises(CannotRunError, match=status):
+    with pytest.raises(CannotRunError, match=f"{STACK}: {status}"):
         function.prune()
 
     assert function.deleted == []
 
 
-def test_stack_that_does_not_exist_is_named() -> None:
-    function = Function(1, aliases=[])
-    function.account.answers["cloudformation", "DescribeStacks"] = Refusal("ValidationError")
+@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"])
+def test_nothing_is_deleted_while_the_root_of_a_nested_stack_can_roll_it_back(status: str) -> None:
+    function = Function(*range(1, 8), aliases=[alias("live", "7")])
+    function.stacks = {
+        STACK_ID: Function.stack(RootId=ROOT_ID),
+        ROOT_ID: Function.stack(status, name="Root"),
+    }
 
-    with pytest.raises(OutputsError, match=f"There is no stack {STACK}"):
-        function.prune()
+    if status == "UPDATE_IN_PROGRESS":
+        with pytest.raises(CannotRunError, match="Root: UPDATE_IN_PROGRESS"):
+            function.prune()
+    else:
+        assert function.prune()
+
+    assert function.deleted_versions == ([] if status == "UPDATE_IN_PROGRESS" else ["5", "4", "3", "2", "1"])
