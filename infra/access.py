@@ -8,13 +8,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .contract import REQUEST_DETAIL_TYPE, RESULT_SOURCE
-from .data_key import DataKey
-from .event_routing import EventRouting
-from .message_api import MessageApi
-from .message_queues import MessageQueues
 from .options import Options
-from .send_workflow import SendWorkflow
-from .sender_function import SenderFunction
+from .parts import Parts
 from .stage import parameter_path
 
 # A producer cannot publish a result. It also cannot publish a request under the function's source: the rule
@@ -39,42 +34,35 @@ class ProducerPolicy(iam.ManagedPolicy):
         )
 
 
-def queue_statements(*, key: DataKey, queues: MessageQueues) -> Sequence[iam.PolicyStatement]:
+def queue_statements(parts: Parts) -> Sequence[iam.PolicyStatement]:
     """Return what a producer that sends through the queue may do."""
     return [
-        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn]),
-        key.use_through_sqs(),
+        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[parts.queues.messages.queue_arn]),
+        parts.key.use_through_sqs(),
     ]
 
 
-def producer_statements(
-    *,
-    name: str,
-    key: DataKey,
-    queues: MessageQueues,
-    routing: EventRouting,
-    sender: SenderFunction,
-    api: MessageApi | None,
-    workflow: SendWorkflow | None,
-) -> Sequence[iam.PolicyStatement]:
+def producer_statements(name: str, parts: Parts) -> Sequence[iam.PolicyStatement]:
     """Return what a producer may do, for each event source that the sender has, and to find the sender."""
-    stack = cdk.Stack.of(key)
+    stack = cdk.Stack.of(parts.key)
     parameters = stack.format_arn(service="ssm", resource=f"parameter{parameter_path(name)}")
     statements = [
         iam.PolicyStatement(actions=["ssm:GetParametersByPath"], resources=[parameters]),
-        *queue_statements(key=key, queues=queues),
-        iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[sender.alias.function_arn]),
+        *queue_statements(parts),
+        iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[parts.sender.alias.function_arn]),
         iam.PolicyStatement(
             actions=["events:PutEvents"],
-            resources=[routing.bus.event_bus_arn],
+            resources=[parts.routing.bus.event_bus_arn],
             conditions=_REQUESTS_ONLY,
         ),
     ]
-    if api is not None:
-        methods = [api.queue_method.method_arn, api.synchronous_method.method_arn]
+    if parts.token_key is not None:
+        statements.append(parts.token_key.seal())
+    if parts.api is not None:
+        methods = [parts.api.queue_method.method_arn, parts.api.synchronous_method.method_arn]
         statements.append(iam.PolicyStatement(actions=["execute-api:Invoke"], resources=methods))
-    if workflow is not None:
-        state_machine = workflow.state_machine.state_machine_arn
+    if parts.workflow is not None:
+        state_machine = parts.workflow.state_machine.state_machine_arn
         statements.append(iam.PolicyStatement(actions=["states:StartExecution"], resources=[state_machine]))
     return statements
 
@@ -96,14 +84,7 @@ def grant(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) ->
     return combined
 
 
-def admit_other_accounts(
-    options: Options,
-    *,
-    key: DataKey,
-    queues: MessageQueues,
-    routing: EventRouting,
-    sender: SenderFunction,
-) -> None:
+def admit_other_accounts(options: Options, parts: Parts) -> None:
     """Let the producers of the option `producer_principals` in, by the policy of each resource.
 
     They also need a policy in their own account. The API has its resource policy from the start. A state
@@ -113,14 +94,18 @@ def admit_other_accounts(
         return
     principals = [iam.ArnPrincipal(arn) for arn in options.producer_principals]
     producers: dict[str, Any] = {"sid": "Producers", "principals": principals}
-    queues.messages.add_to_resource_policy(
-        iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.messages.queue_arn], **producers)
+    parts.queues.messages.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["sqs:SendMessage"], resources=[parts.queues.messages.queue_arn], **producers
+        )
     )
-    key.add_to_resource_policy(key.use_through_sqs().copy(resources=["*"], **producers))
-    routing.bus.add_to_resource_policy(
+    parts.key.add_to_resource_policy(parts.key.use_through_sqs().copy(resources=["*"], **producers))
+    if parts.token_key is not None:
+        parts.token_key.add_to_resource_policy(parts.token_key.seal().copy(resources=["*"], **producers))
+    parts.routing.bus.add_to_resource_policy(
         iam.PolicyStatement(
             actions=["events:PutEvents"],
-            resources=[routing.bus.event_bus_arn],
+            resources=[parts.routing.bus.event_bus_arn],
             conditions=_REQUESTS_ONLY,
             **producers,
         )
@@ -128,4 +113,4 @@ def admit_other_accounts(
     for number, principal in enumerate(principals):
         # The ARN of another construct is known later, and cannot be an id
         known = number if cdk.Token.is_unresolved(principal.arn) else principal.arn
-        sender.alias.add_permission(f"Producer {known}", principal=principal)
+        parts.sender.alias.add_permission(f"Producer {known}", principal=principal)

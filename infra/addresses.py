@@ -23,6 +23,8 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "StateMachineArn": "The state machine that sends one message",
     "DataKeyArn": "The KMS key that encrypts queues, logs and settings",
     "ProducerPolicyArn": "The managed policy for producers in this account",
+    "TokenKeyArn": "The KMS key for sealed connection tokens",
+    "OutcomeReaderPolicyArn": "The managed policy for those who look up outcomes by id",
 }
 """The addresses and their descriptions. `docs/reference/stack.md` shows them."""
 

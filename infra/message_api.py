@@ -7,6 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
@@ -30,7 +31,8 @@ _SEND_MESSAGE = (
     # The original text. json('$') would drop repeated keys, which the function must see to refuse them.
     "&MessageBody=$util.urlEncode($input.body)"
 )
-_ACCEPTED = """{"MessageId": "$input.path('$.SendMessageResponse.SendMessageResult.MessageId')"}"""
+_MESSAGE_ID = "$input.path('$.SendMessageResponse.SendMessageResult.MessageId')"
+_ACCEPTED = f'{{"MessageId": "{_MESSAGE_ID}"}}'
 
 # No body, no header and no path as sent. Also not what API Gateway says about a refused body
 # (`$context.error.message`, `validationErrorString`): it can quote the connection token.
@@ -52,6 +54,9 @@ _ACCESS_LOG = {
 }
 
 STAGE = "v1"
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-override-request-response-parameters.html
+_LOCATION = f'#set($context.responseOverride.header.Location = "/{STAGE}/messages/{_MESSAGE_ID}")'
 
 _JSON = "application/json"
 
@@ -199,10 +204,10 @@ class MessageApi(Construct):
             )
 
         queued_message = self._model("QueuedMessage", also_required=QUEUED_REQUIRES)
-        messages = self.api.root.add_resource("messages")
+        self._messages = messages = self.api.root.add_resource("messages")
         self.queue_method = messages.add_method(
             "POST",
-            self._queue_integration(queues),
+            self._queue_integration(queues, _LOCATION + _ACCEPTED if options.outcome_lookup else _ACCEPTED),
             request_validator=self.api.add_request_validator(
                 "Body", validate_request_body=True, validate_request_parameters=True
             ),
@@ -217,6 +222,12 @@ class MessageApi(Construct):
             "POST", apigateway.LambdaIntegration(sender.alias, allow_test_invoke=False)
         )
 
+    def add_lookup(self, function: lambda_.IFunction) -> apigateway.Method:
+        """Add the route that answers with the outcome of a message. The function gets the request."""
+        return self._messages.add_resource("{id}").add_method(
+            "GET", apigateway.LambdaIntegration(function, allow_test_invoke=False)
+        )
+
     def _model(self, name: str, *, also_required: str) -> apigateway.IModel:
         schema = request_model(REQUEST_SCHEMA, also_required=also_required)
         # The CDK's own Model accepts a schema only in the classes of the CDK
@@ -229,7 +240,7 @@ class MessageApi(Construct):
         deployment.add_to_logical_id({name: schema})
         return apigateway.Model.from_model_name(self, f"{name}Model", model.ref)
 
-    def _queue_integration(self, queues: MessageQueues) -> apigateway.AwsIntegration:
+    def _queue_integration(self, queues: MessageQueues, accepted: str) -> apigateway.AwsIntegration:
         return apigateway.AwsIntegration(
             service="sqs",
             path=f"{cdk.Stack.of(self).account}/{queues.messages.queue_name}",
@@ -246,7 +257,7 @@ class MessageApi(Construct):
                         status_code=str(QUEUE_FAILED.status), response_templates={_JSON: QUEUE_FAILED.body}
                     ),
                     apigateway.IntegrationResponse(
-                        status_code="202", selection_pattern="200", response_templates={_JSON: _ACCEPTED}
+                        status_code="202", selection_pattern="200", response_templates={_JSON: accepted}
                     ),
                 ],
             ),

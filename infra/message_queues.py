@@ -69,7 +69,13 @@ class MessageQueues(Construct):
             **under_the_key,
         )
         self.rejected = sqs.Queue(self, "Rejected", **under_the_key, **kept)
-        self.unpublished_results = sqs.Queue(self, "UnpublishedResults", **under_the_key, **kept)
+        self.unpublished_results = sqs.Queue(
+            self,
+            "UnpublishedResults",
+            visibility_timeout=self.visibility_timeout,
+            **under_the_key,
+            **kept,
+        )
         self.events_dead_letter = sqs.Queue(
             self, "EventsDeadLetter", encryption=sqs.QueueEncryption.SQS_MANAGED, **protected, **kept
         )

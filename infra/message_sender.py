@@ -14,7 +14,13 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from .access import ProducerPolicy, admit_other_accounts, grant, producer_statements, queue_statements
+from .access import (
+    ProducerPolicy,
+    admit_other_accounts,
+    grant,
+    producer_statements,
+    queue_statements,
+)
 from .addresses import Parameters
 from .contract import RESULT_DETAIL_TYPES, RESULT_SOURCE
 from .data_key import DataKey
@@ -23,10 +29,14 @@ from .message_api import MessageApi
 from .message_queues import MessageQueues
 from .monitoring import Monitoring
 from .options import InvalidOptionsError, Options
+from .outcome_lookup import OutcomeLookup
+from .parts import Parts
+from .results_function import ResultsFunction
 from .rollout import Rollout
 from .send_workflow import SendWorkflow
 from .sender_function import SenderFunction
 from .stage import LONGEST_NAME, ROLLBACK_ALARMS, check_name
+from .token_key import TokenKey
 
 Outcome: TypeAlias = Literal["SENT", "REJECTED", "FAILED"]
 
@@ -58,6 +68,7 @@ class MessageSender(Construct):
         alias: The alias of the function, for direct invocations.
         key: The KMS key that encrypts queues, logs and settings.
         producer_policy: A managed policy with the permissions of `grant_send`.
+        token_key: The KMS key for sealed connection tokens. None if the options leave it out.
         api: The REST API. None if the options leave it out.
         state_machine: Sends one message. None if the options leave it out.
         dashboard: None if the options leave monitoring out.
@@ -81,99 +92,40 @@ class MessageSender(Construct):
             name = cdk.Names.unique_resource_name(self, max_length=LONGEST_NAME, separator="-")
         _check(name)
 
-        key = DataKey(self, "DataKey", name=name, options=options)
-        queues = MessageQueues(self, "MessageQueues", name=name, key=key, options=options)
-        routing = EventRouting(self, "EventRouting", queues=queues)
-        sender = SenderFunction(
-            self, "Sender", name=name, key=key, queues=queues, bus=routing.bus, options=options
-        )
-        requests = routing.route_requests(to=sender, options=options)
-        api = workflow = monitoring = None
-        if options.http_api:
-            api = MessageApi(
-                self, "MessageApi", name=name, key=key, queues=queues, sender=sender, options=options
-            )
-        if options.workflow:
-            workflow = SendWorkflow(
-                self, "SendWorkflow", name=name, key=key, queues=queues, sender=sender, options=options
-            )
-        if options.monitoring:
-            monitoring = Monitoring(
-                self,
-                "Monitoring",
-                name=name,
-                key=key,
-                queues=queues,
-                bus=routing.bus,
-                requests=requests,
-                sender=sender,
-                api=api,
-                workflow=workflow,
-                options=options,
-            )
-            Rollout(
-                self,
-                "Rollout",
-                alias=sender.alias,
-                alarms=[monitoring.alarm(alarm) for alarm in ROLLBACK_ALARMS],
-                options=options,
-            )
-
-        _let_send(sender.role, key=key, queues=queues, routing=routing)
-        sender.log_group.grant_write(sender.role)
-        _let_complete_tasks(self, sender.role, key=key, workflow=workflow, options=options)
+        parts = self._build(name, options)
+        _let_send(parts)
+        _let_publish_again(parts)
+        _let_complete_tasks(self, parts, options)
         # The state machine and the API put messages on the queue
-        if workflow is not None:
-            workflow.state_machine.add_to_role_policy(key.use_through_sqs())
-        if api is not None:
-            queues.messages.grant(api.role, "sqs:SendMessage")
-            api.role.add_to_principal_policy(key.use_through_sqs())
+        if parts.workflow is not None:
+            parts.workflow.state_machine.add_to_role_policy(parts.key.use_through_sqs())
+        if parts.api is not None:
+            parts.queues.messages.grant(parts.api.role, "sqs:SendMessage")
+            parts.api.role.add_to_principal_policy(parts.key.use_through_sqs())
 
-        self._queue_producers = queue_statements(key=key, queues=queues)
-        self._producers = producer_statements(
-            name=name, key=key, queues=queues, routing=routing, sender=sender, api=api, workflow=workflow
-        )
+        self._queue_producers = queue_statements(parts)
+        self._producers = producer_statements(name, parts)
         producers = ProducerPolicy(self, "ProducerPolicy", statements=self._producers)
-        admit_other_accounts(options, key=key, queues=queues, routing=routing, sender=sender)
+        admit_other_accounts(options, parts)
 
         self.name = name
-        self.message_queue: sqs.Queue = queues.messages
-        self.dead_letter_queue: sqs.Queue = queues.dead_letter
-        self.rejected_queue: sqs.Queue = queues.rejected
-        self.unpublished_results_queue: sqs.Queue = queues.unpublished_results
-        self.events_dead_letter_queue: sqs.Queue = queues.events_dead_letter
-        self.bus: events.EventBus = routing.bus
-        self.function: lambda_.Function = sender.function
-        self.alias: lambda_.Alias = sender.alias
-        self.key: kms.Key = key
+        self.message_queue: sqs.Queue = parts.queues.messages
+        self.dead_letter_queue: sqs.Queue = parts.queues.dead_letter
+        self.rejected_queue: sqs.Queue = parts.queues.rejected
+        self.unpublished_results_queue: sqs.Queue = parts.queues.unpublished_results
+        self.events_dead_letter_queue: sqs.Queue = parts.queues.events_dead_letter
+        self.bus: events.EventBus = parts.routing.bus
+        self.function: lambda_.Function = parts.sender.function
+        self.alias: lambda_.Alias = parts.sender.alias
+        self.key: kms.Key = parts.key
+        self.token_key: kms.Key | None = parts.token_key
         self.producer_policy: iam.ManagedPolicy = producers
-        self.api: apigateway.RestApi | None = None if api is None else api.api
-        self.state_machine: sfn.StateMachine | None = None if workflow is None else workflow.state_machine
-        self.dashboard: cloudwatch.Dashboard | None = None if monitoring is None else monitoring.dashboard
+        self.api: apigateway.RestApi | None = parts.api.api if parts.api else None
+        self.state_machine: sfn.StateMachine | None = parts.workflow.state_machine if parts.workflow else None
+        self.dashboard = self._monitor(name, parts, options) if options.monitoring else None
 
-        addresses = {
-            "MessageQueueUrl": queues.messages.queue_url,
-            "DeadLetterQueueUrl": queues.dead_letter.queue_url,
-            "RejectedQueueUrl": queues.rejected.queue_url,
-            "UnpublishedResultsQueueUrl": queues.unpublished_results.queue_url,
-            "EventsDeadLetterQueueUrl": queues.events_dead_letter.queue_url,
-            "EventBusName": routing.bus.event_bus_name,
-            "FunctionName": sender.function.function_name,
-            "FunctionAliasArn": sender.alias.function_arn,
-            "ApiUrl": None if api is None else api.api.url,
-            "StateMachineArn": None if workflow is None else workflow.state_machine.state_machine_arn,
-            "DataKeyArn": key.key_arn,
-            "ProducerPolicyArn": producers.managed_policy_arn,
-        }
-        self.outputs: Mapping[str, str] = {output: value for output, value in addresses.items() if value}
+        self.outputs = _addresses(parts, producers)
         Parameters(self, "Parameters", name=name, values=self.outputs)
-
-        if options.retain_data and options.monitoring and options.alarm_topic_arn is None:
-            cdk.Annotations.of(self).add_warning_v2(
-                "connect-message-sender:alarmTopic",
-                "The alarms notify nobody: set the option alarm_topic_arn to the ARN of an SNS topic, or "
-                'to "none"',
-            )
 
     def grant_send(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role, user, group or resource of this account send messages by every event source.
@@ -230,9 +182,100 @@ class MessageSender(Construct):
             targets=[target],
         )
 
+    def _build(self, name: str, options: Options) -> Parts:
+        key = DataKey(self, "DataKey", name=name, options=options)
+        token_key = TokenKey(self, "TokenKey", name=name, options=options) if options.sealed_tokens else None
+        queues = MessageQueues(self, "MessageQueues", name=name, key=key, options=options)
+        routing = EventRouting(self, "EventRouting", queues=queues)
+        sender = SenderFunction(
+            self,
+            "Sender",
+            name=name,
+            key=key,
+            token_key=token_key,
+            queues=queues,
+            bus=routing.bus,
+            options=options,
+        )
+        requests = routing.route_requests(to=sender, options=options)
+        results = ResultsFunction(
+            self,
+            "Results",
+            name=name,
+            key=key,
+            queues=queues,
+            bus=routing.bus,
+            sender=sender,
+            options=options,
+        )
+        api = lookup = workflow = None
+        if options.http_api:
+            api = MessageApi(
+                self, "MessageApi", name=name, key=key, queues=queues, sender=sender, options=options
+            )
+            if options.outcome_lookup:
+                lookup = OutcomeLookup(
+                    self, "OutcomeLookup", key=key, bus=routing.bus, results=results, api=api, options=options
+                )
+        if options.workflow:
+            workflow = SendWorkflow(
+                self, "SendWorkflow", name=name, key=key, queues=queues, sender=sender, options=options
+            )
+        return Parts(
+            key=key,
+            token_key=token_key,
+            queues=queues,
+            routing=routing,
+            requests=requests,
+            sender=sender,
+            results=results,
+            api=api,
+            lookup=lookup,
+            workflow=workflow,
+        )
 
-def _let_send(role: iam.Role, *, key: DataKey, queues: MessageQueues, routing: EventRouting) -> None:
+    def _monitor(self, name: str, parts: Parts, options: Options) -> cloudwatch.Dashboard:
+        monitoring = Monitoring(self, "Monitoring", name=name, parts=parts, options=options)
+        Rollout(
+            self,
+            "Rollout",
+            alias=parts.sender.alias,
+            alarms=[monitoring.alarm(alarm) for alarm in ROLLBACK_ALARMS],
+            options=options,
+        )
+        if options.retain_data and options.alarm_topic_arn is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "connect-message-sender:alarmTopic",
+                "The alarms notify nobody: set the option alarm_topic_arn to the ARN of an SNS topic, or "
+                'to "none"',
+            )
+        return monitoring.dashboard
+
+
+def _addresses(parts: Parts, producers: ProducerPolicy) -> Mapping[str, str]:
+    queues, sender, api, workflow = parts.queues, parts.sender, parts.api, parts.workflow
+    addresses = {
+        "MessageQueueUrl": queues.messages.queue_url,
+        "DeadLetterQueueUrl": queues.dead_letter.queue_url,
+        "RejectedQueueUrl": queues.rejected.queue_url,
+        "UnpublishedResultsQueueUrl": queues.unpublished_results.queue_url,
+        "EventsDeadLetterQueueUrl": queues.events_dead_letter.queue_url,
+        "EventBusName": parts.routing.bus.event_bus_name,
+        "FunctionName": sender.function.function_name,
+        "FunctionAliasArn": sender.alias.function_arn,
+        "ApiUrl": api.api.url if api else None,
+        "StateMachineArn": workflow.state_machine.state_machine_arn if workflow else None,
+        "DataKeyArn": parts.key.key_arn,
+        "TokenKeyArn": parts.token_key.key_arn if parts.token_key else None,
+        "ProducerPolicyArn": producers.managed_policy_arn,
+        "OutcomeReaderPolicyArn": parts.lookup.readers.managed_policy_arn if parts.lookup else None,
+    }
+    return {output: value for output, value in addresses.items() if value}
+
+
+def _let_send(parts: Parts) -> None:
     """Let the function receive messages, publish results and copy messages."""
+    role, queues, key = parts.sender.role, parts.queues, parts.key
     # The function receives messages from the queue, and enqueues messages of events for a retry
     queues.messages.grant(
         role,
@@ -242,18 +285,7 @@ def _let_send(role: iam.Role, *, key: DataKey, queues: MessageQueues, routing: E
         "sqs:GetQueueAttributes",
         "sqs:SendMessage",
     )
-    # The function publishes results, and cannot publish under another source
-    role.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=["events:PutEvents"],
-            resources=[routing.bus.event_bus_arn],
-            conditions={
-                # The condition key can have several values. ForAllValues also holds when there are none.
-                "ForAllValues:StringEquals": {"events:source": RESULT_SOURCE},
-                "Null": {"events:source": "false"},
-            },
-        )
-    )
+    role.add_to_principal_policy(_publish_results(parts.routing))
     # The function copies messages and results to these queues, and Lambda sends failed events. Calls of
     # Amazon Connect need no permission.
     queues.dead_letter.grant(role, "sqs:SendMessage")
@@ -262,20 +294,46 @@ def _let_send(role: iam.Role, *, key: DataKey, queues: MessageQueues, routing: E
     queues.events_dead_letter.grant(role, "sqs:SendMessage")
     role.add_to_principal_policy(key.use_through_sqs())
     role.add_to_principal_policy(key.read_environment())
+    parts.sender.log_group.grant_write(role)
+    if parts.token_key is not None:
+        role.add_to_principal_policy(parts.token_key.unseal())
 
 
-def _let_complete_tasks(
-    scope: Construct, role: iam.Role, *, key: DataKey, workflow: SendWorkflow | None, options: Options
-) -> None:
+def _let_publish_again(parts: Parts) -> None:
+    """Let the second function consume the results that the bus refused, and publish them."""
+    role, key = parts.results.role, parts.key
+    parts.queues.unpublished_results.grant(
+        role, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"
+    )
+    role.add_to_principal_policy(_publish_results(parts.routing))
+    role.add_to_principal_policy(key.use_through_sqs())
+    role.add_to_principal_policy(key.read_environment())
+    parts.results.log_group.grant_write(role)
+
+
+def _publish_results(routing: EventRouting) -> iam.PolicyStatement:
+    """Return the permission to publish results, and nothing under another source."""
+    return iam.PolicyStatement(
+        actions=["events:PutEvents"],
+        resources=[routing.bus.event_bus_arn],
+        conditions={
+            # The condition key can have several values. ForAllValues also holds when there are none.
+            "ForAllValues:StringEquals": {"events:source": RESULT_SOURCE},
+            "Null": {"events:source": "false"},
+        },
+    )
+
+
+def _let_complete_tasks(scope: Construct, parts: Parts, options: Options) -> None:
     """Let the function complete the tasks of state machines that wait for a message.
 
     This is a policy apart from the role: the role comes before the function, and the function before the
     state machine.
     """
-    if not (workflow or options.task_state_machine_arns):
+    own = [parts.workflow.state_machine.state_machine_arn] if parts.workflow else []
+    if not (own or options.task_state_machine_arns):
         return
-    own = [] if workflow is None else [workflow.state_machine.state_machine_arn]
-    policy = iam.Policy(scope, "TaskCallbacks", roles=[role])
+    policy = iam.Policy(scope, "TaskCallbacks", roles=[parts.sender.role])
     policy.add_statements(
         iam.PolicyStatement(
             actions=["states:SendTaskSuccess", "states:SendTaskFailure"],
@@ -287,7 +345,7 @@ def _let_complete_tasks(
         policy.add_statements(
             iam.PolicyStatement(
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[key.key_arn],
+                resources=[parts.key.key_arn],
                 conditions={"StringEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": arn}},
             )
         )

@@ -192,6 +192,30 @@ class Options:
             "The length limits of `Content`: the specification's, or Amazon Connect's 16,384 bytes.",
         ),
     )
+    sealed_tokens: bool = field(
+        default=False,
+        metadata=_option(
+            _TRUE_OR_FALSE,
+            "Accept connection tokens that producers have sealed with a KMS key of the sender.",
+        ),
+    )
+    maximum_age_minutes: int | None = field(
+        default=None,
+        metadata=_option(
+            _whole_number(1, 20_160).or_null("a whole number from 1 to 20160, or null"),
+            "Reject messages of the queue and the bus that are older.",
+        ),
+    )
+    outcome_lookup: bool = field(
+        default=False,
+        metadata=_option(
+            _TRUE_OR_FALSE, "Keep each outcome in a table, and answer `GET /messages/{id}` with it."
+        ),
+    )
+    outcome_retention_days: int = field(
+        default=7,
+        metadata=_option(_whole_number(1, 365), "How long the table keeps an outcome."),
+    )
     connect_region: str | None = field(
         default=None,
         metadata=_option(
@@ -390,6 +414,8 @@ class Options:
 
 _PARTS_NEEDED: Final = (
     *(("http_api", name) for name in ("api_web_acl_arn", "api_source_cidrs", "manage_api_gateway_account")),
+    ("http_api", "outcome_lookup"),
+    ("outcome_lookup", "outcome_retention_days"),
     *(("monitoring", name) for name in ("rollout", "alarm_topic_arn")),
 )
 """Options that concern a part of the sender. A roll-out is stopped by alarms."""

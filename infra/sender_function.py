@@ -52,9 +52,17 @@ class SenderFunction(Construct):
         key: kms.IKey,
         queues: MessageQueues,
         bus: events.IEventBus,
+        token_key: kms.IKey | None,
         options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.code = python_code(
+            FUNCTION_SOURCES,
+            runtime=RUNTIME,
+            with_tracer=options.tracing == "subsegments",
+            # One package, whatever machine builds it: another would be another version of the function
+            compiled="required" if options.retain_data else "preferred",
+        )
 
         self.log_group = log_group(
             self,
@@ -73,13 +81,7 @@ class SenderFunction(Construct):
             description="Delivers chat messages to Amazon Connect",
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
-            code=python_code(
-                FUNCTION_SOURCES,
-                runtime=RUNTIME,
-                with_tracer=options.tracing == "subsegments",
-                # One package, whatever machine builds it: another would be another version of the function
-                compiled="required" if options.retain_data else "preferred",
-            ),
+            code=self.code,
             handler="message_sender.handler.lambda_handler",
             timeout=TIMEOUT,
             memory_size=options.memory_size_mb,
@@ -101,6 +103,12 @@ class SenderFunction(Construct):
                 "CONTENT_LIMITS": options.content_limits,
                 "TRACING": options.tracing,
                 **({"CONNECT_REGION": options.connect_region} if options.connect_region else {}),
+                **({"TOKEN_KEY_ARN": token_key.key_arn} if token_key else {}),
+                **(
+                    {"MAXIMUM_AGE_MINUTES": str(options.maximum_age_minutes)}
+                    if options.maximum_age_minutes
+                    else {}
+                ),
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": name,
                 "POWERTOOLS_LOG_LEVEL": options.log_level,

@@ -1,17 +1,12 @@
 """Metrics, alarms, the dashboard and saved queries of the logs."""
 
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_events as events
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from ..log_queries import API, FUNCTION, STATE_MACHINE
-from ..message_api import MessageApi
-from ..message_queues import MessageQueues
 from ..options import Options
-from ..send_workflow import SendWorkflow
-from ..sender_function import SenderFunction
+from ..parts import Parts
 from .alarms import Alarms
 from .dashboard import Dashboard
 from .metrics import ServiceMetrics
@@ -25,38 +20,20 @@ class Monitoring(Construct):
         construct_id: str,
         *,
         name: str,
-        key: kms.IKey,
-        queues: MessageQueues,
-        bus: events.IEventBus,
-        requests: events.Rule,
-        sender: SenderFunction,
-        api: MessageApi | None,
-        workflow: SendWorkflow | None,
+        parts: Parts,
         options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
-        metrics = ServiceMetrics(
-            self,
-            "Metrics",
-            name=name,
-            key=key,
-            queues=queues,
-            sender=sender,
-            requests=requests,
-            bus=bus,
-            api=api,
-            workflow=workflow,
-            options=options,
-        )
+        metrics = ServiceMetrics(self, "Metrics", name=name, parts=parts, options=options)
         alarms = Alarms(self, "Alarms", name=name, metrics=metrics, options=options)
         self.dashboard = Dashboard(
             self, "Dashboard", name=name, metrics=metrics, alarms=alarms.all, options=options
         ).dashboard
-        logs_of: dict[str, logs.ILogGroup] = {FUNCTION: sender.log_group}
-        if api is not None:
-            logs_of[API] = api.access_log
-        if workflow is not None:
-            logs_of[STATE_MACHINE] = workflow.log_group
+        logs_of: dict[str, logs.ILogGroup] = {FUNCTION: parts.sender.log_group}
+        if parts.api is not None:
+            logs_of[API] = parts.api.access_log
+        if parts.workflow is not None:
+            logs_of[STATE_MACHINE] = parts.workflow.log_group
         SavedQueries(self, "Queries", name=name, logs_of=logs_of)
         self._alarms = {alarm.node.id: alarm for alarm in alarms.all}
 

@@ -55,7 +55,7 @@ class Text:
     """The further steps, in Markdown. Only the runbook has them, and it defines `search` and `out`."""
     why: str = ""
     """The reason for the threshold, in Markdown. Only the runbook has it."""
-    part: Literal["http_api", "workflow"] | None = None
+    part: Literal["http_api", "workflow", "outcome_lookup"] | None = None
     """The option without which there is no such alarm."""
 
     @property
@@ -138,7 +138,7 @@ def _words(minutes: int) -> str:
 
 def _one(
     name: str,
-    metric: Callable[[ServiceMetrics], cloudwatch.Metric],
+    metric: Callable[[ServiceMetrics], cloudwatch.Metric | cloudwatch.MathExpression],
     *,
     urgent: bool = False,
     happened: str,
@@ -146,7 +146,7 @@ def _one(
     first: str,
     then: str,
     why: str = "",
-    part: Literal["http_api", "workflow"] | None = None,
+    part: Literal["http_api", "workflow", "outcome_lookup"] | None = None,
 ) -> Alarm:
     """Define an alarm on the first minute with one. It ends after five minutes without: once for a burst."""
     return Alarm(
@@ -226,13 +226,48 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
             "Finalizing the rest moves it to the dead-letter or rejected queue."
         ),
     ),
-    _one(
-        "UnpublishedResults",
-        lambda metrics: metrics.queue(metrics.queues.unpublished_results, _VISIBLE),
-        happened="The event bus did not accept results.",
+    # The queue is a standard one: SQS leaves messages that were received three times out of its age metric. A
+    # result that was just refused is published within minutes.
+    Alarm(
+        name="UnpublishedResults",
+        urgent=False,
+        metric=lambda metrics: cloudwatch.MathExpression(
+            expression="visible + in_flight",
+            using_metrics={
+                "visible": metrics.queue(metrics.queues.unpublished_results, _VISIBLE).with_(
+                    period=_FIVE_MINUTES
+                ),
+                "in_flight": metrics.queue(
+                    metrics.queues.unpublished_results, "ApproximateNumberOfMessagesNotVisible"
+                ).with_(period=_FIVE_MINUTES),
+            },
+            label="Results in the queue",
+            period=_FIVE_MINUTES,
+        ),
+        happened="For an hour, results have been in the unpublished-results queue.",
         impact="Consumers do not know these outcomes yet. No chat is affected.",
-        first="check the status of EventBridge, the key, and the function's permission events:PutEvents.",
-        then="Then republish the results.",
+        first="check the status of EventBridge, and the log of the function Results.",
+        then=(
+            "Check the key, the permission `events:PutEvents`, and the event source mapping of `Results`. "
+            "It publishes the results as soon as the bus accepts them. "
+            "Delete a message that is not a result of this stack in the SQS console."
+        ),
+        threshold_text="a result in the queue",
+        period=5,
+        datapoints=12,
+        periods=12,
+    ),
+    _one(
+        "OutcomesNotStored",
+        lambda metrics: metrics.outcomes_not_stored,
+        part="outcome_lookup",
+        happened="Outcomes are missing in the table for look-ups.",
+        impact="GET /messages/{id} answers 404 for their messages. No chat and no result event is affected.",
+        first="read the log of the function Results: it names the error of DynamoDB.",
+        then=(
+            "Check the status of DynamoDB, the table and the key. "
+            "The result events and the log of the sender have these outcomes: run `search ID`."
+        ),
     ),
     # SQS documents that it leaves out messages that were received three times, and not whether it does so for
     # FIFO queues: AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html.
@@ -651,7 +686,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         urgent=True,
         metric=lambda metrics: metrics.key_losses,
         threshold_text="1 call",
-        happened="Somebody disabled the stack's KMS key, or scheduled its deletion.",
+        happened="Somebody disabled a KMS key of the sender, or scheduled its deletion.",
         impact=(
             "The queues and new instances of the function stop. A deleted key makes queued messages and logs "
             "unreadable."

@@ -1,6 +1,6 @@
 """The metrics of alarms and dashboard: the function's own, and those of AWS for the other parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import aws_cdk as cdk
@@ -12,11 +12,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from ..gates import acknowledge
-from ..message_api import MessageApi
-from ..message_queues import MessageQueues
 from ..options import Options
-from ..send_workflow import SendWorkflow
-from ..sender_function import SERVICE, SenderFunction
+from ..parts import Parts
+from ..sender_function import SERVICE
 
 MINUTE = cdk.Duration.minutes(1)
 """The period of all metrics. All services here send theirs every minute."""
@@ -102,21 +100,16 @@ class ServiceMetrics(Construct):
         construct_id: str,
         *,
         name: str,
-        key: kms.IKey,
-        queues: MessageQueues,
-        sender: SenderFunction,
-        requests: events.Rule,
-        bus: events.IEventBus,
-        api: MessageApi | None,
-        workflow: SendWorkflow | None,
+        parts: Parts,
         options: Options,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.queues = queues
+        sender, workflow, api, lookup = parts.sender, parts.workflow, parts.api, parts.lookup
+        self.queues = parts.queues
         self._namespace = name  # the same as in the function's environment
         self._function = sender.function
-        self._requests = requests
-        self._bus = bus
+        self._requests = parts.requests
+        self._bus = parts.routing.bus
         self._function_log = sender.log_group
 
         self.timeouts_and_crashes = self._of_log("TimeoutsAndCrashes", sender.log_group, _TIMEOUT_OR_CRASH)
@@ -130,7 +123,20 @@ class ServiceMetrics(Construct):
             self._api_stage = api.api.deployment_stage
             self.api_refusals = self._of_log("ApiRefusals", api.access_log, _REFUSED)
             self.api_throttles = self._of_log("ApiThrottles", api.access_log, _TOO_MANY_REQUESTS)
-        self.key_losses = self._of_calls("KeyLosses", key, "DisableKey", "ScheduleKeyDeletion")
+        if lookup is not None:
+            self.outcomes_not_stored = cloudwatch.MathExpression(
+                expression="refused + dropped",
+                using_metrics={
+                    "refused": self._of_rule(lookup.rule, "FailedInvocations"),
+                    "dropped": parts.results.function.metric(
+                        "AsyncEventsDropped", statistic="Sum", period=MINUTE
+                    ),
+                },
+                label="Outcomes not stored",
+                period=MINUTE,
+            )
+        keys = [parts.key, parts.token_key] if parts.token_key else [parts.key]
+        self.key_losses = self._of_calls("KeyLosses", keys, "DisableKey", "ScheduleKeyDeletion")
 
         # A message fails at its first attempt after the retry window, so it never fails in time
         self.objective_seconds = min(options.slo_seconds, options.retry_window_minutes * 60)
@@ -147,8 +153,8 @@ class ServiceMetrics(Construct):
         )
         return cloudwatch.Metric(namespace=self._namespace, metric_name=name, statistic="Sum", period=MINUTE)
 
-    def _of_calls(self, name: str, key: kms.IKey, *calls: str) -> cloudwatch.Metric:
-        """Create a metric that counts calls that changed the key.
+    def _of_calls(self, name: str, keys: Sequence[kms.IKey], *calls: str) -> cloudwatch.Metric:
+        """Create a metric that counts calls that changed one of the keys.
 
         CloudTrail sends them to the default event bus of an account that has a trail for management events:
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
@@ -166,7 +172,9 @@ class ServiceMetrics(Construct):
                     "eventSource": ["kms.amazonaws.com"],
                     "eventName": [*calls],
                     # As the caller gave it. Both calls accept the id and the ARN, and no alias.
-                    "requestParameters": {"keyId": [key.key_id, key.key_arn]},
+                    "requestParameters": {
+                        "keyId": [id_ for key in keys for id_ in (key.key_id, key.key_arn)]
+                    },
                     "errorCode": events.Match.does_not_exist(),
                 },
             ),
@@ -261,8 +269,11 @@ class ServiceMetrics(Construct):
 
     def requests(self, name: str, *, label: str | None = None) -> cloudwatch.Metric:
         """Return a metric of the rule that invokes the function with requests."""
+        return self._of_rule(self._requests, name, label=label)
+
+    def _of_rule(self, rule: events.Rule, name: str, *, label: str | None = None) -> cloudwatch.Metric:
         # From the ARN: for a rule on a custom bus, CloudFormation returns `bus|rule` as the name
-        rule_name = cdk.Fn.select(2, cdk.Fn.split("/", self._requests.rule_arn))
+        rule_name = cdk.Fn.select(2, cdk.Fn.split("/", rule.rule_arn))
         return cloudwatch.Metric(
             namespace="AWS/Events",
             metric_name=name,

@@ -366,7 +366,8 @@ def test_command_for_a_sender_reads_its_addresses_from_the_parameters(
         ("GetParametersByPath", {"Path": "/connect-message-sender/chat"})
     ]
     assert capsys.readouterr().err == (
-        "There is no sender chat in eu-central-1. Name another sender or Region.\n"
+        "There is no sender chat in eu-central-1: it has no parameters under /connect-message-sender/chat. "
+        "Name another sender or Region.\n"
     )
 
 

@@ -122,7 +122,7 @@ def test_a_sender_that_does_not_exist_is_named_with_its_region() -> None:
 def test_a_missing_parameter_is_named() -> None:
     account = parameters({"MessageQueueUrl": "https://sqs/messages"})
 
-    with pytest.raises(OutputsError, match="chat has no output DeadLetterQueueUrl"):
+    with pytest.raises(OutputsError, match="chat has no output EventBusName"):
         read_parameters(account.client("ssm"), "chat")
 
 
