@@ -76,12 +76,13 @@ class FixedDivision(RateLimiter):
         self._burst_seconds = max(0.0, 1.5 - self._interval)  # the same burst as the service's bucket
         self._next_slot = random() * self._interval
 
-    def reserve(self, now: float, *, latest: float) -> float | None:
-        slot = max(now, self._next_slot)
-        if slot > latest:
+    def reserve_all(self, calls: int, now: float, *, latest: float) -> list[float] | None:
+        first = max(self._next_slot, now - self._burst_seconds)
+        slots = [max(now, first + number * self._interval) for number in range(calls)]
+        if slots[-1] > latest:
             return None
-        self._next_slot = max(self._next_slot, now - self._burst_seconds) + self._interval
-        return slot - now
+        self._next_slot = first + calls * self._interval
+        return [slot - now for slot in slots]
 
     def on_accepted(self, *, waited: bool) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -19,7 +19,7 @@ from message_sender.result import Deferred, MessageResult, Rejected, Sent
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from message_sender.clock import Clock
@@ -48,19 +48,27 @@ class _Attempts:
 
     Attributes:
         count: Calls of SendMessage.
+        of_part: Those for the present part.
+        parts_left: The present part and the following ones.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
         maybe_delivered: Whether a failed call may have reached the chat.
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
+        slot: The moment of the rate limiter for the first attempt at the present part.
+        slots: Those for the following parts.
     """
 
     count: int = 0
+    of_part: int = 0
+    parts_left: int = 1
     throttles: int = 0
     send_seconds: float | None = None
     maybe_delivered: bool = False
     started: float = 0.0
     waited: bool = False
+    slot: float = 0.0
+    slots: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +154,25 @@ class MessageSender:
         )
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> DeliveryOutcome:
+        """Send the parts of a message in order, up to the first that is not accepted."""
+        sent: list[Sent] = []
+        for part in request.parts:
+            attempts.of_part = 0
+            attempts.parts_left = len(request.parts) - len(sent)
+            outcome = self._send_part(part, budget, attempts)
+            if not isinstance(outcome, Sent):
+                return _unfinished(outcome, len(sent)) if request.is_split else outcome
+            sent.append(outcome)
+        return _whole(sent) if request.is_split else sent[0]
+
+    def _send_part(
+        self, part: SendMessageRequest, budget: TimeBudget, attempts: _Attempts
+    ) -> DeliveryOutcome:
         failure: RetryableError | None = None
         while True:
             try:
-                timeout = self._wait_for_slot(request, budget, attempts)
-                return self._attempt(request, timeout, attempts)
+                timeout = self._wait_for_slot(part, budget, attempts)
+                return self._attempt(part, timeout, attempts)
             except RejectedError as rejection:
                 return Rejected(rejection, attempts.maybe_delivered)
             except DeadlineExceededError as no_time:
@@ -159,12 +181,12 @@ class MessageSender:
                 failure = retryable
             budget.note_failure(attempts.started)
             now = self._clock.monotonic()
-            delay = delay_before_retry(failure, attempts.count, random=self._random)
+            delay = delay_before_retry(failure, attempts.of_part, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
                 return Deferred(failure, attempts.maybe_delivered)
             self._clock.sleep(delay)
 
-    def _wait_for_slot(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
+    def _wait_for_slot(self, part: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
         """Wait for a slot of the rate limiter. Return the seconds that the attempt may take.
 
         Without a slot in time, wait until the last moment all the same. An instance with a low rate would
@@ -174,19 +196,19 @@ class MessageSender:
             ExpiredError: `ExpiresAt` is past, before or after the wait.
             DeadlineExceededError: There is too little time for an attempt.
         """
-        timeout = self._time_for_attempt(request, budget)
+        timeout = self._time_for_attempt(part, budget)
         if self._rate_limiter is None:
             return timeout
         now = self._clock.monotonic()
-        latest = budget.latest_start(now, is_retry=attempts.count > 0)
-        wait = self._rate_limiter.reserve(now, latest=latest)
+        latest = budget.latest_start(now, is_retry=attempts.of_part > 0)
+        wait = _next_wait(self._rate_limiter, attempts, budget, now=now, latest=latest)
         attempts.waited = wait != 0.0
         if not attempts.waited:
             return timeout
         self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
         if wait is None:
             raise DeadlineExceededError("The quota leaves no slot for an attempt in this invocation")
-        return self._time_for_attempt(request, budget)
+        return self._time_for_attempt(part, budget)
 
     def _time_for_attempt(self, request: SendMessageRequest, budget: TimeBudget) -> float:
         if is_expired(request, self._clock.now()):
@@ -199,6 +221,7 @@ class MessageSender:
     def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
         attempts.started = self._clock.monotonic()
         attempts.count += 1
+        attempts.of_part += 1
         try:
             sent = self._participant.send_message(request, timeout=timeout)
         except DeliveryError as error:
@@ -215,6 +238,53 @@ class MessageSender:
         if self._rate_limiter is not None:
             self._rate_limiter.on_accepted(waited=attempts.waited)
         return sent
+
+
+def _next_wait(
+    rate_limiter: RateLimiter, attempts: _Attempts, budget: TimeBudget, *, now: float, latest: float
+) -> float | None:
+    """Return the seconds to wait for the next slot, None if there is none in time.
+
+    The first attempt at a message takes the slots for all its parts. A further attempt at a part takes one
+    more slot, and the following parts keep their distance from it if they can.
+    """
+    if attempts.of_part > 0:
+        wait = rate_limiter.reserve(now, latest=latest)
+        if wait is not None and attempts.slots:
+            delay = max(0.0, now + wait - attempts.slot)
+            last = budget.latest_start(now, is_retry=False)
+            attempts.slots = [max(slot, min(slot + delay, last)) for slot in attempts.slots]
+        return wait
+    if attempts.count == 0:
+        waits = rate_limiter.reserve_all(attempts.parts_left, now, latest=latest)
+        if waits is None:
+            if not rate_limiter.starts_without_slots(
+                attempts.parts_left, now, longest_wait=budget.longest_wait
+            ):
+                return None
+            waits = [0.0] * attempts.parts_left
+        attempts.slots = [now + wait for wait in waits]
+    attempts.slot = attempts.slots.pop(0)
+    return max(0.0, attempts.slot - now)
+
+
+def _whole(parts: Sequence[Sent]) -> Sent:
+    """Return the answer for a message by those for its parts. If one is not yet processed, neither is it."""
+    statuses = [part.processing_status for part in parts if part.processing_status is not None]
+    return replace(
+        parts[-1],
+        processing_status=statuses[-1] if statuses else None,
+        is_malformed=any(part.is_malformed for part in parts),
+        parts=tuple(parts),
+    )
+
+
+def _unfinished(outcome: Rejected | Deferred, parts_delivered: int) -> Rejected | Deferred:
+    return replace(
+        outcome,
+        maybe_delivered=outcome.maybe_delivered or parts_delivered > 0,
+        parts_delivered=parts_delivered,
+    )
 
 
 def is_expired(request: SendMessageRequest, now: datetime) -> bool:

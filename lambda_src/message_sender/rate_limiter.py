@@ -54,6 +54,7 @@ class RateLimiter:
         self._accepted_since_decrease = True
         self._waited_calls = 0
         self._next_slot = -math.inf
+        self._next_without_slots = -math.inf
 
     @property
     def rate(self) -> float:
@@ -63,14 +64,37 @@ class RateLimiter:
 
     def reserve(self, now: float, *, latest: float) -> float | None:
         """Reserve a slot and return the seconds to wait for it, None if it would be after `latest`."""
+        waits = self.reserve_all(1, now, latest=latest)
+        return None if waits is None else waits[0]
+
+    def reserve_all(self, calls: int, now: float, *, latest: float) -> list[float] | None:
+        """Reserve slots for all calls of a message, or none if the last one would be after `latest`.
+
+        Return the seconds to wait for each slot.
+        """
         with self._lock:
-            slot = max(now, self._next_slot)
-            if slot > latest:
-                return None
             interval = 1 / self.rate
             kept = max(0.0, _BURST_SECONDS - interval)
-            self._next_slot = max(self._next_slot, now - kept) + interval
-            return slot - now
+            first = max(self._next_slot, now - kept)
+            slots = [max(now, first + number * interval) for number in range(calls)]
+            if slots[-1] > latest:
+                return None
+            self._next_slot = first + calls * interval
+            return [slot - now for slot in slots]
+
+    def starts_without_slots(self, calls: int, now: float, *, longest_wait: float) -> bool:
+        """Return whether a message starts without slots, because all its calls would never fit.
+
+        So it does not wait forever. There is one such message in a period of `longest_wait`, so in a batch.
+
+        Args:
+            longest_wait: The seconds from the start of an invocation to the last moment for a call.
+        """
+        with self._lock:
+            if (calls - 1) / self.rate <= longest_wait or now < self._next_without_slots:
+                return False
+            self._next_without_slots = now + longest_wait
+            return True
 
     def on_accepted(self, *, waited: bool) -> None:
         """Note that the service accepted a call. Only one that had to wait shows that the rate is too low."""
