@@ -40,13 +40,12 @@ def module(text: str) -> str:
         ValueError: The module does not have a constant once.
     """
     for name, pattern in PROPERTIES.items():
-        lines = "".join(f'    "{line} "\n' for line in wrap(" ".join(_ranges(pattern)), _WIDTH))
-        text, count = re.subn(
-            rf"^{name}: Final = \(\n.*?^\)",
-            f"{name}: Final = (\n{lines})",
-            text,
-            flags=re.MULTILINE | re.DOTALL,
-        )
+        lines = wrap(" ".join(_ranges(pattern)), _WIDTH)
+        value = f'("{lines[0]}",)'
+        if len(lines) > 1:
+            value = "".join(["(\n", *(f'    "{line}",\n' for line in lines), ")"])
+        constant = re.compile(rf'^({name}: Final = )\((?:\n.*?^|"[^"]*",)\)$', re.MULTILINE | re.DOTALL)
+        text, count = constant.subn(rf"\g<1>{value}", text)
         if count != 1:
             raise ValueError(f"{name} is {count} times in the module")
     return text

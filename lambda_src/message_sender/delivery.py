@@ -50,6 +50,7 @@ class _Attempts:
         count: Calls of SendMessage.
         of_part: Those for the present part.
         parts_left: The present part and the following ones.
+        has_sent_parts: Whether the service has accepted earlier ones.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
         maybe_delivered: Whether a failed call may have reached the chat.
@@ -62,6 +63,7 @@ class _Attempts:
     count: int = 0
     of_part: int = 0
     parts_left: int = 1
+    has_sent_parts: bool = False
     throttles: int = 0
     send_seconds: float | None = None
     maybe_delivered: bool = False
@@ -159,10 +161,13 @@ class MessageSender:
         for part in request.parts:
             attempts.of_part = 0
             attempts.parts_left = len(request.parts) - len(sent)
+            attempts.has_sent_parts = bool(sent)
             outcome = self._send_part(part, budget, attempts)
             if not isinstance(outcome, Sent):
                 return _unfinished(outcome, len(sent)) if request.is_split else outcome
             sent.append(outcome)
+            if attempts.parts_left > 1:
+                budget.note_part_sent()
         return _whole(sent) if request.is_split else sent[0]
 
     def _send_part(
@@ -246,23 +251,23 @@ def _next_wait(
     """Return the seconds to wait for the next slot, None if there is none in time.
 
     The first attempt at a message takes the slots for all its parts. A further attempt at a part takes one
-    more slot, and the following parts keep their distance from it if they can.
+    more slot, and the following parts keep their distance from it if they can. Without a slot, it is made at
+    once if the chat has earlier parts: a deferred message would repeat them, which costs more of the quota.
     """
     if attempts.of_part > 0:
         wait = rate_limiter.reserve(now, latest=latest)
-        if wait is not None and attempts.slots:
+        if wait is None:
+            return 0.0 if attempts.has_sent_parts else None
+        if attempts.slots:
             delay = max(0.0, now + wait - attempts.slot)
             last = budget.latest_start(now, is_retry=False)
             attempts.slots = [max(slot, min(slot + delay, last)) for slot in attempts.slots]
         return wait
     if attempts.count == 0:
-        waits = rate_limiter.reserve_all(attempts.parts_left, now, latest=latest)
+        longest_wait = budget.longest_wait
+        waits = rate_limiter.reserve_all(attempts.parts_left, now, latest=latest, longest_wait=longest_wait)
         if waits is None:
-            if not rate_limiter.starts_without_slots(
-                attempts.parts_left, now, longest_wait=budget.longest_wait
-            ):
-                return None
-            waits = [0.0] * attempts.parts_left
+            return None
         attempts.slots = [now + wait for wait in waits]
     attempts.slot = attempts.slots.pop(0)
     return max(0.0, attempts.slot - now)

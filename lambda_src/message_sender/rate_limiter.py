@@ -54,7 +54,6 @@ class RateLimiter:
         self._accepted_since_decrease = True
         self._waited_calls = 0
         self._next_slot = -math.inf
-        self._next_without_slots = -math.inf
 
     @property
     def rate(self) -> float:
@@ -67,10 +66,17 @@ class RateLimiter:
         waits = self.reserve_all(1, now, latest=latest)
         return None if waits is None else waits[0]
 
-    def reserve_all(self, calls: int, now: float, *, latest: float) -> list[float] | None:
-        """Reserve slots for all calls of a message, or none if the last one would be after `latest`.
+    def reserve_all(
+        self, calls: int, now: float, *, latest: float, longest_wait: float = math.inf
+    ) -> list[float] | None:
+        """Reserve slots for all calls of a message. Return the seconds to wait for each.
 
-        Return the seconds to wait for each slot.
+        Return None if the last one would be after `latest`. But calls that would never fit are made all the
+        same, at even distances up to `latest`. They take their slots from the time after it, so there is no
+        second such message in a batch, and the rate stays the same on average.
+
+        Args:
+            longest_wait: The seconds from the start of an invocation to the last moment for a call.
         """
         with self._lock:
             interval = 1 / self.rate
@@ -78,23 +84,12 @@ class RateLimiter:
             first = max(self._next_slot, now - kept)
             slots = [max(now, first + number * interval) for number in range(calls)]
             if slots[-1] > latest:
-                return None
+                if slots[0] > latest or (calls - 1) * interval <= longest_wait:
+                    return None
+                distance = (latest - slots[0]) / (calls - 1)
+                slots = [slots[0] + number * distance for number in range(calls)]
             self._next_slot = first + calls * interval
             return [slot - now for slot in slots]
-
-    def starts_without_slots(self, calls: int, now: float, *, longest_wait: float) -> bool:
-        """Return whether a message starts without slots, because all its calls would never fit.
-
-        So it does not wait forever. There is one such message in a period of `longest_wait`, so in a batch.
-
-        Args:
-            longest_wait: The seconds from the start of an invocation to the last moment for a call.
-        """
-        with self._lock:
-            if (calls - 1) / self.rate <= longest_wait or now < self._next_without_slots:
-                return False
-            self._next_without_slots = now + longest_wait
-            return True
 
     def on_accepted(self, *, waited: bool) -> None:
         """Note that the service accepted a call. Only one that had to wait shows that the rate is too low."""

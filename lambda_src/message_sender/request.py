@@ -480,7 +480,7 @@ def _unicode_violation(fields: dict[str, Any]) -> _Violation | None:
     for name, value in fields.items():
         texts = [*value.keys(), *value.values()] if isinstance(value, dict) else [value]
         try:
-            "".join(texts).encode()
+            "".join(map(str, texts)).encode()
         except UnicodeEncodeError:
             return _Violation(name, f"{name} is not valid Unicode: it contains half of a surrogate pair")
     return None

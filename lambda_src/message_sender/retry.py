@@ -113,6 +113,10 @@ class TimeBudget:
         """Start the time for retries at the start of this attempt, if it is the first that failed."""
         self._first_failure = min(self._first_failure, started)
 
+    def note_part_sent(self) -> None:
+        """End the time for retries: the chat responds, and the rest of a message should follow its start."""
+        self._first_failure = math.inf
+
     def allows_retry_at(self, moment: float) -> bool:
         in_time = moment <= self._first_failure + self._retry_seconds
         return in_time and self.attempt_timeout(moment) is not None
