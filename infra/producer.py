@@ -558,7 +558,7 @@ def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
         case "maxProperties":
             rule = f"has more than {limit} entries"
         case "minimum" | "maximum":
-            rule = f"must be {_FIELDS[name]['minimum']} to {_FIELDS[name]['maximum']}"
+            rule = f"must be at {'least' if error.rule == 'minimum' else 'most'} {limit}"
         case _:  # propertyNames: the schema uses no other rule
             part = f"A key of {name}"
             rule = f"must be {limit['minLength']} to {limit['maxLength']} characters long"

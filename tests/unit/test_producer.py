@@ -188,6 +188,7 @@ def test_the_modules_of_the_library_need_only_each_other_and_published_packages(
     assert ours <= {"infra.contract", "infra.outputs"}
 
 
+MAX_SPLIT_BYTES = REQUEST_SCHEMA["properties"]["Content"]["x-max-split-bytes"]
 MAX_METADATA = REQUEST_SCHEMA["properties"]["Metadata"]["maxProperties"]
 BROKEN = [
     {"connection_token": ""},
@@ -198,6 +199,13 @@ BROKEN = [
     {"content": TOO_LONG},
     {"content": "é" * MAX_BYTES, "content_type": "application/json"},
     {"content": "half of a pair \ud800"},
+    {"split_at": 255},
+    {"split_at": 16_385},
+    {"split_at": "256"},
+    {"split_at": 256, "content": "half of a pair \ud800"},
+    {"split_at": MAX_CHARACTERS["text/plain"] + 1},
+    {"split_at": 256, "content": "{}", "content_type": "application/json"},
+    {"split_at": 256, "content": "é" * MAX_SPLIT_BYTES},
     {"content": "{", "content_type": "application/json"},
     {"content": "NaN", "content_type": "application/json"},
     {"content_type": "text/html"},
@@ -231,6 +239,8 @@ def test_an_invalid_request_is_refused_in_the_words_of_the_function_and_not_sent
     "fields",
     [
         {"content": LONGEST},
+        {"content": LONGEST * 9, "split_at": MAX_CHARACTERS["text/plain"]},
+        {"content": "short", "split_at": 256, "content_type": "text/markdown"},
         {"content": "1" * MAX_CHARACTERS["application/json"], "content_type": "application/json"},
         {"content": "{}", "content_type": "application/vnd.amazonaws.connect.message.interactive.response"},
         {"expires_at": datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)},
