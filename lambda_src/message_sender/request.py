@@ -140,17 +140,14 @@ class SendMessageRequest:
 
     @property
     def parts(self) -> tuple[SendMessageRequest, ...]:
-        """One request for each part, in order. Only the first one expires: half a message helps nobody.
-
-        The ClientToken of a part depends on that of the message and on its number.
-        """
+        """One request for each part, in order. Only the first one expires: half a message helps nobody."""
         if not self.texts:
             return (self,)
         return tuple(
             replace(
                 self,
                 content=text,
-                client_token=str(uuid5(_NAMESPACE_OF_PARTS, f"{self.client_token}:{number}")),
+                client_token=client_token_of_part(self.client_token, number),
                 expires_at=self.expires_at if number == 1 else None,
                 texts=(),
             )
@@ -260,6 +257,11 @@ def derive_client_token(source_arn: str, source_id: str) -> str:
     since two equal texts are two messages.
     """
     return str(uuid5(_NAMESPACE, f"{source_arn}:{source_id}"))
+
+
+def client_token_of_part(client_token: str, number: int) -> str:
+    """Return the ClientToken of a part, by that of its message. Parts count from 1."""
+    return str(uuid5(_NAMESPACE_OF_PARTS, f"{client_token}:{number}"))
 
 
 @cache

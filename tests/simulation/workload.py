@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 SECRET_WORD: Final = "confidential-"
 NUMBER: Final = re.compile(rf"{SECRET_WORD}(\d+)")
+LINE: Final = re.compile(rf"{SECRET_WORD}(\d+)-line-(\d+)")
+"""In a long text, which is sent in parts: the number of the text and that of the line."""
+_LINES_OF_A_LONG_TEXT: Final = (3, 9)
+_SPLIT_AT: Final = 256
 
 TASK_TOKEN_PREFIX: Final = f"task-token-{SECRET_WORD}"
 
@@ -84,6 +88,7 @@ class Accepted:
         number: Identifies its text.
         code: The error code of an invalid message. None if the message is valid.
         expires: Whether it has an ExpiresAt that may pass.
+        lines: Of a long text. 0 for any other.
         source_ids: The ids that the producer got, one for each time that it sent the message.
         answers: The answers to a caller's calls: `SENT`, an error's name, or None for a lost call.
     """
@@ -95,6 +100,7 @@ class Accepted:
     at: float
     code: str | None = None
     expires: bool = False
+    lines: int = 0
     source_ids: list[str] = field(default_factory=list)
     answers: list[str | None] = field(default_factory=list)
 
@@ -107,6 +113,7 @@ class Plan:
         seconds: The duration of the workload.
         burst: The most messages that one chat sends at once.
         invalid: The fraction of invalid messages.
+        long: The fraction of long texts.
         ending: The fraction of chats that end, or whose token expires, during the run.
         routes: Weights.
     """
@@ -116,6 +123,7 @@ class Plan:
     seconds: float
     burst: int = 6
     invalid: float = 0.05
+    long: float = 0.1
     ending: float = 0.1
     routes: dict[Route, float] = field(
         default_factory=lambda: {Route.QUEUE: 70, Route.BUS: 15, Route.DIRECT: 9, Route.API: 6}
@@ -154,6 +162,8 @@ MISTAKES: Final = (
     Mistake("InvalidRequest", lambda f: f | {"ClientToken": [f["Content"]]}),
     Mistake("InvalidRequest", lambda f: f | {"Content": f["Content"] + "\ud800"}),
     Mistake("InvalidRequest", lambda f: f | {"ContentType": JSON_TYPE, "Content": "{" + f["Content"]}),
+    Mistake("InvalidRequest", lambda f: f | {"SplitAt": f["Content"]}),
+    Mistake("InvalidRequest", lambda f: f | {"SplitAt": 256, "Content": f["Content"] + " x" * 2_000}),
     Mistake("InvalidRequest", lambda f: json.dumps([f])),
     Mistake("InvalidRequest", lambda f: json.dumps(f)[:-1]),
     Mistake("InvalidRequest", lambda f: json.dumps(f)[:-1] + f', "Content": "{f["Content"]}"' + "}"),
@@ -223,7 +233,7 @@ class Producers:
             size = min(remaining, random.randint(1, plan.burst))
             remaining -= size
             route = random.choices(routes, weights)[0]
-            send = partial(self._send_burst, random.choice(chats), route, size, plan.invalid)
+            send = partial(self._send_burst, random.choice(chats), route, size, plan)
             self._time.after(random.uniform(0, plan.seconds), send)
 
     def send(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
@@ -263,17 +273,38 @@ class Producers:
             self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
-    def _send_burst(self, chat: Chat, route: Route, size: int, invalid: float) -> None:
-        for _ in range(size):
-            self._send_any(chat, route, invalid)
+    def send_long(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
+        """Send one valid text that is longer than a part."""
+        number = next(self._numbers)
+        long, lines = self._long_text(number)
+        return self.submit(self.fields(chat, number) | long | fields, chat, route, number, lines=lines)
 
-    def _send_any(self, chat: Chat, route: Route, invalid: float) -> None:
+    def _long_text(self, number: int) -> tuple[Fields, int]:
+        """Return the fields of a long text, and the number of its lines. Some lines fill a whole part."""
+        lines = self._random.randint(*_LINES_OF_A_LONG_TEXT)
+        texts = [
+            f"{SECRET_WORD}{number}-line-{line} {'word ' * self._random.randint(1, 40)}".rstrip()
+            for line in range(1, lines + 1)
+        ]
+        return {
+            "SplitAt": _SPLIT_AT,
+            "Content": self._random.choice(["\n", "\r\n\r\n", " "]).join(texts),
+        }, lines
+
+    def _send_burst(self, chat: Chat, route: Route, size: int, plan: Plan) -> None:
+        for _ in range(size):
+            self._send_any(chat, route, plan)
+
+    def _send_any(self, chat: Chat, route: Route, plan: Plan) -> None:
         """Send a message with some of the optional fields of a request, or an invalid one."""
         random = self._random
         number = next(self._numbers)
         fields = self.fields(chat, number)
-        expires = False
-        if random.random() < 0.1:
+        expires, lines = False, 0
+        if random.random() < plan.long:
+            long, lines = self._long_text(number)
+            fields |= long
+        elif random.random() < 0.1:
             fields |= {
                 "ContentType": JSON_TYPE,
                 "Content": json.dumps({"templateType": "QuickReply", "text": fields["Content"]}),
@@ -289,7 +320,7 @@ class Producers:
             expires = True
             until = self._time.now() + timedelta(seconds=random.choice([20, 300, 3600]))
             fields["ExpiresAt"] = until.isoformat()
-        if random.random() < invalid and not route.has_caller:
+        if random.random() < plan.invalid and not route.has_caller and not lines:
             mistake = random.choice(MISTAKES)
             body = mistake.make(fields)
             if route is Route.BUS and isinstance(body, str):
@@ -297,7 +328,7 @@ class Producers:
             self._injector.counts[Fault.INVALID] += 1
             self.submit(body, chat, route, number, code=mistake.code, expires=expires)
             return
-        message = self.submit(fields, chat, route, number, expires=expires)
+        message = self.submit(fields, chat, route, number, expires=expires, lines=lines)
         if "ClientToken" in fields and random.random() < 0.05:
             # A producer that repeats its own call: the same message, and the queue may accept it twice
             self._time.after(random.uniform(0, 60), partial(self._accept, fields, message))
@@ -319,6 +350,7 @@ class Producers:
         *,
         code: str | None = None,
         expires: bool = False,
+        lines: int = 0,
     ) -> Accepted:
         message = Accepted(
             number=number,
@@ -328,6 +360,7 @@ class Producers:
             at=self._time.monotonic(),
             code=code,
             expires=expires,
+            lines=lines,
         )
         self._accept(body, message)
         self.accepted[message.client_token] = message

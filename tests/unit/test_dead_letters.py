@@ -367,10 +367,10 @@ def test_long_text_whose_first_parts_are_in_the_chat_is_kept_unless_asked_for(
 
 
 def test_moved_message_has_no_parts_delivered_whatever_its_producer_wrote(client: FakeAwsClient) -> None:
-    message = put_moved(client)
-    message.attributes["PartsDelivered"] = "9"
+    forged = {"PartsDelivered": "9", "Code": "Throttled"}
 
-    assert read(message).parts_delivered == 0
+    assert read(put_moved(client, attributes=forged)).parts_delivered == 0
+    assert read(put_copy(client, more=forged)).parts_delivered == 9
 
 
 json_values = st.recursive(
