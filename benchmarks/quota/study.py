@@ -308,6 +308,9 @@ ENDLESS: Final = replace(
     STEADY, name="three times the quota for an hour", seconds=3600, warm_up=900, chats=600
 )
 """Most messages that end in it are older than the retry window."""
+LONG_TEXTS: Final = replace(
+    STEADY, name="three times the quota, three in ten messages with five parts", long=0.3
+)
 
 _SOME: Final = (2, 10, 50)
 _QUICK: Final = (2,)
@@ -340,6 +343,7 @@ _TABLE: Final = (
     (replace(STEADY, name="SQS draws chats at random", at_random=True, seconds=1800), (10, 50, 200), OURS),
     (replace(STEADY, name="a retry hint of 2 s", retry_after=2.0), (10,), LEARNING),
     (ENDLESS, (10,), SENDERS),
+    (LONG_TEXTS, (2, 10, 50), OURS),
 )
 
 

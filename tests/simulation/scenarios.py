@@ -195,7 +195,6 @@ def long_texts(seed: object) -> dict[str, Violations]:
     """Calls and invocations fail between the parts of long texts, and messages of other kinds follow them."""
     profile: FaultProfile = {
         Fault.SERVER_ERROR: 0.3,
-        Fault.THROTTLED: 0.1,
         Fault.CUT: 0.1,
         Fault.CRASH: 0.02,
         Fault.LOST_ACKNOWLEDGEMENT: 0.02,
