@@ -228,6 +228,8 @@ def _openapi_schema(rules: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(rules.get("type"), list):
         [schema["type"], _null] = rules["type"]
         schema["nullable"] = True
+    if "items" in schema:
+        schema["items"] = _openapi_schema(schema["items"])
     if "properties" in schema:
         schema["properties"] = {name: _openapi_schema(part) for name, part in schema["properties"].items()}
     return schema
