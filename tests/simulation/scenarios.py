@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
 _MESSAGES_A_POISON: Final = 4_000
 _MOST_ROUNDS: Final = 5
+_VISIBLE_AGAIN: Final = 901.0
+"""Seconds until messages that an interrupted run of an operator has received are visible again."""
 
 Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
 
@@ -122,6 +124,8 @@ def handle_dead_letters(simulation: Simulation) -> None:
         simulation.run()
     simulation.participant.faults.clear()
     for _ in range(_MOST_ROUNDS):
+        simulation.time.after(_VISIBLE_AGAIN, lambda: None)
+        simulation.run()
         operator.carry_out(
             [
                 operator.redrive(DeadLetterQueue.EVENTS),
