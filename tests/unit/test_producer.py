@@ -43,7 +43,7 @@ from message_sender.result import RESULT_SOURCE as RESULT_SOURCE_OF_THE_FUNCTION
 from message_sender.result import EventSource as SourceOfTheFunction
 from tests.support.fakes import FakeClock
 from tests.support.http_server import FakeServer, running_server
-from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, TOO_LONG, above
+from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, MAX_SPLIT_BYTES, TOO_LONG, above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -188,7 +188,6 @@ def test_the_modules_of_the_library_need_only_each_other_and_published_packages(
     assert ours <= {"infra.contract", "infra.outputs"}
 
 
-MAX_SPLIT_BYTES = REQUEST_SCHEMA["properties"]["Content"]["x-max-split-bytes"]
 MAX_METADATA = REQUEST_SCHEMA["properties"]["Metadata"]["maxProperties"]
 BROKEN = [
     {"connection_token": ""},
