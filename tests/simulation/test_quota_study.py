@@ -78,16 +78,19 @@ def test_long_texts_use_the_quota_and_hardly_repeat_parts(instances: int) -> Non
 
 
 def test_long_texts_finish_at_one_call_a_second() -> None:
-    """If their parts took slots one by one, no message of a batch of ten would finish."""
+    """If their parts took slots one by one, no message of a batch of ten would finish.
+
+    Two messages fit into the 14.5 seconds of a batch, so a third of the quota stays unused.
+    """
     scenario = Scenario(
         name="slow", instances=1, quota=1, load=3, long=1.0, chats=30, seconds=400, warm_up=100
     )
 
     figures = simulate(scenario, "ours").figures
 
-    assert figures.whole >= 0.85
+    assert figures.whole >= 0.5
     assert figures.repeated <= 0.05
-    assert (figures.lost, figures.moved) == (0, 0)
+    assert (figures.lost, figures.moved, figures.failed) == (0, 0, 0)
 
 
 def test_a_burst_shorter_than_the_retry_window_ends_without_a_failed_message() -> None:

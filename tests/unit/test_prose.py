@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
 GUIDES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
 README_BYTES = 6 * 1024
-DOCS_BYTES = 168_632
+DOCS_BYTES = 168_727
 """About 165 KiB."""
 CELL_CHARACTERS = 200
 SENTENCE_WORDS = 40
