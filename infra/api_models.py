@@ -19,7 +19,7 @@ _KEYWORDS = frozenset(
     {
         *("title", "description", "type", "enum"),
         *("properties", "required", "additionalProperties", "maxProperties"),
-        *("minLength", "maxLength", "pattern"),
+        *("minLength", "maxLength", "pattern", "minimum", "maximum"),
     }
 )
 
@@ -40,7 +40,8 @@ def _known_part(schema: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(known.get("additionalProperties"), Mapping):
         known["additionalProperties"] = _known_part(known["additionalProperties"])
     if known.get("type") == "string" and "x-max-bytes" in schema:
-        known["maxLength"] = schema["x-max-bytes"]  # text never has more characters than bytes
+        # Text never has more characters than bytes
+        known["maxLength"] = schema.get("x-max-split-bytes", schema["x-max-bytes"])
     return known
 
 
@@ -60,8 +61,12 @@ def _rule_in_words(rules: Mapping[str, Any]) -> str:
         return f"one of {', '.join(rules['enum'])}"
     if rules["type"] == "object":
         return f"an object of at most {rules['maxProperties']} strings"
+    if rules["type"] == "integer":
+        return f"an integer from {rules['minimum']} to {rules['maximum']}"
     least, unit = rules.get("minLength", 0), "characters" if "maxLength" in rules else "bytes"
     length = f"a string of {least} to {rules.get('maxLength') or rules['x-max-bytes']} {unit}"
+    if "x-max-split-bytes" in rules:
+        length = f"{length}, with SplitAt {rules['x-max-split-bytes']}"
     return f"{length}, {rules['x-pattern-rule']}" if "x-pattern-rule" in rules else length
 
 

@@ -214,6 +214,8 @@ class MessageRequest:
         contact_id: The ContactId of StartChatContact. The queue keeps the messages of one contact in order.
             Required by QUEUE and API, and with a sealed token.
         expires_at: Do not send after this time, which must be aware of its offset.
+        split_at: Cut a longer content into parts of at most so many characters. Only for text/plain and
+            text/markdown, and only for a stack whose function has version 0.4.0 or later.
         task_token: A Step Functions task that is completed when the outcome is final. For QUEUE, API, EVENT.
         metadata: Returned in the result, for correlation. Put no secret here.
     """
@@ -224,6 +226,7 @@ class MessageRequest:
     client_token: str = field(default_factory=lambda: str(uuid.uuid4()))
     contact_id: str | None = None
     expires_at: datetime | None = None
+    split_at: int | None = None
     task_token: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] | None = None
 
@@ -236,6 +239,7 @@ class MessageRequest:
             "ClientToken": self.client_token,
             "ContactId": self.contact_id,
             "ExpiresAt": self.expires_at.isoformat() if self.expires_at else None,
+            "SplitAt": self.split_at,
             "TaskToken": self.task_token,
             "Metadata": dict(self.metadata) if self.metadata is not None else None,
         }
@@ -714,7 +718,27 @@ def _broken_rules(
         yield f"ContactId is required by {through}: it keeps the messages of a chat in order"
     if through in _REFUSES_TASK_TOKEN and request.task_token is not None:
         yield f"TaskToken is not for {through}: the caller waits for the outcome there"
-    yield from _broken_content_rules(request.content, request.content_type, content_limits)
+    if request.split_at is not None:
+        yield from _broken_split_rules(
+            request.content, request.content_type, request.split_at, content_limits
+        )
+    else:
+        yield from _broken_content_rules(request.content, request.content_type, content_limits)
+
+
+def _broken_split_rules(
+    content: str, content_type: str, split_at: int, content_limits: ContentLimits
+) -> Iterator[str]:
+    """Yield the rules that can be checked without a cut. The function also counts the parts."""
+    if content_type not in (content_types := _FIELDS["SplitAt"]["x-content-types"]):
+        yield f"SplitAt is only for {' and '.join(content_types)}"
+    most = _FIELDS["Content"]["x-max-characters"][content_limits].get(content_type)
+    if most is not None and split_at > most:
+        limit = f"{most} characters for {content_type} (content_limits={content_limits})"
+        yield f"SplitAt is more than {limit}"
+    most = _FIELDS["Content"]["x-max-split-bytes"]
+    if len(content.encode()) > most:
+        yield f"Content is longer than {most} bytes of UTF-8 (with SplitAt)"
 
 
 def _broken_content_rules(content: str, content_type: str, content_limits: ContentLimits) -> Iterator[str]:
@@ -750,7 +774,7 @@ def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
     limit = error.rule_definition
     match error.rule:
         case "type":
-            rule = f"must be {'an object' if limit == 'object' else f'a {limit}'}"
+            rule = f"must be {'an' if limit[0] in 'aeiou' else 'a'} {limit}"
         case "minLength":
             rule = "must not be empty"
         case "maxLength":
@@ -761,6 +785,8 @@ def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
             rule = _FIELDS[name]["x-pattern-rule"]
         case "maxProperties":
             rule = f"has more than {limit} entries"
+        case "minimum" | "maximum":
+            rule = f"must be at {'least' if error.rule == 'minimum' else 'most'} {limit}"
         case _:  # propertyNames: the schema uses no other rule
             part = f"A key of {name}"
             rule = f"must be {limit['minLength']} to {limit['maxLength']} characters long"

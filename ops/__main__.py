@@ -363,6 +363,7 @@ def _add_redrive_options(parser: ArgumentParser) -> None:
     )
     flag("--delete", help="delete a message that has its result, if it is too old or can never be sent")
     flag("--keep-maybe-delivered", help="send no message that may be in the chat already")
+    flag("--resend-parts", help="send long texts whose first parts are in the chat, from their first part")
 
 
 def _add_smoke_options(parser: ArgumentParser) -> None:
@@ -389,6 +390,7 @@ def _redrive_filter(options: Namespace, parser: ArgumentParser) -> RedriveFilter
         finalize=options.finalize,
         delete=options.delete,
         keep_maybe_delivered=options.keep_maybe_delivered,
+        resend_parts=options.resend_parts,
     )
 
 

@@ -56,6 +56,8 @@ class DeadLetter:
             attributes: only `RedriveFilter.keep_maybe_delivered` makes a decision depend on them.
         has_outcome: Whether its result was published already.
         is_truncated: Whether part of the body is missing.
+        parts_delivered: How many parts of a long text the last invocation delivered. Only a copy that the
+            function made says so, so no producer can forge it.
     """
 
     message_id: str
@@ -67,6 +69,7 @@ class DeadLetter:
     origin: Origin
     has_outcome: bool
     is_truncated: bool = False
+    parts_delivered: int = 0
 
     @property
     def client_token(self) -> str:
@@ -167,6 +170,7 @@ def _read_message(message: MessageTypeDef, queue: DeadLetterQueue, messages_queu
         origin=replace(origin, maybe_delivered=was_moved or origin.maybe_delivered),
         has_outcome=not was_moved,
         is_truncated="Truncated" in own_attributes,
+        parts_delivered=int(own_attributes.get("PartsDelivered", 0)),
     )
 
 

@@ -58,6 +58,8 @@ class RedriveFilter:
         finalize: Publish the result of each dead letter that has none and is not redriven.
         delete: Delete each dead letter that has its result, if it is too old or can never be sent.
         keep_maybe_delivered: Redrive no dead letter that an earlier attempt may have delivered.
+        resend_parts: Redrive also a long text of which the chat has the first parts. Amazon Connect drops
+            these only as long as it remembers their ClientTokens.
     """
 
     codes: AbstractSet[str] | None = None
@@ -66,6 +68,7 @@ class RedriveFilter:
     finalize: bool = False
     delete: bool = False
     keep_maybe_delivered: bool = False
+    resend_parts: bool = False
 
 
 class Done(StrEnum):
@@ -123,6 +126,11 @@ def _outcome(dead_letter: DeadLetter, now: datetime, *, is_too_old: bool) -> Rej
 def _redrive_or_keep(dead_letter: DeadLetter, redrive_filter: RedriveFilter, age: timedelta) -> Decision:
     if redrive_filter.codes is None and redrive_filter.codes_required:
         return Decision(Done.KEPT, "rejected messages are redriven only if --code names their code")
+    if dead_letter.parts_delivered and not redrive_filter.resend_parts:
+        reason = (
+            f"the chat has its first parts ({dead_letter.parts_delivered}): --resend-parts sends all of it"
+        )
+        return Decision(Done.KEPT, reason)
     if not (dead_letter.origin.maybe_delivered and redrive_filter.keep_maybe_delivered):
         return Decision(Done.REDRIVEN, _CONNECTION_EXPIRED if age > CONNECTION_TOKEN_LIFETIME else "")
     reason = "it may have been delivered"

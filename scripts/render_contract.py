@@ -157,7 +157,11 @@ def _rule(rules: dict[str, Any]) -> str:
             f"values at most {values['maxLength']} characters, {rules['x-max-bytes']} bytes in all"
         )
     if "x-max-characters" in rules:
-        return f"not empty; at most {rules['x-max-bytes']:,} bytes of UTF-8; [characters](#length-of-content)"
+        most = f"{rules['x-max-bytes']:,} bytes of UTF-8, {rules['x-max-split-bytes']:,} with `SplitAt`"
+        return f"not empty; at most {most}; [characters](#length-of-content)"
+    if rules["type"] == "integer":
+        types = " and ".join(f"`{name}`" for name in rules["x-content-types"])
+        return f"{rules['minimum']} to {rules['maximum']:,}; only for {types}; [more](#long-texts)"
     pattern_rule = f"; {rules['x-pattern-rule']}" if "x-pattern-rule" in rules else ""
     return f"{rules.get('minLength', 1)} to {rules['maxLength']} characters{pattern_rule}"
 
@@ -228,6 +232,8 @@ def _openapi_schema(rules: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(rules.get("type"), list):
         [schema["type"], _null] = rules["type"]
         schema["nullable"] = True
+    if "items" in schema:
+        schema["items"] = _openapi_schema(schema["items"])
     if "properties" in schema:
         schema["properties"] = {name: _openapi_schema(part) for name, part in schema["properties"].items()}
     return schema

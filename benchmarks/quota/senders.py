@@ -6,6 +6,7 @@ retry quota of the SDK are botocore's own code.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from botocore.retries.bucket import Clock
 
-    from message_sender.request import ParsedRequest
+    from message_sender.request import ParsedRequest, SendMessageRequest
     from message_sender.retry import TimeBudget
     from tests.simulation.models.clock import VirtualTime
 
@@ -44,6 +45,7 @@ class ParticipantModel:
 
     Attributes:
         accepted, throttled: Calls, by second.
+        repeated: Accepted calls for a message or part that was accepted before, by second.
     """
 
     def __init__(self, time: VirtualTime, random: Random, *, quota: float, retry_after: float | None) -> None:
@@ -52,16 +54,21 @@ class ParticipantModel:
         self._throttle = Throttle(clock=time.monotonic)
         self.accepted: Counter[int] = Counter()
         self.throttled: Counter[int] = Counter()
+        self.repeated: Counter[int] = Counter()
+        self._known: set[str] = set()
         self.set_quota(quota)
 
     def set_quota(self, quota: float) -> None:
         """Set the calls per second, and a burst of half as many more: the service's own are 10 and 15."""
         self._throttle.set(quota, burst=round(1.5 * quota))
 
-    def send_message(self, _request: object, *, timeout: float) -> Sent:
+    def send_message(self, request: SendMessageRequest, *, timeout: float) -> Sent:
         del timeout  # no call takes that long
-        is_accepted = self._throttle.allows()
-        (self.accepted if is_accepted else self.throttled)[int(self.time.monotonic())] += 1
+        is_accepted, second = self._throttle.allows(), int(self.time.monotonic())
+        (self.accepted if is_accepted else self.throttled)[second] += 1
+        if is_accepted:
+            self.repeated[second] += request.client_token in self._known
+            self._known.add(request.client_token)
         self.time.sleep(self.random.uniform(*(_SENDING if is_accepted else _BEING_THROTTLED)))
         if not is_accepted:
             raise ThrottledError("over the quota", retry_after=self._retry_after)
@@ -77,12 +84,16 @@ class FixedDivision(RateLimiter):
         self._burst_seconds = max(0.0, 1.5 - self._interval)  # the same burst as the service's bucket
         self._next_slot = random() * self._interval
 
-    def reserve(self, now: float, *, latest: float) -> float | None:
-        slot = max(now, self._next_slot)
-        if slot > latest:
+    def reserve_all(
+        self, calls: int, now: float, *, latest: float, longest_wait: float = math.inf
+    ) -> list[float] | None:
+        del longest_wait  # it never adapts
+        first = max(self._next_slot, now - self._burst_seconds)
+        slots = [max(now, first + number * self._interval) for number in range(calls)]
+        if slots[-1] > latest:
             return None
-        self._next_slot = max(self._next_slot, now - self._burst_seconds) + self._interval
-        return slot - now
+        self._next_slot = first + calls * self._interval
+        return [slot - now for slot in slots]
 
     def on_accepted(self, *, waited: bool) -> None: ...
 
@@ -132,7 +143,8 @@ class SdkSender(MessageSender):
         self._limiter.on_sending_request(request=None)  # never waits unless it has received a response
         outcome: Sent | Deferred
         try:
-            outcome = self._model.send_message(parsed.request, timeout=60)
+            request: Any = parsed.request  # the study has no invalid one
+            outcome = self._model.send_message(request, timeout=60)
         except ThrottledError as error:
             outcome = Deferred(error)
         if self._is_adaptive:

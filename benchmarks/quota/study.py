@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 SEED: Final = 20261123
 
+LONG_PARTS: Final = 5
+_LONG_TEXT: Final[dict[str, str | int]] = {"SplitAt": 256, "Content": " ".join(["x" * 250] * LONG_PARTS)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
@@ -46,10 +49,12 @@ class Scenario:
         instances: The maximum concurrency of the queue. Events and calls use further instances.
         quota: The calls per second that the service accepts. `known_quota`: in the function's settings, if
             different. `new_quotas`: moments at which it changes, each with the new quota.
-        load: Messages per second that arrive in the queue, as a fraction of the quota. `event_load` and
-            `call_load`: the same for events and calls. `arrivals_end`: the moment of the last arrival.
+        load: Calls per second for the messages that arrive in the queue, as a fraction of the quota.
+            `event_load`, `call_load`: the same for events and calls. `arrivals_end`: the moment of the last
+            arrival.
         seconds: The whole duration. The measurement begins after `warm_up`.
         at_random: Whether SQS draws the next chat at random, instead of in turn.
+        long: The fraction of the messages in the queue that are long texts of `LONG_PARTS` parts.
     """
 
     name: str
@@ -66,6 +71,7 @@ class Scenario:
     new_quotas: tuple[tuple[float, float], ...] = ()
     retry_after: float | None = None
     at_random: bool = False
+    long: float = 0.0
 
     def quota_at(self, moment: float) -> float:
         changes = ((0.0, self.quota), *self.new_quotas)
@@ -77,7 +83,10 @@ class Figures:
     """The measurements of one run. docs/explanation/benchmarks.md explains those that are not explained here.
 
     Attributes:
+        whole: Calls for the parts of messages with the outcome SENT, divided by the calls that the quota
+            allows.
         throttled: Throttled calls, divided by all calls.
+        repeated: Accepted calls that repeat a message or a part, divided by all accepted calls.
         median, p99: Seconds from the acceptance by the queue to the published result. `event_p99` and
             `call_p99`: the same for events and calls.
         moved: Messages that SQS moved to the dead-letter queue without a result.
@@ -91,7 +100,9 @@ class Figures:
 
     sender: str
     goodput: float
+    whole: float
     throttled: float
+    repeated: float
     median: float | None
     p99: float | None
     event_p99: float | None
@@ -168,7 +179,7 @@ class _Study(Simulation):
         """Return the receives and the busy seconds of the measurement."""
         scenario, mapping = self._scenario, self.mapping
         for arrive, load in (
-            (self._send, scenario.load),
+            (self._send, scenario.load / (1 + scenario.long * (LONG_PARTS - 1))),
             (self._emit, scenario.event_load),
             (self._call, scenario.call_load),
         ):
@@ -190,14 +201,15 @@ class _Study(Simulation):
         if end is None or self.time.monotonic() + wait < end:
             self.time.after(wait, arrival)
 
-    def _request(self, **fields: str) -> dict[str, Any]:
+    def _request(self, **fields: str | int) -> dict[str, Any]:
         token = f"message-{len(self._tokens)}"
         self._tokens.add(token)
         return request(ClientToken=token, **fields)
 
     def _send(self) -> None:
         chat = str(UUID(int=self._chance.randrange(self._scenario.chats)))
-        body = self._request(ContactId=chat)
+        is_long = self._scenario.long > 0 and self._chance.random() < self._scenario.long
+        body = self._request(ContactId=chat, **(_LONG_TEXT if is_long else {}))
         self.messages.send(json.dumps(body), group=chat, deduplication_id=body["ClientToken"])
 
     def _emit(self) -> None:
@@ -231,16 +243,22 @@ class _Study(Simulation):
         waits: dict[str, list[float]] = defaultdict(list)
         all_waits: list[tuple[float, float]] = []
         sent: Counter[str] = Counter()
+        whole = 0
         for at, result in results:
             wait = at - (datetime.fromisoformat(result["AcceptedAt"]) - START).total_seconds()
             all_waits.append((at, wait))
             if at >= scenario.warm_up:
                 waits[result["EventSource"]].append(wait)
+                whole += len((result["Message"] or {}).get("Parts", "1")) * (result["Outcome"] == "SENT")
                 if result["EventSource"] == "sqs":
                     sent[result["ContactId"]] += result["Outcome"] == "SENT"
         figures = Figures(
             sender=self._sender,
             goodput=round(accepted / allowed, 3),
+            whole=round(whole / allowed, 3),
+            repeated=round(
+                sum(self._participant.repeated[second] for second in seconds) / max(1, accepted), 3
+            ),
             throttled=round(throttled / max(1, accepted + throttled), 3),
             median=_percentile(waits["sqs"], 50),
             p99=_percentile(waits["sqs"], 99),
@@ -290,6 +308,9 @@ ENDLESS: Final = replace(
     STEADY, name="three times the quota for an hour", seconds=3600, warm_up=900, chats=600
 )
 """Most messages that end in it are older than the retry window."""
+LONG_TEXTS: Final = replace(
+    STEADY, name="three times the quota, three in ten messages with five parts", long=0.3
+)
 
 _SOME: Final = (2, 10, 50)
 _QUICK: Final = (2,)
@@ -322,6 +343,7 @@ _TABLE: Final = (
     (replace(STEADY, name="SQS draws chats at random", at_random=True, seconds=1800), (10, 50, 200), OURS),
     (replace(STEADY, name="a retry hint of 2 s", retry_after=2.0), (10,), LEARNING),
     (ENDLESS, (10,), SENDERS),
+    (LONG_TEXTS, (2, 10, 50), OURS),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -21,7 +21,7 @@ from message_sender.result import Deferred, MessageResult, Rejected, Sent
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from message_sender.clock import Clock
@@ -51,21 +51,31 @@ class _Attempts:
 
     Attributes:
         count: Calls of SendMessage.
+        of_part: Those for the present part.
+        parts_left: The present part and the following ones.
+        has_sent_parts: Whether the service has accepted earlier ones.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
         maybe_delivered: Whether a failed call may have reached the chat.
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
-        too_old_at: When the message expires by its age, None if it does not.
+        too_old_at: When the message expires by its age, None if it does not, or not any more.
+        slot: The moment of the rate limiter for the first attempt at the present part.
+        slots: Those for the following parts.
     """
 
     count: int = 0
+    of_part: int = 0
+    parts_left: int = 1
+    has_sent_parts: bool = False
     throttles: int = 0
     send_seconds: float | None = None
     maybe_delivered: bool = False
     started: float = 0.0
     waited: bool = False
     too_old_at: datetime | None = None
+    slot: float = 0.0
+    slots: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,11 +204,29 @@ class MessageSender:
         return replace(request, connection_token=token)
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> DeliveryOutcome:
+        """Send the parts of a message in order, up to the first that is not accepted."""
+        sent: list[Sent] = []
+        for part in request.parts:
+            attempts.of_part = 0
+            attempts.parts_left = len(request.parts) - len(sent)
+            attempts.has_sent_parts = bool(sent)
+            outcome = self._send_part(part, budget, attempts)
+            if not isinstance(outcome, Sent):
+                return _unfinished(outcome, len(sent)) if request.is_split else outcome
+            sent.append(outcome)
+            attempts.too_old_at = None  # half a message helps nobody
+            if attempts.parts_left > 1:
+                budget.note_part_sent()
+        return _whole(sent) if request.is_split else sent[0]
+
+    def _send_part(
+        self, part: SendMessageRequest, budget: TimeBudget, attempts: _Attempts
+    ) -> DeliveryOutcome:
         failure: RetryableError | None = None
         while True:
             try:
-                timeout = self._wait_for_slot(request, budget, attempts)
-                return self._attempt(request, timeout, attempts)
+                timeout = self._wait_for_slot(part, budget, attempts)
+                return self._attempt(part, timeout, attempts)
             except RejectedError as rejection:
                 return Rejected(rejection, attempts.maybe_delivered)
             except DeadlineExceededError as no_time:
@@ -207,12 +235,12 @@ class MessageSender:
                 failure = retryable
             budget.note_failure(attempts.started)
             now = self._clock.monotonic()
-            delay = delay_before_retry(failure, attempts.count, random=self._random)
+            delay = delay_before_retry(failure, attempts.of_part, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
                 return Deferred(failure, attempts.maybe_delivered)
             self._clock.sleep(delay)
 
-    def _wait_for_slot(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
+    def _wait_for_slot(self, part: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
         """Wait for a slot of the rate limiter. Return the seconds that the attempt may take.
 
         Without a slot in time, wait until the last moment all the same. An instance with a low rate would
@@ -222,19 +250,19 @@ class MessageSender:
             ExpiredError: `ExpiresAt` or the maximum age is past, before or after the wait.
             DeadlineExceededError: There is too little time for an attempt.
         """
-        timeout = self._time_for_attempt(request, budget, attempts)
+        timeout = self._time_for_attempt(part, budget, attempts)
         if self._rate_limiter is None:
             return timeout
         now = self._clock.monotonic()
-        latest = budget.latest_start(now, is_retry=attempts.count > 0)
-        wait = self._rate_limiter.reserve(now, latest=latest)
+        latest = budget.latest_start(now, is_retry=attempts.of_part > 0)
+        wait = _next_wait(self._rate_limiter, attempts, budget, now=now, latest=latest)
         attempts.waited = wait != 0.0
         if not attempts.waited:
             return timeout
         self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
         if wait is None:
             raise DeadlineExceededError("The quota leaves no slot for an attempt in this invocation")
-        return self._time_for_attempt(request, budget, attempts)
+        return self._time_for_attempt(part, budget, attempts)
 
     def _time_for_attempt(
         self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts
@@ -252,6 +280,7 @@ class MessageSender:
     def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
         attempts.started = self._clock.monotonic()
         attempts.count += 1
+        attempts.of_part += 1
         try:
             sent = self._participant.send_message(request, timeout=timeout)
         except DeliveryError as error:
@@ -268,6 +297,53 @@ class MessageSender:
         if self._rate_limiter is not None:
             self._rate_limiter.on_accepted(waited=attempts.waited)
         return sent
+
+
+def _next_wait(
+    rate_limiter: RateLimiter, attempts: _Attempts, budget: TimeBudget, *, now: float, latest: float
+) -> float | None:
+    """Return the seconds to wait for the next slot, None if there is none in time.
+
+    The first attempt at a message takes the slots for all its parts. A further attempt at a part takes one
+    more slot, and the following parts keep their distance from it if they can. Without a slot, it is made at
+    once if the chat has earlier parts: a deferred message would repeat them, which costs more of the quota.
+    """
+    if attempts.of_part > 0:
+        wait = rate_limiter.reserve(now, latest=latest)
+        if wait is None:
+            return 0.0 if attempts.has_sent_parts else None
+        if attempts.slots:
+            delay = max(0.0, now + wait - attempts.slot)
+            last = budget.latest_start(now, is_retry=False)
+            attempts.slots = [max(slot, min(slot + delay, last)) for slot in attempts.slots]
+        return wait
+    if attempts.count == 0:
+        longest_wait = budget.longest_wait
+        waits = rate_limiter.reserve_all(attempts.parts_left, now, latest=latest, longest_wait=longest_wait)
+        if waits is None:
+            return None
+        attempts.slots = [now + wait for wait in waits]
+    attempts.slot = attempts.slots.pop(0)
+    return max(0.0, attempts.slot - now)
+
+
+def _whole(parts: Sequence[Sent]) -> Sent:
+    """Return the answer for a message by those for its parts. If one is not yet processed, neither is it."""
+    statuses = [part.processing_status for part in parts if part.processing_status is not None]
+    return replace(
+        parts[-1],
+        processing_status=statuses[-1] if statuses else None,
+        is_malformed=any(part.is_malformed for part in parts),
+        parts=tuple(parts),
+    )
+
+
+def _unfinished(outcome: Rejected | Deferred, parts_delivered: int) -> Rejected | Deferred:
+    return replace(
+        outcome,
+        maybe_delivered=outcome.maybe_delivered or parts_delivered > 0,
+        parts_delivered=parts_delivered,
+    )
 
 
 def is_expired(request: SendMessageRequest, now: datetime) -> bool:

@@ -229,6 +229,7 @@ def _copy(
         "Code": result.code,
         "ClientToken": result.correlation.client_token,
         "MessageGroupId": message_group,
+        "PartsDelivered": str(result.parts_delivered or ""),
         "QueuedAt": queued_at and queued_at.astimezone(UTC).isoformat(),
         **origin_attributes(replace(result.origin, maybe_delivered=result.maybe_delivered)),
     }

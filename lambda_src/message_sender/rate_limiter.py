@@ -63,14 +63,33 @@ class RateLimiter:
 
     def reserve(self, now: float, *, latest: float) -> float | None:
         """Reserve a slot and return the seconds to wait for it, None if it would be after `latest`."""
+        waits = self.reserve_all(1, now, latest=latest)
+        return None if waits is None else waits[0]
+
+    def reserve_all(
+        self, calls: int, now: float, *, latest: float, longest_wait: float = math.inf
+    ) -> list[float] | None:
+        """Reserve slots for all calls of a message. Return the seconds to wait for each.
+
+        Return None if the last one would be after `latest`. But calls that would never fit are made all the
+        same, at even distances up to `latest`. They take their slots from the time after it, so there is no
+        second such message in a batch, and the rate stays the same on average.
+
+        Args:
+            longest_wait: The seconds from the start of an invocation to the last moment for a call.
+        """
         with self._lock:
-            slot = max(now, self._next_slot)
-            if slot > latest:
-                return None
             interval = 1 / self.rate
             kept = max(0.0, _BURST_SECONDS - interval)
-            self._next_slot = max(self._next_slot, now - kept) + interval
-            return slot - now
+            first = max(self._next_slot, now - kept)
+            slots = [max(now, first + number * interval) for number in range(calls)]
+            if slots[-1] > latest:
+                if slots[0] > latest or (calls - 1) * interval <= longest_wait:
+                    return None
+                distance = (latest - slots[0]) / (calls - 1)
+                slots = [slots[0] + number * distance for number in range(calls)]
+            self._next_slot = first + calls * interval
+            return [slot - now for slot in slots]
 
     def on_accepted(self, *, waited: bool) -> None:
         """Note that the service accepted a call. Only one that had to wait shows that the rate is too low."""

@@ -11,9 +11,10 @@ size of a text: no search reads a character twice. A text that is longer than an
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
@@ -41,6 +42,8 @@ _MAX_TOKEN: Final[int] = SCHEMA["else"]["properties"]["ConnectionToken"]["maxLen
 _TOKEN: Final = re.compile(_FIELDS["ConnectionToken"]["pattern"])
 _MAX_CHARACTERS: Final[dict[ContentLimits, dict[str, int]]] = _FIELDS["Content"]["x-max-characters"]
 _MAX_CONTENT_BYTES: Final[int] = _FIELDS["Content"]["x-max-bytes"]
+_MAX_SPLIT_BYTES: Final[int] = _FIELDS["Content"]["x-max-split-bytes"]
+_SPLIT: Final[dict[str, Any]] = _FIELDS["SplitAt"]
 _MAX_METADATA_BYTES: Final[int] = _FIELDS["Metadata"]["x-max-bytes"]
 _RFC_3339: Final = re.compile(_FIELDS["ExpiresAt"]["pattern"])
 _JSON: Final = "application/json"
@@ -49,6 +52,7 @@ MAX_DEPTH: Final = 64
 """Nesting levels of JSON, in a request or in Content."""
 # For derived ClientTokens. Another value would give every message in flight a second identity.
 _NAMESPACE: Final = UUID("8a3f2a54-6d0e-4b57-9a53-3f4a1c7b2e90")
+_NAMESPACE_OF_PARTS: Final = UUID("3c0f3c1e-52b9-4d6c-9d52-7f0d2b6a9e41")
 
 # Stops only at brackets. An unclosed string matches up to the end of the text. Otherwise the search would
 # start again at every further quote.
@@ -64,6 +68,10 @@ _WHITESPACE: Final = 16_384
 """Characters of white space in a request whose fields have their maximum length."""
 
 
+_MAX_DIGITS: Final = 32
+"""Characters of a number. Longer ones count as too large."""
+
+
 def _longest_text() -> int:
     """Return the length of the longest valid request, with every character escaped.
 
@@ -73,8 +81,11 @@ def _longest_text() -> int:
     for name, rules in _FIELDS.items():
         if "enum" in rules:
             longest = _ESCAPE * max(map(len, rules["enum"]))
+        elif "maximum" in rules:
+            longest = _MAX_DIGITS
         elif "x-max-bytes" in rules:
-            longest = _ESCAPE * rules["x-max-bytes"] + len('"":"",') * rules.get("maxProperties", 0)
+            most_bytes = rules.get("x-max-split-bytes", rules["x-max-bytes"])
+            longest = _ESCAPE * most_bytes + len('"":"",') * rules.get("maxProperties", 0)
         else:
             longest = 2 * _ESCAPE * rules["maxLength"]
         characters += _ESCAPE * len(name) + longest + len('"":"",')
@@ -114,10 +125,13 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessageRequest:
-    """A valid request. `expires_at` has a UTC offset.
+    """A valid request, or a part of one.
 
     Attributes:
         connection_token: In clear, or sealed if there is a ContactId.
+        expires_at: Has a UTC offset.
+        is_split: Whether the request has `SplitAt`.
+        texts: The texts of the parts, if there is more than one.
     """
 
     connection_token: Secret
@@ -126,6 +140,24 @@ class SendMessageRequest:
     client_token: str
     contact_id: str | None = None
     expires_at: datetime | None = None
+    is_split: bool = False
+    texts: tuple[Secret, ...] = ()
+
+    @property
+    def parts(self) -> tuple[SendMessageRequest, ...]:
+        """One request for each part, in order. Only the first one expires: half a message helps nobody."""
+        if not self.texts:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                content=text,
+                client_token=client_token_of_part(self.client_token, number),
+                expires_at=self.expires_at if number == 1 else None,
+                texts=(),
+            )
+            for number, text in enumerate(self.texts, start=1)
+        )
 
     @property
     def is_sealed(self) -> bool:
@@ -188,13 +220,20 @@ def parse_request(
         client_token: For a request without a ClientToken. None if only the caller can provide it: the caller
             retries by itself, and each retry looks like a new request.
         content_limits: `specification` applies the lengths in the specification, `service` what the
-            Participant Service accepts today. Both allow at most 16,384 bytes of UTF-8.
+            Participant Service accepts today. Both allow at most 16,384 bytes of UTF-8. A request with
+            `SplitAt` may have four times as many, and each of its parts is within the limits.
         task_token_allowed: Whether this event source completes tasks.
     """
     reading = _read_object(text)
     fields, reason = reading.fields, reading.reason
+    texts: Sequence[str] = ()
     if reason is None:
         reason = _broken_rule(fields, client_token, content_limits, task_token_allowed=task_token_allowed)
+    if reason is None and "SplitAt" in fields:
+        try:
+            texts = _texts_of_parts(fields["Content"], int(fields["SplitAt"]))
+        except InvalidRequestError as error:
+            reason = error.reason
     if reason is not None:
         fields = _echoed(fields)
     task_token = Secret(fields["TaskToken"]) if "TaskToken" in fields else None
@@ -206,7 +245,7 @@ def parse_request(
     )
     return ParsedRequest(
         text=text,
-        request=_valid(fields, correlation) if reason is None else InvalidRequestError(reason),
+        request=_valid(fields, correlation, texts) if reason is None else InvalidRequestError(reason),
         correlation=correlation,
         task_token=task_token,
         lacks_client_token=reading.lacks_client_token,
@@ -228,6 +267,11 @@ def derive_client_token(source_arn: str, source_id: str) -> str:
     since two equal texts are two messages.
     """
     return str(uuid5(_NAMESPACE, f"{source_arn}:{source_id}"))
+
+
+def client_token_of_part(client_token: str, number: int) -> str:
+    """Return the ClientToken of a part, by that of its message. Parts count from 1."""
+    return str(uuid5(_NAMESPACE_OF_PARTS, f"{client_token}:{number}"))
 
 
 @cache
@@ -295,9 +339,8 @@ def _load(text: str, *, object_pairs_hook: Callable[[_Pairs], object] | None = N
             text,
             object_pairs_hook=object_pairs_hook,
             parse_constant=_refuse_constant,
-            # No field is a number, and Python refuses long ones
-            parse_int=_any_number,
-            parse_float=_any_number,
+            parse_int=_number,
+            parse_float=_number,
         )
     except ValueError:
         return _NOT_JSON
@@ -311,15 +354,19 @@ def _is_too_deep(text: str) -> bool:
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
-def _any_number(_: str) -> int:
-    return 0
+def _number(text: str) -> float:
+    """Read a number. A whole one is an integer in JSON Schema, however it is written.
+
+    Python refuses long ones, and no field needs them.
+    """
+    return float(text) if len(text) <= _MAX_DIGITS else math.inf
 
 
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError  # NaN and Infinity are not JSON
 
 
-def _valid(fields: Mapping[str, Any], correlation: Correlation) -> SendMessageRequest:
+def _valid(fields: Mapping[str, Any], correlation: Correlation, texts: Sequence[str]) -> SendMessageRequest:
     return SendMessageRequest(
         connection_token=Secret(fields["ConnectionToken"]),
         content_type=fields["ContentType"],
@@ -327,6 +374,8 @@ def _valid(fields: Mapping[str, Any], correlation: Correlation) -> SendMessageRe
         client_token=str(correlation.client_token),
         contact_id=correlation.contact_id,
         expires_at=read_time(fields["ExpiresAt"]) if "ExpiresAt" in fields else None,
+        is_split="SplitAt" in fields,
+        texts=tuple(map(Secret, texts)),
     )
 
 
@@ -376,8 +425,52 @@ def _violation(fields: dict[str, Any], content_limits: ContentLimits) -> _Violat
         return _Violation("Metadata", f"Metadata is longer than {_MAX_METADATA_BYTES} bytes of UTF-8 in all")
     if "ExpiresAt" in fields and read_time(fields["ExpiresAt"]) is None:
         return _Violation("ExpiresAt", "ExpiresAt is not a time that exists")
+    if "SplitAt" in fields:
+        return _split_rule(fields["Content"], fields["ContentType"], fields["SplitAt"], content_limits)
     reason = _content_rule(fields["Content"], fields["ContentType"], content_limits)
     return None if reason is None else _Violation("Content", reason)
+
+
+def _split_rule(
+    content: str, content_type: str, split_at: float, content_limits: ContentLimits
+) -> _Violation | None:
+    content_types = _SPLIT["x-content-types"]
+    most = _MAX_CHARACTERS[content_limits].get(content_type)
+    if content_type not in content_types:
+        return _Violation("SplitAt", f"SplitAt is only for {' and '.join(content_types)}")
+    if most is not None and split_at > most:
+        limit = f"{most} characters for {content_type} (content_limits={content_limits})"
+        return _Violation("SplitAt", f"SplitAt is more than {limit}")
+    if _has_more_bytes(content, _MAX_SPLIT_BYTES):
+        reason = f"Content is longer than {_MAX_SPLIT_BYTES} bytes of UTF-8 (with SplitAt)"
+        return _Violation("Content", reason)
+    return None
+
+
+def _texts_of_parts(content: str, split_at: int) -> Sequence[str]:
+    """Return the texts of the parts, none for a text that fits.
+
+    Raises:
+        InvalidRequestError: The text cannot be cut.
+    """
+    if len(content) <= split_at and not _has_more_bytes(content, _MAX_CONTENT_BYTES):
+        return ()
+    from message_sender.splitting import NotSplittableError, split  # noqa: PLC0415  # 20 ms, for few requests
+
+    try:
+        texts = split(
+            content,
+            most_characters=split_at,
+            most_bytes=_MAX_CONTENT_BYTES,
+            most_parts=_SPLIT["x-max-parts"],
+        )
+    except NotSplittableError as error:
+        raise InvalidRequestError(f"Content {error} (SplitAt)") from None
+    return texts
+
+
+def _has_more_bytes(text: str, most: int) -> bool:
+    return len(text) * 4 > most and len(text.encode()) > most
 
 
 def _content_rule(content: str, content_type: str, content_limits: ContentLimits) -> str | None:
@@ -386,7 +479,7 @@ def _content_rule(content: str, content_type: str, content_limits: ContentLimits
         return (
             f"Content is longer than {most} characters for {content_type} (content_limits={content_limits})"
         )
-    if len(content) * 4 > _MAX_CONTENT_BYTES and len(content.encode()) > _MAX_CONTENT_BYTES:
+    if _has_more_bytes(content, _MAX_CONTENT_BYTES):
         return f"Content is longer than {_MAX_CONTENT_BYTES} bytes of UTF-8 (content_limits={content_limits})"
     if content_type == _JSON and _is_too_deep(content):
         return f"Content is nested more than {MAX_DEPTH} levels deep for {_JSON}"
@@ -399,7 +492,7 @@ def _unicode_violation(fields: dict[str, Any]) -> _Violation | None:
     for name, value in fields.items():
         texts = [*value.keys(), *value.values()] if isinstance(value, dict) else [value]
         try:
-            "".join(texts).encode()
+            "".join(map(str, texts)).encode()
         except UnicodeEncodeError:
             return _Violation(name, f"{name} is not valid Unicode: it contains half of a surrogate pair")
     return None
@@ -454,6 +547,15 @@ def _is_nearly(name: str, known: str) -> bool:
     )
 
 
+_RULES: Final = {
+    "minLength": "must not be empty",
+    "maxLength": "is longer than {} characters",
+    "maxProperties": "has more than {} entries",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+}
+
+
 def _reason(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, Any]) -> str:
     """Describe the rule of the schema that a request breaks. fastjsonschema's text quotes values."""
     path = error.path[1:]
@@ -470,17 +572,11 @@ def _reason(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, An
         case "propertyNames":
             return f"A key of {part} must be {limit['minLength']} to {limit['maxLength']} characters long"
         case "type":
-            rule = f"must be {'an object' if limit == 'object' else f'a {limit}'}"
-        case "minLength":
-            rule = "must not be empty"
-        case "maxLength":
-            rule = f"is longer than {limit} characters"
+            rule = f"must be {'an' if limit[0] in 'aeiou' else 'a'} {limit}"
         case "enum":
             rule = f"must be one of {', '.join(limit)}"
         case "pattern":
             rule = _FIELDS[name]["x-pattern-rule"]
-        case "maxProperties":
-            rule = f"has more than {limit} entries"
-        case _:  # pragma: no cover  # a test goes through every rule of the schema
-            rule = f"breaks the rule {error.rule} of the schema"
+        case other:  # a test goes through every rule of the schema
+            rule = _RULES.get(f"{other}", "breaks a rule of the schema").format(limit)
     return f"{part} {rule}"

@@ -25,20 +25,27 @@ class Sent:
     Attributes:
         is_malformed: Whether the id, the time or the status in the answer is not in the documented form. Such
             a value is left out: it could be anything, even a part of the message.
+        parts: The answers for the parts of a message with `SplitAt`, in order. The last one is the message's.
     """
 
     message_id: str | None
     absolute_time: str | None
     processing_status: str | None
     is_malformed: bool = False
+    parts: tuple[Sent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The message can never be sent."""
+    """The message can never be sent.
+
+    Attributes:
+        parts_delivered: Of a message with `SplitAt`: how many parts the service accepted in this invocation.
+    """
 
     error: RejectedError
     maybe_delivered: bool = False
+    parts_delivered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Failed:
 
     error: RetryableError
     maybe_delivered: bool = False
+    parts_delivered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Deferred:
 
     error: RetryableError
     maybe_delivered: bool = False
+    parts_delivered: int | None = None
 
 
 Outcome: TypeAlias = Sent | Rejected | Failed
@@ -110,6 +119,11 @@ class MessageResult:
         return DETAIL_TYPES[type(self.outcome)]
 
     @property
+    def parts_delivered(self) -> int:
+        """How many parts of a message without the outcome SENT are in the chat, by this invocation."""
+        return 0 if isinstance(self.outcome, Sent) else self.outcome.parts_delivered or 0
+
+    @property
     def maybe_delivered(self) -> bool:
         """Whether a message without the outcome SENT may be in the chat all the same."""
         if isinstance(self.outcome, Sent):
@@ -124,13 +138,18 @@ class MessageResult:
 
         It contains no message text, and no token but the ClientToken, which is an id.
         """
-        message = error = None
+        message: dict[str, Any] | None = None
+        error: dict[str, Any] | None = None
         if isinstance(self.outcome, Sent):
             message = {
                 "Id": self.outcome.message_id,
                 "AbsoluteTime": self.outcome.absolute_time,
                 "ProcessingStatus": self.outcome.processing_status,
             }
+            if self.outcome.parts:
+                message["Parts"] = [
+                    {"Id": part.message_id, "AbsoluteTime": part.absolute_time} for part in self.outcome.parts
+                ]
         else:
             error = {
                 "Code": self.code,
@@ -139,6 +158,8 @@ class MessageResult:
                 "RequestId": self.outcome.error.request_id,
                 "MaybeDelivered": self.maybe_delivered,
             }
+            if self.outcome.parts_delivered is not None:
+                error["PartsDelivered"] = self.outcome.parts_delivered
         return {
             "Version": "1",
             "Outcome": self.name,

@@ -77,15 +77,27 @@ class TimeBudget:
         retry_seconds: The time for retries, from the start of the first failed attempt. By default until
             the deadline.
         max_wait: The longest wait for the rate limiter before an attempt. By default until the deadline.
+        start: When the invocation began. By default long ago.
     """
 
     def __init__(
-        self, *, deadline: float, retry_seconds: float = math.inf, max_wait: float = math.inf
+        self,
+        *,
+        deadline: float,
+        retry_seconds: float = math.inf,
+        max_wait: float = math.inf,
+        start: float = -math.inf,
     ) -> None:
+        self._start = start
         self._deadline = deadline
         self._retry_seconds = retry_seconds
         self._max_wait = max_wait
         self._first_failure = math.inf
+
+    @property
+    def longest_wait(self) -> float:
+        """The most seconds for which the rate limiter may delay an attempt, at the start of an invocation."""
+        return min(self._deadline - _MIN_ATTEMPT_SECONDS - self._start, self._max_wait)
 
     def attempt_timeout(self, now: float) -> float | None:
         """Return the seconds that an attempt that starts now may take, None if the time is too short."""
@@ -105,6 +117,10 @@ class TimeBudget:
     def note_failure(self, started: float) -> None:
         """Start the time for retries at the start of this attempt, if it is the first that failed."""
         self._first_failure = min(self._first_failure, started)
+
+    def note_part_sent(self) -> None:
+        """End the time for retries: the chat responds, and the rest of a message should follow its start."""
+        self._first_failure = math.inf
 
     def allows_retry_at(self, moment: float) -> bool:
         in_time = moment <= self._first_failure + self._retry_seconds

@@ -69,6 +69,8 @@ def _outcome_row(sending: Sending) -> dict[str, Text]:
     message, result, outcome = sending.message, sending.result, sending.outcome
     style = OUTCOME_STYLES[outcome.outcome] if outcome and sending.is_as_expected else "bold red"
     note = message.note if sending.is_as_expected else f"expected {message.expected}"
+    if len(sending.message_ids) > 1:
+        note = f"{note} ({len(sending.message_ids)} parts)"
     return {
         "line": Text(f"{message.number:>4}", style="dim"),
         "through": Text(message.through),

@@ -36,6 +36,13 @@ class Sending:
         return self.result.message_id if self.result else None
 
     @property
+    def message_ids(self) -> list[str]:
+        """The ids of all parts, in order. A message without `SplitAt` has one."""
+        message = (self.result.detail.get("Message") if self.result else None) or {}
+        ids = [part["Id"] for part in message.get("Parts", ())] or [self.message_id]
+        return [message_id for message_id in ids if message_id is not None]
+
+    @property
     def outcome(self) -> Expectation | None:
         """The published outcome, or REFUSED if the event source refused the request. None for neither."""
         if self.result is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from infra.results import MessageResult
     from sandbox.demo.message_file import Message
     from sandbox.demo.run import ChatRecord, Run, Sending
+    from sandbox.participant_service.transcript import TranscriptItem
 
 # By queue or bus: a copy of a rejected message goes to the rejected queue
 _COPIED = {EventSource.QUEUE, EventSource.API, EventSource.EVENT, TASK}
@@ -123,20 +124,33 @@ def _repeated(run: Run) -> Iterator[str]:
 def _wrong_transcripts(run: Run) -> Iterator[str]:
     for record in run.chats:
         name, shown = record.chat.name, {item.id: item for item in record.transcript}
-        expected: dict[str, Message] = {}
+        order = list(shown)
+        expected: dict[str, Sending] = {}
         for sending in _sendings_of(run, record):
             if message_id := sending.message_id:
-                first = expected.setdefault(message_id, sending.message)
+                first = expected.setdefault(message_id, sending).message
                 if first.identity != sending.message.identity:
                     yield f"lines {first.number} and {sending.message.number}: two messages became one"
-        for message_id, message in expected.items():
-            item, request = shown.pop(message_id, None), message.request
-            if item is None:
+        for sending in expected.values():
+            message, ids = sending.message, sending.message_ids
+            parts = [item for each in ids if (item := shown.pop(each, None)) is not None]
+            if len(parts) < len(ids):
                 yield f"line {message.number}: sent, but not in chat {name}"
-            elif (item.content, item.content_type) != (request.get("Content"), request.get("ContentType")):
+            elif not _is_text_of(message, parts):
                 yield f"line {message.number}: not the same text in chat {name}"
+            elif ids != order[order.index(ids[0]) :][: len(ids)]:
+                yield f"line {message.number}: its parts are not one after another in chat {name}"
         for message_id in shown:
             yield f"chat {name}: {message_id} is not from a line of the file"
+
+
+def _is_text_of(message: Message, parts: Sequence[TranscriptItem]) -> bool:
+    """Return whether the parts are the text of a message, but for white space between them."""
+    content, shown = str(message.request.get("Content")), [str(part.content) for part in parts]
+    has_type = all(part.content_type == message.request.get("ContentType") for part in parts)
+    if len(parts) == 1:
+        return has_type and shown == [content]
+    return has_type and "".join("".join(shown).split()) == "".join(content.split())
 
 
 def _wrong_queues(run: Run) -> Iterator[str]:

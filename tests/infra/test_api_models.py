@@ -11,7 +11,7 @@ from infra.api_models import GATEWAY_ERRORS, QUEUE_FAILED, ApiError, model_in_wo
 from infra.contract import REQUEST_SCHEMA
 from message_sender.errors import DeliveryError
 from tests.support.errors import leaves
-from tests.support.limits import MAX_BYTES, above
+from tests.support.limits import MAX_BYTES, MAX_SPLIT_BYTES, above
 
 # Keywords that API Gateway does not support or does not check:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
@@ -35,6 +35,7 @@ requests_of_the_contract = st.fixed_dictionaries(
     optional={
         "ClientToken": st.text(min_size=1, max_size=500),
         "ExpiresAt": st.just("2026-01-31T12:00:00+01:00"),
+        "SplitAt": st.integers(256, 16_384),
         "TaskToken": st.text(min_size=1, max_size=2048),
         "Metadata": st.dictionaries(st.text(min_size=1, max_size=64), st.text(max_size=256), max_size=10),
     },
@@ -88,7 +89,11 @@ def test_model_accepts_every_request_that_the_contract_accepts(request: dict[str
         {"ContentType": "text/html"},
         {"Content": ""},
         {"Content": {"an": "object"}},
-        {"Content": "x" * (MAX_BYTES + 1)},  # text with so many characters always has too many bytes
+        # Text with so many characters always has too many bytes
+        {"Content": "x" * (MAX_SPLIT_BYTES + 1)},
+        {"SplitAt": "256"},
+        {"SplitAt": 255},
+        {"SplitAt": 16_385},
         {"ContactId": "a&MessageGroupId=b"},
         {"ContactId": None},
         {"ExpiresAt": "tomorrow"},
@@ -96,7 +101,7 @@ def test_model_accepts_every_request_that_the_contract_accepts(request: dict[str
         {"Metadata": {str(number): "" for number in range(MAX_METADATA + 1)}},
         {"Unknown": "field"},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_model_refuses_simple_errors(change: dict[str, Any]) -> None:
     model = Draft4Validator(request_model(REQUEST_SCHEMA, also_required="ContactId"))
@@ -132,7 +137,8 @@ def test_model_in_words_has_every_field_with_its_type_and_rule() -> None:
     assert "text/markdown" in required
     contact_id = f"ContactId (a string of 1 to {longest['ContactId']} characters, must be letters, digits"
     assert f"{contact_id} and hyphens only)" in required
-    assert f"Content (a string of 1 to {fields['Content']['x-max-bytes']} bytes)" in required
+    assert f"Content (a string of 1 to {MAX_BYTES} bytes, with SplitAt {MAX_SPLIT_BYTES})" in required
+    assert "SplitAt (an integer from 256 to 16384)" in optional
     assert f"Metadata (an object of at most {fields['Metadata']['maxProperties']} strings)" in optional
     assert unknown == "It must have no other field"
 

@@ -14,12 +14,23 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import fastjsonschema
 
+from message_sender.request import client_token_of_part
 from tests.simulation.models.clock import START
-from tests.simulation.workload import NUMBER, RETRYABLE_ERRORS, SECRET_WORD, Accepted, Route, client_token_in
+from tests.simulation.workload import (
+    LINE,
+    NUMBER,
+    RETRYABLE_ERRORS,
+    SECRET_WORD,
+    Accepted,
+    Route,
+    client_token_in,
+)
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -50,7 +61,9 @@ class Observations:
 
     Attributes:
         accepted: By ClientToken.
-        transcripts: The numbers of the texts of each chat, in order, by contact id.
+        transcripts: The numbers of the texts of each chat, in order, by contact id. Of a long text, its
+            first part counts.
+        lines: The numbers of text and line in each chat, in order. The line is 0 in a text of one part.
         positions: Of each message in the messages queue, by ClientToken, in the order in which the queue
             accepted them. An event that was enqueued for retry has one; each redrive adds one.
         published: Results on the bus, in order, then those in the unpublished-results queue.
@@ -68,6 +81,7 @@ class Observations:
 
     accepted: Mapping[str, Accepted]
     transcripts: Mapping[str, Sequence[int]]
+    lines: Mapping[str, Sequence[tuple[int, int]]]
     positions: Mapping[str, Sequence[int]]
     published: Sequence[Result]
     published_at: Sequence[tuple[float, Result]]
@@ -106,6 +120,12 @@ class Observations:
             sent = producers.by_source_id.get(message_id)
             if (token := sent.client_token if sent else client_token_in(message.body)) is not None:
                 positions[token].append(message.sequence)
+        lines = {
+            chat.contact_id: [
+                line for item in service.messages(chat.contact_id) for line in _lines_of(str(item.content))
+            ]
+            for chat in producers.chats
+        }
         disturbed = simulation.mapping.disturbed | simulation.events.disturbed
         tokens = {producers.by_source_id[i].client_token for i in disturbed if i in producers.by_source_id}
         # No producer sent an event that was enqueued for retry to the queue: its body identifies it
@@ -117,13 +137,10 @@ class Observations:
         return cls(
             accepted=producers.accepted,
             transcripts={
-                chat.contact_id: [
-                    int(found[1])
-                    for item in service.messages(chat.contact_id)
-                    if (found := NUMBER.search(str(item.content)))
-                ]
-                for chat in producers.chats
+                contact_id: [number for number, line in of_chat if line in {0, 1}]
+                for contact_id, of_chat in lines.items()
             },
+            lines=lines,
             positions=positions,
             published=published,
             published_at=[*simulation.bus.results, *kept],
@@ -142,7 +159,11 @@ class Observations:
                 if (task := simulation.step_functions.tasks.get(token)) is not None
             ],
             disturbed=frozenset(tokens),
-            ended_by_fault=frozenset(simulation.injector.ended_by_fault),
+            ended_by_fault=frozenset(
+                token
+                for token in producers.accepted
+                if any(of_call in simulation.injector.ended_by_fault for of_call in _tokens_of_calls(token))
+            ),
             leaks=[
                 *capture.leaks,
                 *(text for result in published if capture.holds_secret(text := json.dumps(result))),
@@ -223,6 +244,18 @@ class Observations:
     @cached_property
     def _by_source_id(self) -> Mapping[str, str]:
         return {i: token for token, message in self.accepted.items() for i in message.source_ids}
+
+
+def _lines_of(content: str) -> list[tuple[int, int]]:
+    """Return the numbers of text and line in a message of a chat."""
+    if lines := LINE.findall(content):
+        return [(int(number), int(line)) for number, line in lines]
+    return [(int(found[1]), 0)] if (found := NUMBER.search(content)) else []
+
+
+def _tokens_of_calls(client_token: str) -> list[str]:
+    """Return the ClientTokens of the calls for a message: its own, or those of its parts."""
+    return [client_token, *(client_token_of_part(client_token, number) for number in range(1, 11))]
 
 
 def _event_id(body: dict[str, Any]) -> str:
@@ -375,6 +408,61 @@ def chats_keep_their_order(seen: Observations) -> Violations:
             if last < first and transcript[later.number] < transcript[earlier.number]
         ]
     return violations
+
+
+def parts_are_whole_and_in_order(seen: Observations) -> Violations:
+    """Check that the lines of a long text appear in order and once, and all of them if it is SENT.
+
+    No other message of its queue is between them, unless it was accepted several times, or redelivered after
+    it had failed.
+    """
+    by_number = {message.number: (token, message) for token, message in seen.accepted.items()}
+    violations = []
+    for chat in seen.lines.values():
+        ordered = [
+            number
+            for number, _ in chat
+            if (entry := by_number.get(number)) is not None and _keeps_order(seen, *entry)
+        ]
+        for number in dict.fromkeys(number for number, _ in chat):
+            token, message = by_number[number]
+            lines = [line for other, line in chat if other == number]
+            is_sent = message.lines > 0 and seen.outcome(token) == "SENT"
+            if message.lines and lines != list(range(1, len(lines) + 1)):
+                violations.append(f"the lines of message {number} appear as {lines}")
+            elif is_sent and len(lines) != message.lines:
+                violations.append(f"message {number} is SENT with {len(lines)} of {message.lines} lines")
+            if (
+                number in ordered
+                and len(list(filter(number.__eq__, map(itemgetter(0), groupby(ordered))))) > 1
+            ):
+                violations.append(f"another message is between the parts of message {number}")
+    return violations
+
+
+def _keeps_order(seen: Observations, token: str, message: Accepted) -> bool:
+    return (
+        message.route is Route.QUEUE
+        and seen.outcome(token) == "SENT"
+        and len(seen.positions.get(token, ())) == 1
+        and token not in seen.redelivered_after_copy
+    )
+
+
+def parts_delivered_are_reported(seen: Observations) -> Violations:
+    """Check that a result counts no more parts than the chat has, and that each counts as MaybeDelivered."""
+    appeared = {number for chat in seen.lines.values() for number, _ in chat}
+    return [
+        f"message {seen.accepted[token].number} has PartsDelivered, and its chat has none"
+        for token, results in seen.results.items()
+        if token in seen.accepted
+        and any(
+            result["Error"]
+            and result["Error"].get("PartsDelivered")
+            and not (result["Error"]["MaybeDelivered"] and seen.accepted[token].number in appeared)
+            for result in results
+        )
+    ]
 
 
 def rejected_messages_are_copied(seen: Observations) -> Violations:
@@ -575,6 +663,8 @@ CHECKS: Final[Mapping[str, Callable[[Observations], Violations]]] = {
     "once": sent_messages_appear_once,
     "only sent messages": other_messages_do_not_appear,
     "order": chats_keep_their_order,
+    "parts": parts_are_whole_and_in_order,
+    "parts delivered": parts_delivered_are_reported,
     "rejected": rejected_messages_are_copied,
     "dead letters": failed_messages_are_dead_letters,
     "copies": copies_carry_the_client_token,

@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from unittest.mock import patch
 from uuid import uuid4
@@ -195,6 +196,15 @@ def _dead_letters_moved_unchanged(_: Function) -> Function:
     return move
 
 
+def _cut_differs_between_attempts(texts_of_parts: Function) -> Function:
+    sizes = cycle([1.0, 1.5])
+
+    def cut(content: str, split_at: int) -> object:
+        return texts_of_parts(content, int(split_at * next(sizes)))
+
+    return cut
+
+
 _SOURCE: Final = "message_sender.event_sources.sqs"
 
 READ_TIMEOUTS_RETRIED: Final = Mutant(
@@ -227,6 +237,20 @@ MUTANTS: Final = (
         "order",
         f"{_SOURCE}.SqsSource._deliver_chat",
         _successors_sent_after_a_failure,
+    ),
+    Mutant(
+        "the cut of a long text differs between attempts",
+        scenarios.long_texts,
+        "parts",
+        "message_sender.request._texts_of_parts",
+        _cut_differs_between_attempts,
+    ),
+    Mutant(
+        "the parts of a long text have random ClientTokens",
+        scenarios.long_texts,
+        "parts",
+        "message_sender.request.client_token_of_part",
+        _random_client_token,
     ),
     Mutant(
         "only the first failed message of a chat gets a visibility timeout",

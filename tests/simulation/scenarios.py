@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
 _MESSAGES_A_POISON: Final = 4_000
 _MOST_ROUNDS: Final = 5
+_VISIBLE_AGAIN: Final = 901.0
+"""Seconds until messages that an interrupted run of an operator has received are visible again."""
 
 Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
 
@@ -124,11 +126,13 @@ def handle_dead_letters(simulation: Simulation) -> None:
         simulation.run()
     simulation.participant.faults.clear()
     for _ in range(_MOST_ROUNDS):
+        simulation.time.after(_VISIBLE_AGAIN, lambda: None)
+        simulation.run()
         operator.carry_out(
             [
                 operator.redrive(DeadLetterQueue.EVENTS),
-                operator.redrive(DeadLetterQueue.DEAD_LETTER),
-                operator.redrive(DeadLetterQueue.DEAD_LETTER, finalize=True),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, resend_parts=True),
+                operator.redrive(DeadLetterQueue.DEAD_LETTER, finalize=True, resend_parts=True),
             ]
         )
         simulation.run()
@@ -181,11 +185,36 @@ def outage(seed: object) -> dict[str, Violations]:
 def failing_service(seed: object) -> dict[str, Violations]:
     """Six of ten calls fail: messages are redelivered often, and their chats keep their order."""
     simulation = Simulation(Setup(seed=seed, profile={Fault.SERVER_ERROR: 0.6}))
-    plan = Plan(messages=100, chats=10, seconds=60, ending=0, routes={Route.QUEUE: 1})
+    plan = Plan(messages=100, chats=10, seconds=60, long=0, ending=0, routes={Route.QUEUE: 1})
     simulation.producers.carry_out(plan)
     simulation.run()
 
     return _found(simulation, {"no failure": _not_sent(simulation)})
+
+
+def long_texts(seed: object) -> dict[str, Violations]:
+    """Calls and invocations fail between the parts of long texts, and messages of other kinds follow them."""
+    profile: FaultProfile = {
+        Fault.SERVER_ERROR: 0.3,
+        Fault.CUT: 0.1,
+        Fault.CRASH: 0.02,
+        Fault.LOST_ACKNOWLEDGEMENT: 0.02,
+    }
+    simulation = Simulation(Setup(seed=seed, profile=profile))
+    routes = {Route.QUEUE: 8.0, Route.BUS: 1.0, Route.DIRECT: 1.0}
+    plan = Plan(messages=120, chats=10, seconds=120, invalid=0, long=0.5, ending=0, routes=routes)
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    seen = Observations.of(simulation)
+    between = [
+        result
+        for result in seen.published
+        if result["ReceiveCount"] > 1 and len((result["Message"] or {}).get("Parts", ())) > 1
+    ]
+    return _found(
+        simulation, {"faults": [] if len(between) > 5 else ["hardly a long text was received again"]}
+    )
 
 
 def throttling(seed: object) -> dict[str, Violations]:
@@ -592,6 +621,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a mix of everything": random_mix,
     "five minutes of outage": outage,
     "a service that fails six of ten calls": failing_service,
+    "long texts, with faults between their parts": long_texts,
     "three times the quota": throttling,
     "a chat that fails for longer than the retry window": retries_exhausted,
     "a key of sealed tokens that is disabled": unusable_key,

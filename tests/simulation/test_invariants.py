@@ -12,7 +12,7 @@ from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.workload import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tests.simulation.models.sqs import Message
 
@@ -25,6 +25,12 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
     ("once", lambda seen: with_transcript(seen, lambda numbers: [*numbers, numbers[0]])),
     ("once", lambda seen: with_transcript(seen, lambda numbers: numbers[1:])),
     ("order", lambda seen: with_transcript(seen, lambda numbers: numbers[::-1])),
+    ("parts", lambda seen: with_lines(seen, lambda lines: lines[:-1])),
+    ("parts", lambda seen: with_lines(seen, lambda lines: [*lines, lines[-1]])),
+    ("parts", lambda seen: with_lines(seen, lambda lines: [lines[1], lines[0], *lines[2:]])),
+    ("parts", lambda seen: with_lines(seen, lambda lines: [lines[0], (1, 0), *lines[1:]])),
+    ("parts delivered", lambda seen: with_parts_delivered(seen, maybe_delivered=False)),
+    ("parts delivered", lambda seen: with_parts_delivered(replace(seen, lines={}))),
     ("only sent messages", lambda seen: with_transcript(seen, lambda numbers: [*numbers, rejected(seen)])),
     ("rejected", lambda seen: replace(seen, rejected=[])),
     ("rejected", lambda seen: replace(seen, rejected=[*seen.rejected, copy(seen.rejected[0], "own")])),
@@ -57,7 +63,7 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
 
 @pytest.fixture
 def seen() -> Observations:
-    """Return a run: four sent messages, one of them with a waiting task, a rejected one, and a caller's."""
+    """Return a run: four sent messages, one with a task, a rejected one, a caller's and a long one."""
     simulation = Simulation(Setup())
     producers = simulation.producers
     chat = producers.start_chat()
@@ -67,6 +73,7 @@ def seen() -> Observations:
     body = producers.fields(chat, 99) | {"Content": ""}
     producers.submit(body, chat, Route.QUEUE, 99, code="InvalidRequest")
     producers.send(chat, Route.DIRECT, ClientToken="called")
+    producers.send_long(producers.start_chat())
     simulation.run()
     return Observations.of(simulation)
 
@@ -84,6 +91,25 @@ def test_a_check_fails(
 
 def test_every_check_has_a_test() -> None:
     assert {check for check, _ in BROKEN} == set(CHECKS)
+
+
+def with_lines(
+    seen: Observations, change: Callable[[Sequence[tuple[int, int]]], Sequence[tuple[int, int]]]
+) -> Observations:
+    """Change the lines of the long text."""
+    *_, contact_id = seen.lines
+    return replace(seen, lines={**seen.lines, contact_id: change(seen.lines[contact_id])})
+
+
+def with_parts_delivered(seen: Observations, *, maybe_delivered: bool = True) -> Observations:
+    """Let the first message fail after a part."""
+    result = failed(seen.published[0])
+    error = {**result["Error"], "MaybeDelivered": maybe_delivered, "PartsDelivered": 1}
+    return replace(seen, published=[{**result, "Error": error}])
+
+
+def test_parts_delivered_that_appeared_are_fine(seen: Observations) -> None:
+    assert CHECKS["parts delivered"](with_parts_delivered(seen)) == []
 
 
 def test_a_fault_explains_a_second_outcome_and_a_late_answer(seen: Observations) -> None:
@@ -175,8 +201,9 @@ def with_wait(seen: Observations, **change: object) -> Observations:
 
 
 def with_transcript(seen: Observations, change: Callable[[list[int]], Iterable[int]]) -> Observations:
-    [(contact_id, numbers)] = seen.transcripts.items()
-    return replace(seen, transcripts={contact_id: list(change(list(numbers)))})
+    contact_id, *_ = seen.transcripts
+    changed = list(change(list(seen.transcripts[contact_id])))
+    return replace(seen, transcripts={**seen.transcripts, contact_id: changed})
 
 
 def rejected(seen: Observations) -> int:

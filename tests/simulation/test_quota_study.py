@@ -13,7 +13,17 @@ from benchmarks.markdown import PAGE
 from benchmarks.quota import __main__ as command
 from benchmarks.quota.report import SHOWN_INSTANCES, block, tables, verdict
 from benchmarks.quota.senders import SENDERS, FixedDivision
-from benchmarks.quota.study import CHANGE, ENDLESS, INSTANCES, NINE_TENTHS, Run, Scenario, fairness, simulate
+from benchmarks.quota.study import (
+    CHANGE,
+    ENDLESS,
+    INSTANCES,
+    LONG_TEXTS,
+    NINE_TENTHS,
+    Run,
+    Scenario,
+    fairness,
+    simulate,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +63,34 @@ def test_only_the_sender_with_the_rate_limiter_reaches_the_goals(ours: Run) -> N
     assert verdict(ours) == "met"
     assert verdict(unlimited) == "missed"
     assert unlimited.figures.throttled > 0.5
+
+
+@pytest.mark.parametrize("instances", [2, 10, 50])
+def test_long_texts_use_the_quota_and_hardly_repeat_parts(instances: int) -> None:
+    scenario = replace(LONG_TEXTS, instances=instances, seconds=400, warm_up=150)
+
+    figures = simulate(scenario, "ours").figures
+
+    assert figures.whole >= 0.9
+    assert figures.repeated <= 0.05
+    assert figures.throttled <= 0.06
+    assert (figures.lost, figures.moved, figures.failed) == (0, 0, 0)
+
+
+def test_long_texts_finish_at_one_call_a_second() -> None:
+    """If their parts took slots one by one, no message of a batch of ten would finish.
+
+    Two messages fit into the 14.5 seconds of a batch, so a third of the quota stays unused.
+    """
+    scenario = Scenario(
+        name="slow", instances=1, quota=1, load=3, long=1.0, chats=30, seconds=400, warm_up=100
+    )
+
+    figures = simulate(scenario, "ours").figures
+
+    assert figures.whole >= 0.5
+    assert figures.repeated <= 0.05
+    assert (figures.lost, figures.moved, figures.failed) == (0, 0, 0)
 
 
 def test_a_burst_shorter_than_the_retry_window_ends_without_a_failed_message() -> None:

@@ -49,7 +49,7 @@ def test_another_seed_is_another_run(first: list[Any], seed: int) -> None:
 
 def test_without_faults_every_message_is_sent_at_the_first_attempt(seed: int) -> None:
     simulation = Simulation(Setup(seed=seed, profile=NO_FAULTS))
-    simulation.producers.carry_out(Plan(messages=60, chats=6, seconds=60, invalid=0, ending=0))
+    simulation.producers.carry_out(Plan(messages=60, chats=6, seconds=60, invalid=0, long=0, ending=0))
 
     simulation.run()
 

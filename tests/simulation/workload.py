@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 SECRET_WORD: Final = "confidential-"
 NUMBER: Final = re.compile(rf"{SECRET_WORD}(\d+)")
+LINE: Final = re.compile(rf"{SECRET_WORD}(\d+)-line-(\d+)")
+"""In a long text, which is sent in parts: the number of the text and that of the line."""
+_LINES_OF_A_LONG_TEXT: Final = (3, 9)
+_SPLIT_AT: Final = 256
 
 TASK_TOKEN_PREFIX: Final = f"task-token-{SECRET_WORD}"
 
@@ -93,6 +97,7 @@ class Accepted:
         code: The error code of an invalid message. None if the message is valid.
         expires: Whether it has an ExpiresAt that may pass.
         sealed: Whether its connection token must be decrypted.
+        lines: Of a long text. 0 for any other.
         source_ids: The ids that the producer got, one for each time that it sent the message.
         answers: The answers to a caller's calls: `SENT`, an error's name, or None for a lost call.
     """
@@ -105,6 +110,7 @@ class Accepted:
     code: str | None = None
     expires: bool = False
     sealed: bool = False
+    lines: int = 0
     source_ids: list[str] = field(default_factory=list)
     answers: list[str | None] = field(default_factory=list)
 
@@ -118,6 +124,7 @@ class Plan:
         burst: The most messages that one chat sends at once.
         invalid: The fraction of invalid messages.
         sealed: The fraction of valid messages with a sealed connection token.
+        long: The fraction of long texts.
         ending: The fraction of chats that end, or whose token expires, during the run.
         routes: Weights.
     """
@@ -128,6 +135,7 @@ class Plan:
     burst: int = 6
     invalid: float = 0.05
     sealed: float = 0.3
+    long: float = 0.1
     ending: float = 0.1
     routes: dict[Route, float] = field(
         default_factory=lambda: {Route.QUEUE: 70, Route.BUS: 15, Route.DIRECT: 9, Route.API: 6}
@@ -166,6 +174,8 @@ MISTAKES: Final = (
     Mistake("InvalidRequest", lambda f: f | {"ClientToken": [f["Content"]]}),
     Mistake("InvalidRequest", lambda f: f | {"Content": f["Content"] + "\ud800"}),
     Mistake("InvalidRequest", lambda f: f | {"ContentType": JSON_TYPE, "Content": "{" + f["Content"]}),
+    Mistake("InvalidRequest", lambda f: f | {"SplitAt": f["Content"]}),
+    Mistake("InvalidRequest", lambda f: f | {"SplitAt": 256, "Content": f["Content"] + " x" * 2_000}),
     Mistake("InvalidRequest", lambda f: json.dumps([f])),
     Mistake("InvalidRequest", lambda f: json.dumps(f)[:-1]),
     Mistake("InvalidRequest", lambda f: json.dumps(f)[:-1] + f', "Content": "{f["Content"]}"' + "}"),
@@ -281,6 +291,33 @@ class Producers:
             self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
+    def send_long(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
+        """Send one valid text that is longer than a part."""
+        number = next(self._numbers)
+        long, lines = self._long_text(number)
+        return self.submit(self.fields(chat, number) | long | fields, chat, route, number, lines=lines)
+
+    def _long_text(self, number: int) -> tuple[Fields, int]:
+        """Return the fields of a long text, and the number of its lines. Some lines fill a whole part."""
+        lines = self._random.randint(*_LINES_OF_A_LONG_TEXT)
+        texts = [
+            f"{SECRET_WORD}{number}-line-{line} {'word ' * self._random.randint(1, 40)}".rstrip()
+            for line in range(1, lines + 1)
+        ]
+        return {
+            "SplitAt": _SPLIT_AT,
+            "Content": self._random.choice(["\n", "\r\n\r\n", " "]).join(texts),
+        }, lines
+
+    def _other_content(self, number: int, text: str, plan: Plan) -> tuple[Fields, int]:
+        """Return a long text or JSON in place of some texts, and the number of lines of a long one."""
+        if self._random.random() < plan.long:
+            return self._long_text(number)
+        if self._random.random() < 0.1:
+            content = json.dumps({"templateType": "QuickReply", "text": text})
+            return {"ContentType": JSON_TYPE, "Content": content}, 0
+        return {}, 0
+
     def _send_burst(self, chat: Chat, route: Route, size: int, plan: Plan) -> None:
         for _ in range(size):
             self._send_any(chat, route, plan)
@@ -291,11 +328,8 @@ class Producers:
         number = next(self._numbers)
         fields = self.fields(chat, number)
         expires = False
-        if random.random() < 0.1:
-            fields |= {
-                "ContentType": JSON_TYPE,
-                "Content": json.dumps({"templateType": "QuickReply", "text": fields["Content"]}),
-            }
+        other, lines = self._other_content(number, fields["Content"], plan)
+        fields |= other
         if random.random() < 0.5 or route.has_caller:
             fields["ClientToken"] = f"own-{number}"
         if random.random() < 0.3:
@@ -307,7 +341,7 @@ class Producers:
             expires = True
             until = self._time.now() + timedelta(seconds=random.choice([20, 300, 3600]))
             fields["ExpiresAt"] = until.isoformat()
-        if random.random() < plan.invalid and not route.has_caller:
+        if random.random() < plan.invalid and not route.has_caller and not lines:
             mistake = random.choice(MISTAKES)
             body = mistake.make(fields)
             if route is Route.BUS and isinstance(body, str):
@@ -317,7 +351,7 @@ class Producers:
             return
         if self._sealing.random() < plan.sealed:
             fields["ConnectionToken"] = self.sealed_token(chat)
-        message = self.submit(fields, chat, route, number, expires=expires)
+        message = self.submit(fields, chat, route, number, expires=expires, lines=lines)
         if "ClientToken" in fields and random.random() < 0.05:
             # A producer that repeats its own call: the same message, and the queue may accept it twice
             self._time.after(random.uniform(0, 60), partial(self._accept, fields, message))
@@ -345,6 +379,7 @@ class Producers:
         *,
         code: str | None = None,
         expires: bool = False,
+        lines: int = 0,
     ) -> Accepted:
         message = Accepted(
             number=number,
@@ -355,6 +390,7 @@ class Producers:
             code=code,
             expires=expires,
             sealed=isinstance(body, dict) and f"{body.get('ConnectionToken')}".startswith(SEALED),
+            lines=lines,
         )
         self._accept(body, message)
         self.accepted[message.client_token] = message

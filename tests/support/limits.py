@@ -11,6 +11,8 @@ _FIELDS: Final[dict[str, Any]] = REQUEST_SCHEMA["properties"]
 MAX_CHARACTERS: Final[dict[str, int]] = _FIELDS["Content"]["x-max-characters"]["specification"]
 """By content type."""
 MAX_BYTES: Final[int] = _FIELDS["Content"]["x-max-bytes"]
+MAX_SPLIT_BYTES: Final[int] = _FIELDS["Content"]["x-max-split-bytes"]
+"""With SplitAt."""
 
 LONGEST: Final = "x" * MAX_CHARACTERS["text/plain"]
 TOO_LONG: Final = LONGEST + "x"

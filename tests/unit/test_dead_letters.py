@@ -347,6 +347,32 @@ def test_maybe_delivered_message_that_is_kept_can_be_finalized(
     assert finalize or kept_without_a_result(decision)
 
 
+@pytest.mark.parametrize(
+    ("more", "resend", "expected"),
+    [
+        ({}, False, Done.REDRIVEN),
+        ({"PartsDelivered": "2"}, False, Done.KEPT),
+        ({"PartsDelivered": "2"}, True, Done.REDRIVEN),
+    ],
+)
+def test_long_text_whose_first_parts_are_in_the_chat_is_kept_unless_asked_for(
+    client: FakeAwsClient, more: dict[str, str], resend: bool, expected: Done
+) -> None:
+    dead_letter = read(put_copy(client, more={"MaybeDelivered": "true", **more}))
+
+    decision = decide(dead_letter, replace(EVERYTHING, resend_parts=resend), START)
+
+    assert decision.done is expected
+    assert ("--resend-parts" in decision.reason) is (expected is Done.KEPT)
+
+
+def test_moved_message_has_no_parts_delivered_whatever_its_producer_wrote(client: FakeAwsClient) -> None:
+    forged = {"PartsDelivered": "9", "Code": "Throttled"}
+
+    assert read(put_moved(client, attributes=forged)).parts_delivered == 0
+    assert read(put_copy(client, more=forged)).parts_delivered == 9
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.just(TOKEN),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -6,6 +6,8 @@ import json
 import math
 from datetime import timedelta
 from functools import partial
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +31,9 @@ from message_sender.token_key import TokenKey
 from tests.support.fakes import START, FakeAwsApi, FakeClock, FakeParticipant
 from tests.support.kms import TOKEN_KEY_ARN, Kms
 from tests.support.lambda_events import TOKEN, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PLENTY = 1e6
 
@@ -569,3 +574,197 @@ def test_a_message_whose_token_cannot_be_decrypted_takes_no_slot() -> None:
     sealed.deliver()
 
     assert vars(sealed.rate_limiter) == before
+
+
+# Messages in parts
+
+FIVE_PARTS: dict[str, Any] = {"SplitAt": 256, "Content": " ".join(["x" * 250] * 5)}
+
+
+def test_parts_are_sent_in_order_and_the_last_one_is_the_answer() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, SplitAt=256, Content=" ".join(f"{n}" * 250 for n in range(5)))
+
+    assert [call.content.reveal() for call in participant.requests] == [f"{n}" * 250 for n in range(5)]
+    assert len({call.client_token for call in participant.requests}) == 5
+    assert isinstance(delivery.outcome, Sent)
+    assert delivery.outcome.message_id == "id-5"
+    assert [part.message_id for part in delivery.outcome.parts] == [f"id-{n}" for n in range(1, 6)]
+    assert delivery.attempts == 5
+
+
+def test_a_text_that_fits_is_one_part() -> None:
+    participant = FakeParticipant()
+
+    delivery = deliver(participant, SplitAt=256)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert [part.message_id for part in delivery.outcome.parts] == ["id-1"]
+    assert [call.client_token for call in participant.requests] == ["derived"]
+
+
+def test_a_retry_makes_the_same_parts() -> None:
+    first, second = FakeParticipant([ThrottledError("slow down")] * 3), FakeParticipant()
+
+    deliver(first, **FIVE_PARTS)
+    deliver(second, **FIVE_PARTS)
+
+    assert {call.client_token for call in first.requests} == {second.requests[0].client_token}
+
+
+def answer() -> Sent:
+    return Sent(message_id="m", absolute_time=None, processing_status=None)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "parts_delivered", "maybe_delivered"),
+    [
+        ([AccessDeniedError("refused")], Rejected, 0, False),
+        ([answer, answer, AccessDeniedError("refused")], Rejected, 2, True),
+        ([ThrottledError("slow down")] * 3, Deferred, 0, False),
+        ([answer, *[ThrottledError("slow down")] * 3], Deferred, 1, True),
+        ([ServiceUnavailableError("down", maybe_delivered=True)] * 3, Deferred, 0, True),
+    ],
+)
+def test_a_message_ends_at_the_first_part_that_is_not_accepted(
+    answers: list[DeliveryError | Callable[[], Sent]],
+    outcome: type[Rejected | Deferred],
+    parts_delivered: int,
+    maybe_delivered: bool,
+) -> None:
+    participant = FakeParticipant(list(answers))
+
+    delivery = deliver(participant, **FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, outcome)
+    assert isinstance(delivery.outcome, Rejected | Deferred)
+    assert delivery.outcome.parts_delivered == parts_delivered
+    assert delivery.outcome.maybe_delivered is maybe_delivered
+    assert len(participant.requests) == len(answers)
+
+
+def test_only_a_message_in_parts_counts_them() -> None:
+    outcome = deliver(FakeParticipant([AccessDeniedError("refused")])).outcome
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.parts_delivered is None
+
+
+def test_each_part_has_three_attempts() -> None:
+    throttle = ThrottledError("slow down")
+    participant = FakeParticipant([throttle, throttle, answer, throttle, throttle, answer])
+
+    delivery = deliver(participant, **FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert (delivery.attempts, delivery.throttles) == (9, 4)
+
+
+def test_the_time_for_retries_is_that_of_a_part() -> None:
+    clock = FakeClock()
+    slow = ThrottledError("slow down", retry_after=3)
+    participant = FakeParticipant([slow, answer, slow, answer, slow])
+
+    delivery = deliver(participant, clock=clock, retry_seconds=5, **FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert clock.elapsed > 9
+
+
+def test_a_message_expires_only_before_its_first_part() -> None:
+    expiry: dict[str, Any] = {"ExpiresAt": "2026-01-31T12:00:10Z"}
+    late = [ThrottledError("slow down", retry_after=60)]
+
+    first = deliver(FakeParticipant([*late]), **FIVE_PARTS, **expiry).outcome
+    later = deliver(FakeParticipant([answer, *late]), **FIVE_PARTS, **expiry).outcome
+
+    assert isinstance(first, Rejected)
+    assert (first.error.code, first.parts_delivered) == ("Expired", 0)
+    assert isinstance(later, Sent)
+
+
+def test_a_message_is_processed_when_its_parts_are() -> None:
+    processing = Sent(message_id="m", absolute_time=None, processing_status="PROCESSING", is_malformed=True)
+
+    outcome = deliver(FakeParticipant([answer, lambda: processing]), **FIVE_PARTS).outcome
+
+    assert isinstance(outcome, Sent)
+    assert (outcome.message_id, outcome.processing_status) == ("id-3", "PROCESSING")
+    assert outcome.is_malformed
+
+
+def test_a_message_starts_only_with_slots_for_all_its_parts() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = rate_limited_sender(participant, clock)
+    start = clock.monotonic()
+
+    late = send(sender, TimeBudget(deadline=start + 5.9, start=start - 9.6), **FIVE_PARTS)
+    waited = clock.elapsed
+    in_time = send(sender, TimeBudget(deadline=start + 15.5, start=start), **FIVE_PARTS)
+
+    assert late.attempts == 0
+    assert waited == pytest.approx(4.9)
+    assert isinstance(in_time.outcome, Sent)
+    assert clock.slept[1:] == pytest.approx([1.0] * 4, abs=0.1)  # the first slot is a second old
+
+
+def test_a_message_that_never_fits_starts_all_the_same() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = rate_limited_sender(participant, clock)
+    start = clock.monotonic()
+
+    delivery = send(sender, TimeBudget(deadline=start + 4.0, start=start), **FIVE_PARTS)
+    second = send(sender, TimeBudget(deadline=start + 4.0, start=start), **FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert clock.slept[:5] == pytest.approx([1.0, *[0.5] * 4])
+    assert isinstance(second.outcome, Deferred)
+    assert second.attempts == 0
+
+
+def test_the_following_parts_keep_their_distance_from_a_retry() -> None:
+    clock = FakeClock()
+    moments: list[float] = []
+
+    def send_now() -> Sent:
+        moments.append(clock.elapsed)
+        return answer()
+
+    participant = FakeParticipant([send_now, ThrottledError("slow down", retry_after=4), *[send_now] * 4])
+    sender = rate_limited_sender(participant, clock)
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), **FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert all(later - earlier >= 0.9 for earlier, later in pairwise(moments[1:]))
+
+
+def test_a_part_is_retried_without_a_slot_rather_than_all_parts_repeated() -> None:
+    clock, participant = FakeClock(), FakeParticipant([answer, ThrottledError("slow down")])
+    sender = rate_limited_sender(participant, clock)
+    start = clock.monotonic()
+
+    delivery = send(sender, TimeBudget(deadline=start + 6.0, start=start), **FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert delivery.attempts == 6
+
+
+@given(st.lists(st.sampled_from([*FAULTS, answer]), max_size=20), st.floats(0, 30), st.floats(0, 10))
+def test_a_message_in_parts_ends_within_its_budget(
+    answers: list[DeliveryError | Callable[[], Sent]], seconds: float, retry_seconds: float
+) -> None:
+    clock = FakeClock()
+    participant = FakeParticipant(list(answers))
+    sender = rate_limited_sender(participant, clock)
+    start = clock.monotonic()
+
+    delivery = send(
+        sender, TimeBudget(deadline=start + seconds, retry_seconds=retry_seconds, start=start), **FIVE_PARTS
+    )
+
+    assert clock.elapsed <= max(0.0, seconds - 1.0) + 1e-6
+    contents = [call.client_token for call in participant.requests]
+    assert len(list(dict.fromkeys(contents))) == len(list(groupby(contents)))  # no part is sent out of turn
+    assert delivery.attempts == len(contents) <= 15

@@ -223,6 +223,36 @@ def test_a_changed_text_is_a_problem() -> None:
     assert found == ["line 1: not the same text in chat alice"]
 
 
+def sent_in_parts(line: Message, *message_ids: str) -> Sending:
+    detail = {"Outcome": "SENT", "Message": {"Parts": [{"Id": message_id} for message_id in message_ids]}}
+    return Sending(
+        message=line, answer=ACCEPTED, result=replace(result(SENT, message_id=message_ids[-1]), detail=detail)
+    )
+
+
+@pytest.mark.parametrize(
+    ("transcript", "found"),
+    [
+        ((("a", "One."), ("b", "Two."), ("c", "next")), []),
+        ((("b", "Two."), ("a", "One."), ("c", "next")), ["not one after another"]),
+        ((("a", "One."), ("c", "next"), ("b", "Two.")), ["not one after another"]),
+        ((("a", "One."), ("b", "Tw."), ("c", "next")), ["not the same text"]),
+        ((("a", "One."), ("c", "next")), ["sent, but not in chat"]),
+        ((("a", "One."), ("b", "Two."), ("c", "next"), ("d", "x")), ["not from a line"]),
+    ],
+)
+def test_the_parts_of_a_long_text_appear_one_after_another(
+    transcript: tuple[tuple[str, str], ...], found: list[str]
+) -> None:
+    long = sent_in_parts(message(1, content="One.\n\nTwo."), "a", "b")
+    other = sent(message(2, content="next"), "c")
+
+    seen = problems(long, other, transcript=tuple(shown(*item) for item in transcript))
+
+    assert [words for words in found if not any(words in problem for problem in seen)] == []
+    assert bool(seen) is bool(found)
+
+
 def test_a_message_from_no_line_is_a_problem() -> None:
     assert problems(transcript=(shown("z"),)) == ["chat alice: z is not from a line of the file"]
 

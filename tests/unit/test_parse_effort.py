@@ -123,8 +123,8 @@ def escaped(text: str) -> str:
 def test_the_longest_valid_request_is_parsed_with_every_character_escaped() -> None:
     fields = {
         "ConnectionToken": SEALED.ljust(FIELDS["ConnectionToken"]["maxLength"], "t"),
-        "ContentType": max(FIELDS["ContentType"]["enum"], key=len),
-        "Content": "c" * FIELDS["Content"]["x-max-bytes"],
+        "ContentType": "text/markdown",
+        "Content": "c" * FIELDS["Content"]["x-max-split-bytes"],
         "ClientToken": "😀" * FIELDS["ClientToken"]["maxLength"],
         "ContactId": "c" * FIELDS["ContactId"]["maxLength"],
         "ExpiresAt": "2026-01-31T12:00:00.123456789+00:00",
@@ -133,6 +133,7 @@ def test_the_longest_valid_request_is_parsed_with_every_character_escaped() -> N
     metadata = {f"{number}": "m" * 203 for number in range(10)}
     written = [f"{escaped(name)} : {escaped(value)}" for name, value in fields.items()]
     entries = ", ".join(f"{escaped(name)} : {escaped(value)}" for name, value in metadata.items())
+    written.append(f"{escaped('SplitAt')} : 16384")
     text = "{ " + " ,\n".join([*written, f"{escaped('Metadata')} : {{ {entries} }}"]) + " }"
 
     parsed = parse_request(text, client_token=None, content_limits="service")

@@ -55,7 +55,7 @@ from message_sender.token_key import TokenKey
 from tests.support.fakes import FakeClock
 from tests.support.http_server import FakeServer, running_server
 from tests.support.kms import TOKEN_KEY_ARN, Kms
-from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, TOO_LONG, above
+from tests.support.limits import LONGEST, MAX_BYTES, MAX_CHARACTERS, MAX_SPLIT_BYTES, TOO_LONG, above
 from tests.support.result_events import result_detail
 
 if TYPE_CHECKING:
@@ -247,6 +247,13 @@ BROKEN = [
     {"content": TOO_LONG},
     {"content": "é" * MAX_BYTES, "content_type": "application/json"},
     {"content": "half of a pair \ud800"},
+    {"split_at": 255},
+    {"split_at": 16_385},
+    {"split_at": "256"},
+    {"split_at": 256, "content": "half of a pair \ud800"},
+    {"split_at": MAX_CHARACTERS["text/plain"] + 1},
+    {"split_at": 256, "content": "{}", "content_type": "application/json"},
+    {"split_at": 256, "content": "é" * MAX_SPLIT_BYTES},
     {"content": "{", "content_type": "application/json"},
     {"content": "NaN", "content_type": "application/json"},
     {"content_type": "text/html"},
@@ -280,6 +287,8 @@ def test_an_invalid_request_is_refused_in_the_words_of_the_function_and_not_sent
     "fields",
     [
         {"content": LONGEST},
+        {"content": LONGEST * 9, "split_at": MAX_CHARACTERS["text/plain"]},
+        {"content": "short", "split_at": 256, "content_type": "text/markdown"},
         {"content": "1" * MAX_CHARACTERS["application/json"], "content_type": "application/json"},
         {"content": "{}", "content_type": "application/vnd.amazonaws.connect.message.interactive.response"},
         {"expires_at": datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)},

@@ -113,15 +113,17 @@ def test_a_body_of_any_size_can_be_copied(bytes_left: int) -> None:
         assert ("Truncated" in sent["MessageAttributes"]) is not (sent["MessageBody"] == body)
 
 
-def test_the_largest_request_that_is_parsed_is_copied_with_its_client_token() -> None:
+def test_the_largest_valid_request_is_copied_whole_with_its_client_token() -> None:
     api = FakeAwsApi(accepting_queue)
-    body = json.dumps({"Content": "😀" * (MAX_TEXT - 20)}, ensure_ascii=False)
+    body = json.dumps({"Content": "\0" * ((MAX_TEXT - 20) // len(r"\u0000"))})
 
     copy(api, body=body, client_token="😀" * 500)
 
     [(_, sent)] = api.calls
+    assert len(body) > 460_000
     assert size(sent) <= 1_048_576
     assert json.loads(sent["MessageBody"])["ClientToken"] == "😀" * 500
+    assert "Truncated" not in sent["MessageAttributes"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,48 @@ def test_a_slot_that_would_be_too_late_is_not_reserved() -> None:
     assert rate_limiter.reserve(0.0, latest=2.1) == pytest.approx(2.0)
 
 
+def test_all_calls_of_a_message_get_slots_or_none() -> None:
+    rate_limiter = throttled(fair_share=1.0)  # the first slot is at 1
+
+    assert rate_limiter.reserve_all(5, 0.0, latest=4.9) is None
+    assert rate_limiter.reserve_all(5, 0.0, latest=5.0) == pytest.approx([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert rate_limiter.reserve(0.0, latest=NO_LIMIT) == pytest.approx(6.0)
+
+
+def test_no_call_of_a_message_waits_until_the_service_throttles() -> None:
+    rate_limiter = RateLimiter(fair_share=0.1, random=lambda: 1.0)
+
+    assert rate_limiter.reserve_all(10, 5.0, latest=5.0, longest_wait=14.5) == [0.0] * 10
+
+
+def test_calls_that_never_fit_start_at_even_distances_and_later_ones_wait_for_all_their_slots() -> None:
+    rate_limiter = throttled(fair_share=0.25)  # the first slot is at 4, so the fifth one would be at 20
+
+    waits = rate_limiter.reserve_all(5, 0.0, latest=14.0, longest_wait=14.5)
+
+    assert waits == pytest.approx([4.0, 6.5, 9.0, 11.5, 14.0])
+    assert rate_limiter.reserve_all(5, 0.0, latest=14.0, longest_wait=14.5) is None
+    assert rate_limiter.reserve(0.0, latest=14.0) is None
+    assert rate_limiter.reserve(15.0, latest=NO_LIMIT) == pytest.approx(24.0 - 15.0)
+
+
+def test_calls_that_would_fit_into_another_invocation_do_not_start_in_a_late_one() -> None:
+    rate_limiter = throttled(fair_share=0.5)  # five calls take 8 seconds
+
+    assert rate_limiter.reserve_all(5, 0.0, latest=7.0, longest_wait=14.5) is None
+    assert rate_limiter.reserve(0.0, latest=7.0) == pytest.approx(2.0)
+
+
+@given(FAIR_SHARES, st.integers(1, 10), st.floats(0, 30), st.floats(0, 20))
+def test_reserved_calls_are_in_order_and_in_time(
+    fair_share: float, calls: int, latest: float, longest_wait: float
+) -> None:
+    waits = throttled(fair_share=fair_share).reserve_all(calls, 0.0, latest=latest, longest_wait=longest_wait)
+
+    assert waits is None or (len(waits) == calls and sorted(waits) == waits and waits[0] >= 0)
+    assert waits is None or waits[-1] <= latest + 1e-9
+
+
 def test_a_throttle_reduces_the_rate_by_30_percent() -> None:
     rate_limiter = throttled(fair_share=10.0)
     rate_limiter.on_accepted(waited=False)

@@ -146,6 +146,7 @@ def test_json_content_that_is_nested_too_deeply_is_invalid() -> None:
 
 TOO_MANY = {f"key-{number}": "x" for number in range(11)}
 
+ONLY_FOR = "SplitAt is only for text/plain and text/markdown"
 BROKEN_RULES: list[tuple[dict[str, Any], str]] = [
     ({"ConnectionToken": ...}, "ConnectionToken is required"),
     ({"ContentType": ...}, "ContentType is required"),
@@ -197,6 +198,33 @@ BROKEN_RULES: list[tuple[dict[str, Any], str]] = [
     (
         {"Metadata": {f"{n}": "ü" * 256 for n in range(5)}},
         "Metadata is longer than 2048 bytes of UTF-8 in all",
+    ),
+    ({"SplitAt": "256"}, "SplitAt must be an integer"),
+    ({"SplitAt": True}, "SplitAt must be an integer"),
+    ({"SplitAt": None}, "SplitAt must be an integer"),
+    ({"SplitAt": 256.5}, "SplitAt must be an integer"),
+    ({"SplitAt": 10**400}, "SplitAt must be an integer"),
+    ({"SplitAt": 255}, "SplitAt must be at least 256"),
+    ({"SplitAt": -(10**30)}, "SplitAt must be at least 256"),
+    ({"SplitAt": 16_385}, "SplitAt must be at most 16384"),
+    (
+        {"SplitAt": 1025},
+        "SplitAt is more than 1024 characters for text/plain (content_limits=specification)",
+    ),
+    ({"SplitAt": 256, "ContentType": JSON, "Content": "{}"}, ONLY_FOR),
+    ({"SplitAt": 256, "ContentType": INTERACTIVE}, ONLY_FOR),
+    (
+        {"SplitAt": 1024, "Content": "é" * 32_769},
+        "Content is longer than 65536 bytes of UTF-8 (with SplitAt)",
+    ),
+    ({"SplitAt": 256, "Content": "x" * 2561}, "Content needs more than 10 parts of 256 characters (SplitAt)"),
+    (
+        {"SplitAt": 256, "Content": "e" + "\u0301" * 256},
+        "Content contains a grapheme of more than 256 characters or 16384 bytes of UTF-8 (SplitAt)",
+    ),
+    (
+        {"SplitAt": 256, "Content": "\ud800"},
+        "Content is not valid Unicode: it contains half of a surrogate pair",
     ),
     ({"Text": "hi"}, "A field is not a field of the request"),
     ({f"{TOKEN}=": "x"}, "A field is not a field of the request"),
@@ -320,6 +348,60 @@ def test_any_rfc_3339_time_is_accepted(time: str) -> None:
     assert expires_at.tzinfo is not None
 
 
+LONG = " ".join(f"word-{number:03}" for number in range(150))
+
+
+def test_a_long_text_is_cut_into_parts_under_client_tokens_that_depend_on_its_own() -> None:
+    message = valid(request(Content=LONG, SplitAt=512, ExpiresAt="2026-01-31T13:00:00Z"))
+
+    parts, other = message.parts, valid(request(Content=LONG, SplitAt=512, ClientToken="other")).parts
+
+    assert message.content.reveal() == LONG
+    assert " ".join(part.content.reveal() for part in parts) == LONG
+    assert [len(part.content.reveal()) for part in parts] == [512, 512, 323]
+    assert len({part.client_token for part in (message, *parts, *other)}) == 7
+    assert [part.expires_at for part in parts] == [message.expires_at, None, None]
+    assert {part.connection_token.reveal() for part in parts} == {TOKEN}
+    assert all(part.parts == (part,) for part in parts)
+
+
+def test_the_client_tokens_of_parts_never_change() -> None:
+    # Parts that were sent before an upgrade must keep their identity
+    assert [part.client_token for part in valid(request(Content=LONG, SplitAt=1024)).parts] == [
+        "9207cf1e-8c8f-5506-a9f7-a31d61e3d41c",
+        "22dbd83a-8a08-5bec-92c5-c4b07191783d",
+    ]
+
+
+@pytest.mark.parametrize("content", ["x", "x" * 1024, "é" * 1024, " " * 1024, "😀" * 1024])
+def test_a_text_that_fits_is_one_part_under_its_own_client_token(content: str) -> None:
+    message = valid(request(Content=content, SplitAt=1024, ClientToken="own"))
+
+    assert message.parts == (message,)
+    assert message.is_split
+    assert not valid(request(Content="x")).is_split
+
+
+@pytest.mark.parametrize("split_at", ["512", "512.0", "5.12e2", "51200E-2"])
+def test_an_integer_may_be_written_in_any_way(split_at: str) -> None:
+    text = json.dumps(request(Content=LONG))[:-1] + f', "SplitAt": {split_at}' + "}"
+
+    assert len(valid(text).parts) == 3
+
+
+def test_the_service_limits_allow_parts_of_any_length() -> None:
+    message = valid(request(Content="x " * 32_768, SplitAt=16_384), content_limits="service")
+
+    assert [len(part.content.reveal()) for part in message.parts] == [16_383, 16_383, 16_383, 16_384]
+    assert reason_of(request(Content="x" * 16_385), content_limits="service").startswith("Content is longer")
+
+
+def test_a_part_has_no_more_bytes_than_the_service_accepts() -> None:
+    message = valid(request(Content="😀" * 16_384, SplitAt=16_384), content_limits="service")
+
+    assert [len(part.content.reveal().encode()) for part in message.parts] == [16_384] * 4
+
+
 def test_a_task_token_is_invalid_for_a_source_that_completes_no_tasks() -> None:
     reason = reason_of(request(TaskToken="task"), task_token_allowed=False)
 
@@ -372,7 +454,7 @@ def test_every_rule_of_the_schema_has_a_reason() -> None:
 
     assert rules == {
         "type", "minLength", "maxLength", "pattern", "enum",
-        "maxProperties", "propertyNames", "additionalProperties",
+        "maxProperties", "propertyNames", "additionalProperties", "minimum", "maximum",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -101,7 +102,35 @@ def test_a_redelivered_message_may_be_delivered_unless_it_is_invalid(
     assert result(outcome, receive_count=receive_count).detail()["Error"]["MaybeDelivered"] is expected
 
 
+PARTS = tuple(
+    Sent(message_id=f"m-{number}", absolute_time="2026-01-31T12:00:00.000Z", processing_status=None)
+    for number in (1, 2)
+)
+
+
+def test_the_result_of_a_message_in_parts_names_each() -> None:
+    message = result(replace(PARTS[1], parts=PARTS)).detail()["Message"]
+
+    assert message["Id"] == "m-2"
+    assert message["Parts"] == [
+        {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"},
+        {"Id": "m-2", "AbsoluteTime": "2026-01-31T12:00:00.000Z"},
+    ]
+    assert "Parts" not in result(SENT).detail()["Message"]
+
+
+@pytest.mark.parametrize("parts_delivered", [0, 9])
+def test_the_result_of_a_message_that_ended_after_some_parts_counts_them(parts_delivered: int) -> None:
+    failed = result(Failed(ThrottledError("slow down"), parts_delivered=parts_delivered))
+
+    assert failed.detail()["Error"]["PartsDelivered"] == parts_delivered
+    assert failed.parts_delivered == parts_delivered
+    assert "PartsDelivered" not in result(Failed(ThrottledError("slow down"))).detail()["Error"]
+
+
 OUTCOMES: list[Outcome] = [
+    replace(SENT, parts=PARTS),
+    Rejected(AccessDeniedError("reason"), maybe_delivered=True, parts_delivered=9),
     SENT,
     *(Rejected(error("reason")) for error in RejectedError.__subclasses__()),
     *(Failed(error("reason")) for error in RetryableError.__subclasses__()),

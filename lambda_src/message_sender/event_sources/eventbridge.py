@@ -8,8 +8,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
-from message_sender.errors import AwsCallError, ResultNotPublishedError
-from message_sender.request import derive_client_token, json_text, parse_request
+from message_sender.delivery import Delivery
+from message_sender.errors import AwsCallError, DeadlineExceededError, ResultNotPublishedError
+from message_sender.request import SendMessageRequest, derive_client_token, json_text, parse_request
 from message_sender.result import Deferred, Origin, Rejected
 from message_sender.retry import TimeBudget
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from message_sender.clock import Clock
-    from message_sender.delivery import Delivery, MessageSender
+    from message_sender.delivery import MessageSender
     from message_sender.observability import Telemetry
     from message_sender.publisher import Publisher
     from message_sender.queues import Queues
@@ -111,8 +112,7 @@ class EventBridgeSource:
             client_token=client_token_of_event(event),
             content_limits=self._content_limits,
         )
-        budget = TimeBudget(deadline=deadlines.send, max_wait=MAX_RATE_LIMIT_WAIT)
-        delivery = self._sender.deliver(parsed, budget=budget, age_from=origin.accepted_at)
+        delivery = self._deliver(parsed, origin, deadlines)
         outcome = delivery.outcome
         if isinstance(outcome, Deferred):
             self._enqueue_for_retry(outcome, delivery, origin, until=deadlines.publish)
@@ -134,6 +134,14 @@ class EventBridgeSource:
             except AwsCallError as error:
                 self._telemetry.on_task_not_completed(origin, error)
         return {}
+
+    def _deliver(self, parsed: ParsedRequest, origin: Origin, deadlines: Deadlines) -> Delivery:
+        """Send the message, unless it has several parts: only a message group keeps these together."""
+        if isinstance(parsed.request, SendMessageRequest) and len(parsed.request.parts) > 1:
+            outcome = Deferred(DeadlineExceededError("The parts of a long text are sent from the queue"))
+            return Delivery(parsed=parsed, outcome=outcome, completed_at=self._clock.now())
+        budget = TimeBudget(deadline=deadlines.send, max_wait=MAX_RATE_LIMIT_WAIT)
+        return self._sender.deliver(parsed, budget=budget, age_from=origin.accepted_at)
 
     def _enqueue_for_retry(
         self, outcome: Deferred, delivery: Delivery, origin: Origin, *, until: float

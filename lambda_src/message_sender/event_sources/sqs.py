@@ -190,7 +190,8 @@ class SqsSource:
 
     def _deliver_chat(self, chat: Sequence[Record], handled: list[Record], *, deadlines: Deadlines) -> None:
         """Send the messages of one chat in order, up to the first that is not finished."""
-        budget = TimeBudget(deadline=deadlines.send, retry_seconds=RETRY_SECONDS)
+        start = self._clock.monotonic()
+        budget = TimeBudget(deadline=deadlines.send, retry_seconds=RETRY_SECONDS, start=start)
         for record in chat:
             if self._clock.monotonic() >= deadlines.send:
                 return
@@ -223,7 +224,7 @@ class SqsSource:
             return outcome
         too_old = self._clock.now() - record.queued_at > self._retry_window
         if too_old and delivery.was_attempted:
-            return Failed(outcome.error, outcome.maybe_delivered)
+            return Failed(outcome.error, outcome.maybe_delivered, outcome.parts_delivered)
         return outcome
 
     def _copy(self, record: Record, delivery: Delivery, outcome: Outcome, *, until: float) -> None:

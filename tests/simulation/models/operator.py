@@ -70,10 +70,16 @@ class Operator:
         self._begin(commands, 1)
 
     def redrive(
-        self, queue: DeadLetterQueue, *, max_age: timedelta = FOREVER, finalize: bool = False
+        self,
+        queue: DeadLetterQueue,
+        *,
+        max_age: timedelta = FOREVER,
+        finalize: bool = False,
+        resend_parts: bool = False,
     ) -> Command:
         """Return the command `python -m ops redrive --apply`."""
-        return partial(self._redrive, queue, RedriveFilter(max_age=max_age, finalize=finalize))
+        redrive_filter = RedriveFilter(max_age=max_age, finalize=finalize, resend_parts=resend_parts)
+        return partial(self._redrive, queue, redrive_filter)
 
     def _redrive(self, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:
         outputs = new_outputs(self.services, time=self._time, random=self._random.random)
