@@ -60,7 +60,7 @@ class _Attempts:
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
         too_old_at: When the message expires by its age, None if it does not, or not any more.
-        slot: The moment of the rate limiter for the first attempt at the present part.
+        slot: The moment of the rate limiter for the last attempt at the present part.
         slots: Those for the following parts.
     """
 
@@ -166,12 +166,13 @@ class MessageSender:
         request = parsed.request
         outcome: DeliveryOutcome
         if isinstance(request, SendMessageRequest):
+            none_delivered = 0 if request.is_split else None
             try:
-                outcome = self._send(self._unsealed(request, budget), budget, attempts)
+                outcome = self._send(self._unsealed(request, budget, attempts), budget, attempts)
             except RejectedError as rejection:
-                outcome = Rejected(rejection)
+                outcome = Rejected(rejection, parts_delivered=none_delivered)
             except RetryableError as failure:  # the client of KMS has retried
-                outcome = Deferred(failure)
+                outcome = Deferred(failure, parts_delivered=none_delivered)
         else:
             outcome = Rejected(request)
         return Delivery(
@@ -183,17 +184,18 @@ class MessageSender:
             send_seconds=attempts.send_seconds,
         )
 
-    def _unsealed(self, request: SendMessageRequest, budget: TimeBudget) -> SendMessageRequest:
+    def _unsealed(
+        self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts
+    ) -> SendMessageRequest:
         """Return the request with its connection token in clear.
 
         Raises:
-            RejectedError: The token can never be decrypted, or `ExpiresAt` is past.
+            RejectedError: The token can never be decrypted, or the message has expired.
             RetryableError: The token may be decrypted later.
         """
         if not request.is_sealed:
             return request
-        if is_expired(request, self._clock.now()):
-            raise ExpiredError("ExpiresAt is past")
+        self._require_unexpired(request, attempts)
         if self._token_key is None or request.contact_id is None:
             raise InvalidRequestError(
                 "ConnectionToken is sealed, and this stack has no key for sealed tokens"
@@ -267,15 +269,18 @@ class MessageSender:
     def _time_for_attempt(
         self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts
     ) -> float:
+        self._require_unexpired(request, attempts)
+        timeout = budget.attempt_timeout(self._clock.monotonic())
+        if timeout is None:
+            raise DeadlineExceededError("There is not enough time left in this invocation for an attempt")
+        return timeout
+
+    def _require_unexpired(self, request: SendMessageRequest, attempts: _Attempts) -> None:
         now = self._clock.now()
         if is_expired(request, now):
             raise ExpiredError("ExpiresAt is past")
         if attempts.too_old_at is not None and now - _CLOCK_TOLERANCE > attempts.too_old_at:
             raise ExpiredError("The message is older than maximum_age_minutes")
-        timeout = budget.attempt_timeout(self._clock.monotonic())
-        if timeout is None:
-            raise DeadlineExceededError("There is not enough time left in this invocation for an attempt")
-        return timeout
 
     def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
         attempts.started = self._clock.monotonic()
@@ -316,6 +321,7 @@ def _next_wait(
             delay = max(0.0, now + wait - attempts.slot)
             last = budget.latest_start(now, is_retry=False)
             attempts.slots = [max(slot, min(slot + delay, last)) for slot in attempts.slots]
+            attempts.slot = now + wait  # the next retry delays them by the rest only
         return wait
     if attempts.count == 0:
         longest_wait = budget.longest_wait

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
 from message_sender.application import create_handler
 from tests.support.aws_endpoint import running_aws_endpoint
 from tests.support.http_server import running_server
+from tests.support.kms import TOKEN_KEY_ARN, Kms
 from tests.support.lambda_events import FakeLambdaContext, api_request, bus_event, record, request
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ _EXPIRY: Final = "2026-01-31T13:00:00.5+01:00"
 _METADATA: Final = {"order": "4711", "größe": "ü"}
 _FULL: Final = {"ClientToken": "order-4711-shipped", "ContactId": _CHAT, "Metadata": _METADATA}
 
+KEY: Final = {"TOKEN_KEY_ARN": TOKEN_KEY_ARN}
+AGE: Final = {"MAXIMUM_AGE_MINUTES": "60"}
+_LONG: Final = {"SplitAt": 256, "Content": "\n\n".join(f"{number}: {'word ' * 40}" for number in range(1, 4))}
+TOKEN_IN_CLEAR: Final = "a-connection-token"
+
 _ACCEPTED: Final[Answer] = (200, {"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:01.000Z"})
 _THROTTLED: Final[Answer] = (429, {"message": "slow down"})
 _UNAVAILABLE: Final[Answer] = (503, {"message": "out of order"})
@@ -48,11 +54,15 @@ class Scenario(TypedDict):
     Attributes:
         answers: Status and body of the answers of Amazon Connect. The last one repeats.
         failures: For an operation of AWS, the status of each of its first answers.
+        options: Environment variables besides those of a stack with the default options.
+        since: The first version that knows the request or the options. None: every recorded one does.
     """
 
     event: dict[str, Any]
     answers: list[Answer]
     failures: dict[str, list[int]]
+    options: NotRequired[dict[str, str]]
+    since: NotRequired[str]
 
 
 class Effects(TypedDict):
@@ -91,8 +101,8 @@ class _Clock:
         self._elapsed += seconds
 
 
-def run(scenario: Scenario) -> Effects:
-    """Let the function handle an event."""
+def run(scenario: Scenario, **options: str) -> Effects:
+    """Let the function handle an event, with further options if given."""
     answers = list(scenario["answers"])
     with running_server() as participant, running_aws_endpoint() as aws:
 
@@ -101,6 +111,7 @@ def run(scenario: Scenario) -> Effects:
             return status, json.dumps(body).encode()
 
         participant.respond = respond
+        _seal(aws.kms)
         aws.failures = {operation: [*statuses] for operation, statuses in scenario["failures"].items()}
         handler = create_handler(
             {
@@ -115,6 +126,8 @@ def run(scenario: Scenario) -> Effects:
                 "REJECTED_QUEUE_URL": REJECTED,
                 "UNPUBLISHED_RESULTS_QUEUE_URL": UNPUBLISHED,
                 "POWERTOOLS_TRACE_DISABLED": "true",
+                **scenario.get("options", {}),
+                **options,
             },
             clock=_Clock(START),
             random=lambda: 0.5,
@@ -144,6 +157,8 @@ def record_all() -> dict[str, tuple[Scenario, Effects]]:
         for message in effects["messages"]:
             if message["QueueUrl"] == MESSAGES:
                 received = _scenario(_received(message), _ACCEPTED)
+                if "since" in scenario:
+                    received = _new(received, scenario["options"])
                 recorded[f"{name}, received"] = received, run(received)
     return recorded
 
@@ -212,6 +227,54 @@ def scenarios() -> Iterator[tuple[str, Scenario]]:
     for name, answer in (("", _ACCEPTED), (", refused", _REFUSED), (", throttled", _THROTTLED)):
         yield f"direct invocation{name}", _scenario(request(**_FULL), answer)
         yield f"request of the API{name}", _scenario(api_request(request(**_FULL)), answer)
+    yield from _since_0_4_0()
+
+
+def _since_0_4_0() -> Iterator[tuple[str, Scenario]]:
+    """Yield what 0.4.0 added: long texts, sealed tokens, and the maximum age."""
+    sealed = {"ConnectionToken": _seal(Kms())}
+    for name, fields, options in (
+        ("long text", _LONG, {}),
+        ("long text that fits", _LONG | {"Content": "short"}, {}),
+        ("long text that cannot be cut", _LONG | {"Content": "word " * 9_000}, {}),
+        ("sealed message", sealed, KEY),
+        ("sealed long text", sealed | _LONG, KEY | AGE),
+        ("sealed message of another chat", sealed | {"ContactId": "c-2"}, KEY),
+        ("sealed message without the option", sealed, {}),
+    ):
+        body = request(**_FULL | fields)
+        events = {
+            "": _batch(_record(body)),
+            " as an event": bus_event(body) | {"time": START.isoformat()},
+            " of a caller": body,
+            " of the API": api_request(body),
+        }
+        for source, event in events.items():
+            yield f"{name}{source}", _new(_scenario(event, _ACCEPTED), options)
+    for age in (700, 0):
+        message = _batch(_record(request(**_FULL | _LONG), age=age))
+        for name, answer in (("refused", _REFUSED), ("unavailable", _UNAVAILABLE)):
+            failed = _new(_scenario(message, _ACCEPTED), {})
+            failed["answers"] = [_ACCEPTED, _ACCEPTED, answer]
+            yield f"long text of {age} s, {name} after two parts", failed
+        closed = _new(_scenario(_batch(_record(request(**_FULL | sealed | _LONG), age=age)), _ACCEPTED), KEY)
+        closed["failures"] = {"Decrypt": [500] * 9}
+        yield f"sealed long text of {age} s without its key", closed
+    for age in (3_500, 3_700):
+        of_age = _batch(_record(request(**_FULL), age=age))
+        yield f"message of {age} s", _new(_scenario(of_age, _ACCEPTED), AGE)
+        redriven = {"EventSource": "sqs", "SourceId": _CHAT, "AcceptedAt": "2026-01-31T08:00:00+00:00"}
+        again = _batch(_record(request(**_FULL), age=age, attributes=redriven | {"Redriven": "true"}))
+        yield f"message of {age} s since a redrive", _new(_scenario(again, _ACCEPTED), AGE)
+
+
+def _seal(kms: Kms) -> str:
+    """Return the sealed token of a chat. It is the same in every run."""
+    return kms.seal(TOKEN_IN_CLEAR, contact_id=_CHAT)
+
+
+def _new(scenario: Scenario, options: dict[str, str]) -> Scenario:
+    return {**scenario, "options": options, "since": "0.4.0"}
 
 
 def _scenario(event: dict[str, Any], answer: Answer, **failures: list[int]) -> Scenario:

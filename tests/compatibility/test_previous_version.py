@@ -18,17 +18,21 @@ from jsonschema import Draft7Validator
 from message_sender import __version__
 from message_sender.aws.client import AwsClient
 from message_sender.queues import read_origin
+from message_sender.request import SCHEMA
 from ops.aws import BotoApi
 from ops.dead_letters import DeadLetter, DeadLetterQueue, read_dead_letter
 from ops.queue_reader import QueueReader
 from ops.redrive import Done
 from ops.republish import RepublishRun
 from tests.compatibility.scenarios import (
+    AGE,
     BUS,
     DEAD_LETTERS,
+    KEY,
     MESSAGES,
     REJECTED,
     START,
+    TOKEN_IN_CLEAR,
     UNPUBLISHED,
     Effects,
     Scenario,
@@ -37,6 +41,7 @@ from tests.compatibility.scenarios import (
 )
 from tests.support.fakes import FakeClock
 from tests.support.lambda_events import QUEUE_ARN, attribute_values
+from tests.support.schemas import RESULT_SCHEMA
 from tests.support.sqs_client import FakeAwsClient
 
 if TYPE_CHECKING:
@@ -149,21 +154,35 @@ def read(message: Message) -> DeadLetter:
 
 
 @pytest.fixture(scope="module")
-def recorded() -> dict[str, tuple[Scenario, Effects]]:
+def everything() -> dict[str, tuple[Scenario, Effects]]:
     """Everything that this version does."""
     return record_all()
-
-
-@pytest.fixture(scope="module")
-def written(recorded: dict[str, tuple[Scenario, Effects]]) -> list[Message]:
-    """Every message that this version writes into a queue."""
-    return [message for _, effects in recorded.values() for message in effects["messages"]]
 
 
 @pytest.fixture(params=VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
     recorded: str = request.param
     return recorded
+
+
+@pytest.fixture
+def recorded(everything: dict[str, tuple[Scenario, Effects]], version: str) -> list[Effects]:
+    """What this version does with requests and options that a recorded version knows too."""
+    return [
+        effects
+        for scenario, effects in everything.values()
+        if numbers(scenario.get("since", "0")) <= numbers(version)
+    ]
+
+
+@pytest.fixture
+def written(recorded: list[Effects]) -> list[Message]:
+    """The messages that this version then writes into a queue."""
+    return [message for effects in recorded for message in effects["messages"]]
+
+
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def test_version_before_this_one_is_recorded() -> None:
@@ -197,6 +216,15 @@ def test_this_version_does_the_same(sample: Sample) -> None:
     before = comparable(sample.effects)
 
     now = comparable(run(sample.scenario))
+
+    assert limited(now, before) == before
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids)
+def test_options_that_a_message_does_not_use_change_nothing(sample: Sample) -> None:
+    before = comparable(sample.effects)
+
+    now = comparable(run(sample.scenario, **{"MAXIMUM_AGE_MINUTES": "1440", **KEY}))
 
     assert limited(now, before) == before
 
@@ -264,9 +292,9 @@ def test_version_before_reads_the_copies_of_this_one(written: list[Message], ver
 
 
 def test_consumers_of_the_version_before_read_the_results_of_this_one(
-    recorded: dict[str, tuple[Scenario, Effects]], version: str
+    recorded: list[Effects], version: str
 ) -> None:
-    details = [detail for _, effects in recorded.values() for detail in results(effects)]
+    details = [detail for effects in recorded for detail in results(effects)]
 
     assert len(details) > 20
     for detail in details:
@@ -274,13 +302,13 @@ def test_consumers_of_the_version_before_read_the_results_of_this_one(
 
 
 def test_state_machines_of_the_version_before_know_the_errors_of_this_one(
-    recorded: dict[str, tuple[Scenario, Effects]], version: str
+    recorded: list[Effects], version: str
 ) -> None:
     errors = load(version, "message_result")["properties"]["Error"]["oneOf"][1]["properties"]
     known = {f"{code}Error" for code in errors["Code"]["enum"]}
 
-    raised = {effects["error"] for _, effects in recorded.values() if effects["error"]}
-    tasks = [task for _, effects in recorded.values() for task in effects["tasks"]]
+    raised = {effects["error"] for effects in recorded if effects["error"]}
+    tasks = [task for effects in recorded for task in effects["tasks"]]
 
     assert raised | {task["error"] for operation, task in tasks if operation == "SendTaskFailure"} <= known
     assert {operation for operation, _ in tasks} == {"SendTaskSuccess", "SendTaskFailure"}
@@ -292,6 +320,74 @@ def test_version_before_rejects_a_field_that_it_does_not_know(version: str) -> N
 
     assert schema(version, "send_message_request").is_valid(request)
     assert not schema(version, "send_message_request").is_valid(request | {"Priority": "1"})
+
+
+# What only this version writes
+
+
+def of_new(everything: dict[str, tuple[Scenario, Effects]], *options: str) -> list[Effects]:
+    """Return what this version does with requests and options that the version before does not know."""
+    return [
+        effects
+        for scenario, effects in everything.values()
+        if "since" in scenario and scenario["options"].keys() >= {*options}
+    ]
+
+
+def test_this_version_reads_everything_that_it_writes(
+    everything: dict[str, tuple[Scenario, Effects]],
+) -> None:
+    effects = of_new(everything)
+    written = [message for each in effects for message in each["messages"]]
+    enqueued = [message for message in written if message["QueueUrl"] == MESSAGES]
+    copies = [message for message in written if message["QueueUrl"] != MESSAGES]
+
+    for message in enqueued:
+        Draft7Validator(SCHEMA).validate(json.loads(message["MessageBody"]))
+        schema(".", "attributes", "retry").validate(attribute_values(message))
+    for copy in copies:
+        attributes = attribute_values(copy)
+        schema(".", "attributes", "copy").validate(attributes)
+        assert read(copy).parts_delivered == int(attributes.get("PartsDelivered", 0))
+    for detail in (detail for each in effects for detail in results(each)):
+        Draft7Validator(RESULT_SCHEMA).validate(detail)
+    assert {read(copy).parts_delivered for copy in copies} == {0, 2}
+    assert len(enqueued) >= 2
+
+
+def test_a_sealed_token_is_in_clear_only_in_the_call(
+    everything: dict[str, tuple[Scenario, Effects]],
+) -> None:
+    effects = of_new(everything, *KEY)
+
+    assert len(effects) > 10
+    assert TOKEN_IN_CLEAR not in json.dumps(effects)
+
+
+def test_a_message_expires_by_its_age_and_a_redrive_starts_it_again(
+    everything: dict[str, tuple[Scenario, Effects]],
+) -> None:
+    outcomes = {
+        name: [detail["Outcome"] for detail in results(effects)]
+        for name, (scenario, effects) in everything.items()
+        if scenario.get("options") == AGE
+    }
+
+    assert outcomes == {
+        "message of 3500 s": ["SENT"],
+        "message of 3500 s since a redrive": ["SENT"],
+        "message of 3700 s": ["REJECTED"],
+        "message of 3700 s since a redrive": ["REJECTED"],
+    }
+
+
+def test_every_source_sends_the_same_parts(everything: dict[str, tuple[Scenario, Effects]]) -> None:
+    for kind in ("long text", "sealed long text"):
+        names = (kind, f"{kind} as an event, received", f"{kind} of a caller", f"{kind} of the API")
+        parts = [everything[name][1]["sent"] for name in names]
+
+        assert len(parts[0]) == 3
+        assert all(each == parts[0] for each in parts)
 
 
 ORIGIN = {

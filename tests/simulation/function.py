@@ -67,12 +67,19 @@ _instances = count(1)
 
 
 def new_handler(
-    *, time: VirtualTime, random: Callable[[], float], network: Network, maximum_concurrency: int
+    *,
+    time: VirtualTime,
+    random: Callable[[], float],
+    network: Network,
+    maximum_concurrency: int,
+    maximum_age_minutes: int | None = None,
 ) -> Handler:
     """Return the handler of a new instance, as in its own process."""
+    options = {"MAXIMUM_CONCURRENCY": maximum_concurrency, "MAXIMUM_AGE_MINUTES": maximum_age_minutes}
+    given = {name: str(value) for name, value in options.items() if value is not None}
     with _new_process("message_sender.application") as environ:
         return create_handler(
-            environ | {"MAXIMUM_CONCURRENCY": str(maximum_concurrency)},
+            environ | given,
             clock=time,
             random=random,
             pools=network.pools(),

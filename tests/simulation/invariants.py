@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -77,6 +78,9 @@ class Observations:
         timed_out: Invocations that timed out without a fault.
         not_published: ClientTokens of messages that were redelivered because their results were not safe.
         lost_results: Log lines about such results, those of synchronous callers included.
+        maximum_age: The age at which messages expire, None if they do not expire by their age.
+        stored: The results that the look-up finds, by ClientToken. None without the look-up.
+        lost_lookups: ClientTokens of messages with a result that Lambda did not pass on to the look-up.
     """
 
     accepted: Mapping[str, Accepted]
@@ -101,6 +105,9 @@ class Observations:
     timed_out: int
     not_published: frozenset[str]
     lost_results: int
+    maximum_age: timedelta | None
+    stored: Mapping[str, Result] | None
+    lost_lookups: frozenset[str]
 
     @classmethod
     def of(cls, simulation: Simulation) -> Observations:
@@ -126,6 +133,7 @@ class Observations:
             ]
             for chat in producers.chats
         }
+        age, lookup = simulation.setup.maximum_age_minutes, simulation.setup.outcome_lookup
         disturbed = simulation.mapping.disturbed | simulation.events.disturbed
         tokens = {producers.by_source_id[i].client_token for i in disturbed if i in producers.by_source_id}
         # No producer sent an event that was enqueued for retry to the queue: its body identifies it
@@ -174,6 +182,12 @@ class Observations:
                 for i in capture.not_published & producers.by_source_id.keys()
             ),
             lost_results=capture.lines["Result not published"],
+            maximum_age=None if age is None else timedelta(minutes=age),
+            stored=_stored(simulation) if lookup else None,
+            lost_lookups=frozenset(
+                json.loads(message.body).get("requestPayload", {}).get("detail", {}).get("ClientToken")
+                for message in simulation.lost_lookups.messages
+            ),
         )
 
     @cached_property
@@ -193,6 +207,20 @@ class Observations:
         """Return the latest outcome of a message."""
         results = self.results.get(client_token, [])
         return max(results, key=lambda result: str(result["CompletedAt"]))["Outcome"] if results else None
+
+    @cached_property
+    def expired_by_age(self) -> set[str]:
+        """ClientTokens of the messages that were rejected as expired, and were older than the maximum age."""
+        if self.maximum_age is None:
+            return set()
+        return {
+            result["ClientToken"]
+            for result in self.published
+            if result["Error"]
+            and result["Error"]["Code"] == "Expired"
+            and datetime.fromisoformat(result["CompletedAt"]) - datetime.fromisoformat(result["AcceptedAt"])
+            > self.maximum_age
+        }
 
     @cached_property
     def copied(self) -> set[str]:
@@ -244,6 +272,16 @@ class Observations:
     @cached_property
     def _by_source_id(self) -> Mapping[str, str]:
         return {i: token for token, message in self.accepted.items() for i in message.source_ids}
+
+
+def _stored(simulation: Simulation) -> dict[str, Result]:
+    """Return the results in the table, by ClientToken."""
+    prefix = "client_token#"
+    return {
+        key.removeprefix(prefix): json.loads(item["Result"]["S"])
+        for key, item in simulation.table.items.items()
+        if key.startswith(prefix)
+    }
 
 
 def _lines_of(content: str) -> list[tuple[int, int]]:
@@ -327,7 +365,8 @@ def outcomes_fit_the_messages(seen: Observations) -> Violations:
         for token, results in seen.results.items()
         if (message := seen.accepted.get(token))
         for code in {result["Error"] and result["Error"]["Code"] for result in results}
-        if code not in _codes(message, ended_by_fault=token in seen.ended_by_fault)
+        if not (code == "Expired" and token in seen.expired_by_age)
+        and code not in _codes(message, ended_by_fault=token in seen.ended_by_fault)
         and not (code == "DeadlineExceeded" and token in seen.handled_dead_letters)  # too old to send
     ]
 
@@ -450,9 +489,17 @@ def _keeps_order(seen: Observations, token: str, message: Accepted) -> bool:
 
 
 def parts_delivered_are_reported(seen: Observations) -> Violations:
-    """Check that a result counts no more parts than the chat has, and that each counts as MaybeDelivered."""
+    """Check that a message with PartsDelivered is in its chat, has MaybeDelivered, and did not expire."""
     appeared = {number for chat in seen.lines.values() for number, _ in chat}
-    return [
+    expired = [
+        f"message {seen.accepted[result['ClientToken']].number} expired between two parts"
+        for result in seen.published
+        if result["ClientToken"] in seen.accepted
+        and result["Error"]
+        and result["Error"]["Code"] == "Expired"
+        and result["Error"].get("PartsDelivered")
+    ]
+    return expired + [
         f"message {seen.accepted[token].number} has PartsDelivered, and its chat has none"
         for token, results in seen.results.items()
         if token in seen.accepted
@@ -640,6 +687,22 @@ _REJECTIONS: Final = frozenset(
 )
 
 
+def best_outcomes_are_stored(seen: Observations) -> Violations:
+    """Check that the look-up finds the best result of each message: SENT, else the latest one."""
+    if seen.stored is None:
+        return []
+    return [
+        f"the look-up does not find the best result of {token}"
+        for token, results in seen.results.items()
+        if token not in seen.lost_lookups
+        and (token not in seen.stored or _rank(seen.stored[token]) != max(map(_rank, results)))
+    ]
+
+
+def _rank(result: Result) -> tuple[bool, str]:
+    return result["Outcome"] == "SENT", result["CompletedAt"]
+
+
 def no_secret_is_written(seen: Observations) -> Violations:
     """Check that no token and no text is in any log line, metric, error or result."""
     return [f"a secret in: {_masked(leak)}" for leak in seen.leaks]
@@ -673,6 +736,7 @@ CHECKS: Final[Mapping[str, Callable[[Observations], Violations]]] = {
     "answers": callers_are_answered,
     "tasks": tasks_are_answered,
     "task results": tasks_are_answered_with_the_published_result,
+    "lookup": best_outcomes_are_stored,
     "secrets": no_secret_is_written,
     "deadline": no_invocation_times_out,
 }

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from message_sender.deadlines import Deadlines
-    from message_sender.delivery import Delivery
+    from message_sender.delivery import Delivery, MessageSender
     from message_sender.event_sources.sqs import Record, SqsSource
     from message_sender.outcome_table import OutcomeTable
     from message_sender.queues import Queues
+    from message_sender.request import SendMessageRequest
     from message_sender.result import MessageResult
     from ops.redrive import RedriveFilter
     from tests.simulation.models.clock import VirtualTime
@@ -205,6 +206,14 @@ def _cut_differs_between_attempts(texts_of_parts: Function) -> Function:
     return cut
 
 
+def _age_ignored(require_unexpired: Function) -> Function:
+    def only_expiry(self: MessageSender, request: SendMessageRequest, attempts: Any) -> None:  # noqa: ANN401  # private
+        attempts.too_old_at = None
+        require_unexpired(self, request, attempts)
+
+    return only_expiry
+
+
 _SOURCE: Final = "message_sender.event_sources.sqs"
 
 READ_TIMEOUTS_RETRIED: Final = Mutant(
@@ -272,6 +281,13 @@ MUTANTS: Final = (
         "in time",
         "message_sender.delivery.Delivery.was_attempted",
         lambda _: property(lambda self: self.attempts > 0),
+    ),
+    Mutant(
+        "messages do not expire by their age",
+        scenarios.maximum_age,
+        "age",
+        "message_sender.delivery.MessageSender._require_unexpired",
+        _age_ignored,
     ),
     Mutant(
         "publish errors are ignored",

@@ -44,6 +44,7 @@ ZERO_LINES: Mapping[str, tuple[str, ...]] = {
         "parts delivered",
         "copies",
         "task results",
+        "lookup",
         "deadline",
     ),
 }
@@ -56,6 +57,8 @@ def table_of_mix(simulation: Simulation, *, seed: object, seconds: float) -> tup
     found = violations(seen)
     table = _table(f"Everything at once (seed {seed})")
     table.add_row("messages", f"{len(seen.accepted):,}")
+    table.add_row("with a sealed token", f"{sum(message.sealed for message in seen.accepted.values()):,}")
+    table.add_row("long texts", f"{sum(message.lines > 0 for message in seen.accepted.values()):,}")
     table.add_row("chats", f"{len(seen.transcripts):,}")
     table.add_row("virtual time, real time", f"{simulation.time.monotonic() / 60:.0f} min, {seconds:.0f} s")
     table.add_row(
@@ -72,7 +75,8 @@ def table_of_mix(simulation: Simulation, *, seed: object, seconds: float) -> tup
     contradictions = sum(
         len({result["Outcome"] for result in results}) > 1 for results in seen.results.values()
     )
-    table.add_row("contradictory outcomes after a fault", f"{contradictions:,}", end_section=True)
+    table.add_row("contradictory outcomes after a fault", f"{contradictions:,}")
+    table.add_row("expired by their age", f"{len(seen.expired_by_age):,}", end_section=True)
     answered = [wait.task.answer[0] for wait in seen.waits if wait.task.answer is not None]
     table.add_row("tasks that waited", f"{len(seen.waits):,}")
     for operation, number in sorted(Counter(answered).items()):

@@ -6,7 +6,6 @@ A scenario is a function of a seed. It returns the violations by check. Bounds a
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 _POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
 _MESSAGES_A_POISON: Final = 4_000
+_AGE_IN_THE_MIX: Final = RETRY_WINDOW_MINUTES + 2
+"""Minutes: longer than the retry window, so that messages fail too."""
 _MOST_ROUNDS: Final = 5
 _VISIBLE_AGAIN: Final = 901.0
 """Seconds until messages that an interrupted run of an operator has received are visible again."""
@@ -47,6 +48,9 @@ RECOVERY: Final = MAX_REDELIVERY_DELAY + FUNCTION_TIMEOUT
 SHARED_BATCH: Final = FUNCTION_TIMEOUT + AT_ONCE
 """The most seconds by which other chats delay a chat: the batch that its last message shared with them."""
 
+_LATE: Final = 11.0
+"""Seconds after the age at which a first part still appears: the tolerance for clocks, and one attempt."""
+
 LONGEST_WAIT_AMONG_HANGING: Final = 6.0
 """Seconds: one read timeout plus one second.
 
@@ -56,7 +60,15 @@ While one chat in ten hangs, 99 of 100 messages of the other chats wait less.
 
 def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
     """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters."""
-    simulation = Simulation(Setup(seed=seed, profile=ALL_FAULTS, poison=_is_poison))
+    simulation = Simulation(
+        Setup(
+            seed=seed,
+            profile=ALL_FAULTS,
+            poison=_is_poison,
+            maximum_age_minutes=_AGE_IN_THE_MIX,
+            outcome_lookup=True,
+        )
+    )
     seconds = messages / 4
     simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
     random, time, injector = simulation.injector.random, simulation.time, simulation.injector
@@ -295,6 +307,46 @@ def unusable_key(seed: object) -> dict[str, Violations]:
                 for message in late
                 if seen.outcome(message.client_token) != "SENT"
                 or _ended_at(simulation, message) > 1800 + RECOVERY
+            ],
+        },
+    )
+
+
+def maximum_age(seed: object) -> dict[str, Violations]:
+    """First the service is down, then the key: no message is sent after its age, and none expires earlier."""
+    age, down = 300.0, 400.0
+    simulation = Simulation(Setup(seed=seed, maximum_age_minutes=round(age / 60)))
+    routes = {Route.QUEUE: 4.0, Route.BUS: 1.0}
+    plan = Plan(messages=200, chats=40, seconds=2 * down, invalid=0, long=0.3, ending=0, routes=routes)
+    simulation.producers.carry_out(plan)
+    simulation.injector.burst({Fault.SERVER_ERROR: 1.0}, seconds=down)
+    simulation.time.after(
+        down + RECOVERY, partial(simulation.injector.burst, {Fault.KEY_UNUSABLE: 1.0}, seconds=down)
+    )
+    simulation.run()
+
+    seen, appeared = Observations.of(simulation), _appeared_at(simulation)
+    expired = [seen.accepted[token] for token in seen.expired_by_age]
+    kinds = {
+        "in clear": [message for message in expired if not message.sealed],
+        "sealed": [message for message in expired if message.sealed],
+        "long": [message for message in expired if message.lines],
+        "an event": [message for message in expired if message.route is Route.BUS],
+    }
+    return _found(
+        simulation,
+        {
+            "age": [
+                f"message {message.number} was sent after its age"
+                for message in _all(simulation)
+                if appeared.get(message.number, 0.0) - message.at > age + _LATE
+                and len(message.source_ids) == 1
+            ],
+            "kinds": [f"no message that expired is {kind}" for kind, found in kinds.items() if not found],
+            "no failure": [
+                f"message {seen.accepted[token].number} failed"
+                for token in seen.accepted
+                if seen.outcome(token) == "FAILED"
             ],
         },
     )
@@ -564,7 +616,8 @@ def bus_outage(seed: object) -> dict[str, Violations]:
     simulation.producers.carry_out(Plan(messages=150, chats=20, seconds=600, ending=0, routes=routes))
     simulation.run()
 
-    last = max((at for at, _ in simulation.bus.results), default=0.0)
+    # A result whose acknowledgement is lost is published again later
+    last = max(_ended_at(simulation, message) for message in _all(simulation))
     latest = 1200 + 2 * VISIBILITY_TIMEOUT + 2 * FUNCTION_TIMEOUT
     return _found(
         simulation,
@@ -591,30 +644,9 @@ def outcome_lookup(seed: object) -> dict[str, Violations]:
     simulation.producers.carry_out(Plan(messages=300, chats=30, seconds=200))
     simulation.run()
 
-    lost = {
-        json.loads(message.body).get("requestPayload", {}).get("detail", {}).get("ClientToken")
-        for message in simulation.lost_lookups.messages
-    }
-    wrong: Violations = []
-    results: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for _, result in simulation.bus.results:
-        results[result["ClientToken"]].append(result)
-    for client_token, published in results.items():
-        best = max((result["Outcome"] == "SENT", result["CompletedAt"]) for result in published)
-        item = simulation.table.items.get(f"client_token#{client_token}")
-        stored = None if item is None else json.loads(item["Result"]["S"])
-        if client_token not in lost and (
-            stored is None or (stored["Outcome"] == "SENT", stored["CompletedAt"]) != best
-        ):
-            wrong.append(f"the table does not have the best result of {client_token}")
-    contradict = any(len({result["Outcome"] for result in each}) > 1 for each in results.values())
-    return _found(
-        simulation,
-        {
-            "lookup": wrong,
-            "contradictions": [] if contradict else ["no results contradict each other"],
-        },
-    )
+    results = Observations.of(simulation).results.values()
+    contradict = any(len({result["Outcome"] for result in each}) > 1 for each in results)
+    return _found(simulation, {"contradictions": [] if contradict else ["no results contradict each other"]})
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
@@ -625,6 +657,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "three times the quota": throttling,
     "a chat that fails for longer than the retry window": retries_exhausted,
     "a key of sealed tokens that is disabled": unusable_key,
+    "messages that become too old": maximum_age,
     "a message that kills the function": poison,
     "dead letters of every kind, redriven": redriven,
     "waiting tasks": waiting_tasks,
@@ -667,11 +700,11 @@ def _ended_at(simulation: Simulation, message: Accepted) -> float:
 
 
 def _appeared_at(simulation: Simulation) -> dict[int, float]:
-    """Return the moment at which each message appeared in its chat, by the number of its text."""
+    """Return the moment at which each message, or its first part, appeared, by the number of its text."""
     service = simulation.participant.service
     return {
         int(found[1]): datetime.fromisoformat(item.absolute_time).timestamp() - START.timestamp()
         for chat in simulation.producers.chats
-        for item in service.messages(chat.contact_id)
+        for item in reversed(service.messages(chat.contact_id))
         if (found := NUMBER.search(str(item.content)))
     }

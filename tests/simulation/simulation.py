@@ -57,6 +57,7 @@ class Setup:
         poison: Returns whether an event kills the function.
         quota: SendMessage calls per second, by the function's settings.
         outcome_lookup: Whether a rule passes results to the function `Results`, which stores them.
+        maximum_age_minutes: The age at which messages expire. None: they do not expire by their age.
         groups_in_turn: Whether SQS takes the chats in turn, instead of at random.
     """
 
@@ -68,6 +69,7 @@ class Setup:
     quota: float = QUOTA
     groups_in_turn: bool = False
     outcome_lookup: bool = False
+    maximum_age_minutes: int | None = None
 
 
 class Simulation:
@@ -211,6 +213,7 @@ class Simulation:
             random=self._random(f"instance-{self._instances}").random,
             network=self.network,
             maximum_concurrency=self.setup.concurrency,
+            maximum_age_minutes=self.setup.maximum_age_minutes,
         )
 
     def _pass_on_result(self, event: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,7 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
     ("parts", lambda seen: with_lines(seen, lambda lines: [lines[0], (1, 0), *lines[1:]])),
     ("parts delivered", lambda seen: with_parts_delivered(seen, maybe_delivered=False)),
     ("parts delivered", lambda seen: with_parts_delivered(replace(seen, lines={}))),
+    ("parts delivered", lambda seen: with_parts_delivered(seen, code="Expired")),
     ("only sent messages", lambda seen: with_transcript(seen, lambda numbers: [*numbers, rejected(seen)])),
     ("rejected", lambda seen: replace(seen, rejected=[])),
     ("rejected", lambda seen: replace(seen, rejected=[*seen.rejected, copy(seen.rejected[0], "own")])),
@@ -56,6 +58,8 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
     ),
     ("answers", lambda seen: with_answer(seen, "InternalError")),
     ("answers", lambda seen: with_answer(seen, "AccessDeniedError")),
+    ("lookup", lambda seen: replace(seen, stored={})),
+    ("lookup", lambda seen: replace(seen, published=[*seen.published, later(seen.published[0])])),
     ("secrets", lambda seen: replace(seen, leaks=["confidential-1"])),
     ("deadline", lambda seen: replace(seen, timed_out=1)),
 ]
@@ -64,7 +68,7 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
 @pytest.fixture
 def seen() -> Observations:
     """Return a run: four sent messages, one with a task, a rejected one, a caller's and a long one."""
-    simulation = Simulation(Setup())
+    simulation = Simulation(Setup(outcome_lookup=True))
     producers = simulation.producers
     chat = producers.start_chat()
     for _ in range(3):
@@ -101,10 +105,12 @@ def with_lines(
     return replace(seen, lines={**seen.lines, contact_id: change(seen.lines[contact_id])})
 
 
-def with_parts_delivered(seen: Observations, *, maybe_delivered: bool = True) -> Observations:
+def with_parts_delivered(
+    seen: Observations, *, maybe_delivered: bool = True, code: str = "Throttled"
+) -> Observations:
     """Let the first message fail after a part."""
     result = failed(seen.published[0])
-    error = {**result["Error"], "MaybeDelivered": maybe_delivered, "PartsDelivered": 1}
+    error = {**result["Error"], "Code": code, "MaybeDelivered": maybe_delivered, "PartsDelivered": 1}
     return replace(seen, published=[{**result, "Error": error}])
 
 
@@ -165,6 +171,19 @@ def error(code: str) -> dict[str, Any]:
 
 def failed(result: dict[str, Any]) -> dict[str, Any]:
     return result | {"Outcome": "FAILED", "Message": None, "Error": error("Throttled")}
+
+
+def later(result: dict[str, Any]) -> dict[str, Any]:
+    return result | {"CompletedAt": "2030-01-01T00:00:00.000Z"}
+
+
+def test_only_a_message_older_than_the_maximum_age_may_expire_without_expiry(seen: Observations) -> None:
+    expired = seen.published[0] | {"Outcome": "REJECTED", "Message": None, "Error": error("Expired")}
+    aged = replace(seen, published=[later(expired)], maximum_age=timedelta(minutes=5))
+
+    assert CHECKS["fitting outcomes"](aged) == []
+    assert CHECKS["fitting outcomes"](replace(aged, published=[expired])) != []
+    assert CHECKS["fitting outcomes"](replace(aged, maximum_age=None)) != []
 
 
 def other(result: dict[str, Any]) -> dict[str, Any]:

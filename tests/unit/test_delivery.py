@@ -34,6 +34,7 @@ from tests.support.lambda_events import TOKEN, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 PLENTY = 1e6
 
@@ -464,18 +465,20 @@ class Sealed:
         self.clock, self.participant, model = FakeClock(), FakeParticipant(), Kms()
         self.kms = FakeAwsApi(partial(model.call, "Decrypt"), list(answers))
         self.rate_limiter = RateLimiter(fair_share=rate, random=lambda: 0.0) if rate else None
+        self.age_from: datetime | None = None
         self.sender = MessageSender(
             participant=self.participant,
             clock=self.clock,
             random=lambda: 1.0,
             rate_limiter=self.rate_limiter,
             token_key=TokenKey(kms=self.kms.client(self.clock), arn=TOKEN_KEY_ARN, clock=self.clock),
+            maximum_age=timedelta(minutes=5),
         )
         self._fields = {"ConnectionToken": model.seal(TOKEN, contact_id="c-1"), "ContactId": "c-1"}
 
     def deliver(self, *, seconds: float = PLENTY, max_wait: float = math.inf, **fields: object) -> Delivery:
         budget = TimeBudget(deadline=self.clock.monotonic() + seconds, max_wait=max_wait)
-        return self.sender.deliver(parsed(**self._fields | fields), budget=budget)
+        return self.sender.deliver(parsed(**self._fields | fields), budget=budget, age_from=self.age_from)
 
 
 def kms_failure(name: str, status: int | None = 400) -> AwsCallError:
@@ -512,6 +515,18 @@ def test_an_expired_message_is_not_decrypted() -> None:
 
     assert isinstance(delivery.outcome, Rejected)
     assert delivery.outcome.error.code == "Expired"
+    assert sealed.kms.calls == []
+
+
+def test_a_message_that_is_too_old_is_not_decrypted() -> None:
+    """Else it would wait for a key that cannot be used, and fail instead of expire."""
+    sealed = Sealed(kms_failure("DisabledException"))
+    sealed.age_from = START - timedelta(minutes=6)
+
+    delivery = sealed.deliver()
+
+    assert isinstance(delivery.outcome, Rejected)
+    assert delivery.outcome.error.reason == "The message is older than maximum_age_minutes"
     assert sealed.kms.calls == []
 
 
@@ -684,6 +699,63 @@ def test_a_message_expires_only_before_its_first_part() -> None:
     assert isinstance(later, Sent)
 
 
+def test_a_message_becomes_too_old_only_before_its_first_part() -> None:
+    late = [ThrottledError("slow down", retry_after=60)]
+    age: dict[str, Any] = {"maximum_age": timedelta(seconds=40), "age": timedelta(seconds=10), **FIVE_PARTS}
+
+    first = deliver(FakeParticipant([*late]), **age).outcome
+    later = deliver(FakeParticipant([answer, *late]), **age).outcome
+
+    assert isinstance(first, Rejected)
+    assert (first.error.code, first.parts_delivered) == ("Expired", 0)
+    assert isinstance(later, Sent)
+
+
+def test_a_sealed_token_is_decrypted_once_for_all_parts() -> None:
+    sealed = Sealed()
+
+    delivery = sealed.deliver(**FIVE_PARTS)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert [each.connection_token.reveal() for each in sealed.participant.requests] == [TOKEN] * 5
+    assert len(sealed.kms.calls) == 1
+
+
+def test_the_key_is_not_needed_again_between_two_parts() -> None:
+    """Even if the parts take longer than a decrypted token is kept."""
+    sealed = Sealed()
+
+    def slow() -> Sent:
+        sealed.clock.sleep(200)
+        return answer()
+
+    sealed.participant.answers.extend([slow] * 5)
+
+    assert isinstance(sealed.deliver(**FIVE_PARTS).outcome, Sent)
+    assert len(sealed.kms.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "fields", "outcome"),
+    [
+        ("InvalidCiphertextException", {}, Rejected),
+        ("DisabledException", {}, Deferred),
+        ("DisabledException", {"ExpiresAt": "2026-01-31T11:59:54Z"}, Rejected),
+    ],
+)
+def test_a_message_in_parts_whose_token_is_not_decrypted_counts_no_parts(
+    cause: str, fields: dict[str, Any], outcome: type[Rejected | Deferred]
+) -> None:
+    sealed = Sealed(kms_failure(cause))
+
+    found = sealed.deliver(**FIVE_PARTS, **fields).outcome
+
+    assert isinstance(found, outcome)
+    assert isinstance(found, Rejected | Deferred)
+    assert (found.parts_delivered, found.maybe_delivered) == (0, False)
+    assert sealed.participant.requests == []
+
+
 def test_a_message_is_processed_when_its_parts_are() -> None:
     processing = Sent(message_id="m", absolute_time=None, processing_status="PROCESSING", is_malformed=True)
 
@@ -738,6 +810,22 @@ def test_the_following_parts_keep_their_distance_from_a_retry() -> None:
 
     assert isinstance(delivery.outcome, Sent)
     assert all(later - earlier >= 0.9 for earlier, later in pairwise(moments[1:]))
+
+
+def test_a_second_retry_delays_the_following_parts_by_its_own_wait_only() -> None:
+    clock = FakeClock()
+    moments: list[float] = []
+
+    def send_now() -> Sent:
+        moments.append(clock.elapsed)
+        return answer()
+
+    throttles = [ThrottledError("slow down", retry_after=4)] * 2
+    sender = rate_limited_sender(FakeParticipant([*throttles, *[send_now] * 5]), clock)
+
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), **FIVE_PARTS)
+
+    assert [later - earlier for earlier, later in pairwise(moments)] == pytest.approx([1.0] * 4)
 
 
 def test_a_part_is_retried_without_a_slot_rather_than_all_parts_repeated() -> None:
