@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -19,7 +19,7 @@ from message_sender.result import Deferred, MessageResult, Rejected, Sent
 from message_sender.retry import delay_before_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from message_sender.clock import Clock
@@ -42,25 +42,48 @@ class Participant(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Attempts:
-    """The attempts to send one message, added up.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call of SendMessage.
 
     Attributes:
+        started_at: When the call began.
+        wait: Seconds of waiting before it, for the rate limiter and after a failed attempt.
+        seconds: Duration of the call.
+        code: The code of its error, None if the service accepted the message.
+        http_status: Of an error that has one.
+    """
+
+    started_at: datetime
+    wait: float
+    seconds: float
+    code: str | None = None
+    http_status: int | None = None
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts to send one message.
+
+    Attributes:
+        made: Each attempt so far.
         count: Calls of SendMessage.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
         maybe_delivered: Whether a failed call may have reached the chat.
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
+        wait: Seconds of waiting since the last call.
     """
 
+    made: list[Attempt] = field(default_factory=list)
     count: int = 0
     throttles: int = 0
     send_seconds: float | None = None
     maybe_delivered: bool = False
     started: float = 0.0
     waited: bool = False
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +94,7 @@ class Delivery:
         attempts: Calls of SendMessage.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
+        each_attempt: What happened in each call, for the log.
     """
 
     parsed: ParsedRequest
@@ -79,6 +103,7 @@ class Delivery:
     attempts: int = 0
     throttles: int = 0
     send_seconds: float | None = None
+    each_attempt: Sequence[Attempt] = ()
 
     @property
     def correlation(self) -> Correlation:
@@ -143,6 +168,7 @@ class MessageSender:
             attempts=attempts.count,
             throttles=attempts.throttles,
             send_seconds=attempts.send_seconds,
+            each_attempt=tuple(attempts.made),
         )
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> DeliveryOutcome:
@@ -162,7 +188,7 @@ class MessageSender:
             delay = delay_before_retry(failure, attempts.count, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
                 return Deferred(failure, attempts.maybe_delivered)
-            self._clock.sleep(delay)
+            self._sleep(delay, attempts)
 
     def _wait_for_slot(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
         """Wait for a slot of the rate limiter. Return the seconds that the attempt may take.
@@ -183,7 +209,7 @@ class MessageSender:
         attempts.waited = wait != 0.0
         if not attempts.waited:
             return timeout
-        self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
+        self._sleep(max(0.0, latest - now) if wait is None else wait, attempts)
         if wait is None:
             raise DeadlineExceededError("The quota leaves no slot for an attempt in this invocation")
         return self._time_for_attempt(request, budget)
@@ -197,11 +223,13 @@ class MessageSender:
         return timeout
 
     def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
-        attempts.started = self._clock.monotonic()
+        attempts.started, started_at = self._clock.monotonic(), self._clock.now()
         attempts.count += 1
+        code, http_status = None, None
         try:
             sent = self._participant.send_message(request, timeout=timeout)
         except DeliveryError as error:
+            code, http_status = error.code, error.http_status
             attempts.maybe_delivered = attempts.maybe_delivered or error.maybe_delivered
             if isinstance(error, ThrottledError):
                 attempts.throttles += 1
@@ -212,9 +240,23 @@ class MessageSender:
             raise
         finally:
             attempts.send_seconds = self._clock.monotonic() - attempts.started
+            attempts.made.append(
+                Attempt(
+                    started_at=started_at,
+                    wait=attempts.wait,
+                    seconds=attempts.send_seconds,
+                    code=code,
+                    http_status=http_status,
+                )
+            )
+            attempts.wait = 0.0
         if self._rate_limiter is not None:
             self._rate_limiter.on_accepted(waited=attempts.waited)
         return sent
+
+    def _sleep(self, seconds: float, attempts: _Attempts) -> None:
+        self._clock.sleep(seconds)
+        attempts.wait += seconds
 
 
 def is_expired(request: SendMessageRequest, now: datetime) -> bool:
