@@ -79,7 +79,10 @@ messages-file:
 sandbox: prepare ## Keep a local stack running, and send to it yourself
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
-.PHONY: chat end-chat transcript
+.PHONY: env chat end-chat transcript
+env: .venv/.installed ## Print the sandbox's endpoints and commands, to paste
+	@exec $(VENV_PYTHON) -m sandbox.live.chats env
+
 chat: .venv/.installed ## Open another chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
 

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.log_queries import ATTEMPTS, FIELDS, IDS
 from ops.stack.printable import printable
 from sandbox.command_line import standard_output, time_of_day
-from sandbox.local_stack import FOLDER, emulator_in, function_log
+from sandbox.local_stack import FOLDER, addresses_in, function_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,9 @@ def main() -> int:
     if not arguments.id:
         parser.error("name a message or a chat: make find ID=...")
     try:
-        found = with_id(arguments.id, function_log(*emulator_in(arguments.folder)))
+        stack = addresses_in(arguments.folder)
+        log = function_log(stack.emulator, stack.outputs)
+        found = with_id(arguments.id, [event["message"] for event in log])
     except (FileNotFoundError, BotoCoreError, ClientError):
         return _not_found("No sandbox is running. Start one in another terminal: make sandbox")
     if not found:

@@ -1,0 +1,326 @@
+"""Scenarios: messages to several chats, what breaks meanwhile, and the score of both sides."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.console.console import FUNCTION, LOOP, RefusedError, now
+from sandbox.console.score import score
+from sandbox.participant_service.faults import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sandbox.console.console import Chat, Console
+    from sandbox.console.score import Score
+
+_LONGEST_SECONDS = 300.0
+_SCORE_SECONDS = 0.5
+_QUIET_SECONDS = 3.0  # so long must a queue be empty until nothing more can come from it
+_LATENCY, _LONG_LATENCY = 0.08, 0.4
+_NUMBER = re.compile(r"(\d+) · ")
+_TEXTS = (
+    "Hello! How can I help you?",
+    "Your order is on its way.",
+    "It arrives tomorrow between 9 and 12.",
+    "Shall I send you the tracking link?",
+    "Here it is: https://example.com/track/4711",
+    "Anything else?",
+    "You can also change the address.",
+    "Thank you, and goodbye!",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What a click starts.
+
+    Attributes:
+        seconds: The time in which the messages are sent.
+        script: What breaks, with the seconds since the start.
+        compares: Whether the plain loop can take part.
+    """
+
+    title: str
+    text: str
+    chats: int = 6
+    messages: int = 30
+    seconds: float = 10.0
+    script: Sequence[tuple[float, Callable[[Stage], None]]]
+    compares: bool = True
+
+
+class Stage:
+    """A scenario that runs: its chats, and what its script may do."""
+
+    def __init__(self, console: Console, chats: Sequence[Chat]) -> None:
+        self.console = console
+        self.chats = chats
+
+    def switch(self, *names: str, on: bool) -> None:
+        """Switch faults on or off. Without one, an answer takes a realistic time."""
+        known = self.console.switched_on
+        self.console.set_faults(known | {*names} if on else known - {*names}, latency=_LATENCY)
+
+
+def _on(*names: str) -> Callable[[Stage], None]:
+    return lambda stage: stage.switch(*names, on=True)
+
+
+def _off(*names: str) -> Callable[[Stage], None]:
+    return lambda stage: stage.switch(*names, on=False)
+
+
+def _slow_down(stage: Stage) -> None:
+    stage.console.set_faults(stage.console.switched_on, latency=_LONG_LATENCY)
+
+
+def _fail_chat(stage: Stage) -> None:
+    [chat] = stage.chats
+    stage.console.stack.participant.add_fault(Status(status=503), times=None, contact_id=chat.contact_id)
+
+
+def _kill(stage: Stage) -> None:
+    stage.console.kill_in_mid_batch()
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "outage": Scenario(
+        title="20 s outage",
+        text="Amazon Connect answers 503 for 20 seconds.",
+        seconds=30,
+        script=[(5, _on("outage")), (25, _off("outage"))],
+    ),
+    "throttle": Scenario(
+        title="2 a second",
+        text="The quota allows two calls a second.",
+        script=[(0, _on("throttle"))],
+    ),
+    "lost": Scenario(
+        title="Lost answers",
+        text="4 of 10 messages are accepted, and the connection breaks before the answer.",
+        script=[(0, _on("lost"))],
+    ),
+    "slow": Scenario(
+        title="Slow answers",
+        text="2 of 10 answers take longer than anybody waits.",
+        messages=20,
+        script=[(0, _on("slow"))],
+    ),
+    "kill": Scenario(
+        title="Kill the function",
+        text="Its process is killed while a batch is half sent.",
+        messages=24,
+        seconds=3,
+        script=[(0, _slow_down), (1.5, _kill), (2, _off())],
+    ),
+    "ends": Scenario(
+        title="A chat ends",
+        text="The customer leaves one of three chats while messages are on their way.",
+        chats=3,
+        messages=18,
+        seconds=6,
+        script=[(2.5, lambda stage: stage.console.end_chat(stage.chats[1]))],
+    ),
+    "expires": Scenario(
+        title="A token expires",
+        text="The connection token of one of three chats is refused from now on.",
+        chats=3,
+        messages=18,
+        seconds=6,
+        script=[(2.5, lambda stage: stage.console.expire_token(stage.chats[2]))],
+    ),
+    "burst": Scenario(
+        title="200 at once",
+        text="A burst of 200 messages in 20 chats, and the default quota of ten a second.",
+        chats=20,
+        messages=200,
+        seconds=3,
+        script=[(0, _on("quota"))],
+    ),
+    "fails": Scenario(
+        title="One message fails",
+        text="A chat gets 503 until the retry window is over. Its message becomes a dead letter to redrive.",
+        chats=1,
+        messages=1,
+        seconds=0,
+        script=[(0, _fail_chat), (8, _off())],
+        compares=False,
+    ),
+    "all": Scenario(
+        title="All of it",
+        text="Throttled, lost and slow answers, an outage, a kill, a chat that ends, a token that expires.",
+        chats=8,
+        messages=80,
+        seconds=20,
+        script=[
+            (0, _on("quota", "lost")),
+            (3, _kill),
+            (4, _on("outage")),
+            (9, _off("outage")),
+            (10, lambda stage: stage.console.end_chat(stage.chats[1])),
+            (11, lambda stage: stage.console.expire_token(stage.chats[2])),
+            (12, _on("slow")),
+            (20, _off("lost", "slow")),
+        ],
+    ),
+}
+
+
+class Runner:
+    """Runs one scenario at a time, and keeps its score on the board."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._numbers: dict[str, list[int]] = {}
+        self._tokens: dict[int, str] = {}
+
+    def start(self, name: str, *, variant: str | None) -> None:
+        """Start a scenario.
+
+        Args:
+            variant: Of the plain loop that gets the same messages. None: only the function.
+
+        Raises:
+            RefusedError: Another one is running.
+        """
+        scenario = SCENARIOS[name]
+        with self._lock:
+            if self._thread and self._thread.is_alive():
+                raise RefusedError("A scenario is running. Stop it first")
+            self._stopped.clear()
+            compared = variant if scenario.compares else None
+            self._thread = threading.Thread(
+                target=self._run, args=(name, scenario, compared), name="console-scenario"
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the scenario that runs, and wait until it has."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self, name: str, scenario: Scenario, variant: str | None) -> None:
+        console = self._console
+        console.board.put("run", "run", {"scenario": name, "phase": "preparing", "variant": variant})
+        console.start_over()
+        if variant is not None:
+            loop = console.plain_loop()
+            loop.purge()
+            loop.use(variant)
+        chats = [console.open_chat(with_twin=variant is not None) for _ in range(scenario.chats)]
+        stage = Stage(console, chats)
+        console.set_faults(set(), latency=_LATENCY)
+        self._numbers, self._tokens = defaultdict(list), {}
+        started, script, queue = time.monotonic(), list(scenario.script), _Queue(scenario, chats)
+        settled_since = None
+        phase = "running"
+        try:
+            while not self._stopped.wait(0.05):
+                elapsed = time.monotonic() - started
+                while script and elapsed >= script[0][0]:
+                    script.pop(0)[1](stage)
+                for number, chat, text in queue.due(elapsed):
+                    token = console.send_numbered(
+                        chat, number, text=text, prefix=f"{name}-{now()}", aged=name == "fails"
+                    )
+                    self._numbers[chat.contact_id].append(number)
+                    self._tokens[number] = token
+                phase = "running" if script or not queue.is_empty else "settling"
+                is_settled = phase == "settling" and self._is_settled(variant)
+                settled_since = (settled_since or elapsed) if is_settled else None
+                is_over = settled_since is not None and elapsed - settled_since >= _QUIET_SECONDS
+                self._put_score(name, variant, chats, phase="over" if is_over else phase, seconds=elapsed)
+                if is_over:
+                    return
+                if elapsed > _LONGEST_SECONDS:
+                    break
+            self._put_score(name, variant, chats, phase="stopped", seconds=time.monotonic() - started)
+        except RefusedError as error:
+            console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": str(error)})
+        finally:
+            console.set_faults(set())
+
+    def _is_settled(self, variant: str | None) -> bool:
+        """Return whether every message has its outcome, and the loop's queue is empty."""
+        console = self._console
+        outcomes = console.outcomes(list(self._tokens.values()))
+        if len(outcomes) < len(self._tokens):
+            return False
+        return variant is None or sum(console.depth(console.plain_loop().queue_url)) == 0
+
+    def _put_score(
+        self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str, seconds: float
+    ) -> None:
+        console = self._console
+        outcomes = console.outcomes(list(self._tokens.values()))
+        explained = [
+            number for number, token in self._tokens.items() if outcomes.get(token) in {"REJECTED", "FAILED"}
+        ]
+        scores = {FUNCTION: self._score(chats, FUNCTION, explained, is_over=phase == "over")}
+        if variant is not None:
+            scores[LOOP] = self._score(chats, LOOP, [], is_over=phase == "over")
+        shown = {
+            side: {key: value for key, value in asdict(of_side).items() if key not in {"marks", "missing"}}
+            for side, of_side in scores.items()
+        }
+        record = {"scenario": name, "phase": phase, "variant": variant, "seconds": int(seconds)}
+        console.board.put("run", "run", {**record, "score": shown})
+
+    def _score(self, chats: Sequence[Chat], side: str, explained: Sequence[int], *, is_over: bool) -> Score:
+        console = self._console
+        ids = {
+            chat.contact_id if side == FUNCTION or chat.twin is None else chat.twin.contact_id: chat
+            for chat in chats
+        }
+        texts = {contact_id: console.transcript(contact_id, side=side) for contact_id in ids}
+        found = score(
+            {contact_id: self._numbers[chat.contact_id] for contact_id, chat in ids.items()},
+            {
+                contact_id: [int(match[1]) for text in of_chat if (match := _NUMBER.match(text))]
+                for contact_id, of_chat in texts.items()
+            },
+            explained,
+            is_over=is_over,
+        )
+        for contact_id in ids:
+            marks = {str(position): mark for position, mark in found.marks[contact_id].items()}
+            record = {"marks": marks, "missing": found.missing[contact_id], "lost": is_over}
+            console.board.put("marks", contact_id, record)
+        return found
+
+
+class _Queue:
+    """The messages of a scenario that are not sent yet, each due at its time."""
+
+    def __init__(self, scenario: Scenario, chats: Sequence[Chat]) -> None:
+        chance = random.Random(1)  # noqa: S311  # the same chats each time
+        step = scenario.seconds / scenario.messages
+        self._waiting = [
+            (
+                index * step,
+                index + 1,
+                chats[index % len(chats)] if index < len(chats) else chance.choice(chats),
+            )
+            for index in range(scenario.messages)
+        ]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+    def due(self, elapsed: float) -> list[tuple[int, Chat, str]]:
+        """Take the messages that are due: number, chat and text."""
+        due = [each for each in self._waiting if each[0] <= elapsed]
+        self._waiting = self._waiting[len(due) :]
+        return [(number, chat, f"{number} · {_TEXTS[number % len(_TEXTS)]}") for _, number, chat in due]
