@@ -102,6 +102,7 @@ class Console:
         self.chats: dict[str, Chat] = {}
         self.switched_on: set[str] = set()
         self.latency = 0.0
+        self._failing_chat: str | None = None
         self._folder = folder
         self._lives: dict[str, Life] = {}
         self._token_of: dict[str, str] = {}
@@ -257,9 +258,14 @@ class Console:
         """Switch a fault on or off, on both sides."""
         self.set_faults(self.switched_on | {name} if on else self.switched_on - {name}, latency=self.latency)
 
-    def set_faults(self, names: set[str], *, latency: float = 0.0) -> None:
-        """Switch on exactly these faults, on both sides. All other answers take `latency` seconds."""
-        self.switched_on, self.latency = names, latency
+    def set_faults(self, names: set[str], *, latency: float = 0.0, failing_chat: str | None = None) -> None:
+        """Switch on exactly these faults, on both sides.
+
+        Args:
+            latency: Seconds of every answer without a fault.
+            failing_chat: A chat in which every call is answered 503.
+        """
+        self.switched_on, self.latency, self._failing_chat = names, latency, failing_chat
         for participant in self.participants():
             self._apply(participant)
         self._put_switches()
@@ -269,6 +275,8 @@ class Console:
 
     def _apply(self, participant: ParticipantControl) -> None:
         participant.clear_faults()
+        if self._failing_chat:
+            participant.add_fault(Status(status=503), times=None, contact_id=self._failing_chat)
         for name, (_, fault) in SWITCHES.items():
             if name in self.switched_on:
                 participant.add_fault(fault, times=None, probability=_SHARES.get(name, 1.0))

@@ -1,8 +1,8 @@
 """The same messages without this project: the boto3 loop of the benchmarks behind a queue of its own.
 
 It has its own participant service, so that neither side uses the quota of the other. Queue and function are
-as AWS recommends them: a FIFO queue with the visibility timeout of ours, a dead-letter queue after five receives
-(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
+as AWS recommends them: a FIFO queue with the visibility timeout of ours, and a dead-letter queue after five
+receives (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from sandbox.console.console import FUNCTION, LOOP, RefusedError, now
 from sandbox.console.score import score
-from sandbox.participant_service.faults import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +82,7 @@ def _slow_down(stage: Stage) -> None:
 
 def _fail_chat(stage: Stage) -> None:
     [chat] = stage.chats
-    stage.console.stack.participant.add_fault(Status(status=503), times=None, contact_id=chat.contact_id)
+    stage.console.set_faults(set(), latency=_LATENCY, failing_chat=chat.contact_id)
 
 
 def _kill(stage: Stage) -> None:
@@ -150,7 +149,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         chats=1,
         messages=1,
         seconds=0,
-        script=[(0, _fail_chat), (8, _off())],
+        script=[(0, _fail_chat), (12, _off())],
         compares=False,
     ),
     "all": Scenario(

@@ -27,7 +27,7 @@ function describe(step, before, number) {
       const pause = waited >= 100 ? `after ${duration(waited)} · ` : "";
       return step.code
         ? ["bad", `Attempt ${number}: ${step.http_status ?? ""} ${step.code}`, `${pause}in ${duration(step.ms)}${receive}`]
-        : ["good", `Attempt ${number}: accepted by Amazon Connect`, `${pause}in ${duration(step.ms)}${receive}`];
+        : ["good", `Attempt ${number}: accepted`, `${pause}in ${duration(step.ms)}${receive}`];
     }
     case "deferred": return ["warn", "No outcome yet: SQS delivers it again", step.reason];
     case "enqueued": return ["warn", "Put into the messages queue for a retry", step.reason];
@@ -36,8 +36,8 @@ function describe(step, before, number) {
       "Its invocation was cut off, or an earlier message of the chat was not finished"];
     case "redriven": return ["", "Redriven by the console", null];
     case "ended": return GOOD.has(step.outcome)
-      ? ["good", "SENT", `${duration(step.ms)} after it was accepted`]
-      : ["bad", `${step.outcome}: ${step.code}`, step.reason];
+      ? ["good.end", "SENT", `${duration(step.ms)} after it was accepted`]
+      : ["bad.end", `${step.outcome}: ${step.code}`, step.reason];
     default: return ["", "Result event received",
       step.maybe_delivered ? "MaybeDelivered: it may be in the chat all the same" : null];
   }
