@@ -16,15 +16,15 @@ _KEEP_ALIVE_SECONDS = 10.0
 
 
 class Board:
-    """Records that any thread may change. A follower gets every record once, and then those that change.
+    """Records that any thread may change. A subscriber gets every record once, and then those that change.
 
-    A follower that is slow gets only the latest value of a record, so nothing piles up.
+    A subscriber that is slow gets only the latest value of a record, so nothing piles up.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: dict[tuple[str, str], Any] = {}
-        self._followers: set[_Follower] = set()
+        self._subscribers: set[_Subscriber] = set()
 
     def put(self, section: str, key: str, value: Any) -> None:  # noqa: ANN401  # any JSON
         """Set a record. None removes it."""
@@ -35,8 +35,8 @@ class Board:
                 del self._records[section, key]
             else:
                 self._records[section, key] = value
-            for follower in self._followers:
-                follower.note((section, key), value)
+            for subscriber in self._subscribers:
+                subscriber.note((section, key), value)
 
     def count(self, section: str, prefix: str) -> int:
         """Return the number of records in a section whose keys start with a prefix."""
@@ -51,29 +51,29 @@ class Board:
 
     async def events(self) -> AsyncIterator[str]:
         """Yield server-sent events: lists of section, key and value."""
-        with self._following() as follower:
+        with self._subscribed() as subscriber:
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(follower.changed.wait(), _KEEP_ALIVE_SECONDS)
+                    await asyncio.wait_for(subscriber.changed.wait(), _KEEP_ALIVE_SECONDS)
                     await asyncio.sleep(_TOGETHER_SECONDS)
-                changes = [[*place, value] for place, value in follower.take().items()]
+                changes = [[*place, value] for place, value in subscriber.take().items()]
                 yield f"data: {json.dumps(changes)}\n\n" if changes else ": still here\n\n"
 
     @contextmanager
-    def _following(self) -> Iterator[_Follower]:
-        follower = _Follower()
+    def _subscribed(self) -> Iterator[_Subscriber]:
+        subscriber = _Subscriber()
         with self._lock:
             for place, value in self._records.items():
-                follower.note(place, value)
-            self._followers.add(follower)
+                subscriber.note(place, value)
+            self._subscribers.add(subscriber)
         try:
-            yield follower
+            yield subscriber
         finally:
             with self._lock:
-                self._followers.remove(follower)
+                self._subscribers.remove(subscriber)
 
 
-class _Follower:
+class _Subscriber:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()

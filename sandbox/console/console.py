@@ -47,7 +47,8 @@ HIDDEN_SECONDS = FUNCTION_TIMEOUT_SECONDS + 2
 """How long the batch of a killed function stays hidden here. Longer than an invocation, as it must be."""
 
 TIME_LAPSE = (
-    f"A killed function’s batch comes back after {HIDDEN_SECONDS} s. On AWS: {VISIBILITY_TIMEOUT_SECONDS} s.",
+    f"The batch of a killed function is redelivered after {HIDDEN_SECONDS} s. "
+    f"On AWS: {VISIBILITY_TIMEOUT_SECONDS} s.",
     "The message of “One message fails” is queued as if it had waited for the retry window already.",
 )
 
@@ -56,7 +57,7 @@ _POLL_SECONDS = 0.4
 _LOG_LINES = 250
 _CHART_SECONDS = 120
 _QUEUES = ("message", "dead_letter", "rejected", "unpublished_results", "events_dead_letter")
-_LETTERS = {
+_DEAD_LETTER_QUEUES = {
     "dead_letter": DeadLetterQueue.DEAD_LETTER,
     "rejected": DeadLetterQueue.REJECTED,
     "events_dead_letter": DeadLetterQueue.EVENTS,
@@ -333,11 +334,11 @@ class Console:
         Args:
             code: Redrive only dead letters with this code. Rejected messages need one.
         """
-        letters: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
 
         def note(handled: Handled) -> None:
-            letters.append(_letter(handled))
-            token = letters[-1]["client_token"]
+            rows.append(_row(handled))
+            token = rows[-1]["client_token"]
             if apply and handled.done == "redrive" and token in self._lives:
                 step = {"kind": "redriven", "at": now()}
                 self._change(token, lambda life: life.steps.append(step))
@@ -345,7 +346,7 @@ class Console:
         redrive_run(
             SESSION,
             self.stack.outputs,
-            queue=_LETTERS[queue],
+            queue=_DEAD_LETTER_QUEUES[queue],
             redrive_filter=RedriveFilter(
                 codes=frozenset({code}) if code else None,
                 codes_required=queue == "rejected",
@@ -355,7 +356,7 @@ class Console:
             on_handled=note,
             endpoint_url=self.stack.emulator.url,
         ).run()
-        return letters
+        return rows
 
     # What is watched
 
@@ -529,14 +530,14 @@ def _bubble(contact_id: str, item: TranscriptItem) -> dict[str, Any]:
     }
 
 
-def _letter(handled: Handled) -> dict[str, Any]:
-    letter = handled.dead_letter
-    request = letter.parsed.request if letter else None
+def _row(handled: Handled) -> dict[str, Any]:
+    dead_letter = handled.dead_letter
+    request = dead_letter.parsed.request if dead_letter else None
     content = getattr(request, "content", None)
     return {
         "message_id": handled.message_id,
-        "client_token": letter.client_token if letter else None,
-        "code": letter.code if letter else "Unreadable",
+        "client_token": dead_letter.client_token if dead_letter else None,
+        "code": dead_letter.code if dead_letter else "Unreadable",
         "text": printable(content.reveal(), lines=True) if content else None,
         "age_seconds": round(handled.age.total_seconds()) if handled.age else None,
         "done": str(handled.done),

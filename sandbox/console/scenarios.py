@@ -222,7 +222,7 @@ class Runner:
         console.set_faults(set(), latency=_LATENCY)
         self._numbers, self._tokens = defaultdict(list), {}
         started, script, queue = time.monotonic(), list(scenario.script), _Queue(scenario, chats)
-        settled_since = None
+        quiet_since = None
         phase = "running"
         try:
             while not self._stopped.wait(0.05):
@@ -235,10 +235,10 @@ class Runner:
                     )
                     self._numbers[chat.contact_id].append(number)
                     self._tokens[number] = token
-                phase = "running" if script or not queue.is_empty else "settling"
-                is_settled = phase == "settling" and self._is_settled(variant)
-                settled_since = (settled_since or elapsed) if is_settled else None
-                is_over = settled_since is not None and elapsed - settled_since >= _QUIET_SECONDS
+                phase = "running" if script or not queue.is_empty else "finishing"
+                is_finished = phase == "finishing" and self._is_finished(variant)
+                quiet_since = (quiet_since or elapsed) if is_finished else None
+                is_over = quiet_since is not None and elapsed - quiet_since >= _QUIET_SECONDS
                 self._put_score(name, variant, chats, phase="over" if is_over else phase, seconds=elapsed)
                 if is_over:
                     return
@@ -250,7 +250,7 @@ class Runner:
         finally:
             console.set_faults(set())
 
-    def _is_settled(self, variant: str | None) -> bool:
+    def _is_finished(self, variant: str | None) -> bool:
         """Return whether every message has its outcome, and the loop's queue is empty."""
         console = self._console
         outcomes = console.outcomes(list(self._tokens.values()))

@@ -38,9 +38,7 @@ async function focusBy(page, key, test) {
 }
 
 async function run(page, scenario, variant) {
-  const isChecked = await page.$eval("#compare", (box) => box.checked);
-  if (variant) await page.select("#variant", variant);
-  if (isChecked !== Boolean(variant) && !(variant && !isChecked)) await page.click("#compare");
+  if (variant) await page.select("#variant", variant); // this also switches the comparison on
   await page.click(`[data-scenario=${scenario}]`);
   await page.waitForFunction(
     (scenario) => document.querySelector(`[data-scenario=${scenario}]`).ariaCurrent && /· (Over|Stopped)/.test(document.querySelector("#phase").textContent),
@@ -78,10 +76,10 @@ const visits = {
     await run(page, "fails", null);
     await has(page, ".bubble.refused", "failed: ServiceUnavailable");
     await page.click("[data-focus=open-dead_letter]");
-    await has(page, "#letters-state", "Dry run: 1 read, 1 to redrive.");
-    const before = await page.$eval("#letters tbody", (rows) => rows.innerText);
+    await has(page, "#dead-letters-state", "Dry run: 1 read, 1 to redrive.");
+    const before = await page.$eval("#dead-letters tbody", (rows) => rows.innerText);
     await page.click("#redrive");
-    await has(page, "#letters-state", "Redriven: 1");
+    await has(page, "#dead-letters-state", "Redriven: 1");
     await page.keyboard.press("Escape");
     await has(page, "#chats .bubble:not(.refused):not(.pending) .said", "1 · Your order");
     await has(page, "#life .step b", "Redriven by the console");
@@ -170,9 +168,17 @@ const visits = {
       await page.select("#variant", variant);
       await page.click(`[data-scenario=${scenario}]`);
       await new Promise((resolve) => setTimeout(resolve, halfway * 1000));
-    } else if (scenario) await run(page, scenario, variant);
+    } else await run(page, scenario, variant);
+    const retried = await page.$(".bubble.retried button");
+    await retried?.evaluate((bubble) => bubble.click());
+    await new Promise((resolve) => setTimeout(resolve, 500));
     await page.screenshot({ path });
     return path;
+  },
+
+  async finish(page) {
+    await page.waitForFunction(() => /· (Over|Stopped)/.test(document.querySelector("#phase").textContent), { timeout: 330_000 });
+    return null;
   },
 };
 

@@ -83,7 +83,7 @@ def test_refused_message_says_why_without_its_text(console: RunningConsole) -> N
     assert "secret" not in response.json()["problem"]
 
 
-def test_switch_breaks_the_stack_and_mends_it(console: RunningConsole) -> None:
+def test_switch_breaks_the_stack_until_it_is_off(console: RunningConsole) -> None:
     chat = console.ask("open_chat")
     message = {"chat": chat, "text": "t", "content_type": "text/plain", "source": "api-sync"}
 

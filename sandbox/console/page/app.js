@@ -6,7 +6,7 @@ import { $, h, sync } from "./dom.js";
 import { ask, follow, onChange, records } from "./store.js";
 
 const SIDES = { function: "This function", loop: "Plain loop" };
-const PHASES = { preparing: "Preparing", running: "Running", settling: "Everything is sent. Waiting for the rest", over: "Over", stopped: "Stopped" };
+const PHASES = { preparing: "Preparing", running: "Running", finishing: "Everything is sent. Waiting for the rest", over: "Over", stopped: "Stopped" };
 const COUNTS = ["sent", "shown", "explained", "waiting"];
 const FAULTS = ["lost", "twice", "late"];
 

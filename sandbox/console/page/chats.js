@@ -82,7 +82,7 @@ function card({ id, chat, hasTwin, lanes }) {
     h("header", h("h3", chat.name), chat.ended_at ? h("span.badge", "ended") : null, h("span.grow"),
       !chat.ended_at && chat.is_own && [
         h("button.quiet", { type: "button", "data-focus": `end-${id}`, "aria-label": `End ${chat.name}`, onclick: act("end_chat") }, "End"),
-        h("button.quiet", { type: "button", "data-focus": `expire-${id}`, "aria-label": `Expire the token of ${chat.name}`, onclick: act("expire_token") }, "Expire token"),
+        h("button.quiet", { type: "button", "data-focus": `expire-${id}`, "aria-label": `Expire token of ${chat.name}`, onclick: act("expire_token") }, "Expire token"),
       ]),
     h("div.lanes", parts),
   );

@@ -83,7 +83,7 @@ function queueRow({ name, visible, in_flight: inFlight }) {
     h("th", { scope: "row" }, QUEUES[name] ?? name),
     h("td", h("b", String(total)), inFlight ? h("small", ` ${inFlight} in flight or hidden`) : null),
     h("td", CAN_REDRIVE.has(name) && h("button.quiet", {
-      type: "button", "data-focus": `open-${name}`, "aria-label": `Open ${QUEUES[name]}`, disabled: total === 0, onclick: () => openLetters(name),
+      type: "button", "data-focus": `open-${name}`, "aria-label": `Open ${QUEUES[name]}`, disabled: total === 0, onclick: () => openDeadLetters(name),
     }, "Open")));
 }
 
@@ -94,38 +94,38 @@ function renderQueues() {
 
 let openQueue = null;
 
-async function openLetters(queue) {
+async function openDeadLetters(queue) {
   openQueue = queue;
-  $("#letters-heading").textContent = QUEUES[queue];
+  $("#dead-letters-heading").textContent = QUEUES[queue];
   $("#code").replaceChildren(h("option", { value: "" }, "every code"));
-  $("#letters tbody").replaceChildren();
-  $("#letters").showModal();
-  await showLetters(false);
+  $("#dead-letters tbody").replaceChildren();
+  $("#dead-letters").showModal();
+  await readDeadLetters(false);
 }
 
-async function showLetters(apply) {
+async function readDeadLetters(apply) {
   const code = $("#code").value || null;
   $("#redrive").disabled = true;
-  $("#letters-state").textContent = apply ? "Redriving …" : "Reading the queue (a dry run: it changes nothing) …";
+  $("#dead-letters-state").textContent = apply ? "Redriving …" : "Reading the queue (a dry run: it changes nothing) …";
   try {
-    const letters = await ask("redrive", { queue: openQueue, code, apply });
-    const again = letters.filter((letter) => letter.done === "redrive").length;
-    $("#letters tbody").replaceChildren(...letters.map((letter) => h("tr",
-      h("td", h("b", letter.done)), h("td", letter.code),
-      h("td", h("span", { dir: "auto" }, letter.text ?? "–"), h("small", ` ${letter.client_token ?? ""}`)),
-      h("td", letter.age_seconds === null ? "–" : duration(letter.age_seconds * 1000)), h("td", letter.reason))));
-    const codes = [...new Set([...$("#code").options].map((option) => option.value).concat(letters.map((letter) => letter.code)))];
+    const rows = await ask("redrive", { queue: openQueue, code, apply });
+    const again = rows.filter((row) => row.done === "redrive").length;
+    $("#dead-letters tbody").replaceChildren(...rows.map((row) => h("tr",
+      h("td", h("b", row.done)), h("td", row.code),
+      h("td", h("span", { dir: "auto" }, row.text ?? "–"), h("small", ` ${row.client_token ?? ""}`)),
+      h("td", row.age_seconds === null ? "–" : duration(row.age_seconds * 1000)), h("td", row.reason))));
+    const codes = [...new Set([...$("#code").options].map((option) => option.value).concat(rows.map((row) => row.code)))];
     $("#code").replaceChildren(...codes.map((each) => h("option", { value: each, selected: each === (code ?? "") }, each || "every code")));
     $("#redrive").disabled = again === 0 || apply;
     $("#redrive").textContent = again && !apply ? `Redrive ${again}` : "Redrive";
-    $("#letters-state").textContent = apply ? `Redriven: ${again}. Close this, and watch the chat.` : `Dry run: ${letters.length} read, ${again} to redrive.`;
+    $("#dead-letters-state").textContent = apply ? `Redriven: ${again}. Close this, and watch the chat.` : `Dry run: ${rows.length} read, ${again} to redrive.`;
   } catch (error) {
-    $("#letters-state").textContent = error.message;
+    $("#dead-letters-state").textContent = error.message;
   }
 }
 
-$("#redrive").addEventListener("click", () => showLetters(true));
-$("#code").addEventListener("change", () => showLetters(false));
+$("#redrive").addEventListener("click", () => readDeadLetters(true));
+$("#code").addEventListener("change", () => readDeadLetters(false));
 
 // Charts: bars of a second each
 
