@@ -47,8 +47,7 @@ HIDDEN_SECONDS = FUNCTION_TIMEOUT_SECONDS + 2
 """How long the batch of a killed function stays hidden here. Longer than an invocation, as it must be."""
 
 TIME_LAPSE = (
-    f"The batch of a killed function is redelivered after {HIDDEN_SECONDS} s. "
-    f"On AWS: {VISIBILITY_TIMEOUT_SECONDS} s.",
+    f"SQS redelivers the batch of a killed function after {HIDDEN_SECONDS} s, not {VISIBILITY_TIMEOUT_SECONDS}.",
     "The message of “One message fails” is queued as if it had waited for the retry window already.",
 )
 
