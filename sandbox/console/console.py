@@ -47,7 +47,7 @@ HIDDEN_SECONDS = FUNCTION_TIMEOUT_SECONDS + 2
 """How long the batch of a killed function stays hidden here. Longer than an invocation, as it must be."""
 
 TIME_LAPSE = (
-    f"SQS redelivers the batch of a killed function after {HIDDEN_SECONDS} s, not {VISIBILITY_TIMEOUT_SECONDS}.",
+    f"A killed function’s batch is redelivered after {HIDDEN_SECONDS} s, not {VISIBILITY_TIMEOUT_SECONDS} s.",
     "The message of “One message fails” is queued as if it had waited for the retry window already.",
 )
 
@@ -317,6 +317,8 @@ class Console:
 
     def plain_loop(self) -> PlainLoop:
         """Return the plain loop. Deploy it the first time."""
+        if not self.stack.has_error_types:
+            raise RefusedError("The plain loop needs awslambdaric, which has wheels for Linux only")
         with self._lock:
             if self.loop is None:
                 self.loop = deploy_plain_loop(

@@ -8,10 +8,15 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from sandbox.console.console import FUNCTION, LOOP, RefusedError, now
 from sandbox.console.score import score
+from sandbox.participant_service.control import ControlCallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +25,9 @@ if TYPE_CHECKING:
     from sandbox.console.score import Score
 
 _LONGEST_SECONDS = 300.0
-_SCORE_SECONDS = 0.5
-_QUIET_SECONDS = 3.0  # so long must a queue be empty until nothing more can come from it
+_TICK_SECONDS, _SHOW_SECONDS = 0.05, 0.5
+_QUIET_SECONDS = 3.0  # so long must everything be finished until the scenario is over
+_LOOP_SECONDS = 60.0  # so long may the loop take after the function: one message can block it for minutes
 _LATENCY, _LONG_LATENCY = 0.08, 0.4
 _NUMBER = re.compile(r"(\d+) · ")
 _TEXTS = (
@@ -210,71 +216,80 @@ class Runner:
             self._thread.join()
 
     def _run(self, name: str, scenario: Scenario, variant: str | None) -> None:
+        console, show = self._console, partial(self._show, name, variant)
+        show([], phase="preparing")
+        try:
+            chats = self._prepare(scenario, variant)
+            self._play(name, scenario, chats, show=show)
+        except (RefusedError, ControlCallError, HTTPError, BotoCoreError, ClientError) as error:
+            reason = str(error) if isinstance(error, RefusedError) else type(error).__name__
+            console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": reason})
+        finally:
+            console.set_faults(set())
+
+    def _prepare(self, scenario: Scenario, variant: str | None) -> list[Chat]:
         console = self._console
-        console.board.put("run", "run", {"scenario": name, "phase": "preparing", "variant": variant})
         console.start_over()
+        self._numbers, self._tokens = defaultdict(list), {}
         if variant is not None:
             loop = console.plain_loop()
             loop.purge()
             loop.use(variant)
-        chats = [console.open_chat(with_twin=variant is not None) for _ in range(scenario.chats)]
-        stage = Stage(console, chats)
         console.set_faults(set(), latency=_LATENCY)
-        self._numbers, self._tokens = defaultdict(list), {}
-        started, script, queue = time.monotonic(), list(scenario.script), _Queue(scenario, chats)
-        quiet_since = None
-        phase = "running"
-        try:
-            while not self._stopped.wait(0.05):
-                elapsed = time.monotonic() - started
-                while script and elapsed >= script[0][0]:
-                    script.pop(0)[1](stage)
-                for number, chat, text in queue.due(elapsed):
-                    token = console.send_numbered(
-                        chat, number, text=text, prefix=f"{name}-{now()}", aged=name == "fails"
-                    )
-                    self._numbers[chat.contact_id].append(number)
-                    self._tokens[number] = token
-                phase = "running" if script or not queue.is_empty else "finishing"
-                is_finished = phase == "finishing" and self._is_finished(variant)
-                quiet_since = (quiet_since or elapsed) if is_finished else None
-                is_over = quiet_since is not None and elapsed - quiet_since >= _QUIET_SECONDS
-                self._put_score(name, variant, chats, phase="over" if is_over else phase, seconds=elapsed)
-                if is_over:
-                    return
-                if elapsed > _LONGEST_SECONDS:
-                    break
-            self._put_score(name, variant, chats, phase="stopped", seconds=time.monotonic() - started)
-        except RefusedError as error:
-            console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": str(error)})
-        finally:
-            console.set_faults(set())
+        return [console.open_chat(with_twin=variant is not None) for _ in range(scenario.chats)]
 
-    def _is_finished(self, variant: str | None) -> bool:
-        """Return whether every message has its outcome, and the loop's queue is empty."""
-        console = self._console
-        outcomes = console.outcomes(list(self._tokens.values()))
-        if len(outcomes) < len(self._tokens):
-            return False
-        return variant is None or sum(console.depth(console.plain_loop().queue_url)) == 0
-
-    def _put_score(
-        self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str, seconds: float
+    def _play(
+        self, name: str, scenario: Scenario, chats: Sequence[Chat], *, show: Callable[..., None]
     ) -> None:
-        console = self._console
-        outcomes = console.outcomes(list(self._tokens.values()))
+        stage, script, queue = Stage(self._console, chats), list(scenario.script), _Queue(scenario, chats)
+        started, next_show = time.monotonic(), 0.0
+        done_since = quiet_since = None
+        while not self._stopped.wait(_TICK_SECONDS):
+            elapsed = time.monotonic() - started
+            while script and elapsed >= script[0][0]:
+                script.pop(0)[1](stage)
+            for number, chat, text in queue.due(elapsed):
+                self._numbers[chat.contact_id].append(number)
+                self._tokens[number] = self._console.send_numbered(
+                    chat, number, text=text, prefix=f"{name}-{now()}", aged=name == "fails"
+                )
+            if elapsed < next_show:
+                continue
+            next_show = elapsed + _SHOW_SECONDS
+            is_sent = not script and queue.is_empty
+            done_since = (done_since or elapsed) if is_sent and self._has_all_outcomes() else None
+            quiet_since = (quiet_since or elapsed) if done_since and self._loop_is_empty() else None
+            if (quiet_since and elapsed - quiet_since >= _QUIET_SECONDS) or (
+                done_since and elapsed - done_since >= _LOOP_SECONDS
+            ):
+                return show(chats, phase="over")
+            show(chats, phase="finishing" if is_sent else "running")
+            if elapsed > _LONGEST_SECONDS:
+                break
+        return show(chats, phase="stopped")
+
+    def _has_all_outcomes(self) -> bool:
+        return len(self._console.outcomes(list(self._tokens.values()))) == len(self._tokens)
+
+    def _loop_is_empty(self) -> bool:
+        return self._console.loop is None or sum(self._console.depth(self._console.loop.queue_url)) == 0
+
+    def _show(self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str) -> None:
+        """Put the score on the board."""
+        outcomes = self._console.outcomes(list(self._tokens.values()))
         explained = [
             number for number, token in self._tokens.items() if outcomes.get(token) in {"REJECTED", "FAILED"}
         ]
-        scores = {FUNCTION: self._score(chats, FUNCTION, explained, is_over=phase == "over")}
+        is_over = phase == "over"
+        scores = {FUNCTION: self._score(chats, FUNCTION, explained, is_over=is_over)}
         if variant is not None:
-            scores[LOOP] = self._score(chats, LOOP, [], is_over=phase == "over")
+            scores[LOOP] = self._score(chats, LOOP, [], is_over=is_over and self._loop_is_empty())
         shown = {
             side: {key: value for key, value in asdict(of_side).items() if key not in {"marks", "missing"}}
             for side, of_side in scores.items()
         }
-        record = {"scenario": name, "phase": phase, "variant": variant, "seconds": int(seconds)}
-        console.board.put("run", "run", {**record, "score": shown})
+        record = {"scenario": name, "phase": phase, "variant": variant, "score": shown}
+        self._console.board.put("run", "run", record)
 
     def _score(self, chats: Sequence[Chat], side: str, explained: Sequence[int], *, is_over: bool) -> Score:
         console = self._console

@@ -40,7 +40,7 @@ def test_function_loses_nothing_in_a_scenario(browser: Browser, name: str) -> No
 
 
 def test_function_and_plain_loop_get_the_same_messages_and_faults(browser: Browser) -> None:
-    scores = browser.visit("scenario", name="all", variant="no-token")
+    scores = browser.visit("scenario", name="all", variant="log")
 
     assert scores["function"]["sent"] == scores["loop"]["sent"] == SCENARIOS["all"].messages
     assert [scores["function"][name] for name in ("lost", "twice", "late", "waiting")] == [0, 0, 0, 0]
