@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from infra.log_queries import ATTEMPTS
+from ops.stack.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from infra.contract import MessageResult
+    from sandbox.console.board import Board
 
 _NO_OUTCOME = {
     "Message deferred": "deferred",
@@ -76,12 +79,17 @@ class Life:
         self.steps.append(step)
         self._add_ids({"correlation_id": result.source_id, "contact_id": result.contact_id})
 
+    @property
+    def is_published(self) -> bool:
+        return any(step["kind"] == "published" for step in self.steps)
+
     def view(self) -> dict[str, Any]:
         """Return it for the page. Steps are in the order of their time."""
         order = ("accepted", "gap", "attempt")
         steps = {(step["kind"], step["at"], step.get("source_id")): step for step in self.steps}
         return {
             "client_token": self.client_token,
+            "shown_token": printable(self.client_token),
             "state": self.state,
             "ids": self.ids,
             "steps": sorted(
@@ -112,7 +120,47 @@ class Life:
         self._receives[line["correlation_id"]] = receive
 
 
+def now() -> str:
+    return _in_utc(datetime.now(UTC))
+
+
 def _utc(timestamp: str) -> str:
     """Write the time of a log line in the format of results."""
-    moment = datetime.fromisoformat(timestamp).astimezone(UTC)
+    return _in_utc(datetime.fromisoformat(timestamp).astimezone(UTC))
+
+
+def _in_utc(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Lives:
+    """The lives of all messages, by ClientToken. Every method may be called from any thread.
+
+    Args:
+        board: Shows them, in the section `messages`.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._lock = threading.Lock()
+        self._lives: dict[str, Life] = {}
+
+    def change(self, client_token: str, change: Callable[[Life], object]) -> None:
+        with self._lock:
+            life = self._lives.setdefault(client_token, Life(client_token))
+            change(life)
+            self._board.put("messages", client_token, life.view())
+
+    def knows(self, client_token: str | None) -> bool:
+        return client_token in self._lives
+
+    def outcomes(self, client_tokens: Iterable[str]) -> dict[str, str]:
+        """Return the published outcomes of these messages."""
+        with self._lock:
+            lives = [self._lives[token] for token in client_tokens if token in self._lives]
+            return {life.client_token: life.state for life in lives if life.is_published}
+
+    def clear(self) -> None:
+        with self._lock:
+            self._lives.clear()
+            self._board.clear("messages")

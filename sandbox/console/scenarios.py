@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from sandbox.console.console import FUNCTION, LOOP, RefusedError, now
+from sandbox.console.console import FUNCTION, LOOP, RefusedError
+from sandbox.console.life import now
 from sandbox.console.score import score
 from sandbox.participant_service.control import ControlCallError
 
@@ -70,8 +71,9 @@ class Stage:
 
     def switch(self, *names: str, on: bool) -> None:
         """Switch faults on or off. Without one, an answer takes a realistic time."""
-        known = self.console.switched_on
-        self.console.set_faults(known | {*names} if on else known - {*names}, latency=_LATENCY)
+        faults = self.console.faults
+        known = faults.switched_on
+        faults.use(known | {*names} if on else known - {*names}, latency=_LATENCY)
 
 
 def _on(*names: str) -> Callable[[Stage], None]:
@@ -83,12 +85,12 @@ def _off(*names: str) -> Callable[[Stage], None]:
 
 
 def _slow_down(stage: Stage) -> None:
-    stage.console.set_faults(stage.console.switched_on, latency=_LONG_LATENCY)
+    stage.console.faults.use(stage.console.faults.switched_on, latency=_LONG_LATENCY)
 
 
 def _fail_chat(stage: Stage) -> None:
     [chat] = stage.chats
-    stage.console.set_faults(set(), latency=_LATENCY, failing_chat=chat.contact_id)
+    stage.console.faults.use(set(), latency=_LATENCY, failing_chat=chat.opened.contact_id)
 
 
 def _kill(stage: Stage) -> None:
@@ -225,7 +227,7 @@ class Runner:
             reason = str(error) if isinstance(error, RefusedError) else type(error).__name__
             console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": reason})
         finally:
-            console.set_faults(set())
+            console.faults.use(set())
 
     def _prepare(self, scenario: Scenario, variant: str | None) -> list[Chat]:
         console = self._console
@@ -235,7 +237,7 @@ class Runner:
             loop = console.plain_loop()
             loop.purge()
             loop.use(variant)
-        console.set_faults(set(), latency=_LATENCY)
+        console.faults.use(set(), latency=_LATENCY)
         return [console.open_chat(with_twin=variant is not None) for _ in range(scenario.chats)]
 
     def _play(
@@ -249,7 +251,7 @@ class Runner:
             while script and elapsed >= script[0][0]:
                 script.pop(0)[1](stage)
             for number, chat, text in queue.due(elapsed):
-                self._numbers[chat.contact_id].append(number)
+                self._numbers[chat.opened.contact_id].append(number)
                 self._tokens[number] = self._console.send_numbered(
                     chat, number, text=text, prefix=f"{name}-{now()}", aged=name == "fails"
                 )
@@ -269,14 +271,14 @@ class Runner:
         return show(chats, phase="stopped")
 
     def _has_all_outcomes(self) -> bool:
-        return len(self._console.outcomes(list(self._tokens.values()))) == len(self._tokens)
+        return len(self._console.lives.outcomes(list(self._tokens.values()))) == len(self._tokens)
 
     def _loop_is_empty(self) -> bool:
         return self._console.loop is None or sum(self._console.depth(self._console.loop.queue_url)) == 0
 
     def _show(self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str) -> None:
         """Put the score on the board."""
-        outcomes = self._console.outcomes(list(self._tokens.values()))
+        outcomes = self._console.lives.outcomes(list(self._tokens.values()))
         explained = [
             number for number, token in self._tokens.items() if outcomes.get(token) in {"REJECTED", "FAILED"}
         ]
@@ -294,12 +296,12 @@ class Runner:
     def _score(self, chats: Sequence[Chat], side: str, explained: Sequence[int], *, is_over: bool) -> Score:
         console = self._console
         ids = {
-            chat.contact_id if side == FUNCTION or chat.twin is None else chat.twin.contact_id: chat
+            (chat.opened if side == FUNCTION or chat.twin is None else chat.twin).contact_id: chat
             for chat in chats
         }
         texts = {contact_id: console.transcript(contact_id, side=side) for contact_id in ids}
         found = score(
-            {contact_id: self._numbers[chat.contact_id] for contact_id, chat in ids.items()},
+            {contact_id: self._numbers[chat.opened.contact_id] for contact_id, chat in ids.items()},
             {
                 contact_id: [int(match[1]) for text in of_chat if (match := _NUMBER.match(text))]
                 for contact_id, of_chat in texts.items()

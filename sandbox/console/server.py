@@ -24,10 +24,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from infra.producer import EventSource
-from sandbox.console.console import SWITCHES, THROTTLES, TIME_LAPSE, Console, RefusedError
+from sandbox.console.console import TIME_LAPSE, Console, RefusedError
+from sandbox.console.faults import SWITCHES, THROTTLES
 from sandbox.console.plain_loop import VARIANTS
 from sandbox.console.scenarios import SCENARIOS, Runner
-from sandbox.live.commands import aws_environment, chat_environment_of, sending_commands
 from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.participant_service.control import ControlCallError
 
@@ -166,12 +166,11 @@ class Actions:
             "end_chat": lambda chat: console.end_chat(console.chat(chat)),
             "expire_token": lambda chat: console.expire_token(console.chat(chat)),
             "send": self.send,
-            "switch": lambda name, on: console.switch(name, on=on is True),
+            "switch": lambda name, on: console.faults.switch(name, on=on is True),
             "kill": console.kill,
             "scenario": lambda name, variant: runner.start(name, variant=variant),
             "stop": runner.stop,
             "redrive": self.redrive,
-            "commands": self.commands,
         }
 
     def introduce(self) -> dict[str, Any]:
@@ -192,7 +191,7 @@ class Actions:
         }
 
     def open_chat(self) -> str:
-        return self._console.open_chat().contact_id
+        return self._console.open_chat().opened.contact_id
 
     def send(self, *, chat: str, text: str, content_type: str, source: str) -> str:
         chosen = self._console.chat(chat)
@@ -200,9 +199,3 @@ class Actions:
 
     def redrive(self, *, queue: str, code: str | None, apply: bool) -> list[dict[str, Any]]:
         return self._console.redrive(queue, code=code, apply=apply is True)
-
-    def commands(self, *, chat: str) -> str:
-        """Return the lines to paste into a terminal."""
-        stack, chosen = self._console.stack, self._console.chat(chat)
-        chat_line = chat_environment_of(chosen.contact_id, chosen.token)
-        return f"{aws_environment(stack)}\n\n{chat_line}\n\n{sending_commands(stack)}"

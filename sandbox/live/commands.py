@@ -86,11 +86,7 @@ def aws_environment(stack: Addresses) -> str:
 
 def chat_environment(chat: OpenChat) -> str:
     """Return the line that selects a chat."""
-    return chat_environment_of(chat.contact_id, chat.connection_token)
-
-
-def chat_environment_of(contact_id: str, connection_token: str) -> str:
-    return _export({"CONTACT_ID": contact_id, "CONNECTION_TOKEN": connection_token})
+    return _export({"CONTACT_ID": chat.contact_id, "CONNECTION_TOKEN": chat.connection_token})
 
 
 def sending_commands(stack: Addresses) -> str:

@@ -97,12 +97,14 @@ const visits = {
     await focusBy(page, "Tab", () => document.activeElement.textContent.includes("By keyboard") && document.activeElement.matches(".bubble > button"));
     await page.keyboard.press("Space");
     await has(page, "#life .quote", "By keyboard");
-    await focusBy(page, "Tab", () => document.activeElement.matches("#switches summary, #show-commands"));
-    await focusBy(page, "Tab", () => document.activeElement.id === "show-commands");
+    await focusBy(page, "Tab", () => document.activeElement.matches("#switches summary"));
     await page.keyboard.press("Enter");
-    await has(page, "#commands pre", "aws sqs send-message");
-    await page.keyboard.press("Escape");
-    return page.$eval("#commands", (dialog) => dialog.open);
+    await focusBy(page, "Tab", () => document.activeElement.dataset.focus === "switch-outage");
+    await page.keyboard.press("Space");
+    await has(page, "#switches summary", "1 on");
+    await page.keyboard.press("Space");
+    await until(page, () => document.querySelector("#switches summary").textContent === "Switches");
+    return page.evaluate(() => document.activeElement.dataset.focus);
   },
 
   async narrow(page) {
@@ -134,8 +136,9 @@ const visits = {
     };
     await check();
     await page.click("#switches summary");
-    await page.click("#show-commands");
-    await has(page, "#commands pre", "aws sqs send-message");
+    await page.click("#time-lapse summary");
+    await check();
+    await page.evaluate(() => document.querySelector("#dead-letters").showModal());
     await check();
     return found;
   },

@@ -114,12 +114,3 @@ def test_only_one_scenario_runs_at_a_time(console: RunningConsole) -> None:
     console.ask("stop")
 
     assert (second.status, second.json()["problem"]) == (409, "A scenario is running. Stop it first")
-
-
-def test_commands_have_the_chats_token(console: RunningConsole) -> None:
-    chat = console.ask("open_chat")
-
-    commands = console.ask("commands", chat=chat)
-
-    assert f"CONTACT_ID={chat}" in commands
-    assert "aws sqs send-message" in commands

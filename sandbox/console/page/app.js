@@ -101,19 +101,6 @@ $("#text").addEventListener("keydown", (event) => {
   }
 });
 
-// Commands
-
-$("#show-commands").addEventListener("click", async () => {
-  const own = [...records("chats")].findLast(([, chat]) => chat.is_own && !chat.ended_at);
-  const chat = own?.[0] ?? await ask("open_chat");
-  $("#commands pre").textContent = await ask("commands", { chat });
-  $("#commands").showModal();
-});
-$("#copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText($("#commands pre").textContent);
-  $("#copy").textContent = "Copied";
-});
-
 onChange(["switches"], renderSwitches);
 onChange(["run"], renderScore);
 renderSwitches();

@@ -3,11 +3,13 @@
 import { $, h, sync, time } from "./dom.js";
 import { ask, onChange, records, touch } from "./store.js";
 
+const NUMBERED = /^\d+ · /;
 const STATES = {
   waiting: ["…", "waiting in the queue"],
   deferred: ["↻", "not sent yet, again soon"],
   REJECTED: ["✕", "rejected"],
   FAILED: ["✕", "failed"],
+  refused: ["✕", "not sent"],
   SENT: ["✓", "sent"],
 };
 
@@ -21,11 +23,10 @@ export function choose(token, byUser = true) {
 /** Return the bubbles of a side of a chat: those of its transcript, then the messages that are not in it. */
 function lane(side, chat, contactId, byChat, messages) {
   const { marks = {}, missing = [], lost = false } = records("marks").get(contactId) ?? {};
-  let position = -1;
-  const bubbles = (byChat.get(contactId) ?? []).map(([key, bubble]) => {
-    if (bubble.type === "MESSAGE") position += 1;
-    return { key, ...bubble, mark: bubble.type === "MESSAGE" ? marks[position] : null, attempts: 0 };
-  });
+  let position = 0; // among the numbered messages, as the score counts
+  const bubbles = (byChat.get(contactId) ?? []).map(([key, bubble]) => ({
+    key, ...bubble, mark: NUMBERED.test(bubble.text) ? marks[position++] : null, attempts: 0,
+  }));
   const shown = new Set(bubbles.map((bubble) => bubble.client_token));
   if (side === "function") {
     for (const bubble of bubbles) {
@@ -37,11 +38,11 @@ function lane(side, chat, contactId, byChat, messages) {
       const last = life.steps.findLast((step) => step.code);
       bubbles.push({
         key: life.client_token, type: "PENDING", text: life.text, client_token: life.client_token,
-        state: life.refused ? "REJECTED" : life.state, code: life.refused ?? last?.code,
+        state: life.refused && life.state !== "REJECTED" ? "refused" : life.state, code: last?.code ?? life.refused,
       });
     }
   } else {
-    for (const number of missing) {
+    for (const number of missing.filter((number) => !bubbles.some((bubble) => bubble.text?.startsWith(`${number} · `)))) {
       bubbles.push({ key: `missing-${number}`, type: "MISSING", lost, text: lost ? `${number} was never shown` : `${number} has not arrived` });
     }
   }
@@ -52,7 +53,7 @@ function bubble(item, side) {
   if (item.type === "EVENT") return h("li.event", item.content_type.split(".event.").pop().replace(".", " "));
   if (item.type === "MISSING") return item.lost ? h("li.bubble.lost", h("b", "✕ Lost: "), item.text) : h("li.bubble.pending", h("span.meta", `… ${item.text}`));
   const state = item.type === "PENDING" ? STATES[item.state] ?? STATES.waiting : null;
-  const bad = item.state === "REJECTED" || item.state === "FAILED";
+  const bad = ["REJECTED", "FAILED", "refused"].includes(item.state);
   const meta = [
     state ? h("span", `${state[0]} ${state[1]}${item.code ? `: ${item.code}` : ""}`) : time(item.at),
     item.attempts > 1 && h("span.tries", `${item.attempts} attempts`),

@@ -47,7 +47,7 @@ function renderLife() {
   const lives = records("messages");
   if (!chosen.byUser || !lives.has(chosen.token)) {
     // Until you choose one: the last message that had trouble, else the last one
-    const all = [...lives.values()];
+    const all = [...lives.values()].filter((life) => life.chat);
     const last = all.findLast((life) => life.steps.length > 3) ?? all.at(-1);
     if (last && last.client_token !== chosen.token) return choose(last.client_token, false);
   }
@@ -61,7 +61,7 @@ function renderLife() {
       h("span", h("b", title), detail && h("small", detail)));
   });
   if (!life.steps.some((step) => step.kind === "ended" && GOOD.has(step.outcome)) && life.state !== "REJECTED" && life.state !== "FAILED") {
-    steps.push(h("li.step.now", h("time", "now"), h("span", h("b", life.refused ? `Not accepted: ${life.refused}` : "Waiting …"))));
+    steps.push(h("li.step.now", h("time", "now"), h("span", h("b", life.refused ? `Not sent: ${life.refused}` : "Waiting …"))));
   }
   const ids = { ClientToken: [life.shown_token], ...life.ids };
   const several = (life.ids.correlation_id ?? []).length > 1;
