@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from sandbox.console.console import FUNCTION, LOOP, RefusedError
+from infra.timing import VISIBILITY_TIMEOUT_SECONDS
+from sandbox.console.console import FUNCTION, HIDDEN_SECONDS, LOOP, RefusedError
 from sandbox.console.life import now
 from sandbox.console.score import score
 from sandbox.participant_service.control import ControlCallError
@@ -122,7 +123,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "kill": Scenario(
         title="Kill the function",
-        text="Its process is killed while a batch is half sent.",
+        text=f"Its process is killed in mid-batch. SQS redelivers after {HIDDEN_SECONDS} s, on AWS after "
+        f"{VISIBILITY_TIMEOUT_SECONDS} s.",
         messages=24,
         seconds=3,
         script=[(0, _slow_down), (1.5, _kill), (2, _off())],
@@ -153,7 +155,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "fails": Scenario(
         title="One message fails",
-        text="A chat gets 503 until the retry window is over. Its message becomes a dead letter to redrive.",
+        text="A chat gets 503, and time-lapse makes its message too old: a dead letter to redrive.",
         chats=1,
         messages=1,
         seconds=0,
