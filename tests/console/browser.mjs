@@ -29,12 +29,16 @@ async function send(page, text, source = "queue") {
   await page.click("#composer button[type=submit]");
 }
 
-async function focusBy(page, key, test) {
-  for (let count = 0; count < 120; count += 1) {
-    if (await page.evaluate(test)) return;
+async function focusBy(page, keys, test) {
+  const [key, modifier] = keys.split("+").reverse();
+  if (modifier) await page.keyboard.down(modifier);
+  let reached = false;
+  for (let count = 0; count < 80 && !reached; count += 1) {
     await page.keyboard.press(key);
+    reached = await page.evaluate(test);
   }
-  assert.fail(`${key} does not reach it: ${test}`);
+  if (modifier) await page.keyboard.up(modifier);
+  assert.ok(reached, `${keys} does not reach it: ${test}`);
 }
 
 async function run(page, scenario, variant) {
@@ -93,11 +97,10 @@ const visits = {
     await page.keyboard.type("By keyboard");
     await page.keyboard.press("Enter");
     await has(page, "#chats .bubble:not(.pending) .said", "By keyboard");
-    await page.evaluate(() => document.activeElement.blur());
-    await focusBy(page, "Tab", () => document.activeElement.textContent.includes("By keyboard") && document.activeElement.matches(".bubble > button"));
+    await focusBy(page, "Shift+Tab", () => document.activeElement.textContent.includes("By keyboard") && document.activeElement.matches(".bubble > button"));
     await page.keyboard.press("Space");
     await has(page, "#life .quote", "By keyboard");
-    await focusBy(page, "Tab", () => document.activeElement.matches("#switches summary"));
+    await focusBy(page, "Shift+Tab", () => document.activeElement.matches("#switches summary"));
     await page.keyboard.press("Enter");
     await focusBy(page, "Tab", () => document.activeElement.dataset.focus === "switch-outage");
     await page.keyboard.press("Space");

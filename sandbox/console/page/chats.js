@@ -76,7 +76,7 @@ function bubble(item, side) {
 
 function card({ id, chat, hasTwin, lanes }) {
   const parts = lanes.map((side) =>
-    h("div.lane", hasTwin && h("h4", side === "function" ? "This function" : "Plain loop"), h(`ol.bubbles.${side}`, { "data-lane": side })));
+    h("div.lane", hasTwin && h("h4", side === "function" ? "This function" : "Plain loop"), h("ol.bubbles", { "data-lane": side, tabindex: side === "loop" ? 0 : null, "aria-label": `Messages of ${chat.name}` })));
   const act = (action) => () => ask(action, { chat: id }).catch((error) => ($("#sent").textContent = error.message));
   return h(
     "article.chat", { class: hasTwin ? "chat twin" : "chat", "aria-label": chat.name },

@@ -66,10 +66,10 @@ function renderLife() {
   const ids = { ClientToken: [life.shown_token], ...life.ids };
   const several = (life.ids.correlation_id ?? []).length > 1;
   $("#life").replaceChildren(...[
-    h("p.quote", { dir: "auto" }, life.text ?? "A message from elsewhere"),
+    h("p.quote", { dir: "auto", tabindex: 0, role: "region", "aria-label": "Text of the message" }, life.text ?? "A message from elsewhere"),
     h("p.hint", `${life.chat_name ?? "Unknown chat"} · ${life.source ?? life.event_source ?? ""} · ${life.content_type ?? ""}`),
     several && h("p.warn", "Several requests have this ClientToken. Amazon Connect shows only the first."),
-    h("ol.steps", steps),
+    h("ol.steps", { tabindex: 0, "aria-label": "Steps" }, steps),
     h("dl.ids", Object.entries(ids).flatMap(([name, values]) => values.length ? [h("dt", name), h("dd", values.join(", "))] : [])),
   ].filter(Boolean));
 }
