@@ -155,6 +155,7 @@ class Console:
         self._remember(request, chat, source)
         try:
             self.stack.producer.send(request, through=source)
+            self._accept(request)
         except ProducerError as error:
             problem = str(error)
             self.lives.change(request.client_token, lambda life: life.facts.update(refused=problem))
@@ -179,6 +180,7 @@ class Console:
             self._send_aged(request)
         else:
             self.stack.producer.send(request, through=EventSource.QUEUE)
+        self._accept(request)
         if self.loop and (twin := chat.twin):
             same = replace(request, connection_token=twin.connection_token, contact_id=twin.contact_id)
             self.loop.send(same.document())
@@ -206,6 +208,9 @@ class Console:
             "text": printable(request.content, lines=True),
         }
         self.lives.change(request.client_token, lambda life: life.facts.update(facts))
+
+    def _accept(self, request: MessageRequest) -> None:
+        self.lives.change(request.client_token, lambda life: life.accept(now()))
 
     def transcript(self, contact_id: str, *, side: str) -> list[str]:
         """Return the texts of a chat, in order."""

@@ -32,6 +32,7 @@ class Life:
         facts: What its producer knows: chat, text, event source and time.
         ids: Its ids by name. Several `correlation_id` mean several requests under one ClientToken.
         steps: What happened, each with a `kind` and the time `at`.
+        accepted_at: From the producer, until the result has the exact time.
         state: `waiting`, `deferred`, or its last outcome.
     """
 
@@ -39,8 +40,13 @@ class Life:
     facts: dict[str, Any] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    accepted_at: str | None = None
     state: str = "waiting"
     _receives: dict[str, int] = field(default_factory=dict)
+
+    def accept(self, at: str) -> None:
+        """Note that its event source accepted it, if its result has not said so yet."""
+        self.accepted_at = self.accepted_at or at
 
     def add_line(self, line: Mapping[str, Any]) -> None:
         """Add a log line about this message. Others are ignored."""
@@ -75,7 +81,7 @@ class Life:
             "maybe_delivered": bool((detail["Error"] or {}).get("MaybeDelivered")),
         }
         self.facts.setdefault("event_source", result.event_source)
-        self.steps.append({"kind": "accepted", "at": detail["AcceptedAt"], "source_id": result.source_id})
+        self.accepted_at = detail["AcceptedAt"]
         self.steps.append(step)
         self._add_ids({"correlation_id": result.source_id, "contact_id": result.contact_id})
 
@@ -86,14 +92,14 @@ class Life:
     def view(self) -> dict[str, Any]:
         """Return it for the page. Steps are in the order of their time."""
         order = ("accepted", "gap", "attempt")
-        steps = {(step["kind"], step["at"], step.get("source_id")): step for step in self.steps}
+        accepted = [{"kind": "accepted", "at": self.accepted_at}] if self.accepted_at else []
         return {
             "client_token": self.client_token,
             "shown_token": printable(self.client_token),
             "state": self.state,
             "ids": self.ids,
             "steps": sorted(
-                steps.values(),
+                [*accepted, *self.steps],
                 key=lambda step: (step["at"], order.index(step["kind"]) if step["kind"] in order else 9),
             ),
             **self.facts,

@@ -44,6 +44,7 @@ async function focusBy(page, keys, test) {
 async function run(page, scenario, variant) {
   if (variant) await page.select("#variant", variant); // this also switches the comparison on
   await page.click(`[data-scenario=${scenario}]`);
+  await page.waitForSelector("#stop:not([hidden])"); // until then, the page shows the end of the scenario before
   await page.waitForFunction(
     (scenario) => document.querySelector(`[data-scenario=${scenario}]`).ariaCurrent && /· (Over|Stopped)/.test(document.querySelector("#phase").textContent),
     { timeout: 330_000 },

@@ -37,6 +37,7 @@ def kinds(life: Life) -> Sequence[str]:
 def test_retried_message_has_its_attempts_between_acceptance_and_outcome() -> None:
     life = Life("order-1")
 
+    life.accept("2026-11-28T06:10:00.000Z")
     life.add_line(
         line("Message deferred", code="Throttled", each_attempt=[attempt("00.400", "Throttled", 429)])
     )
