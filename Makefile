@@ -34,7 +34,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 unexport PYTHONDONTWRITEBYTECODE
 # The CDK, unpacked and compiled, takes 240 MB and saves 10 s at each synth. Only test targets keep it.
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.sandbox/cache/jsii
-ifeq (,$(filter infra e2e clients test check,$(MAKECMDGOALS))$(wildcard .sandbox/cache/jsii))
+ifeq (,$(filter infra e2e clients console-tests test check,$(MAKECMDGOALS))$(wildcard .sandbox/cache/jsii))
 .sandbox/cdk.out/.synthesized synth deploy: export JSII_RUNTIME_PACKAGE_CACHE := disabled
 .sandbox/cdk.out/.synthesized synth deploy: export PYTHONDONTWRITEBYTECODE := 1
 endif
@@ -51,7 +51,7 @@ STACK_SOURCES := app.py cdk.json requirements.txt \
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables'
 	@echo '  STAGE=dev|prod           synth, template, sbom, preflight, deploy'
@@ -82,7 +82,10 @@ messages-file:
 sandbox: prepare ## Keep a local stack running, and send to it yourself
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
-.PHONY: chat end-chat transcript
+.PHONY: env chat end-chat transcript
+env: .venv/.installed ## Print the sandbox's endpoints and commands, to paste
+	@exec $(VENV_PYTHON) -m sandbox.live.chats env
+
 chat: .venv/.installed ## Open another chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
 
@@ -98,7 +101,7 @@ find: .venv/.installed ## Print the log lines of a message or chat in the sandbo
 
 ##@ Test
 
-.PHONY: unit functional infra e2e clients test check
+.PHONY: unit functional infra e2e clients console-tests test check
 unit: .venv/.dev-installed ## Test single modules, in 12 seconds
 	@exec $(VENV_PYTHON) -m pytest tests/unit
 
@@ -114,9 +117,12 @@ e2e: prepare .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awsc
 clients: .venv/.dev-installed node_modules/.dev-installed .sandbox/venv-awscli/.installed ## Test the participant service with SDKs
 	@exec $(PYTEST) tests/clients
 
+console-tests: prepare .venv/.dev-installed node_modules/.dev-installed ## Test the console in Chromium
+	@exec $(PYTEST) tests/console
+
 test: prepare .venv/.dev-installed node_modules/.dev-installed
-test: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run all these tests, except clients
-	@exec $(PYTEST) --ignore=tests/clients
+test: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run all these tests, except clients and console-tests
+	@exec $(PYTEST) --ignore=tests/clients --ignore=tests/console
 
 check: prepare .venv/.dev-installed node_modules/.dev-installed
 check: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run what CI runs: lint, types, all tests
@@ -175,6 +181,10 @@ docs: .venv/.installed ## Write the generated parts of the documents
 	@$(VENV_PYTHON) -m scripts.render_contract
 	@$(VENV_PYTHON) -m scripts.render_stack
 	@$(VENV_PYTHON) -m scripts.render_rights
+
+.PHONY: screenshots
+screenshots: prepare .venv/.dev-installed node_modules/.dev-installed ## Draw docs/images/console*.png, in three minutes
+	@exec $(VENV_PYTHON) -m pytest -p no:randomly tests/console/screenshots.py
 
 .PHONY: picture
 picture: prepare ## Draw docs/images/dashboard.svg, in six minutes
@@ -244,7 +254,7 @@ node_modules/.installed: package.json package-lock.json | prerequisites
 	@touch $@
 
 node_modules/.dev-installed: node_modules/.installed
-	@$(STEP) 'Installing the AWS SDK for JavaScript' npm ci --no-audit --no-fund
+	@$(STEP) 'Installing a browser and the AWS SDK for JavaScript' npm ci --no-audit --no-fund
 	@touch $< $@
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed

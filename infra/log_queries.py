@@ -15,6 +15,9 @@ FIELDS: Final = (
 )
 """The keys of a log line about a message, in the order in which they are shown."""
 
+ATTEMPTS: Final = "each_attempt"
+"""The key with the list of attempts. Logs Insights has its members one by one: `each_attempt.0.code`."""
+
 FUNCTION: Final = "Sender"
 API: Final = "MessageApi"
 STATE_MACHINE: Final = "SendWorkflow"

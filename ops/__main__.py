@@ -18,18 +18,15 @@ from infra.producer import EventSource, NotOfferedError, Producer, ProducerError
 from infra.stage import check_name, stack_name
 from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
-from message_sender.publisher import Publisher
-from message_sender.queues import Queues
 from message_sender.request import Secret
-from message_sender.task_callback import TaskCallback
-from ops.aws import CALL_TIMEOUT, CannotRunError, aws_client, open_session
+from ops.aws import CannotRunError, aws_client, open_session, queue_attribute
 from ops.dead_letters import DeadLetterQueue
 from ops.preflight.report import PreflightReport
 from ops.preflight.run import preflight
 from ops.preflight.target import read_stages
 from ops.prune import DEFAULT_KEEP, PruneRun
 from ops.queue_reader import QueueReader
-from ops.redrive import RedriveFilter, RedriveRun
+from ops.redrive import RedriveFilter, RedriveRun, redrive_run
 from ops.report import Report
 from ops.republish import RepublishRun
 from ops.smoke.chat import NewChat
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import boto3
-
-    from message_sender.aws.client import AwsClient
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -139,36 +134,18 @@ def _addresses(options: Namespace, session: boto3.Session) -> StackOutputs:
 
 
 def _redrive(options: Namespace, session: boto3.Session) -> bool:
-    report, queue, clock = Report(sys.stdout), DeadLetterQueue(options.queue), SystemClock()
+    report = Report(sys.stdout)
     outputs = _addresses(options, session)
-    queue_url = {
-        DeadLetterQueue.DEAD_LETTER: outputs.dead_letter_queue_url,
-        DeadLetterQueue.EVENTS: outputs.events_dead_letter_queue_url,
-        DeadLetterQueue.REJECTED: outputs.rejected_queue_url,
-    }[queue]
-    sqs = aws_client(session, "sqs")
-    queues = Queues(
-        sqs=sqs,
-        message_queue_url=outputs.message_queue_url,
-        dead_letter_queue_url=outputs.dead_letter_queue_url,
-        rejected_queue_url=outputs.rejected_queue_url,
-        unpublished_results_queue_url=outputs.unpublished_results_queue_url,
-    )
-    waiting = int(_attribute(sqs, queue_url, "ApproximateNumberOfMessages"))
-    run = RedriveRun(
-        queue=queue,
-        reader=QueueReader(sqs, queue_url, clock=clock),
-        queues=queues,
-        publisher=Publisher(
-            events=aws_client(session, "events"), event_bus_name=outputs.event_bus_name, queues=queues
-        ),
-        tasks=TaskCallback(step_functions=aws_client(session, "stepfunctions")),
-        messages_queue_arn=_attribute(sqs, outputs.message_queue_url, "QueueArn"),
+    run = redrive_run(
+        session,
+        outputs,
+        queue=DeadLetterQueue(options.queue),
         redrive_filter=options.redrive_filter,
         dry_run=not options.apply,
-        clock=clock,
         on_handled=report.dead_letter,
     )
+    sqs, queue_url = run.reader.sqs, run.reader.queue_url
+    waiting = int(queue_attribute(sqs, queue_url, "ApproximateNumberOfMessages"))
     report.line(f"From     {queue_url} (messages: about {waiting})")
     report.line(f"To       {outputs.message_queue_url}")
     if options.finalize:
@@ -259,12 +236,6 @@ def _seal(options: Namespace, session: boto3.Session) -> bool:
         raise CannotRunError(str(error)) from None
     sys.stdout.write(f"{sealed}\n")
     return True
-
-
-def _attribute(sqs: AwsClient, queue_url: str, name: str) -> str:
-    parameters = {"QueueUrl": queue_url, "AttributeNames": [name]}
-    until = SystemClock().monotonic() + CALL_TIMEOUT
-    return str(sqs.call("GetQueueAttributes", parameters, until=until)["Attributes"][name])
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:

@@ -48,10 +48,30 @@ def open_session() -> boto3.Session:
     return session
 
 
-def aws_client(session: boto3.Session, service: Literal["events", "sqs", "stepfunctions"]) -> AwsClient:
-    """Return a client of boto3 with the retries of the function's AWS client."""
-    api = BotoApi(session.client(service, config=_NO_RETRIES))
+def aws_client(
+    session: boto3.Session,
+    service: Literal["events", "sqs", "stepfunctions"],
+    *,
+    endpoint_url: str | None = None,
+) -> AwsClient:
+    """Return a client of boto3 with the retries of the function's AWS client.
+
+    Args:
+        endpoint_url: Of an emulator.
+    """
+    api = BotoApi(session.client(service, endpoint_url=endpoint_url, config=_NO_RETRIES))
     return AwsClient(api, clock=SystemClock(), random=SystemRandom().random)
+
+
+def queue_attribute(sqs: AwsClient, queue_url: str, name: str) -> str:
+    """Read an attribute of a queue.
+
+    Raises:
+        AwsCallError: It cannot be read.
+    """
+    parameters = {"QueueUrl": queue_url, "AttributeNames": [name]}
+    until = SystemClock().monotonic() + CALL_TIMEOUT
+    return str(sqs.call("GetQueueAttributes", parameters, until=until)["Attributes"][name])
 
 
 class BotoApi:

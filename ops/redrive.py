@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from message_sender.clock import SystemClock
 from message_sender.delivery import is_expired
 from message_sender.errors import (
     AwsCallError,
@@ -22,23 +23,25 @@ from message_sender.errors import (
     MessageSenderError,
     ResultNotPublishedError,
 )
+from message_sender.publisher import Publisher
+from message_sender.queues import Queues
 from message_sender.result import Failed, Rejected
-from ops.aws import CALL_TIMEOUT
-from ops.dead_letters import UnreadableError, read_dead_letter
+from message_sender.task_callback import TaskCallback
+from ops.aws import CALL_TIMEOUT, aws_client, queue_attribute
+from ops.dead_letters import DeadLetterQueue, UnreadableError, read_dead_letter
+from ops.queue_reader import QueueReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
+    import boto3
     from types_boto3_sqs.type_defs import MessageTypeDef
 
+    from infra.outputs import StackOutputs
     from message_sender.clock import Clock
-    from message_sender.publisher import Publisher
-    from message_sender.queues import Queues
-    from message_sender.task_callback import TaskCallback
-    from ops.dead_letters import DeadLetter, DeadLetterQueue
-    from ops.queue_reader import QueueReader
+    from ops.dead_letters import DeadLetter
 
 CONNECTION_TOKEN_LIFETIME: Final = timedelta(days=1)
 """Source: Amazon Connect Participant Service API reference, "CreateParticipantConnection"."""
@@ -321,3 +324,52 @@ class RedriveRun:
 
     def _deadline(self) -> float:
         return self.clock.monotonic() + CALL_TIMEOUT
+
+
+def redrive_run(
+    session: boto3.Session,
+    outputs: StackOutputs,
+    *,
+    queue: DeadLetterQueue,
+    redrive_filter: RedriveFilter,
+    dry_run: bool,
+    on_handled: Callable[[Handled], None],
+    endpoint_url: str | None = None,
+) -> RedriveRun:
+    """Return a run through a queue of a deployed stack.
+
+    Args:
+        endpoint_url: Of an emulator.
+
+    Raises:
+        AwsCallError: The messages queue cannot be read.
+    """
+    queue_url = {
+        DeadLetterQueue.DEAD_LETTER: outputs.dead_letter_queue_url,
+        DeadLetterQueue.EVENTS: outputs.events_dead_letter_queue_url,
+        DeadLetterQueue.REJECTED: outputs.rejected_queue_url,
+    }[queue]
+    sqs, clock = aws_client(session, "sqs", endpoint_url=endpoint_url), SystemClock()
+    queues = Queues(
+        sqs=sqs,
+        message_queue_url=outputs.message_queue_url,
+        dead_letter_queue_url=outputs.dead_letter_queue_url,
+        rejected_queue_url=outputs.rejected_queue_url,
+        unpublished_results_queue_url=outputs.unpublished_results_queue_url,
+    )
+    return RedriveRun(
+        queue=queue,
+        reader=QueueReader(sqs, queue_url, clock=clock),
+        queues=queues,
+        publisher=Publisher(
+            events=aws_client(session, "events", endpoint_url=endpoint_url),
+            event_bus_name=outputs.event_bus_name,
+            queues=queues,
+        ),
+        tasks=TaskCallback(step_functions=aws_client(session, "stepfunctions", endpoint_url=endpoint_url)),
+        messages_queue_arn=queue_attribute(sqs, outputs.message_queue_url, "QueueArn"),
+        redrive_filter=redrive_filter,
+        dry_run=dry_run,
+        clock=clock,
+        on_handled=on_handled,
+    )

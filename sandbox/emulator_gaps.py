@@ -34,6 +34,7 @@ def main() -> None:
     cloudformation = vars(importlib.import_module("ministack.services.cloudformation.provisioners"))
     accept_metric_math(cloudformation)
     accept_without_effect(cloudformation, "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::QueryDefinition")
+    accept_age(vars(importlib.import_module("ministack.services.sqs")))
     importlib.import_module("ministack.app").main()
 
 
@@ -98,6 +99,28 @@ def accept_without_effect(cloudformation: dict[str, Any], *types: str) -> None:
     def delete(_physical_id: str, _properties: dict[str, Any]) -> None: ...
 
     handlers |= {name: {"create": create, "update": update, "delete": delete} for name in types}
+
+
+def accept_age(sqs: dict[str, Any]) -> None:
+    """Let SendMessage accept a message that waits for longer already: the system attribute `SecondsAgo`.
+
+    The console shows the end of the retry window without that wait. AWS has no such attribute.
+    """
+    send = _function(sqs, "_act_send_message", "data, qurl")
+
+    def send_aged(data: dict[str, Any], qurl: str) -> dict[str, Any]:
+        age = (data.get("MessageSystemAttributes") or {}).get("SecondsAgo")
+        with sqs["_queues_lock"]:  # or a consumer could receive it with its true age
+            result: dict[str, Any] = send(data, qurl)
+            if age is not None:
+                queue = sqs["_get_q"](data.get("QueueUrl", qurl))
+                (message,) = [each for each in queue["messages"] if each["id"] == result["MessageId"]]
+                message["sent_at"] -= float(age["StringValue"])
+        return result
+
+    if sqs["_HANDLERS"].get("SendMessage") is not send:
+        raise UnknownEmulatorError("MiniStack dispatches SendMessage in another way")
+    sqs["_HANDLERS"]["SendMessage"] = send_aged
 
 
 def _function(module: dict[str, Any], name: str, parameters: str) -> Callable[..., Any]:

@@ -41,7 +41,7 @@ def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path
         return False
     lambda_: LambdaClient = emulator.client("lambda")
     configuration = lambda_.get_function(FunctionName=stack.function_name)["Configuration"]
-    files = {"bootstrap": _bootstrap(configuration, python).encode()}
+    files = {"bootstrap": bootstrap(configuration, python).encode()}
     _update_package(lambda_, stack, files, runtime=CUSTOM_RUNTIME)
     return True
 
@@ -121,7 +121,7 @@ def _update_package(
     lambda_.update_alias(FunctionName=name, Name=_ALIAS, FunctionVersion=version)
 
 
-def _bootstrap(configuration: FunctionConfigurationTypeDef, python: Path) -> str:
+def bootstrap(configuration: FunctionConfigurationTypeDef, python: Path) -> str:
     """Write the script that starts the runtime. It sets what Lambda sets and the emulator does not."""
     logging = configuration.get("LoggingConfig", {})
     environ = {

@@ -21,10 +21,11 @@ from sandbox.participant_service.control import ParticipantControl
 from sandbox.processes import NotStartedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_logs.type_defs import FilteredLogEventTypeDef
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
 
@@ -35,7 +36,7 @@ FOLDER = ROOT / ".sandbox"
 
 # Made by `make prepare`
 _EMULATOR_PYTHON = FOLDER / "venv-emulator/bin/python"
-_RUNTIME_PYTHON = FOLDER / "venv-runtime/bin/python"
+RUNTIME_PYTHON = FOLDER / "venv-runtime/bin/python"
 _CDK = ROOT / "node_modules/.bin/cdk"
 _ASSEMBLY = FOLDER / "cdk.out"
 
@@ -56,20 +57,29 @@ class QueueDepths:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalStack:
-    """A running local stack.
+class Addresses:
+    """Where a local stack is.
 
     Attributes:
         api_url: The emulator's address of the HTTP API. The output has the address on AWS.
+    """
+
+    emulator: Emulator
+    outputs: StackOutputs
+    api_url: str
+    participant: ParticipantControl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStack(Addresses):
+    """A running local stack.
+
+    Attributes:
         results: Every result since the stack was started.
         has_error_types: Whether a direct caller gets the function's errors under their own names.
     """
 
     children: ChildProcesses = field(repr=False)
-    emulator: Emulator
-    outputs: StackOutputs
-    api_url: str
-    participant: ParticipantControl
     producer: Producer
     results: ResultWatcher
     sqs: SQSClient = field(repr=False)
@@ -107,30 +117,45 @@ def participant_service_in(folder: Path) -> ParticipantControl:
     Raises:
         FileNotFoundError: There is none.
     """
-    url, _, _ = (folder / _FIRST_FILE).read_text(encoding="utf-8").partition("\n")
+    return _participant_service_of(folder / _FIRST_FILE)
+
+
+def _participant_service_of(log: Path) -> ParticipantControl:
+    url, _, _ = log.read_text(encoding="utf-8").partition("\n")
     return ParticipantControl(url)
 
 
-def emulator_in(folder: Path) -> tuple[Emulator, StackOutputs]:
-    """Return the emulator of the local stack that writes to a folder, and the stack in it.
+def addresses_in(folder: Path) -> Addresses:
+    """Return the addresses of the local stack that writes to a folder.
 
     Raises:
         FileNotFoundError: There is none.
     """
-    url = (folder / _EMULATOR_FILE).read_text(encoding="utf-8")
-    return Emulator(url), _outputs(folder / _OUTPUTS_FILE)
+    emulator = Emulator((folder / _EMULATOR_FILE).read_text(encoding="utf-8"))
+    outputs = _outputs(folder / _OUTPUTS_FILE)
+    return Addresses(
+        emulator=emulator,
+        outputs=outputs,
+        api_url=_local_api_url(emulator, outputs.api_url),
+        participant=participant_service_in(folder),
+    )
 
 
-def function_log(emulator: Emulator, outputs: StackOutputs) -> Iterator[str]:
-    """Yield the lines of the function's log, in the order of their time."""
+def function_log(
+    emulator: Emulator, outputs: StackOutputs, *, since: int = 0
+) -> Sequence[FilteredLogEventTypeDef]:
+    """Return the events of the function's log, in the order of their time.
+
+    Args:
+        since: In milliseconds since the epoch.
+    """
     lambda_: LambdaClient = emulator.client("lambda")
     function = lambda_.get_function_configuration(FunctionName=outputs.function_name)
     logs: CloudWatchLogsClient = emulator.client("logs")
     pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName=function["LoggingConfig"]["LogGroup"]
+        logGroupName=function["LoggingConfig"]["LogGroup"], startTime=since
     )
-    for event in sorted(pages.search("events[]"), key=itemgetter("timestamp")):
-        yield event["message"]
+    return sorted(pages.search("events[]"), key=itemgetter("timestamp"))
 
 
 def start_local_stack(
@@ -151,12 +176,12 @@ def start_local_stack(
         NotStartedError: `make prepare` has not been run, the folder holds other files, or the port is taken.
         ProcessError: A part does not start, or the deployment failed.
     """
-    for part in (_EMULATOR_PYTHON, _RUNTIME_PYTHON, _CDK, _ASSEMBLY):
+    for part in (_EMULATOR_PYTHON, RUNTIME_PYTHON, _CDK, _ASSEMBLY):
         if not part.exists():
             raise NotStartedError(f"{part.relative_to(ROOT)} does not exist. Make it with: make prepare")
     _make_empty(folder)
 
-    participant = _start_participant_service(children, folder)
+    participant = start_participant_service(children, folder / _FIRST_FILE)
     report("Participant service", participant.url)
 
     emulator = start_emulator(
@@ -173,7 +198,7 @@ def start_local_stack(
     outputs = _deploy(children, emulator, folder)
     report("Stack", "deployed by the AWS CDK CLI")
 
-    if in_awslambdaric := run_in_awslambdaric(emulator, outputs, python=_RUNTIME_PYTHON):
+    if in_awslambdaric := run_in_awslambdaric(emulator, outputs, python=RUNTIME_PYTHON):
         report("Function", "runs in awslambdaric, Lambda's own runtime client")
     else:
         report("Function", "runs in the emulator, which loses the names of errors")
@@ -211,11 +236,11 @@ def _make_empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _start_participant_service(children: ChildProcesses, folder: Path) -> ParticipantControl:
-    log = folder / _FIRST_FILE
+def start_participant_service(children: ChildProcesses, log: Path) -> ParticipantControl:
+    """Start a participant service. `children` stops it."""
     service = children.start([sys.executable, "-m", "sandbox.participant_service"], output=log, folder=ROOT)
     service.wait_until(lambda: "\n" in log.read_text(encoding="utf-8"), timeout=_START_TIMEOUT)
-    return participant_service_in(folder)
+    return _participant_service_of(log)
 
 
 def _deploy(children: ChildProcesses, emulator: Emulator, folder: Path) -> StackOutputs:

@@ -14,7 +14,7 @@ settings.register_profile("quick", _ANY_MACHINE, max_examples=20)
 settings.register_profile("thorough", _ANY_MACHINE, max_examples=100)
 settings.load_profile("quick")
 
-TIERS = ["e2e", "clients", "infra", "simulation", "functional", "compatibility", "unit"]
+TIERS = ["console", "e2e", "clients", "infra", "simulation", "functional", "compatibility", "unit"]
 """In the order in which two workers finish at the same time: long files of tests first."""
 
 

@@ -45,11 +45,31 @@ class Participant(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Attempts:
-    """The attempts to send one message, added up.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call of SendMessage.
 
     Attributes:
+        started_at: When the call began.
+        wait: Seconds of waiting before it, for the rate limiter and after a failed attempt.
+        seconds: Duration of the call.
+        code: The code of its error, None if the service accepted the message.
+        http_status: Of an error that has one.
+    """
+
+    started_at: datetime
+    wait: float
+    seconds: float
+    code: str | None = None
+    http_status: int | None = None
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts to send one message.
+
+    Attributes:
+        made: Each attempt so far.
         count: Calls of SendMessage.
         of_part: Those for the present part.
         parts_left: The present part and the following ones.
@@ -62,8 +82,10 @@ class _Attempts:
         too_old_at: When the message expires by its age, None if it does not, or not any more.
         slot: The moment of the rate limiter for the last attempt at the present part.
         slots: Those for the following parts.
+        wait: Seconds of waiting since the last call.
     """
 
+    made: list[Attempt] = field(default_factory=list)
     count: int = 0
     of_part: int = 0
     parts_left: int = 1
@@ -76,6 +98,7 @@ class _Attempts:
     too_old_at: datetime | None = None
     slot: float = 0.0
     slots: list[float] = field(default_factory=list)
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +109,7 @@ class Delivery:
         attempts: Calls of SendMessage.
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
+        each_attempt: What happened in each call, for the log.
     """
 
     parsed: ParsedRequest
@@ -94,6 +118,7 @@ class Delivery:
     attempts: int = 0
     throttles: int = 0
     send_seconds: float | None = None
+    each_attempt: Sequence[Attempt] = ()
 
     @property
     def correlation(self) -> Correlation:
@@ -182,6 +207,7 @@ class MessageSender:
             attempts=attempts.count,
             throttles=attempts.throttles,
             send_seconds=attempts.send_seconds,
+            each_attempt=tuple(attempts.made),
         )
 
     def _unsealed(
@@ -240,7 +266,7 @@ class MessageSender:
             delay = delay_before_retry(failure, attempts.of_part, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
                 return Deferred(failure, attempts.maybe_delivered)
-            self._clock.sleep(delay)
+            self._sleep(delay, attempts)
 
     def _wait_for_slot(self, part: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> float:
         """Wait for a slot of the rate limiter. Return the seconds that the attempt may take.
@@ -261,7 +287,7 @@ class MessageSender:
         attempts.waited = wait != 0.0
         if not attempts.waited:
             return timeout
-        self._clock.sleep(max(0.0, latest - now) if wait is None else wait)
+        self._sleep(max(0.0, latest - now) if wait is None else wait, attempts)
         if wait is None:
             raise DeadlineExceededError("The quota leaves no slot for an attempt in this invocation")
         return self._time_for_attempt(part, budget, attempts)
@@ -283,12 +309,14 @@ class MessageSender:
             raise ExpiredError("The message is older than maximum_age_minutes")
 
     def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
-        attempts.started = self._clock.monotonic()
+        attempts.started, started_at = self._clock.monotonic(), self._clock.now()
         attempts.count += 1
         attempts.of_part += 1
+        code, http_status = None, None
         try:
             sent = self._participant.send_message(request, timeout=timeout)
         except DeliveryError as error:
+            code, http_status = error.code, error.http_status
             attempts.maybe_delivered = attempts.maybe_delivered or error.maybe_delivered
             if isinstance(error, ThrottledError):
                 attempts.throttles += 1
@@ -299,9 +327,23 @@ class MessageSender:
             raise
         finally:
             attempts.send_seconds = self._clock.monotonic() - attempts.started
+            attempts.made.append(
+                Attempt(
+                    started_at=started_at,
+                    wait=attempts.wait,
+                    seconds=attempts.send_seconds,
+                    code=code,
+                    http_status=http_status,
+                )
+            )
+            attempts.wait = 0.0
         if self._rate_limiter is not None:
             self._rate_limiter.on_accepted(waited=attempts.waited)
         return sent
+
+    def _sleep(self, seconds: float, attempts: _Attempts) -> None:
+        self._clock.sleep(seconds)
+        attempts.wait += seconds
 
 
 def _next_wait(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from message_sender.errors import AwsCallError, InternalError, MessageSenderError, UnsupportedEventError
-from message_sender.result import Failed, Rejected, Sent
+from message_sender.result import Failed, Rejected, Sent, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from aws_lambda_powertools import Logger, Metrics, Tracer
 
-    from message_sender.delivery import Delivery, Participant
+    from message_sender.delivery import Attempt, Delivery, Participant
     from message_sender.errors import DeliveryError, RetryableError
     from message_sender.request import SendMessageRequest
     from message_sender.result import EventSource, MessageResult, Origin
@@ -223,6 +223,19 @@ def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:
         "contact_id": delivery.correlation.contact_id,
         "content_type": delivery.correlation.content_type,
         "attempts": delivery.attempts,
+        # Not a list called `attempts`: Logs Insights makes it `attempts.0.code` and so on, and saved queries
+        # and the result event have the number under that name
+        "each_attempt": [_attempt(attempt) for attempt in delivery.each_attempt],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "at": rfc3339(attempt.started_at),
+        "wait_ms": round(attempt.wait * 1000),
+        "ms": round(attempt.seconds * 1000),
+        "code": attempt.code,
+        "http_status": attempt.http_status,
     }
 
 

@@ -168,8 +168,8 @@ class MessageResult:
             "ContentType": self.correlation.content_type,
             "EventSource": self.origin.event_source,
             "SourceId": self.origin.source_id,
-            "AcceptedAt": _rfc3339(self.origin.accepted_at),
-            "CompletedAt": _rfc3339(self.completed_at),
+            "AcceptedAt": rfc3339(self.origin.accepted_at),
+            "CompletedAt": rfc3339(self.completed_at),
             "ReceiveCount": self.origin.receive_count,
             "Attempts": self.attempts,
             "Message": message,
@@ -178,5 +178,6 @@ class MessageResult:
         }
 
 
-def _rfc3339(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
+    """Format a time as results and log lines have it, for instance `2026-11-08T02:41:28.172Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

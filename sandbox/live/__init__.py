@@ -1,5 +1,5 @@
-"""Keep the local stack running: send to it from another terminal, and see the results as they arrive.
+"""Keep the local stack running: see it in a browser, and send to it from another terminal.
 
-`python -m sandbox.live`, which `make sandbox` runs, prints the lines to paste into another terminal
-(`commands`) and each result, and deploys changed code. `sandbox.live.chats` is for the other terminal.
+`python -m sandbox.live`, which `make sandbox` runs, prints the console's address and each result, and deploys
+changed code. `sandbox.live.chats` and `sandbox.live.find` are for the other terminal.
 """

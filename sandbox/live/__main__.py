@@ -19,8 +19,8 @@ from sandbox.command_line import (
     standard_output,
     time_of_day,
 )
+from sandbox.console.server import running_console
 from sandbox.lambda_runtime import CodeWatch
-from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
@@ -33,21 +33,25 @@ _LAST_BREATH_SECONDS = 0.5  # from the end of the emulator's connections to the 
 
 
 def main() -> int:
-    arguments = stack_parser("sandbox.live", live.__doc__, folder=FOLDER / "live").parse_args()
+    parser = stack_parser("sandbox.live", live.__doc__, folder=FOLDER / "live")
+    parser.add_argument("--console-port", type=int, default=0, help="of the console; by default a free one")
+    arguments = parser.parse_args()
     terminal = standard_output()
     code = CodeWatch(ROOT / "lambda_src/message_sender")
 
     def run(stack: LocalStack) -> int:
-        _introduce(stack, terminal)
-        while True:
-            try:
-                for result in stack.results.receive():
-                    terminal.print_line(result_line(result))
-                _update_code(code, stack, terminal)
-            except BotoCoreError:
-                time.sleep(_LAST_BREATH_SECONDS)
-                stack.children.require_running()  # its error explains more
-                raise
+        with running_console(stack, folder=arguments.folder, port=arguments.console_port) as (console, url):
+            _introduce(url, terminal)
+            while True:
+                try:
+                    for result in stack.results.receive():
+                        terminal.print_line(result_line(result))
+                        console.on_result(result)
+                    _update_code(code, stack, terminal)
+                except BotoCoreError:
+                    time.sleep(_LAST_BREATH_SECONDS)
+                    stack.children.require_running()  # its error explains more
+                    raise
 
     terminal.print()
     try:
@@ -58,31 +62,16 @@ def main() -> int:
         raise
 
 
-def _introduce(stack: LocalStack, terminal: Terminal) -> None:
-    chat = stack.participant.open_chat()
-    _heading(terminal, "Endpoints")
-    for name, value in {
-        "AWS": stack.emulator.url,
-        "Participant service": stack.participant.url,
-        "Queue": stack.outputs.message_queue_url,
-        "Event bus": stack.outputs.event_bus_name,
-        "State machine": stack.outputs.state_machine_arn,
-        "Function": stack.outputs.function_alias_arn,
-        "HTTP API": stack.api_url,
-    }.items():
-        terminal.print_to_paste(f"  {name:<20}  {value}")
+def _introduce(url: str, terminal: Terminal) -> None:
+    _heading(terminal, "Open the console in a browser. It has the chats, and buttons that break things")
+    terminal.print_to_paste(f"  {url}")
 
-    _heading(terminal, "Paste this into another terminal first: the endpoints, and an open chat")
-    terminal.print_to_paste(f"{aws_environment(stack)}\n\n{chat_environment(chat)}")
-
-    _heading(terminal, "Then send to the chat, as often as you like")
-    terminal.print_to_paste(sending_commands(stack))
-
-    _heading(terminal, "In the folder of the project")
+    _heading(terminal, "In another terminal, in this folder")
     for command_line, effect in {
+        "make env": "prints lines to paste: endpoints, a chat, a command for each event source",
+        "make chat": "opens another chat, and prints its line to paste",
         "make transcript": "shows the chat $CONTACT_ID, or CHAT=...",
         "make end-chat": "ends it",
-        "make chat": "opens another chat, and prints its line to paste",
         "make find": "prints the log of the message or chat with ID=...",
     }.items():
         terminal.print(Text.assemble(f"  {command_line:<16}  ", (effect, "dim")))

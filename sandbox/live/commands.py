@@ -17,7 +17,7 @@ from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.local_stack import LocalStack
+    from sandbox.local_stack import Addresses
     from sandbox.participant_service.control import OpenChat
 
 _CONTENTS = {
@@ -70,7 +70,7 @@ _VARIABLES = {
 }
 
 
-def aws_environment(stack: LocalStack) -> str:
+def aws_environment(stack: Addresses) -> str:
     """Return the line that points the AWS CLI to the local stack."""
     return _export(
         {
@@ -89,7 +89,7 @@ def chat_environment(chat: OpenChat) -> str:
     return _export({"CONTACT_ID": chat.contact_id, "CONNECTION_TOKEN": chat.connection_token})
 
 
-def sending_commands(stack: LocalStack) -> str:
+def sending_commands(stack: Addresses) -> str:
     """Return a command for each event source."""
     requests = {
         source: {

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.log_queries import FIELDS, IDS
+from infra.log_queries import ATTEMPTS, FIELDS, IDS
 from ops.stack.printable import printable
 from sandbox.command_line import standard_output, time_of_day
-from sandbox.local_stack import FOLDER, emulator_in, function_log
+from sandbox.local_stack import FOLDER, addresses_in, function_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,9 @@ def main() -> int:
     if not arguments.id:
         parser.error("name a message or a chat: make find ID=...")
     try:
-        found = with_id(arguments.id, function_log(*emulator_in(arguments.folder)))
+        stack = addresses_in(arguments.folder)
+        log = function_log(stack.emulator, stack.outputs)
+        found = with_id(arguments.id, [event["message"] for event in log])
     except (FileNotFoundError, BotoCoreError, ClientError):
         return _not_found("No sandbox is running. Start one in another terminal: make sandbox")
     if not found:
@@ -89,7 +91,14 @@ def layout(line: Mapping[str, Any]) -> Sequence[str]:
                 subsequent_indent=" " * _NAME_WIDTH,
                 drop_whitespace=False,
             )
-    return rows
+    return rows + [_attempt(number, each) for number, each in enumerate(line.get(ATTEMPTS) or [], start=1)]
+
+
+def _attempt(number: int, attempt: Mapping[str, Any]) -> str:
+    status = f" {attempt['http_status']}" if attempt["http_status"] else ""
+    waited = f", after {attempt['wait_ms'] / 1000:.1f} s" if attempt["wait_ms"] else ""
+    name, end = f"  attempt {number}", f"{attempt['code'] or 'accepted'}{status}"
+    return printable(f"{name:<{_NAME_WIDTH}}{end} in {attempt['ms']} ms{waited}")
 
 
 def _not_found(reason: str) -> int:

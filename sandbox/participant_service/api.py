@@ -288,7 +288,7 @@ def _json_answer(document: object, *, status: int = 200, headers: Mapping[str, s
 def _document(value: Chat | TranscriptItem) -> dict[str, Any]:
     if isinstance(value, Chat):
         names = ("contact_id", "participant_id", "participant_token", "ended_at")
-        return {name: getattr(value, name) for name in names}
+        return {**{name: getattr(value, name) for name in names}, "items": len(value.items)}
     return asdict(value)
 
 

@@ -50,6 +50,7 @@ class Sandbox:
         self._reader = threading.Thread(target=self._read, name="sandbox-output")
         self._reader.start()
         self.introduction = "\n".join(self._lines_until("Results, as they arrive"))
+        self.to_paste = self.chats("env").stdout
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -69,11 +70,11 @@ class Sandbox:
 
     @property
     def exports(self) -> list[str]:
-        return [line for line in self.introduction.splitlines() if line.startswith("export ")]
+        return [line for line in self.to_paste.splitlines() if line.startswith("export ")]
 
     def commands(self, tool: str) -> list[str]:
         """Return the printed commands that use a tool."""
-        blocks = re.findall(r"^(?:aws|curl|echo) .*(?:\n    .*)*", self.introduction, re.MULTILINE)
+        blocks = re.findall(r"^(?:aws|curl|echo) .*(?:\n    .*)*", self.to_paste, re.MULTILINE)
         return [block for block in blocks if re.search(rf"^ *{tool} ", block, re.MULTILINE)]
 
     def paste(self, command: str, **environ: str) -> str:
@@ -89,7 +90,7 @@ class Sandbox:
         return done.stdout
 
     def chats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run what `make chat`, `make end-chat` and `make transcript` run."""
+        """Run what `make env`, `make chat`, `make end-chat` and `make transcript` run."""
         return subprocess.run(
             [sys.executable, "-m", "sandbox.live.chats", "--folder", str(self.program.folder), *arguments],
             cwd=ROOT,
@@ -232,7 +233,7 @@ def test_an_unknown_chat_is_reported(sandbox: Sandbox) -> None:
 
 def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "chat", "end-chat", "transcript"],
+        ["make", "--dry-run", "env", "chat", "end-chat", "transcript"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -241,7 +242,12 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
 
     commands = [line.partition("sandbox.live.chats ")[2] for line in done.stdout.splitlines()]
     chat = '"${CHAT:-$CONTACT_ID}"'
-    assert [command for command in commands if command] == ["open", f"end -- {chat}", f"transcript -- {chat}"]
+    assert [command for command in commands if command] == [
+        "env",
+        "open",
+        f"end -- {chat}",
+        f"transcript -- {chat}",
+    ]
 
 
 def test_ctrl_c_stops_it_and_leaves_nothing_behind(tmp_path: Path) -> None:

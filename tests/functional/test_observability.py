@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.participant_service.faults import Status
+from sandbox.participant_service.faults import Latency, Status
 from tests.functional.conftest import function_environ, function_on_fake_service
 from tests.support.coverage import measured_environ
 from tests.support.fakes import FakeClock
@@ -38,6 +39,23 @@ def test_each_outcome_is_one_log_line(function: Function, capsys: pytest.Capture
     assert ended[0]["function_request_id"] == FakeLambdaContext.aws_request_id
     assert ended[1]["code"] == "InvalidRequest"
     assert ended[1]["reason"] == "The request is not valid JSON"
+
+
+def test_the_log_line_of_a_message_lists_its_attempts(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.participant.faults.add(Status(status=503))
+    function.participant.faults.add(Latency(latency=0.05))
+
+    function.batch(record(function.start_chat().request()))
+
+    [line] = [line for line in log_lines(capsys) if line.get("message") == "Message ended"]
+    first, second = line["each_attempt"]
+    assert line["attempts"] == len(line["each_attempt"])
+    assert (first["code"], first["http_status"], first["wait_ms"]) == ("ServiceUnavailable", 503, 0)
+    assert (second["code"], second["http_status"]) == (None, None)
+    assert second["ms"] >= 50
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["at"])
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from message_sender.request import ParsedRequest, parse_request
 from message_sender.result import Deferred, Rejected, Sent
 from message_sender.retry import READ_TIMEOUT, TimeBudget
 from message_sender.token_key import TokenKey
-from tests.support.fakes import START, FakeAwsApi, FakeClock, FakeParticipant
+from tests.support.fakes import SENT, START, FakeAwsApi, FakeClock, FakeParticipant
 from tests.support.kms import TOKEN_KEY_ARN, Kms
 from tests.support.lambda_events import TOKEN, request
 
@@ -356,6 +356,38 @@ def test_a_throttled_message_gets_another_slot_within_its_time_for_retries() -> 
 
     assert isinstance(delivery.outcome, Sent)
     assert (delivery.attempts, delivery.throttles) == (2, 1)
+
+
+def test_each_attempt_has_its_wait_duration_and_error() -> None:
+    clock = FakeClock()
+
+    def answers_after_a_while() -> Sent:
+        clock.elapsed += 0.04
+        return SENT
+
+    errors = [
+        ThrottledError("slow down", retry_after=1.5, http_status=429),
+        ConnectionFailedError("no answer"),
+    ]
+
+    delivery = deliver(FakeParticipant([*errors, answers_after_a_while]), clock=clock)
+
+    first, second, third = delivery.each_attempt
+    assert (first.code, first.http_status, first.wait, first.started_at) == ("Throttled", 429, 0.0, START)
+    assert (second.code, second.http_status) == ("ConnectionFailed", None)
+    assert second.wait == pytest.approx((second.started_at - START).total_seconds()) == pytest.approx(2.0)
+    assert third.code is None
+    assert third.seconds == pytest.approx(0.04)
+
+
+def test_the_wait_for_a_slot_counts_as_the_wait_of_the_attempt() -> None:
+    clock = FakeClock()
+    sender = rate_limited_sender(FakeParticipant(), clock)
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY))
+
+    [attempt] = delivery.each_attempt
+    assert attempt.wait == pytest.approx(clock.elapsed) != 0.0
 
 
 def test_a_throttled_message_without_another_slot_in_time_is_deferred_as_throttled() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from sandbox import emulator_gaps
 from sandbox.emulator_gaps import (
     UnknownEmulatorError,
+    accept_age,
     accept_metric_math,
     accept_without_effect,
     add_context_variables,
@@ -99,3 +101,36 @@ def test_type_that_the_emulator_knows_or_no_table_of_types_is_an_error(handlers:
 
     with pytest.raises(UnknownEmulatorError, match=r"AWS::CloudWatch::CompositeAlarm"):
         accept_without_effect(emulator, "AWS::CloudWatch::CompositeAlarm")
+
+
+def sqs() -> dict[str, Any]:
+    messages: list[dict[str, Any]] = []
+
+    def send(data: dict[str, Any], qurl: str) -> dict[str, Any]:
+        messages.append({"id": f"{qurl}-{len(messages)}", "sent_at": 1000.0, "body": data["MessageBody"]})
+        return {"MessageId": messages[-1]["id"]}
+
+    return {
+        "_act_send_message": send,
+        "_HANDLERS": {"SendMessage": send},
+        "_get_q": lambda _: {"messages": messages},
+        "_queues_lock": threading.Lock(),
+    }
+
+
+def test_message_can_be_older_than_it_is() -> None:
+    module = sqs()
+    accept_age(module)
+    aged = {"SecondsAgo": {"DataType": "Number", "StringValue": "600"}}
+
+    for attributes in (None, aged):
+        module["_HANDLERS"]["SendMessage"]({"MessageBody": "m", "MessageSystemAttributes": attributes}, "q")
+
+    assert [message["sent_at"] for message in module["_get_q"]("q")["messages"]] == [1000.0, 400.0]
+
+
+def test_other_dispatch_of_send_message_is_an_error() -> None:
+    module = sqs() | {"_HANDLERS": {}}
+
+    with pytest.raises(UnknownEmulatorError, match="dispatches SendMessage in another way"):
+        accept_age(module)

@@ -68,6 +68,16 @@ def test_line_has_its_fields_in_80_columns() -> None:
     assert " ".join(reason) == ENDED["reason"]
 
 
+def test_each_attempt_is_a_row() -> None:
+    throttled = {"at": "-", "wait_ms": 0, "ms": 41, "code": "Throttled", "http_status": 429}
+    accepted = {"at": "-", "wait_ms": 2140, "ms": 38, "code": None, "http_status": None}
+
+    rows = layout(ENDED | {"each_attempt": [throttled, accepted]})
+
+    assert rows[-2].split() == ["attempt", "1", "Throttled", "429", "in", "41", "ms"]
+    assert rows[-1].split() == ["attempt", "2", "accepted", "in", "38", "ms,", "after", "2.1", "s"]
+
+
 def test_without_a_sandbox_it_says_how_to_start_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

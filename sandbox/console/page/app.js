@@ -1,0 +1,110 @@
+// Starts the page: scenarios, switches and score above, the box to write below.
+
+import "./chats.js";
+import "./side.js";
+import { $, h, sync } from "./dom.js";
+import { ask, follow, onChange, records } from "./store.js";
+
+const SIDES = { function: "This function", loop: "Plain loop" };
+const PHASES = { preparing: "Preparing", running: "Running", finishing: "Everything is sent. Waiting for the rest", over: "Over", stopped: "Stopped" };
+const COUNTS = ["sent", "shown", "explained", "waiting"];
+const FAULTS = ["lost", "twice", "late"];
+
+const about = await ask("introduce");
+const problem = (error) => ($("#sent").textContent = error.message);
+
+// What never changes
+
+$("#time-lapse ul").append(...about.time_lapse.map((text) => h("li", text)));
+$("#variant").append(...Object.entries(about.variants).map(([name, text]) => h("option", { value: name }, text)));
+$("#source").append(...about.sources.map((name) => h("option", name)));
+$("#content-type").append(...about.content_types.map((name) => h("option", { value: name }, name.replace("application/vnd.amazonaws.connect.message.", ""))));
+
+$("#scenarios").append(...Object.entries(about.scenarios).map(([name, scenario]) =>
+  h("li", h("button.scenario", { type: "button", "data-scenario": name, onclick: () => start(name) }, h("b", scenario.title), h("small", scenario.text)))));
+
+async function start(name) {
+  $("#sent").textContent = "";
+  await ask("scenario", { name, variant: $("#compare").checked ? $("#variant").value : null }).catch((error) => ($("#phase").textContent = error.message));
+}
+
+$("#stop").addEventListener("click", () => ask("stop"));
+$("#kill").addEventListener("click", () => ask("kill"));
+$("#variant").addEventListener("change", () => ($("#compare").checked = true));
+
+// Switches
+
+function renderSwitches() {
+  const items = Object.entries(about.switches).map(([name, text]) => ({ name, text, on: records("switches").get(name)?.on ?? false }));
+  sync($("#switches ul"), items, {
+    key: (item) => item.name,
+    make: (item) => h("li", h("label.check", h("input", {
+      type: "checkbox", role: "switch", "data-focus": `switch-${item.name}`, checked: item.on,
+      onchange: ({ target }) => ask("switch", { name: item.name, on: target.checked }),
+    }), ` ${item.text}`)),
+  });
+  const count = items.filter((item) => item.on).length;
+  $("#switches summary").textContent = count ? `Switches: ${count} on` : "Switches";
+}
+
+// Score
+
+function renderScore() {
+  const run = records("run").get("run");
+  $("#score").hidden = !run;
+  if (!run) return;
+  const isRunning = !["over", "stopped"].includes(run.phase);
+  $("#stop").hidden = !isRunning;
+  for (const button of document.querySelectorAll(".scenario")) {
+    button.disabled = isRunning;
+    if (button.dataset.scenario === run.scenario) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+  const title = about.scenarios[run.scenario]?.title ?? run.scenario;
+  $("#phase").textContent = `${title} · ${PHASES[run.phase]}${run.problem ? `: ${run.problem}` : ""}`;
+  const rows = Object.entries(run.score ?? {}).map(([side, score]) => ({ side, score, isOver: run.phase === "over", variant: run.variant }));
+  sync($("#score tbody"), rows, {
+    key: (row) => row.side,
+    make: ({ side, score, isOver, variant }) => h("tr", { "data-side": side },
+      h("th", { scope: "row" }, SIDES[side], side === "loop" && h("small", ` ${about.variants[variant]}`)),
+      COUNTS.map((name) => h("td", { "data-count": name }, String(score[name]))),
+      FAULTS.map((name) => h("td", { "data-count": name, class: score[name] ? "bad" : isOver ? "good" : null }, String(score[name]), score[name] ? " ✕" : isOver ? " ✓" : ""))),
+  });
+}
+
+// The box to write
+
+$("#open-chat").addEventListener("click", async () => {
+  const chat = await ask("open_chat").catch(problem);
+  setTimeout(() => { $("#to-chat").value = chat; $("#text").focus(); }, 700);
+});
+
+$("#composer").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = $("#text").value;
+  $("#sent").textContent = "Sending …";
+  const [chat, source, type] = [$("#to-chat").value, $("#source").value, $("#content-type").value];
+  $("#text").value = "";
+  try {
+    await ask("send", { chat, text, content_type: type, source });
+    $("#sent").textContent = `Accepted through ${source}`;
+  } catch (error) {
+    problem(error);
+    $("#text").value = text;
+  }
+});
+
+$("#text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    $("#composer").requestSubmit();
+  }
+});
+
+onChange(["switches"], renderSwitches);
+onChange(["run"], renderScore);
+renderSwitches();
+follow((state) => {
+  $("#connection").textContent = state === "open" ? "Live" : "The sandbox does not answer. Start it again: make sandbox";
+  $("#connection").dataset.state = state;
+});

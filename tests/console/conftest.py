@@ -1,0 +1,112 @@
+"""A running sandbox with its console, and a browser that opens it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import urllib3
+
+from sandbox.local_stack import addresses_in
+from tests.e2e.programs import ROOT, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.local_stack import Addresses
+
+_BROWSER = Path(__file__).with_name("browser.mjs")
+_LONGEST_SCENARIO = 400.0
+
+
+@dataclass(frozen=True)
+class RunningConsole:
+    """The console, as a program that has its address."""
+
+    url: str
+    folder: Path
+    http: urllib3.PoolManager = field(
+        default_factory=lambda: urllib3.PoolManager(retries=False, timeout=60.0)
+    )
+
+    @property
+    def stack(self) -> Addresses:
+        return addresses_in(self.folder)
+
+    def post(self, action: str, body: object, **headers: str) -> urllib3.BaseHTTPResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.request(
+            "POST",
+            f"{self.url}do/{action}",
+            body=json.dumps(body),
+            headers={"content-type": "application/json", **named},
+        )
+
+    def ask(self, action: str, **arguments: object) -> Any:  # noqa: ANN401  # any JSON
+        response = self.post(action, arguments)
+        assert response.status == 200, response.data
+        return response.json()
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
+    subprocess.run(["make", "prepare"], cwd=ROOT, check=True)
+    program = Program("sandbox.live", tmp_path_factory.mktemp("console"))
+    with program.start() as process:
+        assert process.stdout
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Results, as they arrive" in line:
+                break
+        rest = threading.Thread(target=process.stdout.read)  # or the pipe would fill
+        rest.start()
+        try:
+            [url] = re.findall(r"http://127\.0\.0\.1:\d+/\S+/$", said, re.MULTILINE)
+            yield RunningConsole(url, program.folder)
+        finally:
+            process.send_signal(signal.SIGINT)
+            status = process.wait(timeout=30)
+            rest.join()
+    assert process.stderr
+    assert status == 0
+    assert program.left_behind == []
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Runs a visit of `browser.mjs` in Chromium."""
+
+    url: str
+    pictures: Path
+
+    def visit(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401  # any JSON
+        """Return what the visit returns. It fails if the page writes an error to its console."""
+        done = subprocess.run(
+            ["node", str(_BROWSER), self.url, name, json.dumps(arguments), str(self.pictures)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SCENARIO,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def browser(console: RunningConsole, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("@sparticuz/chromium has a browser for Linux on x86-64 only")
+    if not (ROOT / "node_modules/@sparticuz/chromium").exists():
+        pytest.skip("the browser is not installed: make node_modules/.dev-installed")
+    return Browser(console.url, tmp_path_factory.mktemp("pictures"))
