@@ -1,4 +1,4 @@
-"""`python -m ops redrive` and `republish` on the deployed stack.
+"""`python -m ops redrive` on the deployed stack.
 
 The emulator differs from AWS in these points:
 
@@ -383,7 +383,7 @@ def test_signal_releases_the_messages(operator: Operator, alice: Conversation) -
     [
         (["redrive", "--stage", "staging"], "There is no stack ConnectMessageSender-staging"),
         (["redrive", "messages"], "invalid choice: 'messages'"),
-        (["republish", "--apply=maybe"], "argument --apply"),
+        (["redrive", "--apply=maybe"], "argument --apply"),
     ],
 )
 def test_wrong_argument_is_reported(operator: Operator, arguments: list[str], error: str) -> None:
