@@ -174,9 +174,9 @@ def start_local_stack(
     report("Stack", "deployed by the AWS CDK CLI")
 
     if in_awslambdaric := run_in_awslambdaric(emulator, outputs, python=_RUNTIME_PYTHON):
-        report("Function", "runs in awslambdaric, Lambda's own runtime client")
+        report("Functions", "run in awslambdaric, Lambda's own runtime client")
     else:
-        report("Function", "runs in the emulator, which loses the names of errors")
+        report("Functions", "run in the emulator, which loses the names of errors")
 
     sqs = emulator.client("sqs")
     # Not closed: its rule and its queue end with the emulator
