@@ -11,7 +11,7 @@ import urllib3
 
 from infra.api_models import GATEWAY_ERRORS
 from infra.producer import EventSource, NotAcceptedError
-from tests.support.limits import LONGEST, MAX_BYTES, TOO_LONG
+from tests.support.limits import LONGEST, MAX_SPLIT_BYTES, TOO_LONG
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -113,7 +113,10 @@ WRONG_FIELDS = [
     ({"ContactId": "a&MessageGroupId=mallory"}, "ContactId must be letters, digits and hyphens only"),
     ({"ContentType": "text/html"}, "ContentType must be one of"),
     ({"Content": ""}, "Content must not be empty"),
-    ({"Content": "x" * (MAX_BYTES + 1)}, f"Content is longer than {len(LONGEST)} characters for text/plain"),
+    (
+        {"Content": "x" * (MAX_SPLIT_BYTES + 1)},
+        f"Content is longer than {len(LONGEST)} characters for text/plain",
+    ),
     ({"Unknown": "field"}, "A field is not a field of the request"),
 ]
 

@@ -101,7 +101,7 @@ def test_message_that_is_not_a_result_stays_in_the_queue(alice: Conversation, st
 def test_outcome_is_found_by_client_token_and_source_id(
     source: EventSource, conversations: Conversations, stack: LocalStack
 ) -> None:
-    alice, client_token = conversations.open(), f"order/4711 {uuid.uuid4()}"
+    alice, client_token = conversations.open(), f"größe + 42 {uuid.uuid4()}"
     answer = alice.send(source, "Hello", ClientToken=client_token)
     result = answer.result or alice.result_of(answer.source_id)
 
