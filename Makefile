@@ -45,7 +45,7 @@ export npm_config_cache := $(CURDIR)/.sandbox/cache/npm
 export XDG_CACHE_HOME := $(CURDIR)/.sandbox/cache
 endif
 
-STACK_SOURCES := app.py cdk.json requirements.txt \
+STACK_SOURCES := app.py sandbox/app.py cdk.json requirements.txt \
 	$(shell find infra lambda_src -type f ! -name '*.pyc' ! -name '.*')
 
 .PHONY: help
@@ -259,7 +259,7 @@ node_modules/.dev-installed: node_modules/.installed
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed
 	@rm -rf $(@D)
-	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --output $(@D)
+	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --app 'python3 -m sandbox.app' --output $(@D)
 	@touch $@
 
 .sandbox/venv-audit/.installed: | prerequisites
