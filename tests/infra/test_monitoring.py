@@ -246,7 +246,6 @@ def test_aws_documents_every_other_metric(dev: Template) -> None:
     [
         ("DeadLetters", {"QueueName": {"Fn::GetAtt": [DEAD_LETTER, "QueueName"]}}),
         ("DeadEvents", {"QueueName": {"Fn::GetAtt": [EVENTS_DEAD_LETTER, "QueueName"]}}),
-        ("UnpublishedResults", {"QueueName": {"Fn::GetAtt": [UNPUBLISHED_RESULTS, "QueueName"]}}),
         ("OldMessages", {"QueueName": {"Fn::GetAtt": [MESSAGES, "QueueName"]}}),
         ("WorkflowFailures", {"StateMachineArn": ref(STATE_MACHINE)}),
         ("ApiServerErrors", {"ApiName": "ConnectMessageSender-dev", "Stage": ref(API_STAGE)}),
@@ -282,7 +281,7 @@ SEVERAL = (">=", 5, 900, 1, 1)
 CONDITIONS = {
     "DeadLetters": ONE,
     "DeadEvents": ONE,
-    "UnpublishedResults": ONE,
+    "UnpublishedResults": (">=", 1, 300, 12, 12),
     "OldMessages": (">=", 300, 60, 3, 3),
     "QueueNotDelivering": (">=", 1, 60, 5, 5),
     "MessagesFailed": ONE,

@@ -49,7 +49,7 @@ VALID: dict[str, Any] = {
 }
 # The CDK drops every null of cdk.json, so null is the default where it is accepted
 MAY_BE_NULL = {
-    *("account", "region", "connect_region"),
+    *("account", "region", "connect_region", "maximum_age_minutes"),
     *("reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"),
 }
 

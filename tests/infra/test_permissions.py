@@ -533,5 +533,5 @@ def test_permissions_boundary_of_the_context_is_on_every_role(
         resolve(role["Properties"]["PermissionsBoundary"])
         for role in template.of_type("AWS::IAM::Role").values()
     ]
-    assert len(boundaries) == 4
+    assert len(boundaries) == 5
     assert set(boundaries) == {"arn:aws:iam::123456789012:policy/developers"}

@@ -21,6 +21,7 @@ from tests.infra.template import (
     KEY,
     LOGS,
     MESSAGES,
+    MESSAGES_MAPPING,
     REJECTED,
     ROLE_POLICY,
     UNPUBLISHED_RESULTS,
@@ -53,8 +54,7 @@ def environment(template: Template) -> dict[str, Any]:
 
 
 def event_source(template: Template) -> dict[str, Any]:
-    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
-    return dict(mapping["Properties"])
+    return dict(properties(template, MESSAGES_MAPPING))
 
 
 def test_function_runs_its_handler_on_python_and_arm(template: Template) -> None:
