@@ -100,6 +100,7 @@ def test_environment_has_the_settings_of_the_function(dev: Template) -> None:
         ("retry_window_minutes", "RETRY_WINDOW_MINUTES"),
         ("send_quota_per_second", "SEND_QUOTA_PER_SECOND"),
         ("maximum_concurrency", "MAXIMUM_CONCURRENCY"),
+        ("maximum_age_minutes", "MAXIMUM_AGE_MINUTES"),
     ],
 )
 def test_option_of_the_stage_reaches_the_environment(changed: Template, option: str, variable: str) -> None:
