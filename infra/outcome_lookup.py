@@ -85,8 +85,8 @@ class OutcomeLookup(Construct):
                 actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[self.table.table_arn]
             )
         )
-        # DynamoDB uses the key in the name of its caller, too. These are the actions of its documented policy,
-        # without wildcards:
+        # DynamoDB uses the key in the name of its caller, too. The actions are those of its documented
+        # policy, without wildcards:
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
         results.role.add_to_principal_policy(
             iam.PolicyStatement(
