@@ -79,7 +79,7 @@ messages-file:
 	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }
 
 .PHONY: sandbox
-sandbox: prepare ## Keep a local stack running, and send to it yourself
+sandbox: prepare ## Run a local stack, with a console in the browser
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
 .PHONY: env chat end-chat transcript
