@@ -57,7 +57,9 @@ help: ## List the targets
 	@echo '  STAGE=dev|prod           synth, template, sbom, preflight, deploy'
 	@echo '  OUTPUT=folder            template'
 	@echo '  ASSEMBLY=cdk.out         deploy it without a question'
-	@echo '  MESSAGES=file.jsonl      demo'
+	@echo '  MESSAGES=file.jsonl      demo: your own messages'
+	@echo '  ACT=1                    demo, without the second act'
+	@echo '  VERBOSE=yes              demo, with the ids of messages'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
 	@echo '  ID=id                    find: any id of a message, or a contact id'
@@ -73,7 +75,7 @@ help: ## List the targets
 
 .PHONY: demo messages-file
 demo: messages-file prepare ## Send the example messages through a local stack
-	@exec $(VENV_PYTHON) -m sandbox.demo $(PORT_OPTION) -- "$$MESSAGES"
+	@exec $(VENV_PYTHON) -m sandbox.demo $(PORT_OPTION) $${ACT:+--act="$$ACT"} $${VERBOSE:+--verbose} -- "$$MESSAGES"
 
 messages-file:
 	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }

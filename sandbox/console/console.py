@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -40,11 +39,10 @@ HIDDEN_SECONDS = FUNCTION_TIMEOUT_SECONDS + 2
 
 TIME_LAPSE = (
     f"A killed function’s batch is redelivered after {HIDDEN_SECONDS} s, not {VISIBILITY_TIMEOUT_SECONDS} s.",
-    "The message of “One message fails” is queued as if it had waited for the retry window already.",
+    "A message that is to fail is queued as if it had waited for the retry window already.",
 )
 
 FUNCTION, LOOP = "function", "loop"
-_BATCH_SECONDS = 10.0  # how long to wait for a batch to kill
 _DEAD_LETTER_QUEUES = {
     "dead_letter": DeadLetterQueue.DEAD_LETTER,
     "rejected": DeadLetterQueue.REJECTED,
@@ -240,15 +238,6 @@ class Console:
                     killed += name != LOOP_NAME
                     self._watch.note(f"The console killed process {process} of {name}")
         return killed
-
-    def kill_in_mid_batch(self) -> None:
-        """Wait until a batch is in flight, then kill."""
-        deadline = time.monotonic() + _BATCH_SECONDS
-        while time.monotonic() < deadline and not self.depth(self.stack.outputs.message_queue_url)[1]:
-            time.sleep(0.02)
-        time.sleep(0.15)
-        if not self.kill():
-            raise RefusedError("There is no process of the function. Only Linux shows which one it is")
 
     def plain_loop(self) -> PlainLoop:
         """Return the plain loop. Deploy it the first time."""

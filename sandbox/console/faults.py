@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sandbox.participant_service.faults import AcceptedThenCut, Latency, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sandbox.console.board import Board
     from sandbox.participant_service.control import ParticipantControl
@@ -37,21 +37,21 @@ class Faults:
         self._board = board
         self.switched_on: set[str] = set()
         self._latency = 0.0
-        self._failing_chat: str | None = None
+        self._failing_chats: Collection[str] = ()
         self._show()
 
     def switch(self, name: str, *, on: bool) -> None:
         """Switch a fault on or off, on both sides."""
         self.use(self.switched_on | {name} if on else self.switched_on - {name}, latency=self._latency)
 
-    def use(self, names: set[str], *, latency: float = 0.0, failing_chat: str | None = None) -> None:
+    def use(self, names: set[str], *, latency: float = 0.0, failing_chats: Collection[str] = ()) -> None:
         """Switch on exactly these faults, on both sides.
 
         Args:
             latency: Seconds of every answer without a fault.
-            failing_chat: A chat in which every call is answered 503.
+            failing_chats: The contact ids of chats in which every call is answered 503.
         """
-        self.switched_on, self._latency, self._failing_chat = names, latency, failing_chat
+        self.switched_on, self._latency, self._failing_chats = names, latency, failing_chats
         for participant in self._participants():
             self.apply(participant)
         self._show()
@@ -59,8 +59,8 @@ class Faults:
     def apply(self, participant: ParticipantControl) -> None:
         """Break a service as the switches say."""
         participant.clear_faults()
-        if self._failing_chat:
-            participant.add_fault(Status(status=503), times=None, contact_id=self._failing_chat)
+        for contact_id in self._failing_chats:
+            participant.add_fault(Status(status=503), times=None, contact_id=contact_id)
         for name, (_, fault) in SWITCHES.items():
             if name in self.switched_on:
                 participant.add_fault(fault, times=None, probability=_SHARES.get(name, 1.0))

@@ -87,7 +87,11 @@ class Life:
 
     @property
     def is_published(self) -> bool:
-        return any(step["kind"] == "published" for step in self.steps)
+        """Whether its final outcome is published: SENT, or one that no redrive has followed so far."""
+        steps = [step for step in self.steps if step["kind"] in {"published", "redriven"}]
+        return any(
+            step["kind"] == "published" and (step["outcome"] == "SENT" or step is steps[-1]) for step in steps
+        )
 
     def view(self) -> dict[str, Any]:
         """Return it for the page. Steps are in the order of their time."""

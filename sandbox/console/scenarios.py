@@ -9,13 +9,14 @@ import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from infra.timing import VISIBILITY_TIMEOUT_SECONDS
 from sandbox.console.console import FUNCTION, HIDDEN_SECONDS, LOOP, RefusedError
+from sandbox.console.faults import SWITCHES, THROTTLES
 from sandbox.console.life import now
 from sandbox.console.score import score
 from sandbox.participant_service.control import ControlCallError
@@ -31,6 +32,7 @@ _TICK_SECONDS, _SHOW_SECONDS = 0.05, 0.5
 _QUIET_SECONDS = 3.0  # so long must everything be finished until the scenario is over
 _LOOP_SECONDS = 60.0  # so long may the loop take after the function: one message can block it for minutes
 _LATENCY, _LONG_LATENCY = 0.08, 0.4
+_FIRST_ATTEMPTS_SECONDS = 0.15
 _NUMBER = re.compile(r"(\d+) · ")
 _TEXTS = (
     "Hello! How can I help you?",
@@ -44,13 +46,28 @@ _TEXTS = (
 )
 
 
+class Step(NamedTuple):
+    """Something that breaks, or is repaired.
+
+    Attributes:
+        at: Seconds since the start.
+        is_due: What it waits for besides.
+    """
+
+    at: float
+    text: str
+    do: Callable[[Stage], None]
+    is_due: Callable[[Stage], bool] = lambda _: True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """What a click starts.
 
     Attributes:
         seconds: The time in which the messages are sent.
-        script: What breaks, with the seconds since the start.
+        fails: Every call of the last chat is answered 503. Its only message is queued as if it had waited
+            for the retry window, so it becomes a dead letter.
         compares: Whether the plain loop can take part.
     """
 
@@ -59,43 +76,108 @@ class Scenario:
     chats: int = 6
     messages: int = 30
     seconds: float = 10.0
-    script: Sequence[tuple[float, Callable[[Stage], None]]]
+    script: Sequence[Step]
+    fails: bool = False
     compares: bool = True
 
 
 class Stage:
-    """A scenario that runs: its chats, and what its script may do."""
+    """A scenario that runs: its chats, and what its script may do.
 
-    def __init__(self, console: Console, chats: Sequence[Chat]) -> None:
+    Args:
+        failing: The chat in which every call is answered 503.
+    """
+
+    def __init__(self, console: Console, chats: Sequence[Chat], *, failing: Chat | None) -> None:
         self.console = console
         self.chats = chats
+        self._failing = failing
+        self._latency = _LATENCY
+        self.switch(on=True)
 
     def switch(self, *names: str, on: bool) -> None:
-        """Switch faults on or off. Without one, an answer takes a realistic time."""
-        faults = self.console.faults
-        known = faults.switched_on
-        faults.use(known | {*names} if on else known - {*names}, latency=_LATENCY)
+        """Switch faults on or off."""
+        known = self.console.faults.switched_on
+        self._use(known | {*names} if on else known - {*names})
+
+    def slow_down(self, latency: float) -> None:
+        """Let every answer without a fault take so many seconds."""
+        self._latency = latency
+        self._use(self.console.faults.switched_on)
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether the function has messages, or some wait for a redelivery."""
+        return self.console.depth(self.console.stack.outputs.message_queue_url)[1] > 0
+
+    def kill_in_mid_batch(self) -> None:
+        """Kill the function a moment after it has received a batch.
+
+        Raises:
+            RefusedError: No process of it was found.
+        """
+        time.sleep(_FIRST_ATTEMPTS_SECONDS)
+        if not self.console.kill():
+            raise RefusedError("There is no process of the function. Only Linux shows which one it is")
+
+    @property
+    def has_dead_letter(self) -> bool:
+        return self.console.depth(self.console.stack.outputs.dead_letter_queue_url)[0] > 0
+
+    def repair(self) -> None:
+        """Let the failing chat answer again."""
+        self._failing = None
+        self.switch(on=False)
+
+    def repair_and_redrive(self) -> None:
+        """Repair, and redrive the dead letter of the chat."""
+        self.repair()
+        self.console.redrive("dead_letter", code=None, apply=True)
+
+    def _use(self, names: set[str]) -> None:
+        chat = self._failing
+        sides = (chat.opened, chat.twin) if chat else ()
+        failing = [side.contact_id for side in sides if side]
+        self.console.faults.use(names, latency=self._latency, failing_chats=failing)
 
 
-def _on(*names: str) -> Callable[[Stage], None]:
-    return lambda stage: stage.switch(*names, on=True)
+def _on(at: float, name: str) -> Step:
+    return Step(at, _described(name), lambda stage: stage.switch(name, on=True))
 
 
-def _off(*names: str) -> Callable[[Stage], None]:
-    return lambda stage: stage.switch(*names, on=False)
+def _off(at: float, *names: str, text: str) -> Step:
+    return Step(at, text, lambda stage: stage.switch(*names, on=False))
 
 
-def _slow_down(stage: Stage) -> None:
-    stage.console.faults.use(stage.console.faults.switched_on, latency=_LONG_LATENCY)
+def _described(name: str) -> str:
+    return SWITCHES[name][0] if name in SWITCHES else f"Quota: {THROTTLES[name][0]:g} calls a second"
 
 
-def _fail_chat(stage: Stage) -> None:
-    [chat] = stage.chats
-    stage.console.faults.use(set(), latency=_LATENCY, failing_chat=chat.opened.contact_id)
+def _kill(at: float) -> Sequence[Step]:
+    """Kill the function in mid-batch. Answers are slow until then, so that a batch takes longer."""
+    return (
+        Step(at - 1.5, "Every answer takes 0.4 seconds", lambda stage: stage.slow_down(_LONG_LATENCY)),
+        Step(
+            at, "The function is killed in mid-batch", Stage.kill_in_mid_batch, lambda stage: stage.has_batch
+        ),
+        Step(at + 0.5, "Every answer is fast again", lambda stage: stage.slow_down(_LATENCY)),
+    )
 
 
-def _kill(stage: Stage) -> None:
-    stage.console.kill_in_mid_batch()
+def _end(at: float, chat: int) -> Step:
+    return Step(
+        at,
+        "The customer leaves a chat: its messages are REJECTED from now on",
+        lambda stage: stage.console.end_chat(stage.chats[chat]),
+    )
+
+
+def _expire(at: float, chat: int) -> Step:
+    return Step(
+        at,
+        "The connection token of another chat expires",
+        lambda stage: stage.console.expire_token(stage.chats[chat]),
+    )
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -103,23 +185,23 @@ SCENARIOS: Mapping[str, Scenario] = {
         title="20 s outage",
         text="Amazon Connect answers 503 for 20 seconds.",
         seconds=30,
-        script=[(5, _on("outage")), (25, _off("outage"))],
+        script=[_on(5, "outage"), _off(25, "outage", text="The outage is over")],
     ),
     "throttle": Scenario(
         title="2 a second",
         text="The quota allows two calls a second.",
-        script=[(0, _on("throttle"))],
+        script=[_on(0, "throttle")],
     ),
     "lost": Scenario(
         title="Lost answers",
         text="4 of 10 messages are accepted, and the connection breaks before the answer.",
-        script=[(0, _on("lost"))],
+        script=[_on(0, "lost")],
     ),
     "slow": Scenario(
         title="Slow answers",
         text="2 of 10 answers take longer than anybody waits.",
         messages=20,
-        script=[(0, _on("slow"))],
+        script=[_on(0, "slow")],
     ),
     "kill": Scenario(
         title="Kill the function",
@@ -127,7 +209,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         f"{VISIBILITY_TIMEOUT_SECONDS} s.",
         messages=24,
         seconds=3,
-        script=[(0, _slow_down), (1.5, _kill), (2, _off())],
+        script=_kill(1.5),
     ),
     "ends": Scenario(
         title="A chat ends",
@@ -135,7 +217,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         chats=3,
         messages=18,
         seconds=6,
-        script=[(2.5, lambda stage: stage.console.end_chat(stage.chats[1]))],
+        script=[_end(2.5, 1)],
     ),
     "expires": Scenario(
         title="A token expires",
@@ -143,7 +225,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         chats=3,
         messages=18,
         seconds=6,
-        script=[(2.5, lambda stage: stage.console.expire_token(stage.chats[2]))],
+        script=[_expire(2.5, 2)],
     ),
     "burst": Scenario(
         title="200 at once",
@@ -151,7 +233,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         chats=20,
         messages=200,
         seconds=3,
-        script=[(0, _on("quota"))],
+        script=[_on(0, "quota")],
     ),
     "fails": Scenario(
         title="One message fails",
@@ -159,27 +241,54 @@ SCENARIOS: Mapping[str, Scenario] = {
         chats=1,
         messages=1,
         seconds=0,
-        script=[(0, _fail_chat), (12, _off())],
+        script=[Step(12, "The chat answers again", Stage.repair)],
+        fails=True,
         compares=False,
     ),
     "all": Scenario(
         title="All of it",
-        text="Throttled, lost and slow answers, an outage, a kill, a chat that ends, a token that expires.",
+        text="Throttled, lost and slow answers, an outage, a kill, a chat that ends, a token that expires, "
+        "and a message that fails and is redriven.",
         chats=8,
         messages=80,
         seconds=20,
         script=[
-            (0, _on("quota", "lost")),
-            (3, _kill),
-            (4, _on("outage")),
-            (9, _off("outage")),
-            (10, lambda stage: stage.console.end_chat(stage.chats[1])),
-            (11, lambda stage: stage.console.expire_token(stage.chats[2])),
-            (12, _on("slow")),
-            (20, _off("lost", "slow")),
+            _on(0, "quota"),
+            _on(0, "lost"),
+            *_kill(3),
+            _on(4, "outage"),
+            _off(9, "outage", text="The outage is over"),
+            _end(10, 1),
+            _expire(11, 2),
+            _on(12, "slow"),
+            _off(20, "lost", "slow", text="Every answer arrives, and in time"),
+            Step(
+                20,
+                "The dead letter of a message that failed is redriven",
+                Stage.repair_and_redrive,
+                lambda stage: stage.has_dead_letter,
+            ),
         ],
+        fails=True,
     ),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A scenario that has ended.
+
+    Attributes:
+        seconds: How long it took.
+        is_over: False if it was stopped, or took too long.
+        outcomes: Those of the function's messages that are published, by number.
+        scores: By side, `FUNCTION` and `LOOP`.
+    """
+
+    seconds: float
+    is_over: bool
+    outcomes: Mapping[int, str]
+    scores: Mapping[str, Score]
 
 
 class Runner:
@@ -202,15 +311,13 @@ class Runner:
         Raises:
             RefusedError: Another one is running.
         """
-        scenario = SCENARIOS[name]
+        if name not in SCENARIOS:
+            raise KeyError(name)
         with self._lock:
             if self._thread and self._thread.is_alive():
                 raise RefusedError("A scenario is running. Stop it first")
             self._stopped.clear()
-            compared = variant if scenario.compares else None
-            self._thread = threading.Thread(
-                target=self._run, args=(name, scenario, compared), name="console-scenario"
-            )
+            self._thread = threading.Thread(target=self._run, args=(name, variant), name="console-scenario")
             self._thread.start()
 
     def stop(self) -> None:
@@ -219,17 +326,36 @@ class Runner:
         if self._thread:
             self._thread.join()
 
-    def _run(self, name: str, scenario: Scenario, variant: str | None) -> None:
-        console, show = self._console, partial(self._show, name, variant)
+    def run(
+        self,
+        name: str,
+        *,
+        variant: str | None,
+        loop_seconds: float = _LOOP_SECONDS,
+        report: Callable[[float, str], None] = lambda _at, _text: None,
+    ) -> Finished:
+        """Run a scenario in this thread.
+
+        Args:
+            loop_seconds: How long to wait for the plain loop after the function has finished.
+            report: Gets each step of the script when it is done, with the seconds since the start.
+        """
+        scenario = SCENARIOS[name]
+        variant = variant if scenario.compares else None
+        show = partial(self._show, name, variant)
         show([], phase="preparing")
         try:
             chats = self._prepare(scenario, variant)
-            self._play(name, scenario, chats, show=show)
+            return self._play(name, chats, show=show, loop_seconds=loop_seconds, report=report)
+        finally:
+            self._console.faults.use(set())
+
+    def _run(self, name: str, variant: str | None) -> None:
+        try:
+            self.run(name, variant=variant)
         except (RefusedError, ControlCallError, HTTPError, BotoCoreError, ClientError) as error:
             reason = str(error) if isinstance(error, RefusedError) else type(error).__name__
-            console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": reason})
-        finally:
-            console.faults.use(set())
+            self._console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": reason})
 
     def _prepare(self, scenario: Scenario, variant: str | None) -> list[Chat]:
         console = self._console
@@ -239,23 +365,33 @@ class Runner:
             loop = console.plain_loop()
             loop.purge()
             loop.use(variant)
-        console.faults.use(set(), latency=_LATENCY)
         return [console.open_chat(with_twin=variant is not None) for _ in range(scenario.chats)]
 
     def _play(
-        self, name: str, scenario: Scenario, chats: Sequence[Chat], *, show: Callable[..., None]
-    ) -> None:
-        stage, script, queue = Stage(self._console, chats), list(scenario.script), _Queue(scenario, chats)
-        started, next_show = time.monotonic(), 0.0
+        self,
+        name: str,
+        chats: Sequence[Chat],
+        *,
+        show: Callable[..., Mapping[str, Score]],
+        loop_seconds: float,
+        report: Callable[[float, str], None],
+    ) -> Finished:
+        scenario = SCENARIOS[name]
+        failing = chats[-1] if scenario.fails else None
+        stage = Stage(self._console, chats, failing=failing)
+        script, queue = list(scenario.script), _Queue(scenario, chats)
+        started, next_show, elapsed = time.monotonic(), 0.0, 0.0
         done_since = quiet_since = None
-        while not self._stopped.wait(_TICK_SECONDS):
+        while not self._stopped.wait(_TICK_SECONDS) and elapsed <= _LONGEST_SECONDS:
             elapsed = time.monotonic() - started
-            while script and elapsed >= script[0][0]:
-                script.pop(0)[1](stage)
+            while script and elapsed >= script[0].at and script[0].is_due(stage):
+                step = script.pop(0)
+                step.do(stage)
+                report(time.monotonic() - started, step.text)
             for number, chat, text in queue.due(elapsed):
                 self._numbers[chat.opened.contact_id].append(number)
                 self._tokens[number] = self._console.send_numbered(
-                    chat, number, text=text, prefix=f"{name}-{now()}", aged=name == "fails"
+                    chat, number, text=text, prefix=f"{name}-{now()}", aged=chat is failing
                 )
             if elapsed < next_show:
                 continue
@@ -264,25 +400,32 @@ class Runner:
             done_since = (done_since or elapsed) if is_sent and self._has_all_outcomes() else None
             quiet_since = (quiet_since or elapsed) if done_since and self._loop_is_empty() else None
             if (quiet_since and elapsed - quiet_since >= _QUIET_SECONDS) or (
-                done_since and elapsed - done_since >= _LOOP_SECONDS
+                done_since and elapsed - done_since >= loop_seconds
             ):
-                return show(chats, phase="over")
+                return self._finished(elapsed, is_over=True, scores=show(chats, phase="over"))
             show(chats, phase="finishing" if is_sent else "running")
-            if elapsed > _LONGEST_SECONDS:
-                break
-        return show(chats, phase="stopped")
+        return self._finished(elapsed, is_over=False, scores=show(chats, phase="stopped"))
+
+    def _finished(self, seconds: float, *, is_over: bool, scores: Mapping[str, Score]) -> Finished:
+        return Finished(seconds=seconds, is_over=is_over, outcomes=self._outcomes(), scores=scores)
+
+    def _outcomes(self) -> dict[int, str]:
+        """Return the published outcomes, by number."""
+        outcomes = self._console.lives.outcomes(self._tokens.values())
+        return {number: outcomes[token] for number, token in self._tokens.items() if token in outcomes}
 
     def _has_all_outcomes(self) -> bool:
-        return len(self._console.lives.outcomes(list(self._tokens.values()))) == len(self._tokens)
+        return len(self._outcomes()) == len(self._tokens)
 
     def _loop_is_empty(self) -> bool:
         return self._console.loop is None or sum(self._console.depth(self._console.loop.queue_url)) == 0
 
-    def _show(self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str) -> None:
-        """Put the score on the board."""
-        outcomes = self._console.lives.outcomes(list(self._tokens.values()))
+    def _show(
+        self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str
+    ) -> Mapping[str, Score]:
+        """Put the score on the board, and return it."""
         explained = [
-            number for number, token in self._tokens.items() if outcomes.get(token) in {"REJECTED", "FAILED"}
+            number for number, outcome in self._outcomes().items() if outcome in {"REJECTED", "FAILED"}
         ]
         is_over = phase == "over"
         scores = {FUNCTION: self._score(chats, FUNCTION, explained, is_over=is_over)}
@@ -294,6 +437,7 @@ class Runner:
         }
         record = {"scenario": name, "phase": phase, "variant": variant, "score": shown}
         self._console.board.put("run", "run", record)
+        return scores
 
     def _score(self, chats: Sequence[Chat], side: str, explained: Sequence[int], *, is_over: bool) -> Score:
         console = self._console
@@ -319,16 +463,20 @@ class Runner:
 
 
 class _Queue:
-    """The messages of a scenario that are not sent yet, each due at its time."""
+    """The messages of a scenario that are not sent yet, each due at its time.
+
+    A chat that fails gets one message.
+    """
 
     def __init__(self, scenario: Scenario, chats: Sequence[Chat]) -> None:
         chance = random.Random(1)  # noqa: S311  # the same chats each time
         step = scenario.seconds / scenario.messages
+        others = chats[:-1] if scenario.fails else chats
         self._waiting = [
             (
                 index * step,
                 index + 1,
-                chats[index % len(chats)] if index < len(chats) else chance.choice(chats),
+                chats[index % len(chats)] if index < len(chats) else chance.choice(others),
             )
             for index in range(scenario.messages)
         ]

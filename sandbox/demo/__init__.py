@@ -23,7 +23,8 @@ The first three only accept a message. The demo waits for the outcome of each ot
 next. A request that the HTTP API refuses has no published outcome: its line expects
 {"outcome": "REFUSED", "code": "InvalidRequest"}. At the end, the demo looks up each outcome by its id.
 
-Lines of one chat with the same ClientToken are one message, sent more than once.
+Lines of one chat with the same ClientToken are one message, sent more than once. If their texts differ, only
+one text is shown, and the demo says so.
 
 A line without a `request` describes a chat. The first two come before its first message:
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import fastjsonschema
@@ -21,6 +22,17 @@ TASK = "task"
 
 THROUGH = (*EventSource, TASK)
 
+_KIB = 1024
+# The limits of SendMessage of SQS, PutEvents, StartExecution and Invoke, and 4 KiB for what the demo adds
+_MOST_BYTES = {
+    EventSource.QUEUE: 1020 * _KIB,
+    EventSource.API: 1020 * _KIB,
+    EventSource.EVENT: 252 * _KIB,
+    EventSource.WORKFLOW: 252 * _KIB,
+    TASK: 252 * _KIB,
+    EventSource.DIRECT: 6140 * _KIB,
+    EventSource.API_SYNC: 6140 * _KIB,
+}
 _MOST_ERRORS = 10
 _NAME = {"type": "string", "minLength": 1}
 _NOT_ALLOWED = False  # as a JSON Schema
@@ -93,6 +105,7 @@ class Message:
         through: One of `THROUGH`.
         sealed: Whether the demo seals its connection token.
         age_minutes: How long before its acceptance an event happened.
+        repeats: The first line with the same identity and another text.
     """
 
     number: int
@@ -104,6 +117,7 @@ class Message:
     sealed: bool = False
     age_minutes: int | None = None
     note: str = ""
+    repeats: int | None = None
 
     @property
     def source(self) -> EventSource:
@@ -132,8 +146,8 @@ def read_message_file(path: Path) -> MessageFile:
     """
     try:
         # Not splitlines(), which also splits at characters that JSON allows inside a string
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    except OSError as error:
         raise MessageFileError(f"{path}: {error}") from None
     reader = _Reader()
     errors = []
@@ -155,16 +169,19 @@ class _LineError(Exception):
     pass
 
 
-def _fields(line: str) -> dict[str, Any]:
+def _fields(line: bytes) -> dict[str, Any]:
     """Parse a line and check it against its schema."""
     try:
-        fields: dict[str, Any] = json.loads(line)
+        fields: dict[str, Any] = json.loads(line.decode())
         if not isinstance(fields, dict) or fields.keys() & _MESSAGE_FIELDS:
             _check_message(fields)
         elif "new_token" in fields:
             _check_new_token(fields)
         else:
             _check_chat(fields)
+    except UnicodeDecodeError as error:
+        byte = f"0x{line[error.start]:02x}"
+        raise _LineError(f"the line is not UTF-8: byte {byte} at column {error.start + 1}") from None
     except json.JSONDecodeError as error:
         raise _LineError(f"the line is not valid JSON: {error.msg} at column {error.colno}") from None
     except fastjsonschema.JsonSchemaValueException as error:
@@ -179,18 +196,27 @@ class _Reader:
         self.chats: dict[str, Chat] = {}
         self.messages: list[Message] = []
         self._new_tokens: Counter[str] = Counter()
+        self._first: dict[tuple[str, str], Message] = {}
 
     def read(self, number: int, fields: dict[str, Any]) -> None:
         chat = fields["chat"]
         if "request" in fields:
             if "age_minutes" in fields and fields["through"] != EventSource.EVENT:
                 raise _LineError("age_minutes is for an event")
+            size, most = len(json.dumps(fields["request"])), _MOST_BYTES[fields["through"]]
+            if size > most:
+                raise _LineError(f"request has {size:,} bytes: through {fields['through']}, {most:,} fit")
             message = Message(
                 number=number,
                 connection=1 + self._new_tokens[chat],
                 expected=Expectation(**fields.pop("expect", {"outcome": "SENT"})),
                 **fields,
             )
+            first = self._first.setdefault(message.identity, message)
+            if any(
+                first.request.get(name) != message.request.get(name) for name in ("Content", "ContentType")
+            ):
+                message = replace(message, repeats=first.number)
             self.messages.append(message)
             self.chats.setdefault(chat, Chat(name=chat))
         elif "new_token" in fields:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from sandbox.demo.run import Run, Sending
     from sandbox.demo.verdict import Check
 
-_WIDTH_FOR_ALL_COLUMNS = 140
-_LEFT_OUT = {"event source", "message id", "time (UTC)"}  # on a narrower terminal
+_VERBOSE = {"event source", "message id", "time (UTC)"}
 
 
 def introduction(file: MessageFile, path: Path) -> Group:
@@ -39,25 +38,29 @@ def introduction(file: MessageFile, path: Path) -> Group:
     )
 
 
-def report(run: Run, checks: Sequence[Check], *, width: int) -> Group:
-    """Lay out a run for a terminal of some width."""
+def report(run: Run, checks: Sequence[Check], *, verbose: bool = False) -> Group:
+    """Lay out a run.
+
+    Args:
+        verbose: With the ids and times of messages, which need 140 columns.
+    """
     return Group(
         Text("\nOutcomes", style="bold"),
-        _outcomes(run.sendings, width),
+        _outcomes(run.sendings, verbose=verbose),
         Text("Transcripts of the participant service", style="bold"),
-        *_transcripts(run),
+        *_transcripts(run, verbose=verbose),
         Text("\nTotals", style="bold"),
         *_totals(run),
         Text(),
-        *_checks(checks),
+        *checks_of(checks),
         Text(),
     )
 
 
-def _outcomes(sendings: Sequence[Sending], width: int) -> Table:
+def _outcomes(sendings: Sequence[Sending], *, verbose: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     rows = [_outcome_row(sending) for sending in sendings]
-    headings = [each for each in rows[0] if each not in _LEFT_OUT or width >= _WIDTH_FOR_ALL_COLUMNS]
+    headings = [each for each in rows[0] if verbose or each not in _VERBOSE]
     for heading in headings:
         table.add_column(heading, no_wrap=heading != "note")
     for row in rows:
@@ -69,6 +72,8 @@ def _outcome_row(sending: Sending) -> dict[str, Text]:
     message, result, outcome = sending.message, sending.result, sending.outcome
     style = OUTCOME_STYLES[outcome.outcome] if outcome and sending.is_as_expected else "bold red"
     note = message.note if sending.is_as_expected else f"expected {message.expected}"
+    if message.repeats is not None and sending.is_as_expected:
+        note = f"ClientToken of line {message.repeats}, whose text is another: one is shown. {note}"
     if len(sending.message_ids) > 1:
         note = f"{note} ({len(sending.message_ids)} parts)"
     return {
@@ -84,12 +89,12 @@ def _outcome_row(sending: Sending) -> dict[str, Text]:
     }
 
 
-def _transcripts(run: Run) -> Iterator[RenderableType]:
+def _transcripts(run: Run, *, verbose: bool) -> Iterator[RenderableType]:
     for record in run.chats:
         connections = record.connections
         yield Text.assemble(
             (f"\n{printable(record.chat.name)}", "bold cyan"),
-            (printable(f"  contact {record.contact_id}"), "dim"),
+            (printable(f"  contact {record.contact_id}") if verbose else "", "dim"),
             ("  ended at the start" if record.chat.ended else "", "dim"),
             (f"  {connections} connection tokens" if connections > 1 else "", "dim"),
         )
@@ -105,7 +110,7 @@ def _totals(run: Run) -> Iterator[Text]:
         yield Text(printable(f"  {count:>4} {outcome}"))
 
 
-def _checks(checks: Sequence[Check]) -> Iterator[Text]:
+def checks_of(checks: Sequence[Check]) -> Iterator[Text]:
     for check in checks:
         yield Text.assemble(("✗ ", "red") if check.problems else ("✓ ", "green"), check.title)
         for problem in check.problems:

@@ -46,13 +46,16 @@ def test_the_example_goes_as_expected_and_leaves_nothing_behind(demo: Program) -
     assert (done.returncode, done.stderr) == (0, "")
     assert "Everything is as expected." in done.stdout
     assert "✗" not in done.stdout
+    [lost, *_] = [line.split() for line in done.stdout.splitlines() if "lost without a trace" in line]
+    assert lost[-2] == "0"
+    assert int(lost[-1]) > 0, "the plain loop loses messages"
     assert not re.search(r"[A-Za-z0-9+/]{100}", done.stdout), "this looks like a token"
     assert demo.left_behind == []
     assert list(demo.home.iterdir()) == []
 
 
 def test_a_file_that_expects_something_else_fails(demo: Program, unexpected: Path) -> None:
-    done = demo.run(str(unexpected))
+    done = demo.run("--act", "1", str(unexpected))
 
     assert done.returncode == 1
     assert "line 1: expected REJECTED InvalidRequest, got SENT" in done.stdout

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID"),
+    *("MESSAGES", "ACT", "VERBOSE", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "OUTPUT", "ASSEMBLY"),
 ]
 TARGETS = [

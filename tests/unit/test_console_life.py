@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra.results import MessageResult
-from message_sender.errors import AccessDeniedError
-from message_sender.result import Rejected
+from message_sender.errors import AccessDeniedError, ServiceUnavailableError
+from message_sender.result import Failed, Rejected
 from sandbox.console.life import Life
 from tests.support.fakes import result_of
 
@@ -106,3 +106,18 @@ def test_other_lines_are_ignored() -> None:
     life.add_line({"message": "Result not published", "correlation_id": "m-1"})
 
     assert kinds(life) == []
+
+
+def test_redriven_message_waits_for_another_outcome() -> None:
+    life = Life("order-1")
+
+    life.add_result(
+        MessageResult.from_detail(result_of(Failed(ServiceUnavailableError("503"))).detail()),
+        at="2026-11-28T06:10:04.000Z",
+    )
+    assert life.is_published
+    life.steps.append({"kind": "redriven", "at": "2026-11-28T06:10:05.000Z"})
+    assert not life.is_published
+    life.add_result(MessageResult.from_detail(result_of().detail()), at="2026-11-28T06:10:06.000Z")
+
+    assert life.is_published

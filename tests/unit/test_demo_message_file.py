@@ -187,6 +187,41 @@ def test_a_file_without_a_message_is_an_error(tmp_path: Path) -> None:
         read(tmp_path, {"chat": "alice", "ended": True})
 
 
+def test_a_line_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "messages.jsonl"
+    path.write_bytes(json.dumps(LINE).encode() + b"\n" + '{"chat": "Zoë"}'.encode("latin-1"))
+
+    with pytest.raises(MessageFileError, match=r"jsonl:2: the line is not UTF-8: byte 0xeb at column 13$"):
+        read_message_file(path)
+
+
+@pytest.mark.parametrize(("through", "fits"), [("queue", True), ("event", False), ("workflow", False)])
+def test_a_request_that_its_event_source_cannot_take_is_an_error(
+    tmp_path: Path, through: str, *, fits: bool
+) -> None:
+    line = {**LINE, "through": through, "request": {**REQUEST, "Content": "x" * 300_000}}
+
+    if fits:
+        assert read(tmp_path, line).messages
+    else:
+        with pytest.raises(
+            MessageFileError, match=rf":1: request has 300,\d+ bytes: through {through}, 258,048"
+        ):
+            read(tmp_path, line)
+
+
+def test_another_text_under_the_same_client_token_repeats_its_first_line(tmp_path: Path) -> None:
+    request, other = ({**REQUEST, "ClientToken": "sms-1", "Content": text} for text in ("one", "two"))
+
+    file = read(
+        tmp_path,
+        *({**LINE, "request": each} for each in (request, request, other)),
+        {**LINE, "request": REQUEST},
+    )
+
+    assert [message.repeats for message in file.messages] == [None, None, 1, None]
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MessageFileError, match=r"none\.jsonl: .*No such file"):
         read_message_file(tmp_path / "none.jsonl")

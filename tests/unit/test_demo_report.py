@@ -55,15 +55,22 @@ def run() -> Run:
     )
 
 
-def printed(run: Run) -> list[str]:
+def printed(run: Run, *, verbose: bool = False) -> list[str]:
     stream = io.StringIO()
-    terminal = Terminal(stream)
-    terminal.print(report(run, judge(run), width=terminal.width))
+    Terminal(stream).print(report(run, judge(run), verbose=verbose))
     return stream.getvalue().splitlines()
 
 
-def test_a_row_has_event_sources_chat_outcome_code_message_id_time_and_note(run: Run) -> None:
-    (row,) = [line.split() for line in printed(run) if "says hello" in line]
+def test_a_row_has_event_source_chat_outcome_and_note(run: Run) -> None:
+    lines = printed(run)
+
+    (row,) = [line.split() for line in lines if "says hello" in line]
+    assert row == ["3", "queue", "alice", "SENT", "says", "hello"]
+    assert not any(MESSAGE_ID in line or "c-1" in line for line in lines)
+
+
+def test_ids_and_times_are_for_verbose_only(run: Run) -> None:
+    (row,) = [line.split() for line in printed(run, verbose=True) if "says hello" in line]
 
     assert row == ["3", "queue", "sqs", "alice", "SENT", MESSAGE_ID, "10:11:12.345", "says", "hello"]
 
@@ -73,7 +80,7 @@ def test_a_transcript_escapes_only_the_characters_that_steer_the_terminal(run: R
 
 
 def test_a_chat_with_more_than_one_connection_token_says_so(run: Run) -> None:
-    lines = printed(run)
+    lines = printed(run, verbose=True)
 
     assert "alice  contact c-1  2 connection tokens" in lines
     assert "carol  contact c-2  ended at the start" in lines
@@ -118,12 +125,21 @@ def test_ids_and_reasons_are_escaped_wherever_they_are_shown(run: Run) -> None:
     )
     chats = [replace(run.chats[0], contact_id=f"contact{hostile}")]
 
-    lines = printed(replace(run, sendings=[replace(sending, result=result)], chats=chats))
+    lines = printed(replace(run, sendings=[replace(sending, result=result)], chats=chats), verbose=True)
 
     text = "\n".join(lines)
     assert not {"\x1b", "\x9b", "\u202e", "\u2028", "\r"} & set(text)
     for label in ("id", "code", "reason", "contact"):
         assert rf"{label}\x1b[2J" in text
+
+
+def test_a_repeated_client_token_with_another_text_is_in_the_row(run: Run) -> None:
+    (sending,) = run.sendings
+    repeat = replace(sending, message=replace(sending.message, repeats=1))
+
+    lines = printed(replace(run, sendings=[repeat]))
+
+    assert any("ClientToken of line 1, whose text is another: one is shown" in line for line in lines)
 
 
 def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:
