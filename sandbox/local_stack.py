@@ -61,6 +61,7 @@ _OUTPUTS_FILE = "outputs.json"
 _START_TIMEOUT = 30.0
 _DEPLOY_TIMEOUT = 180.0
 _POLL_SECONDS = 0.1
+_API_TIMEOUT = 30.0  # API Gateway answers within 29 seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,12 @@ class LocalStack(Addresses):
         request = AWSRequest(method, self.api_url + path, dict(headers or {}), body.encode())
         SigV4Auth(Credentials(ACCOUNT, SECRET_ACCESS_KEY), "execute-api", REGION).add_auth(request)
         return urllib3.request(
-            method, self.api_url + path, body=request.data, headers=dict(request.headers), retries=False
+            method,
+            self.api_url + path,
+            body=request.data,
+            headers=dict(request.headers),
+            retries=False,
+            timeout=_API_TIMEOUT,
         )
 
     def look_up(self, message_id: str) -> MessageResult | None:

@@ -694,8 +694,8 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         first="enable the key again, or cancel its deletion.",
         then=(
             'An administrator of the key runs `aws kms cancel-key-deletion --key-id "$(out DataKeyArn)"` if '
-            "it is to be deleted, and then `aws kms enable-key` with the same id. "
-            "CloudTrail shows who made the call, and whether its key is that of `TokenKeyArn`. "
+            "it is to be deleted, and then `aws kms enable-key` with the same id (or `TokenKeyArn`). "
+            "CloudTrail shows who made the call, and for which key. "
             "Check `DeadLetters`, `DeadEvents` and `EventsLost`. "
             "The alarm needs a trail of management events in this Region, and stays on for a day."
         ),

@@ -116,11 +116,11 @@ def test_security_page_lists_every_queue(prod: Template) -> None:
     assert sorted(places) == sorted(queues_of(prod))
 
 
-def test_permissions_of_a_producer_are_listed(prod: Template) -> None:
+def test_permissions_of_a_producer_are_listed(changed: Template) -> None:
     [table] = re.findall(r"^### Producers\n(.*?)^### ", STACK.read_text(), re.MULTILINE | re.DOTALL)
     listed = re.findall(r"`([a-z-]+:[A-Z]\w+)`", table)
 
-    statements = properties(prod, PRODUCER_POLICY)["PolicyDocument"]["Statement"]
+    statements = properties(changed, PRODUCER_POLICY)["PolicyDocument"]["Statement"]
     actions = [
         action
         for statement in statements

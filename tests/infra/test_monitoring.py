@@ -609,7 +609,7 @@ def test_topic_is_notified_when_an_alarm_starts_and_ends(changed: Template) -> N
         if (alarm.get("AlarmActions"), alarm.get("OKActions")) == ([topic], [topic])
     }
 
-    assert notifying == {*CONDITIONS, *BURNS}
+    assert notifying == {*CONDITIONS, *OF_THE_LOOKUP, *BURNS}
 
 
 @pytest.mark.parametrize("topic", [None, "none"])
