@@ -123,7 +123,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
 
     assert {path.name for path in set(project.rglob("*")) - before} <= {"calls"}
     for option, expected in {
-        "sandbox.demo": [f"--emulator-port={value}", "--", value],
+        "sandbox.demo": [f"--emulator-port={value}", f"--act={value}", "--verbose", "--", value],
         "sandbox.live": [f"--emulator-port={value}"],
         "end": ["--", value],
         "transcript": ["--", value],
