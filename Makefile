@@ -13,6 +13,7 @@ export STAGE ?= dev
 export MESSAGES ?= examples/messages.jsonl
 export OUTPUT ?= template
 export ID ?=
+export KIND ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -62,6 +63,7 @@ help: ## List the targets
 	@echo '  VERBOSE=yes              demo, with the ids of messages'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
+	@echo '  KIND=outage              fault; without it, all kinds'
 	@echo '  ID=id                    find: any id of a message, or a contact id'
 	@echo '  SEED=number              simulation'
 	@echo '  SIMULATED_MESSAGES=n     simulation'
@@ -84,12 +86,18 @@ messages-file:
 sandbox: prepare ## Run a local stack, with a console in the browser
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
-.PHONY: env chat end-chat transcript
+.PHONY: env chat chats end-chat transcript fault
 env: .venv/.installed ## Print the sandbox's endpoints and commands, to paste
 	@exec $(VENV_PYTHON) -m sandbox.live.chats env
 
 chat: .venv/.installed ## Open another chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open
+
+chats: .venv/.installed ## List the chats of the sandbox
+	@exec $(VENV_PYTHON) -m sandbox.live.chats list
+
+fault: .venv/.installed ## Break the sandbox: KIND=outage, lost, throttle, kill ...
+	@exec $(VENV_PYTHON) -m sandbox.live.chats fault -- "$$KIND"
 
 end-chat: .venv/.installed ## End the chat CHAT of the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats end -- "$${CHAT:-$$CONTACT_ID}"

@@ -13,6 +13,7 @@ import base64
 import importlib
 import importlib.metadata
 import inspect
+import os
 import re
 import secrets
 import threading
@@ -39,6 +40,11 @@ def main() -> None:
     cloudformation = vars(importlib.import_module("ministack.services.cloudformation.provisioners"))
     accept_metric_math(cloudformation)
     accept_without_effect(cloudformation, "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::QueryDefinition")
+    serve_apis_here(
+        vars(importlib.import_module("ministack.services.cloudformation.engine")),
+        vars(importlib.import_module("ministack.services.cloudformation.stacks")),
+        endpoint=f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}",
+    )
     accept_age(vars(importlib.import_module("ministack.services.sqs")))
     importlib.import_module("ministack.app").main()
 
@@ -159,6 +165,25 @@ def accept_without_effect(cloudformation: dict[str, Any], *types: str) -> None:
     def delete(_physical_id: str, _properties: dict[str, Any]) -> None: ...
 
     handlers |= {name: {"create": create, "update": update, "delete": delete} for name in types}
+
+
+def serve_apis_here(*modules: dict[str, Any], endpoint: str) -> None:
+    """Let CloudFormation resolve the address of a REST API to the emulator, not to a host on AWS.
+
+    The output and the parameter `ApiUrl` work so, for every program that reads them.
+    """
+    address = re.compile(r"https://(\w+)\.execute-api\.[^/]+/")
+    parameters = "value, resources, params, conditions, mappings, stack_name, stack_id"
+    resolve = _function(modules[0], "_resolve_refs", parameters)
+
+    def resolve_here(*arguments: Any) -> Any:  # noqa: ANN401  # MiniStack's
+        value = resolve(*arguments)
+        return address.sub(rf"{endpoint}/_aws/execute-api/\1/", value) if isinstance(value, str) else value
+
+    for module in modules:
+        if module.get("_resolve_refs") is not resolve:
+            raise UnknownEmulatorError("MiniStack resolves references in another way")
+        module["_resolve_refs"] = resolve_here
 
 
 def accept_age(sqs: dict[str, Any]) -> None:

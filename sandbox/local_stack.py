@@ -11,7 +11,7 @@ from http import HTTPStatus
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -74,16 +74,16 @@ class QueueDepths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where a local stack is.
-
-    Attributes:
-        api_url: The emulator's address of the HTTP API. The output has the address on AWS.
-    """
+    """Where a local stack is."""
 
     emulator: Emulator
     outputs: StackOutputs
-    api_url: str
     participant: ParticipantControl
+
+    @property
+    def api_url(self) -> str:
+        """The address of the HTTP API, without a slash at its end."""
+        return self.outputs.api_url.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +170,9 @@ def addresses_in(folder: Path) -> Addresses:
     Raises:
         FileNotFoundError: There is none.
     """
-    emulator = Emulator((folder / _EMULATOR_FILE).read_text(encoding="utf-8"))
-    outputs = _outputs(folder / _OUTPUTS_FILE)
     return Addresses(
-        emulator=emulator,
-        outputs=outputs,
-        api_url=_local_api_url(emulator, outputs.api_url),
+        emulator=Emulator((folder / _EMULATOR_FILE).read_text(encoding="utf-8")),
+        outputs=_outputs(folder / _OUTPUTS_FILE),
         participant=participant_service_in(folder),
     )
 
@@ -251,14 +248,12 @@ def start_local_stack(
         name="sandbox-results",
     )
     results.open()
-    api_url = _local_api_url(emulator, outputs.api_url)
     return LocalStack(
         children=children,
         emulator=emulator,
         outputs=outputs,
-        api_url=api_url,
         participant=participant,
-        producer=Producer(outputs, session=SESSION, endpoint_url=emulator.url, api_url=api_url),
+        producer=Producer(outputs, session=SESSION, endpoint_url=emulator.url),
         results=results,
         sqs=sqs,
         lambda_=emulator.client("lambda"),
@@ -310,10 +305,3 @@ def _outputs(file: Path) -> StackOutputs:
     """Read the file of outputs that the CDK CLI wrote."""
     ((stack_name, values),) = json.loads(file.read_text(encoding="utf-8")).items()
     return StackOutputs.from_mapping(stack_name, values)
-
-
-def _local_api_url(emulator: Emulator, url: str) -> str:
-    """Rewrite `https://<id>.execute-api.<region>.amazonaws.com/<stage>/` so that no name must be resolved."""
-    on_aws = urlsplit(url)
-    api_id = on_aws.netloc.partition(".")[0]
-    return f"{emulator.url}/restapis/{api_id}{on_aws.path.rstrip('/')}/_user_request_"

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import RenderableType
-    from rich.text import Text
 
 _PLAIN_WIDTH = 160
 
@@ -44,11 +43,6 @@ class Terminal:
         """Print one or more lines unchanged, however wide, so that they can be copied."""
         self._console.file.write(f"{text}\n")
         self._console.file.flush()
-
-    def print_line(self, text: Text) -> None:
-        """Print one line, truncated to the terminal's width."""
-        text.truncate(self.width, overflow="ellipsis")
-        self.print(text)
 
     @contextmanager
     def status(self, text: str) -> Iterator[Callable[[str], None]]:

@@ -27,7 +27,7 @@ from sandbox.console.watch import Watch
 from sandbox.emulator import SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from infra.results import MessageResult
     from ops.redrive import Handled
@@ -68,6 +68,7 @@ class Console:
 
     Args:
         folder: Of the local stack.
+        on_line: Gets every line of the function's log.
 
     Attributes:
         lock: Protects the attributes below.
@@ -77,7 +78,13 @@ class Console:
         loop: None before its first use.
     """
 
-    def __init__(self, stack: LocalStack, *, folder: Path) -> None:
+    def __init__(
+        self,
+        stack: LocalStack,
+        *,
+        folder: Path,
+        on_line: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> None:
         self.stack = stack
         self.board = Board()
         self.lives = Lives(self.board)
@@ -89,7 +96,7 @@ class Console:
         self.loop: PlainLoop | None = None
         self._folder = folder
         self._numbers = itertools.count(1)
-        self._watch = Watch(self, emulator_log=folder / "emulator.log")
+        self._watch = Watch(self, emulator_log=folder / "emulator.log", on_line=on_line)
 
     def start(self) -> None:
         """Start to watch, and shorten the wait after a killed function."""

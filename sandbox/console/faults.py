@@ -22,6 +22,10 @@ SWITCHES: Mapping[str, tuple[str, Fault]] = {
 _SHARES = {"lost": 0.4, "slow": 0.2}
 THROTTLES = {"throttle": (2.0, 2.0), "quota": (10.0, 15.0)}
 """Calls a second and burst. The second is the quota of Amazon Connect by default."""
+DESCRIPTIONS: Mapping[str, str] = {
+    **{name: text for name, (text, _) in SWITCHES.items()},
+    **{name: f"Quota: {rate:g} calls a second" for name, (rate, _) in THROTTLES.items()},
+}
 
 
 class Faults:

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from infra.timing import VISIBILITY_TIMEOUT_SECONDS
 from sandbox.console.console import FUNCTION, HIDDEN_SECONDS, LOOP, RefusedError
-from sandbox.console.faults import SWITCHES, THROTTLES
+from sandbox.console.faults import DESCRIPTIONS
 from sandbox.console.life import now
 from sandbox.console.score import score
 from sandbox.participant_service.control import ControlCallError
@@ -142,15 +142,11 @@ class Stage:
 
 
 def _on(at: float, name: str) -> Step:
-    return Step(at, _described(name), lambda stage: stage.switch(name, on=True))
+    return Step(at, DESCRIPTIONS[name], lambda stage: stage.switch(name, on=True))
 
 
 def _off(at: float, *names: str, text: str) -> Step:
     return Step(at, text, lambda stage: stage.switch(*names, on=False))
-
-
-def _described(name: str) -> str:
-    return SWITCHES[name][0] if name in SWITCHES else f"Quota: {THROTTLES[name][0]:g} calls a second"
 
 
 def _kill(at: float) -> Sequence[Step]:

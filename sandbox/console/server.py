@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import urllib3
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -25,14 +26,14 @@ from starlette.staticfiles import StaticFiles
 
 from infra.producer import EventSource
 from sandbox.console.console import TIME_LAPSE, Console, RefusedError
-from sandbox.console.faults import SWITCHES, THROTTLES
+from sandbox.console.faults import DESCRIPTIONS
 from sandbox.console.plain_loop import VARIANTS
 from sandbox.console.scenarios import SCENARIOS, Runner
 from sandbox.participant_service.chats import CONTENT_TYPES
 from sandbox.participant_service.control import ControlCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sandbox.local_stack import LocalStack
 
 _PAGE = Path(__file__).with_name("page")
+_ADDRESS_FILE = "console.url"
 _MAX_BODY = 100_000
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -54,16 +56,24 @@ _HEADERS = {
 
 
 @contextmanager
-def running_console(stack: LocalStack, *, folder: Path, port: int = 0) -> Iterator[tuple[Console, str]]:
+def running_console(
+    stack: LocalStack,
+    *,
+    folder: Path,
+    port: int = 0,
+    on_line: Callable[[Mapping[str, Any]], None] = lambda _: None,
+) -> Iterator[tuple[Console, str]]:
     """Serve until the block ends. Yield the console, and the address to open.
 
     Args:
+        folder: Of the local stack. For you only, a file in it has the address: see `switch_fault`.
         port: 0 takes a free one.
+        on_line: Gets every line of the function's log.
 
     Raises:
         OSError: The port is taken.
     """
-    console = Console(stack, folder=folder)
+    console = Console(stack, folder=folder, on_line=on_line)
     runner = Runner(console)
     token = secrets.token_urlsafe(16)
     with socket.create_server(("127.0.0.1", port)) as listener:
@@ -83,13 +93,45 @@ def running_console(stack: LocalStack, *, folder: Path, port: int = 0) -> Iterat
         thread = threading.Thread(target=server.run, args=([listener],), name="console-server")
         console.start()
         thread.start()
+        url = f"http://127.0.0.1:{number}/{token}/"
+        address = folder / _ADDRESS_FILE
+        address.touch(mode=0o600)
+        address.write_text(url, encoding="utf-8")
         try:
-            yield console, f"http://127.0.0.1:{number}/{token}/"
+            yield console, url
         finally:
             server.should_exit = server.force_exit = True
             thread.join()
             runner.stop()
             console.stop()
+
+
+KINDS = {
+    **DESCRIPTIONS,
+    "kill": "Kill the function, once",
+    "off": "Switch all faults off",
+}
+"""What `switch_fault` does, with a description."""
+
+
+def switch_fault(kind: str, *, folder: Path) -> None:
+    """Switch a fault on, or do what else is in `KINDS`, in the console that runs with this folder.
+
+    Raises:
+        FileNotFoundError: There is none.
+        RefusedError: It cannot be done.
+    """
+    url = (folder / _ADDRESS_FILE).read_text(encoding="utf-8")
+    switches = {kind: True} if kind != "off" else dict.fromkeys(DESCRIPTIONS, False)
+    requests = (
+        [("kill", {})]
+        if kind == "kill"
+        else [("switch", {"name": name, "on": is_on}) for name, is_on in switches.items()]
+    )
+    for action, arguments in requests:
+        answer = urllib3.request("POST", f"{url}do/{action}", json=arguments, retries=False, timeout=10.0)
+        if answer.status != HTTPStatus.OK:
+            raise RefusedError(answer.json()["problem"])
 
 
 class Guard:
@@ -180,10 +222,7 @@ class Actions:
             "content_types": CONTENT_TYPES,
             "time_lapse": TIME_LAPSE,
             "variants": VARIANTS,
-            "switches": {
-                **{name: text for name, (text, _) in SWITCHES.items()},
-                **{name: f"Quota: {rate:g} calls a second" for name, (rate, _) in THROTTLES.items()},
-            },
+            "switches": DESCRIPTIONS,
             "scenarios": {
                 name: {"title": each.title, "text": each.text, "compares": each.compares}
                 for name, each in SCENARIOS.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import os
@@ -42,10 +43,14 @@ class Watch:
 
     Args:
         emulator_log: The file with what the emulator says.
+        on_line: Gets every line of the function's log, and errors that the function could not log.
     """
 
-    def __init__(self, console: Console, *, emulator_log: Path) -> None:
+    def __init__(
+        self, console: Console, *, emulator_log: Path, on_line: Callable[[Mapping[str, Any]], None]
+    ) -> None:
         self._console = console
+        self._on_line = on_line
         self._stack, self._board = console.stack, console.board
         self._log_keys = itertools.count(1)
         self._streams: set[str] = set()
@@ -161,21 +166,27 @@ class Watch:
         if (client_token := line.get("client_token")) is not None:
             self._count(line)
             self._console.lives.change(client_token, lambda life: life.add_line(line))
+        self._put_line(line)
+
+    def note(self, text: str, **fields: object) -> None:
+        """Add an error to the log that the function did not report."""
+        self._put_line({"timestamp": now(), "level": "ERROR", "message": text, **fields})
+
+    def _put_line(self, line: Mapping[str, Any]) -> None:
+        self._on_line(line)
         fields = {
             name: printable(value) if isinstance(value, str) else value
             for name, value in line.items()
             if value is not None and name not in _NO_FIELDS
         }
-        at = datetime.fromisoformat(line["timestamp"]).astimezone(UTC).isoformat()
-        self._put_line({"at": at, "level": line["level"], "message": line["message"], "fields": fields})
-
-    def note(self, text: str) -> None:
-        """Add an error to the log that the function did not report."""
-        self._put_line({"at": now(), "level": "ERROR", "message": text, "fields": {}})
-
-    def _put_line(self, record: dict[str, Any]) -> None:
+        record = {
+            "at": datetime.fromisoformat(line["timestamp"]).astimezone(UTC).isoformat(),
+            "level": line["level"],
+            "message": printable(line["message"]),
+            "fields": fields,
+        }
         number = next(self._log_keys)
-        self._board.put("log", f"{number:06}", record | {"message": printable(record["message"])})
+        self._board.put("log", f"{number:06}", record)
         if number > _LOG_LINES:
             self._board.put("log", f"{number - _LOG_LINES:06}", None)
 
@@ -184,7 +195,21 @@ class Watch:
         for text in self._emulator_log:
             name = self._stack.outputs.function_name
             if name in text and any(sign in text for sign in _PLATFORM_ERRORS):
-                self.note(text.strip())
+                self.note(**platform_error(text.strip()))
+
+
+def platform_error(text: str) -> dict[str, Any]:
+    """Read the emulator's line about a function that did not start, or ended.
+
+    It quotes the error that the runtime reported, with its traceback, as a Python literal.
+    """
+    _, _, error = text.partition("error: {")
+    with suppress(ValueError, SyntaxError, KeyError):
+        reported = ast.literal_eval("{" + error)
+        frames = [line.strip() for frame in reported["stackTrace"] for line in frame.splitlines()]
+        stack = {"stack": frames} if frames else {}
+        return {"text": reported["errorMessage"], "error_type": reported["errorType"], **stack}
+    return {"text": text}
 
 
 def _bubble(contact_id: str, item: TranscriptItem) -> dict[str, Any]:

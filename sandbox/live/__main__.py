@@ -5,26 +5,21 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
-from ops.stack.printable import printable
 from sandbox import live
-from sandbox.command_line import (
-    OUTCOME_STYLES,
-    run_program,
-    stack_parser,
-    standard_output,
-    time_of_day,
-)
+from sandbox.command_line import run_program, stack_parser, standard_output
 from sandbox.console.server import running_console
 from sandbox.lambda_runtime import CodeWatch
+from sandbox.live.feed import entry
 from sandbox.local_stack import FOLDER, ROOT
 
 if TYPE_CHECKING:
-    from infra.results import MessageResult
+    from collections.abc import Mapping
+
     from ops.stack.terminal import Terminal
     from sandbox.local_stack import LocalStack
 
@@ -40,12 +35,16 @@ def main() -> int:
     code = CodeWatch(ROOT / "lambda_src/message_sender")
 
     def run(stack: LocalStack) -> int:
-        with running_console(stack, folder=arguments.folder, port=arguments.console_port) as (console, url):
+        with running_console(
+            stack,
+            folder=arguments.folder,
+            port=arguments.console_port,
+            on_line=lambda line: _print_entry(line, terminal),
+        ) as (console, url):
             _introduce(url, terminal)
             while True:
                 try:
                     for result in stack.results.receive():
-                        terminal.print_line(result_line(result))
                         console.on_result(result)
                     _update_code(code, stack, terminal)
                 except BotoCoreError:
@@ -63,35 +62,31 @@ def main() -> int:
 
 
 def _introduce(url: str, terminal: Terminal) -> None:
-    _heading(terminal, "Open the console in a browser. It has the chats, and buttons that break things")
+    _heading(terminal, "Open the console in a browser, to see chats and break things")
     terminal.print_to_paste(f"  {url}")
 
     _heading(terminal, "In another terminal, in this folder")
     for command_line, effect in {
-        "make env": "prints lines to paste: endpoints, a chat, a command for each event source",
-        "make chat": "opens another chat, and prints its line to paste",
+        "make env": "prints endpoints and commands to paste",
+        "make chat": "opens a chat, and prints its line to paste",
+        "make chats": "lists all chats",
         "make transcript": "shows the chat $CONTACT_ID, or CHAT=...",
         "make end-chat": "ends it",
+        "make fault": "breaks something: KIND=outage, lost, throttle, kill, off ...",
         "make find": "prints the log of the message or chat with ID=...",
     }.items():
-        terminal.print(Text.assemble(f"  {command_line:<16}  ", (effect, "dim")))
+        terminal.print(Text.assemble(f"  {command_line:<15}  ", (effect, "dim")))
 
-    _heading(terminal, "Results, as they arrive. Changes in lambda_src/ are deployed. Ctrl-C to stop")
+    _heading(terminal, "Messages, retries and errors. Changed code is deployed. Ctrl-C to stop")
 
 
 def _heading(terminal: Terminal, text: str) -> None:
     terminal.print(Text(f"\n{text}\n", style="bold"))
 
 
-def result_line(result: MessageResult) -> Text:
-    end = f"message {result.message_id or '–'}" if result.code is None else f"{result.code}: {result.reason}"
-    return Text.assemble(
-        (f"{time_of_day(result.completed_at.isoformat())}  ", "dim"),
-        (f"{result.outcome:<8}  ", OUTCOME_STYLES[result.outcome]),
-        printable(f"{result.event_source:<11}  "),
-        (printable(f"contact {result.contact_id or '–'}  "), "dim"),
-        printable(end),
-    )
+def _print_entry(line: Mapping[str, Any], terminal: Terminal) -> None:
+    if laid_out := entry(line):
+        terminal.print(laid_out)
 
 
 def _update_code(code: CodeWatch, stack: LocalStack, terminal: Terminal) -> None:

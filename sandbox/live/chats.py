@@ -8,7 +8,9 @@ from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
-from sandbox.command_line import explain, standard_output, transcript_table
+from sandbox.command_line import explain, standard_output, time_of_day, transcript_table
+from sandbox.console.console import RefusedError
+from sandbox.console.server import KINDS, switch_fault
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, addresses_in, participant_service_in
 from sandbox.participant_service.control import ControlCallError
@@ -16,38 +18,53 @@ from sandbox.participant_service.control import ControlCallError
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.live.chats", description=__doc__)
-    parser.add_argument("action", choices=["open", "end", "transcript", "env"])
-    parser.add_argument("chat", nargs="?", default="", help="its contact id")
+    parser.add_argument("action", choices=["open", "list", "end", "transcript", "env", "fault"])
+    parser.add_argument("subject", nargs="?", default="", help="a contact id, or the kind of a fault")
     parser.add_argument("--folder", type=Path, default=FOLDER / "live", help="the sandbox's")
     arguments = parser.parse_args()
-    if arguments.action in {"end", "transcript"} and not arguments.chat:
+    if arguments.action in {"end", "transcript"} and not arguments.subject:
         parser.error("name a chat: paste the sandbox's lines that begin with export, or add CHAT=contact-id")
-    terminal = standard_output()
+    if arguments.action == "fault" and arguments.subject not in KINDS:
+        kinds = "\n".join(f"  KIND={kind:<8}  {text}" for kind, text in KINDS.items())
+        return explain(f"make fault KIND=...\n{kinds}")
     try:
-        participant = participant_service_in(arguments.folder)
-        match arguments.action:
-            case "open":
-                # Standard output has only the line to paste, for eval "$(make -s chat)"
-                sys.stderr.write("Paste this line, and the sandbox's commands send to the new chat:\n\n")
-                terminal.print_to_paste(chat_environment(participant.open_chat()))
-            case "env":
-                stack = addresses_in(arguments.folder)
-                lines = (
-                    aws_environment(stack),
-                    chat_environment(participant.open_chat()),
-                    sending_commands(stack),
-                )
-                terminal.print_to_paste("\n\n".join(lines))
-            case "end":
-                participant.end_chat(arguments.chat)
-                terminal.print("Ended.")
-            case _:
-                terminal.print(transcript_table(participant.transcript(arguments.chat)))
+        _act(arguments.action, arguments.subject, arguments.folder)
     except (FileNotFoundError, HTTPError):
         return explain("No sandbox is running. Start one in another terminal: make sandbox")
-    except ControlCallError as error:
+    except (ControlCallError, RefusedError) as error:
         return explain(error)
     return 0
+
+
+def _act(action: str, subject: str, folder: Path) -> None:
+    terminal = standard_output()
+    participant = participant_service_in(folder)
+    match action:
+        case "open":
+            line = chat_environment(participant.open_chat())
+            # Standard output has only the line to paste, for eval "$(make -s chat)"
+            sys.stderr.write("Paste this line, and the sandbox's commands send to the new chat:\n\n")
+            terminal.print_to_paste(line)
+        case "env":
+            stack = addresses_in(folder)
+            lines = (
+                aws_environment(stack),
+                chat_environment(participant.open_chat()),
+                sending_commands(stack),
+            )
+            terminal.print_to_paste("\n\n".join(lines))
+        case "list":
+            for chat in participant.call("chats"):
+                state = f"ended {time_of_day(chat['ended_at'])}" if chat["ended_at"] else "open"
+                terminal.print(f"{chat['contact_id']}  {chat['items']:>3} items  {state}")
+        case "fault":
+            switch_fault(subject, folder=folder)
+            terminal.print(KINDS[subject])
+        case "end":
+            participant.end_chat(subject)
+            terminal.print("Ended.")
+        case _:
+            terminal.print(transcript_table(participant.transcript(subject)))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def aws_environment(stack: Addresses) -> str:
     return _export(
         {
             "AWS_ENDPOINT_URL": stack.emulator.url,
+            "AWS_ENDPOINT_URL_CONNECT": stack.participant.url,
             "AWS_ENDPOINT_URL_CONNECTPARTICIPANT": stack.participant.url,
             "AWS_ACCESS_KEY_ID": ACCOUNT,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,

@@ -91,14 +91,18 @@ def layout(line: Mapping[str, Any]) -> Sequence[str]:
                 subsequent_indent=" " * _NAME_WIDTH,
                 drop_whitespace=False,
             )
-    return rows + [_attempt(number, each) for number, each in enumerate(line.get(ATTEMPTS) or [], start=1)]
+    attempts = enumerate(line.get(ATTEMPTS) or [], start=1)
+    return rows + [
+        printable(f"{f'  attempt {number}':<{_NAME_WIDTH}}{attempt_text(attempt)}")
+        for number, attempt in attempts
+    ]
 
 
-def _attempt(number: int, attempt: Mapping[str, Any]) -> str:
+def attempt_text(attempt: Mapping[str, Any]) -> str:
+    """Describe an attempt, like `Throttled 429 in 41 ms, after 2.0 s`."""
     status = f" {attempt['http_status']}" if attempt["http_status"] else ""
     waited = f", after {attempt['wait_ms'] / 1000:.1f} s" if attempt["wait_ms"] else ""
-    name, end = f"  attempt {number}", f"{attempt['code'] or 'accepted'}{status}"
-    return printable(f"{name:<{_NAME_WIDTH}}{end} in {attempt['ms']} ms{waited}")
+    return f"{attempt['code'] or 'accepted'}{status} in {attempt['ms']} ms{waited}"
 
 
 def _not_found(reason: str) -> int:

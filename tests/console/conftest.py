@@ -66,7 +66,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
         said = ""
         for line in process.stdout:
             said += line
-            if "Results, as they arrive" in line:
+            if "Messages, retries and errors" in line:
                 break
         rest = threading.Thread(target=process.stdout.read)  # or the pipe would fill
         rest.start()

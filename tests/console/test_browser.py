@@ -92,9 +92,7 @@ def test_message_from_elsewhere_is_shown_with_its_hostile_id(
 ) -> None:
     stack, token = console.stack, "<b>id</b>"
     chat = stack.participant.open_chat()
-    producer = Producer(
-        stack.outputs, session=SESSION, endpoint_url=stack.emulator.url, api_url=stack.api_url
-    )
+    producer = Producer(stack.outputs, session=SESSION, endpoint_url=stack.emulator.url)
 
     producer.send(
         MessageRequest(

@@ -19,6 +19,7 @@ import pytest
 
 from infra.producer import EventSource
 from sandbox.lambda_runtime import CodeWatch
+from sandbox.local_stack import addresses_in, participant_service_in
 from tests.e2e.programs import ROOT, Program
 from tests.support.limits import TOO_LONG
 
@@ -49,7 +50,7 @@ class Sandbox:
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name="sandbox-output")
         self._reader.start()
-        self.introduction = "\n".join(self._lines_until("Results, as they arrive"))
+        self.introduction = "\n".join(self._lines_until("Messages, retries and errors"))
         self.to_paste = self.chats("env").stdout
 
     def _read(self) -> None:
@@ -142,8 +143,8 @@ def test_a_printed_request_leads_to_a_message_and_a_live_result(sandbox: Sandbox
 
     assert accepted.endswith(" 202\n")
     assert answered.endswith(" 200\n")
-    assert re.search(rf"sqs +contact {contact_id} +message \S+$", queued)
-    assert re.search(rf"api_gateway +contact {contact_id} +message \S+$", awaited)
+    assert re.search(r"SENT +api-\d+-\d* through sqs$", queued)
+    assert re.search(r"SENT +api-sync-\d+-\d* through api_gateway$", awaited)
     transcript = sandbox.chats("transcript", contact_id).stdout
     assert re.search(r"Hello by the API\n.*Hello by the API, waiting\n", transcript)
 
@@ -225,6 +226,46 @@ def find(sandbox: Sandbox, identifier: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_fault_of_the_other_terminal_is_seen_in_this_one(sandbox: Sandbox) -> None:
+    to_the_queue, _ = sandbox.commands("curl")
+
+    broken = sandbox.chats("fault", "outage")
+    sandbox.paste(to_the_queue)
+    attempt, reason = sandbox.line_with("attempt 1: "), sandbox.line_with("ServiceUnavailable: ")
+    repaired = sandbox.chats("fault", "off")
+    sent = sandbox.line_with("SENT")
+
+    assert (broken.returncode, broken.stdout) == (0, "Outage: every call is answered 503\n")
+    assert re.search(r"attempt 1: ServiceUnavailable 503 in \d+ ms$", attempt)
+    assert reason.strip() == "ServiceUnavailable: The service failed with status 503"
+    assert repaired.returncode == 0
+    assert re.search(r"through sqs, receive \d+$", sent)
+
+
+def test_an_unknown_fault_lists_the_kinds(sandbox: Sandbox) -> None:
+    done = sandbox.chats("fault", "")
+
+    assert done.returncode == 2
+    assert "KIND=outage    Outage: every call is answered 503" in done.stderr
+
+
+def test_all_chats_are_listed(sandbox: Sandbox) -> None:
+    contact_id = variable("CONTACT_ID", sandbox.chats("open").stdout)
+
+    assert re.search(rf"^{contact_id} +1 items  open$", sandbox.chats("list").stdout, re.MULTILINE)
+
+
+def test_introduction_is_short_and_every_endpoint_is_local(sandbox: Sandbox) -> None:
+    assert len(sandbox.introduction.splitlines()) <= 25
+    assert "amazonaws.com" not in sandbox.to_paste
+    assert {
+        variable(name, sandbox.to_paste)
+        for name in ("AWS_ENDPOINT_URL_CONNECT", "AWS_ENDPOINT_URL_CONNECTPARTICIPANT")
+    } == {participant_service_in(sandbox.program.folder).url}
+    assert addresses_in(sandbox.program.folder).outputs.api_url.startswith("http://127.0.0.1:")
+
+
 def test_an_unknown_chat_is_reported(sandbox: Sandbox) -> None:
     done = sandbox.chats("transcript", "nobody")
 
@@ -233,7 +274,7 @@ def test_an_unknown_chat_is_reported(sandbox: Sandbox) -> None:
 
 def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "env", "chat", "end-chat", "transcript"],
+        ["make", "--dry-run", "env", "chat", "chats", "fault", "end-chat", "transcript"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -245,6 +286,8 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     assert [command for command in commands if command] == [
         "env",
         "open",
+        "list",
+        'fault -- "$KIND"',
         f"end -- {chat}",
         f"transcript -- {chat}",
     ]

@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "ACT", "VERBOSE", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID"),
+    *("MESSAGES", "ACT", "VERBOSE", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID", "KIND"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "OUTPUT", "ASSEMBLY"),
 ]
 TARGETS = [
     "demo",
     "sandbox",
     "end-chat",
+    "fault",
     "transcript",
     "find",
     "simulation",
@@ -126,6 +127,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "sandbox.demo": [f"--emulator-port={value}", f"--act={value}", "--verbose", "--", value],
         "sandbox.live": [f"--emulator-port={value}"],
         "end": ["--", value],
+        "fault": ["--", value],
         "transcript": ["--", value],
         "tests.simulation": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
         "benchmarks": ["--python=python3", "--quick"],

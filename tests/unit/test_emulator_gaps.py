@@ -18,6 +18,7 @@ from sandbox.emulator_gaps import (
     add_context_variables,
     keep_event_time,
     override_response_headers,
+    serve_apis_here,
 )
 
 if TYPE_CHECKING:
@@ -210,3 +211,33 @@ def test_other_dispatch_of_send_message_is_an_error() -> None:
 
     with pytest.raises(UnknownEmulatorError, match="dispatches SendMessage in another way"):
         accept_age(module)
+
+
+def resolve(  # the parameters of MiniStack's function
+    value: object,
+    resources: object,
+    params: object,
+    conditions: object,
+    mappings: object,
+    stack_name: str,
+    stack_id: str,
+) -> object:
+    del resources, params, conditions, mappings, stack_name, stack_id
+    return value
+
+
+def test_address_of_an_api_is_local() -> None:
+    engine, stacks = {"_resolve_refs": resolve}, {"_resolve_refs": resolve}
+    serve_apis_here(engine, stacks, endpoint="http://127.0.0.1:4566")
+
+    rest: Any = ({}, {}, {}, {}, "stack", "stack-id")
+    url = stacks["_resolve_refs"]("https://a1b2.execute-api.eu-west-1.amazonaws.com/v1/", *rest)
+    arn = engine["_resolve_refs"]("arn:aws:execute-api:eu-west-1:0:a1b2/*", *rest)
+
+    assert url == "http://127.0.0.1:4566/_aws/execute-api/a1b2/v1/"
+    assert arn == "arn:aws:execute-api:eu-west-1:0:a1b2/*"
+
+
+def test_module_with_another_resolver_is_an_error() -> None:
+    with pytest.raises(UnknownEmulatorError, match="resolves references in another way"):
+        serve_apis_here({"_resolve_refs": resolve}, {}, endpoint="http://127.0.0.1:4566")
