@@ -62,6 +62,7 @@ help: ## List the targets
 	@echo '  ACT=1                    demo, without the second act'
 	@echo '  VERBOSE=yes              demo, with the ids of messages'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
+	@echo '  PORT=4600                participant-service'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
 	@echo '  KIND=outage              fault; without it, all kinds'
 	@echo '  ID=id                    find: any id of a message, or a contact id'
@@ -108,6 +109,10 @@ transcript: .venv/.installed ## Print the chat CHAT of the sandbox
 .PHONY: find
 find: .venv/.installed ## Print the log lines of a message or chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.find -- "$$ID"
+
+.PHONY: participant-service
+participant-service: .venv/.installed ## Run only the local Amazon Connect, for your own code
+	@exec $(VENV_PYTHON) -m sandbox.participant_service --introduce --port="$${PORT:-4600}"
 
 ##@ Test
 

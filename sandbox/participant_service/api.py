@@ -1,7 +1,8 @@
 """The service without a socket: takes the bytes of a request, and returns an answer or a cut.
 
-StartChatContact and StopContact are operations of the `connect` service, with which a chat begins and ends.
-They accept any credentials, instance and flow. They ignore attributes and other members that only flows read.
+StartChatContact, StopContact and those for streaming are operations of the `connect` service. They accept any
+credentials, instance and flow. They ignore attributes and other members that only flows read. Nothing is
+streamed: clients read the transcript.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class ParticipantApi:
             "GetTranscript": self._get_transcript,
             "SendMessage": self._send_message,
             "StartChatContact": self._start_chat_contact,
+            "StartContactStreaming": self._start_contact_streaming,
+            "StopContactStreaming": self._stop_contact_streaming,
             "StopContact": lambda _, request: self.service.end_chat(request["ContactId"]),
         }
         self._control_calls: Mapping[str, Callable[..., object]] = {
@@ -165,7 +168,9 @@ class ParticipantApi:
             raise ServiceError("UnknownOperationException", f"The control calls are {names}")
         try:
             return self._control_calls[name](**json.loads(body or b"{}"))
-        except (KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise invalid(f"The arguments are not valid: {error} is missing") from None
+        except (TypeError, ValueError) as error:
             raise invalid(f"The arguments are not valid: {error}") from None
 
     def _add_fault(self, fault: Mapping[str, Any], **scope: Unpack[Scope]) -> None:
@@ -248,9 +253,17 @@ class ParticipantApi:
             if "WEBSOCKET" in types:
                 answer["Websocket"] = self._websocket()
         if "ChatStreamingConfiguration" in request:
-            # Nothing is published: clients read the transcript
-            answer["StreamingId"] = str(uuid.uuid5(uuid.UUID(chat.contact_id), "streaming"))
+            answer["StreamingId"] = _streaming_id(chat.contact_id)
         return answer
+
+    def _start_contact_streaming(self, _: str, request: dict[str, Any]) -> object:
+        self.service.transcript(request["ContactId"])  # or there is no such chat
+        return {"StreamingId": _streaming_id(request["ContactId"])}
+
+    def _stop_contact_streaming(self, _: str, request: dict[str, Any]) -> None:
+        self.service.transcript(request["ContactId"])
+        if request["StreamingId"] != _streaming_id(request["ContactId"]):
+            raise ServiceError("ResourceNotFoundException", "No such streaming")
 
     def _status(self, fault: Status) -> Answer:
         error_type = fault.error_type or _ERROR_TYPES.get(fault.status)
@@ -270,6 +283,10 @@ class ParticipantApi:
         document = {"message" if style.lower_case_message else "Message": message}
         headers = {"x-amzn-errortype": f"{error_type}{style.type_suffix}"} if error_type else {}
         return _json_answer(document, status=status, headers=headers)
+
+
+def _streaming_id(contact_id: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(contact_id), "streaming"))
 
 
 def _credentials(connection: Connection) -> dict[str, str]:

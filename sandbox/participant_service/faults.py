@@ -117,7 +117,10 @@ _KINDS: Mapping[str, Callable[..., Fault]] = {
 def fault_from(document: Mapping[str, Any]) -> Fault:
     """Read a fault from JSON: its fields, and the name of its class as `kind`."""
     fields = dict(document)
-    return _KINDS[fields.pop("kind")](**fields)
+    kind = fields.pop("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {', '.join(sorted(_KINDS))}")
+    return _KINDS[kind](**fields)
 
 
 class Scope(TypedDict, total=False):

@@ -54,6 +54,9 @@ def _object(required: str = "", **members: object) -> dict[str, object]:
     return {"type": "object", "required": required.split(), "properties": members}
 
 
+_STREAMING = _object("StreamingEndpointArn", StreamingEndpointArn=_name(350))
+
+
 def _operation(name: str, required: str = "", **members: object) -> Operation:
     return Operation(name, fastjsonschema.compile(_object(required, **members), use_default=False))
 
@@ -88,7 +91,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         InstanceId=_name(100),
         ContactFlowId=_name(500),
         ParticipantDetails=_object("DisplayName", DisplayName=_name(256)),
-        ChatStreamingConfiguration=_object("StreamingEndpointArn", StreamingEndpointArn=_name(350)),
+        ChatStreamingConfiguration=_STREAMING,
         ConnectionTypes={
             "type": "array",
             "minItems": 1,
@@ -101,6 +104,21 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         InitialMessage=_object("ContentType Content", ContentType=_STRING, Content=_STRING),
         SupportedMessagingContentTypes={"type": "array", "items": _STRING, "contains": {"const": TEXT_PLAIN}},
         ClientToken=_CLIENT_TOKEN,
+    ),
+    ("POST", "/contact/start-streaming"): _operation(
+        "StartContactStreaming",
+        "InstanceId ContactId ChatStreamingConfiguration ClientToken",
+        InstanceId=_name(100),
+        ContactId=_name(256),
+        ChatStreamingConfiguration=_STREAMING,
+        ClientToken=_CLIENT_TOKEN,
+    ),
+    ("POST", "/contact/stop-streaming"): _operation(
+        "StopContactStreaming",
+        "InstanceId ContactId StreamingId",
+        InstanceId=_name(100),
+        ContactId=_name(256),
+        StreamingId=_name(100),
     ),
     ("POST", "/contact/stop"): _operation(
         "StopContact", "InstanceId ContactId", InstanceId=_name(100), ContactId=_name(256)

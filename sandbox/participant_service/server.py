@@ -121,5 +121,8 @@ class _Connection(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self.do_POST()
 
+    def do_GET(self) -> None:
+        self.do_POST()  # its answer lists the operations
+
     def log_message(self, *_: object) -> None:
         """Print nothing."""

@@ -138,3 +138,16 @@ def test_the_repository_can_import_the_package_under_the_name_that_it_has_when_i
     contract = importlib.import_module("connect_message_sender.contract")
 
     assert contract.FUNCTION_SOURCES == ROOT / "lambda_src"
+
+
+def test_code_is_tested_against_the_local_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_participant_service() as running:
+        for variable in ("AWS_ENDPOINT_URL_CONNECT", "AWS_ENDPOINT_URL_CONNECTPARTICIPANT"):
+            monkeypatch.setenv(variable, running.url)
+        example = load(monkeypatch, "local_connect")
+
+        example.test_a_throttled_message_is_in_the_chat_once()
+
+        assert running.api.requests["SendMessage"] == 3
+        assert sum(running.api.client_tokens.values()) == 3
+        assert len(running.api.client_tokens) == 1

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
-    *("MESSAGES", "ACT", "VERBOSE", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID", "KIND"),
+    *("MESSAGES", "ACT", "VERBOSE", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID", "KIND", "PORT"),
     *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "OUTPUT", "ASSEMBLY"),
 ]
 TARGETS = [
@@ -22,6 +22,7 @@ TARGETS = [
     "sandbox",
     "end-chat",
     "fault",
+    "participant-service",
     "transcript",
     "find",
     "simulation",
@@ -128,6 +129,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "sandbox.live": [f"--emulator-port={value}"],
         "end": ["--", value],
         "fault": ["--", value],
+        "sandbox.participant_service": ["--introduce", f"--port={value}"],
         "transcript": ["--", value],
         "tests.simulation": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
         "benchmarks": ["--python=python3", "--quick"],

@@ -9,6 +9,7 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from sandbox.participant_service.api import ErrorStyle
+from sandbox.participant_service.errors import STATUSES, ServiceError
 from sandbox.participant_service.faults import Status
 
 if TYPE_CHECKING:
@@ -77,3 +78,31 @@ def test_unknown_operation_is_refused_with_a_list_of_known_ones(participant: Par
         )
 
     assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
+
+
+@pytest.mark.parametrize("code", STATUSES)
+def test_no_text_is_empty(code: str) -> None:
+    assert str(ServiceError(code))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "text"),
+    [
+        ("GET", "/", "This local service has"),
+        ("POST", "/_local/nonsense", "The control calls are"),
+        ("POST", "/_local/add_fault", "missing 1 required positional argument: 'fault'"),
+        ("POST", "/participant/message", "Forbidden"),
+    ],
+)
+def test_answer_to_a_wrong_request_has_a_text(
+    running: RunningParticipantService, method: str, path: str, text: str
+) -> None:
+    answer = urllib3.request(method, running.url + path)
+
+    assert text in answer.json()["Message"]
+
+
+def test_unknown_kind_of_fault_is_refused_with_a_list_of_kinds(running: RunningParticipantService) -> None:
+    answer = urllib3.request("POST", f"{running.url}/_local/add_fault", json={"fault": {"kind": "Outage"}})
+
+    assert "kind must be one of AcceptedThenCut, " in answer.json()["Message"]

@@ -85,3 +85,17 @@ def test_process_reports_in_one_line_that_its_port_is_taken(running: RunningPart
 
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"The participant service cannot start: .*in use.*\n", done.stderr)
+
+
+def test_process_introduces_itself_with_lines_to_paste() -> None:
+    with started("--introduce") as process:
+        url = first_line(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        introduction = process.stdout.read()
+
+    assert f"export AWS_ENDPOINT_URL_CONNECT={url} AWS_ENDPOINT_URL_CONNECTPARTICIPANT={url}" in introduction
+    [page] = re.findall(r"docs/\S+\.md", introduction)
+    page_text = (PROJECT / page).read_text()
+    for line in introduction.replace(url, "http://127.0.0.1:4600").splitlines():
+        assert not line.startswith("export") or line in page_text

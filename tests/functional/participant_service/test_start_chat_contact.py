@@ -248,3 +248,34 @@ def test_stopped_chat_accepts_no_message(amazon_connect: AmazonConnect) -> None:
 def test_unknown_chat_cannot_be_stopped(amazon_connect: AmazonConnect) -> None:
     with pytest.raises(amazon_connect.connect.exceptions.ResourceNotFoundException):
         amazon_connect.connect.stop_contact(InstanceId="instance-1", ContactId="contact-0")
+
+
+def test_streaming_starts_once_and_stops(amazon_connect: AmazonConnect) -> None:
+    chat = amazon_connect.start()
+    names: Any = {"InstanceId": "instance-1", "ContactId": chat["ContactId"]}
+    streaming: Any = {
+        "ChatStreamingConfiguration": {"StreamingEndpointArn": "arn:aws:sns:eu-central-1:1:chats"}
+    }
+
+    first, repeat = (
+        amazon_connect.connect.start_contact_streaming(**names, **streaming, ClientToken=token)["StreamingId"]
+        for token in ("1", "2")
+    )
+    amazon_connect.connect.stop_contact_streaming(**names, StreamingId=first)
+
+    assert first == repeat
+    with pytest.raises(amazon_connect.connect.exceptions.ResourceNotFoundException) as raised:
+        amazon_connect.connect.stop_contact_streaming(**names, StreamingId="another")
+    assert raised.value.response["Error"]["Message"] == "No such streaming"
+
+
+def test_streaming_of_an_unknown_chat_is_refused(amazon_connect: AmazonConnect) -> None:
+    with pytest.raises(amazon_connect.connect.exceptions.ResourceNotFoundException) as raised:
+        amazon_connect.connect.start_contact_streaming(
+            InstanceId="instance-1",
+            ContactId="nobody",
+            ChatStreamingConfiguration={"StreamingEndpointArn": "arn:aws:sns:eu-central-1:1:chats"},
+            ClientToken="1",
+        )
+
+    assert raised.value.response["Error"]["Message"] == "No such chat"
