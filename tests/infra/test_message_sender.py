@@ -9,18 +9,21 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import pipelines
+from aws_cdk.cx_api import CloudAssembly
 from constructs import Construct
 
 from infra import InvalidOptionsError, MessageSender, Options
 from infra.addresses import OUTPUTS
-from infra.message_sender import Outcome
 from infra.monitoring.metrics import OWN_METRICS
+from infra.options import StageOptions
+from infra.results import Outcome
 from tests.infra.conftest import synthesize_checked
 from tests.infra.event_pattern import matches
 from tests.infra.template import Template
@@ -53,10 +56,14 @@ def stack(tmp_path: Path) -> cdk.Stack:
     return cdk.Stack(cdk.App(context=NO_PACKAGE, outdir=str(tmp_path)), "Chat", env=OWN_ENVIRONMENT)
 
 
-def synthesized(stack: cdk.Stack) -> dict[str, Any]:
+def assembly(stack: cdk.Stack) -> CloudAssembly:
     application = stack.node.root
     assert isinstance(application, cdk.App)
-    template: dict[str, Any] = application.synth().get_stack_artifact(stack.artifact_id).template
+    return application.synth()
+
+
+def synthesized(stack: cdk.Stack) -> dict[str, Any]:
+    template: dict[str, Any] = assembly(stack).get_stack_artifact(stack.artifact_id).template
     return template
 
 
@@ -464,20 +471,66 @@ NOT_OURS: Mapping[str, Callable[[cdk.Stack], iam.IGrantable]] = {
     ),
     "ServicePrincipal": lambda _: iam.ServicePrincipal("ec2.amazonaws.com"),
     "ArnPrincipal": lambda _: iam.ArnPrincipal("arn:aws:iam::111122223333:user/anybody"),
+    "Chat/Function": lambda stack: lambda_.Function.from_function_arn(
+        stack, "Function", "arn:aws:lambda:eu-west-1:111122223333:function:Grantee"
+    ),
+    "Chat/Named": lambda stack: lambda_.Function.from_function_name(stack, "Named", "Grantee"),
+    "Elsewhere/Grantee": lambda stack: iam.Role(
+        cdk.Stack(
+            cdk.Stage.of(stack), "Elsewhere", env=cdk.Environment(account="444455556666", region="eu-west-1")
+        ),
+        "Grantee",
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+    ),
 }
 
 
+@pytest.mark.parametrize("method", [MessageSender.grant_send, MessageSender.grant_send_to_queue])
 @pytest.mark.parametrize("grantee", NOT_OURS)
-def test_grant_that_gives_nothing_is_reported(stack: cdk.Stack, grantee: str) -> None:
+def test_grant_that_gives_nothing_is_reported(
+    stack: cdk.Stack, grantee: str, method: Callable[[MessageSender, iam.IGrantable], iam.Grant]
+) -> None:
     sender = MessageSender(stack, "Sender")
 
-    sender.grant_send(NOT_OURS[grantee](stack))
+    given = method(sender, NOT_OURS[grantee](stack))
 
     [warning] = messages_of(stack, "warning")
     assert warning.startswith(
-        f"grant_send gives {grantee} nothing: this application cannot change its policies"
+        f"{method.__name__} gives {grantee} nothing: this application cannot change its policies"
     )
-    assert statements_of(synthesized(stack), "AWS::IAM::Policy", "Grantee") == set()
+    assert not given.success
+    templates = [each.template for each in assembly(stack).stacks]
+    assert set().union(*(statements_of(each, "AWS::IAM::Policy", "Grantee") for each in templates)) == set()
+
+
+def test_grant_for_the_queue_gives_what_a_message_on_it_needs(stack: cdk.Stack) -> None:
+    sender = MessageSender(stack, "Sender")
+
+    given = sender.grant_send_to_queue(GRANTEES["role"](stack))
+
+    actions = {
+        action
+        for statement in statements_of(synthesized(stack), "AWS::IAM::Policy", "Grantee")
+        for action in [json.loads(statement)["Action"]]
+        for action in ([action] if isinstance(action, str) else action)
+    }
+    assert given.success
+    assert actions == {"sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
+    assert messages_of(stack, "warning") == []
+
+
+@pytest.mark.parametrize("options", [False, True, {}, {"http_api": False}, Options])
+def test_options_of_another_type_are_refused(stack: cdk.Stack, options: Options) -> None:
+    with pytest.raises(InvalidOptionsError) as refusal:
+        MessageSender(stack, "Sender", options=options)
+
+    assert str(refusal.value) == f"options is {options!r}; accepted: Options(...), or None"
+
+
+def test_options_of_a_stage_are_options(stack: cdk.Stack) -> None:
+    sender = MessageSender(stack, "Sender", options=StageOptions(http_api=False))
+
+    assert sender.api is None
 
 
 @pytest.mark.parametrize(
@@ -486,6 +539,8 @@ def test_grant_that_gives_nothing_is_reported(stack: cdk.Stack, grantee: str) ->
         (["SENT"], ["Message Sent"]),
         (["FAILED", "REJECTED", "FAILED"], ["Message Rejected", "Message Failed"]),
         ({"FAILED", "REJECTED", "SENT"}, ["Message Sent", "Message Rejected", "Message Failed"]),
+        ([Outcome.FAILED], ["Message Failed"]),
+        (iter([Outcome.REJECTED, "SENT"]), ["Message Sent", "Message Rejected"]),
     ],
 )
 def test_rule_takes_only_the_named_outcomes(
@@ -499,7 +554,7 @@ def test_rule_takes_only_the_named_outcomes(
     [rule] = [
         resource["Properties"]
         for name, resource in synthesized(stack)["Resources"].items()
-        if resource["Type"] == "AWS::Events::Rule" and name.startswith("SenderRule")
+        if resource["Type"] == "AWS::Events::Rule" and name.startswith("SenderOutcomesRule")
     ]
     taken = [
         kind
@@ -513,7 +568,43 @@ def test_rule_takes_only_the_named_outcomes(
     assert "Description" in rule
 
 
-@pytest.mark.parametrize("outcomes", [[], ["Sent"], ["SENT", "DEFERRED"], "SENT", [None]])
+def test_rule_can_have_the_id_of_a_part_of_the_sender(stack: cdk.Stack) -> None:
+    sender = MessageSender(stack, "Sender")
+    queue = sqs.Queue(stack, "Queue")
+    parts = [child.node.id for child in sender.node.children]
+
+    for part in parts:
+        sender.on_outcome(part, target=targets.SqsQueue(queue))
+
+    assert {*parts} > {"Results", "Monitoring", "Parameters", "Outcomes"}
+
+
+@pytest.mark.parametrize("kind", ["queue", "function"])
+def test_rule_can_have_its_target_in_another_stack(stack: cdk.Stack, kind: str) -> None:
+    other = cdk.Stack(cdk.Stage.of(stack), "Other", env=OWN_ENVIRONMENT)
+    sender = MessageSender(stack, "Sender")
+    target: events.IRuleTarget = (
+        targets.SqsQueue(sqs.Queue(other, "Target"))
+        if kind == "queue"
+        else targets.LambdaFunction(made_function(other))
+    )
+
+    sender.on_outcome("Unsent", target=target, outcomes=["FAILED"], scope=other)
+
+    template = assembly(stack).get_stack_by_name("Other").template
+    [rule] = [
+        each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Events::Rule"
+    ]
+    assert "SenderEventRoutingBus" in json.dumps(rule["EventBusName"])
+    assert matches(
+        rule["EventPattern"], {"source": "connect-message-sender", "detail-type": "Message Failed"}
+    )
+    assert [each.stack_name for each in other.dependencies] == ["Chat"]
+
+
+@pytest.mark.parametrize(
+    "outcomes", [[], ["Sent"], ["SENT", "DEFERRED"], "SENT", [None], None, [["SENT"]], Outcome.SENT]
+)
 def test_unknown_outcome_is_refused(stack: cdk.Stack, outcomes: Collection[Outcome]) -> None:
     sender = MessageSender(stack, "Sender")
     queue = sqs.Queue(stack, "Queue")
