@@ -1,9 +1,11 @@
 """A sender in the stack of another application: what it needs, what it adds, and what it leaves alone."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -680,6 +682,76 @@ def test_alarms_that_notify_nobody_are_reported_if_the_data_is_kept(
     warnings = messages_of(stack, "warning")
 
     assert [warning.startswith("The alarms notify nobody") for warning in warnings] == [True] * warned
+
+
+HOLDS_DATA = {
+    "AWS::SQS::Queue": "queue",
+    "AWS::KMS::Key": "key",
+    "AWS::KMS::Alias": "alias",
+    "AWS::Events::EventBus": "bus",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::StepFunctions::StateMachine": "state machine",
+    "AWS::ApiGateway::RestApi": "API",
+    "AWS::Logs::LogGroup": "log",
+}
+"""The types of resources that have data or an address, and the word for each in the documents."""
+
+
+def holding_data(folder: Path, options: Options) -> dict[str, tuple[str, bool]]:
+    """Return the resources that have data: the word for each, and whether it outlives its stack."""
+    stack = cdk.Stack(cdk.App(context=NO_PACKAGE, outdir=str(folder)), "Chat", env=OWN_ENVIRONMENT)
+    MessageSender(stack, "Sender", options=options)
+    return {
+        name: (HOLDS_DATA[each["Type"]], each.get("DeletionPolicy") == "RetainExceptOnCreate")
+        for name, each in synthesized(stack)["Resources"].items()
+        if each["Type"] in HOLDS_DATA
+    }
+
+
+def test_page_lists_what_an_option_deletes_when_it_is_turned_off(tmp_path: Path) -> None:
+    page = (ROOT / "docs/reference/options.md").read_text()
+    section = page.partition("\n## Turn an option off\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", section, re.MULTILINE)
+    everything = Options(retain_data=True, alarm_topic_arn="none", sealed_tokens=True, outcome_lookup=True)
+    before = holding_data(tmp_path / "before", everything)
+
+    listed = {option: (words(deleted), words(kept)) for option, deleted, kept in rows}
+    found = {}
+    for option in fields(Options):
+        if (
+            isinstance(option.default, bool)
+            and option.name != "retain_data"
+            and getattr(everything, option.name)
+        ):
+            off: dict[str, Any] = {option.name: False}
+            # An option of the API is off without it, and one of the alarms without them
+            off |= {"outcome_lookup": False} if option.name == "http_api" else {}
+            topic = None if option.name == "monitoring" else "none"
+            after = holding_data(tmp_path / option.name, replace(everything, **off, alarm_topic_arn=topic))
+            gone = [each for name, each in before.items() if name not in after]
+            if gone:
+                found[option.name] = tuple(
+                    {word for word, retained in gone if retained is kept} for kept in (False, True)
+                )
+
+    assert found.keys() >= {"http_api", "sealed_tokens"}
+    assert listed == found
+
+
+def words(cell: str) -> set[str]:
+    return {
+        word
+        for word in HOLDS_DATA.values()
+        if re.search(rf"\b{word}\b", cell.replace("alias of the key", "alias"))
+    }
+
+
+@pytest.mark.parametrize("page", ["deploy", "use-in-your-cdk-app"])
+def test_pages_say_at_which_changes_you_stop(page: str) -> None:
+    text = (ROOT / "docs/how-to" / f"{page}.md").read_text()
+    [line] = re.findall(r"^.*\*\*stop if it deletes.*$", text, re.MULTILINE | re.IGNORECASE)
+
+    assert words(line) == {*HOLDS_DATA.values()} - {"alias", "log"}
 
 
 def test_logical_ids_of_the_stages_are_those_of_the_version_before(dev: Template, prod: Template) -> None:

@@ -283,7 +283,8 @@ def test_page_sets_the_flag_without_which_every_topic_can_use_the_key(tmp_path: 
     flags = json.loads(block)["context"]
 
     allowed = {}
-    for name, context in (("page", flags), ("nothing", {})):
+    contexts: dict[str, dict[str, Any]] = {"page": flags, "nothing": {}}
+    for name, context in contexts.items():
         built = Example(BUILDS["topic"], {**NO_PACKAGE, **context}, tmp_path / name)
         key = built.resources[KEY]["Properties"]["KeyPolicy"]["Statement"]
         other: Context = {"aws:SourceArn": "arn:aws:sns:eu-central-1:1:other"}
