@@ -45,7 +45,7 @@ export npm_config_cache := $(CURDIR)/.sandbox/cache/npm
 export XDG_CACHE_HOME := $(CURDIR)/.sandbox/cache
 endif
 
-STACK_SOURCES := app.py cdk.json requirements.txt \
+STACK_SOURCES := app.py sandbox/app.py cdk.json requirements.txt \
 	$(shell find infra lambda_src -type f ! -name '*.pyc' ! -name '.*')
 
 .PHONY: help
@@ -79,7 +79,7 @@ messages-file:
 	@test -r "$$MESSAGES" || { printf 'make: MESSAGES=%s: there is no such file\n' "$$MESSAGES" >&2; exit 1; }
 
 .PHONY: sandbox
-sandbox: prepare ## Keep a local stack running, and send to it yourself
+sandbox: prepare ## Run a local stack, with a console in the browser
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
 .PHONY: env chat end-chat transcript
@@ -259,7 +259,7 @@ node_modules/.dev-installed: node_modules/.installed
 
 .sandbox/cdk.out/.synthesized: $(STACK_SOURCES) | .venv/.installed node_modules/.installed
 	@rm -rf $(@D)
-	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --output $(@D)
+	@$(CDK_PATH) $(STEP) 'Synthesizing the stack' $(CDK) synth --quiet --app 'python3 -m sandbox.app' --output $(@D)
 	@touch $@
 
 .sandbox/venv-audit/.installed: | prerequisites

@@ -323,7 +323,8 @@ def _let_publish_again(parts: Parts) -> None:
         role, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"
     )
     role.add_to_principal_policy(_publish_results(parts.routing))
-    role.add_to_principal_policy(key.use_through_sqs())
+    # It puts nothing on a queue
+    role.add_to_principal_policy(key.use_through_sqs().copy(actions=["kms:Decrypt"]))
     role.add_to_principal_policy(key.read_environment())
     parts.results.log_group.grant_write(role)
 

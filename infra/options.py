@@ -214,7 +214,7 @@ class Options:
     )
     outcome_retention_days: int = field(
         default=7,
-        metadata=_option(_whole_number(1, 365), "How long the table keeps an outcome."),
+        metadata=_option(_whole_number(1, 365), "How long the table of `outcome_lookup` keeps an outcome."),
     )
     connect_region: str | None = field(
         default=None,

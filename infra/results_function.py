@@ -12,7 +12,7 @@ from .gates import UNTRACED, acknowledge
 from .message_queues import MessageQueues
 from .options import Options
 from .retention import log_group
-from .sender_function import RUNTIME, SERVICE, TIMEOUT, SenderFunction
+from .sender_function import RUNTIME, SERVICE, TIMEOUT, SenderFunction, connect_to_vpc
 from .timing import BATCH_SIZE
 
 # The least that SQS allows: a backlog of results is no hurry, and must not use the account's concurrency
@@ -89,7 +89,13 @@ class ResultsFunction(Construct):
             "Serverless-LambdaEventSourceMappingDestination",
             because="The queue keeps a result until it is published, and has an alarm",
         )
-        if options.traced:
-            acknowledge(self.role, "AwsSolutions-IAM5[Resource::*]", because="X-Ray has no resource types")
-        else:
+        if not options.traced:
             acknowledge(self.function, "Serverless-LambdaTracing", because=UNTRACED)
+        if options.vpc_subnet_ids:
+            connect_to_vpc(self.function, role=self.role, options=options)
+        if options.traced or options.vpc_subnet_ids:
+            acknowledge(
+                self.role,
+                "AwsSolutions-IAM5[Resource::*]",
+                because="X-Ray has no resource types, and Lambda creates network interfaces later",
+            )

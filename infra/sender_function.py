@@ -140,7 +140,7 @@ class SenderFunction(Construct):
         if not options.traced:
             acknowledge(self.function, "Serverless-LambdaTracing", because=UNTRACED)
         if options.vpc_subnet_ids:
-            self._connect_to_vpc(options)
+            connect_to_vpc(self.function, role=self.role, options=options)
         if options.traced or options.vpc_subnet_ids:
             acknowledge(
                 self.role,
@@ -163,18 +163,19 @@ class SenderFunction(Construct):
             because="The queue has a dead-letter queue for messages whose retries are exhausted",
         )
 
-    def _connect_to_vpc(self, options: Options) -> None:
-        """Run the function in existing subnets."""
-        resource = cast("lambda_.CfnFunction", self.function.node.default_child)
-        # The CDK's own `vpc` would have to look up the VPC in the account
-        resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
-            subnet_ids=[*options.vpc_subnet_ids], security_group_ids=[*options.vpc_security_group_ids]
+
+def connect_to_vpc(function: lambda_.Function, *, role: iam.Role, options: Options) -> None:
+    """Run a function in the existing subnets of the options."""
+    resource = cast("lambda_.CfnFunction", function.node.default_child)
+    # The CDK's own `vpc` would have to look up the VPC in the account
+    resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
+        subnet_ids=[*options.vpc_subnet_ids], security_group_ids=[*options.vpc_security_group_ids]
+    )
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            actions=[*_NETWORK_INTERFACES],
+            resources=["*"],
+            # Lambda may do it. The code of the function may not.
+            conditions={"Null": {"lambda:SourceFunctionArn": "true"}},
         )
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=[*_NETWORK_INTERFACES],
-                resources=["*"],
-                # Lambda may do it. The code of the function may not.
-                conditions={"Null": {"lambda:SourceFunctionArn": "true"}},
-            )
-        )
+    )

@@ -16,19 +16,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.outputs import OutputsError, StackOutputs, read_outputs, read_parameters
 from infra.producer import EventSource, NotOfferedError, Producer, ProducerError
 from infra.stage import check_name, stack_name
-from message_sender.clock import SystemClock
 from message_sender.errors import AwsCallError
 from message_sender.request import Secret
-from ops.aws import CannotRunError, aws_client, open_session, queue_attribute
+from ops.aws import CannotRunError, open_session, queue_attribute
 from ops.dead_letters import DeadLetterQueue
 from ops.preflight.report import PreflightReport
 from ops.preflight.run import preflight
 from ops.preflight.target import read_stages
 from ops.prune import DEFAULT_KEEP, PruneRun
-from ops.queue_reader import QueueReader
-from ops.redrive import RedriveFilter, RedriveRun, redrive_run
+from ops.redrive import RedriveFilter, redrive_run
 from ops.report import Report
-from ops.republish import RepublishRun
 from ops.smoke.chat import NewChat
 from ops.smoke.run import run as run_smoke_test
 from ops.stack.printable import printable
@@ -60,12 +57,6 @@ Send nothing, since every message is too old. Publish the missing results;
 then, in a second run, delete the messages that have their result:
   python -m ops redrive --max-age 0m --finalize --apply
   python -m ops redrive --max-age 0m --delete --apply
-
-Guarantees and permissions: docs/how-to/redrive.md"""
-_REPUBLISH: Final = """\
-Show the results, then publish them:
-  python -m ops republish
-  python -m ops republish --apply
 
 Guarantees and permissions: docs/how-to/redrive.md"""
 _SMOKE: Final = """\
@@ -105,7 +96,6 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments, os.environ)
     command = {
         "redrive": _redrive,
-        "republish": _republish,
         "smoke": _smoke,
         "preflight": _preflight,
         "prune": _prune,
@@ -152,31 +142,6 @@ def _redrive(options: Namespace, session: boto3.Session) -> bool:
         report.line(f"Results  {outputs.event_bus_name}")
         report.line(f"Copies   {outputs.dead_letter_queue_url}")
         report.line(f"         {outputs.rejected_queue_url}")
-    return _run(run, report, waiting=waiting)
-
-
-def _republish(options: Namespace, session: boto3.Session) -> bool:
-    report = Report(sys.stdout)
-    outputs = _addresses(options, session)
-    queue_url = outputs.unpublished_results_queue_url
-    event_bus_name = outputs.event_bus_name.rpartition(":event-bus/")[2]
-    _, partition, _, region, account, *_ = outputs.function_alias_arn.split(":")
-    clock = SystemClock()
-    run = RepublishRun(
-        reader=QueueReader(aws_client(session, "sqs"), queue_url, clock=clock),
-        events=aws_client(session, "events"),
-        event_bus_name=event_bus_name,
-        event_bus_arn=f"arn:{partition}:events:{region}:{account}:event-bus/{event_bus_name}",
-        dry_run=not options.apply,
-        clock=clock,
-        on_result=report.result,
-    )
-    report.line(f"From  {queue_url}")
-    report.line(f"To    {event_bus_name}")
-    return _run(run, report)
-
-
-def _run(run: RedriveRun | RepublishRun, report: Report, *, waiting: int = 0) -> bool:
     if run.dry_run:
         report.line("This is a dry run: it changes nothing. Add --apply to carry it out.")
     report.totals(run.run(), dry_run=run.dry_run, waiting=waiting)
@@ -270,7 +235,6 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
         return command
 
     redrive = add("redrive", "Send dead letters again, publish their results, or delete them", _REDRIVE)
-    republish = add("republish", "Publish the results that the event bus did not accept", _REPUBLISH)
     smoke = add(
         "smoke", "Send real messages, one through each event source, to a new or existing chat", _SMOKE
     )
@@ -294,7 +258,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Namespace:
     )
     seal = add("seal", "Encrypt a connection token, so that no queue holds it in clear", _SEAL)
     seal.add_argument("--contact-id", required=True, metavar="ID", help="ContactId of the requests")
-    for command in (redrive, republish, prune):
+    for command in (redrive, prune):
         command.add_argument(
             "--apply", action="store_true", help="make the changes; without this flag, only show them"
         )

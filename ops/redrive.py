@@ -77,7 +77,6 @@ class RedriveFilter:
 class Done(StrEnum):
     """What a run did with a message, or would do in a dry run."""
 
-    PUBLISHED = "publish"
     REDRIVEN = "redrive"
     FINALIZED = "finalize"
     DELETED = "delete"

@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import TextIO
 
-    from message_sender.result_reader import KeptResult
     from ops.redrive import Handled, Totals
     from ops.smoke.run import Run, Sending
 
 _UUID: Final = 36
-_IDS: Final = {"source id": _UUID, "client token": _UUID}
-_DEAD_LETTER: Final = {"": 8, "age": 4, "code": 20, "delivered": 9, **_IDS, "group": _UUID, "reason": 0}
-_RESULT: Final = {"": 8, "result": 16, **_IDS, "reason": 0}
+_DEAD_LETTER: Final = {
+    "": 8,
+    "age": 4,
+    "code": 20,
+    "delivered": 9,
+    "source id": _UUID,
+    "client token": _UUID,
+    "group": _UUID,
+    "reason": 0,
+}
 """Columns and their widths. The last one is as wide as its text."""
 
 _MINUTES_UP_TO: Final = 120
@@ -60,12 +66,6 @@ class Report:
             delivered = "maybe" if origin.maybe_delivered else "no"
             cells = [dead_letter.code, delivered, origin.source_id, dead_letter.client_token, group]
         self._entry(_DEAD_LETTER, handled.done, _age(handled.age), *cells, handled.reason)
-
-    def result(self, result: KeptResult | None, error: str | None) -> None:
-        cells = ["-", "-", "-"]
-        if result:
-            cells = [result.entry["DetailType"], result.source_id, result.client_token or "-"]
-        self._entry(_RESULT, "publish" if error is None else "error", *cells, error or "")
 
     def totals(self, totals: Totals, *, dry_run: bool, waiting: int = 0) -> None:
         """Print the totals.

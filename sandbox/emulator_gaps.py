@@ -13,7 +13,9 @@ import base64
 import importlib
 import importlib.metadata
 import inspect
+import re
 import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ def main() -> None:
     version = importlib.metadata.version("ministack")
     if version != VERSION:
         raise UnknownEmulatorError(f"MiniStack is {version}, but the additions are for {VERSION}")
-    add_context_variables(vars(importlib.import_module("ministack.services.apigateway_v1")))
+    api_gateway = vars(importlib.import_module("ministack.services.apigateway_v1"))
+    add_context_variables(api_gateway)
+    override_response_headers(api_gateway)
+    keep_event_time(vars(importlib.import_module("ministack.services.eventbridge")))
     cloudformation = vars(importlib.import_module("ministack.services.cloudformation.provisioners"))
     accept_metric_math(cloudformation)
     accept_without_effect(cloudformation, "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::QueryDefinition")
@@ -58,6 +63,61 @@ def add_context_variables(api_gateway: dict[str, Any]) -> None:
     context: dict[str, Any] = {}
     if render_with_context("$context.extendedRequestId", "", {}, context) != context["extendedRequestId"]:
         raise UnknownEmulatorError("MiniStack renders mapping templates in another way")
+
+
+def override_response_headers(api_gateway: dict[str, Any]) -> None:
+    """Let a mapping template set `$context.responseOverride.header.<name>`: the 202 has a `Location` so."""
+    respond = _function(
+        api_gateway,
+        "_service_integration_response",
+        "integration, backend_status, backend_text, accept, request_params, context",
+    )
+    set_variable = _function(api_gateway, "_vtl_set", "inner, st")
+    value_of = _function(api_gateway, "_vtl_value", "expr, st")
+    header = re.compile(r"\s*\$context\.responseOverride\.header\.([A-Za-z0-9-]+)\s*=(.*)", re.DOTALL)
+
+    def set_header_or_variable(inner: str, state: dict[str, Any]) -> None:
+        if assignment := header.fullmatch(inner):
+            state["context"]["responseOverride"]["header"][assignment[1]] = value_of(assignment[2], state)
+        else:
+            set_variable(inner, state)
+
+    def respond_with_headers(  # noqa: PLR0917  # the parameters of MiniStack's function
+        integration: dict[str, Any],
+        status: int,
+        text: str,
+        accept: str,
+        params: dict[str, str],
+        context: dict[str, Any] | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        headers: dict[str, str] = {}
+        context = {**(context or {}), "responseOverride": {"header": headers}}
+        answered, mapped, body = respond(integration, status, text, accept, params, context)
+        return answered, {**mapped, **headers}, body
+
+    api_gateway["_vtl_set"] = set_header_or_variable
+    api_gateway["_service_integration_response"] = respond_with_headers
+
+
+def keep_event_time(eventbridge: dict[str, Any]) -> None:
+    """Keep the `Time` of an event that is alone in its PutEvents: the function takes its age from it."""
+    put = _function(eventbridge, "_put_events", "data, allow_aws_source")
+    now = _function(eventbridge, "_now_ts", "")
+    given = threading.local()
+
+    def given_time_or_now() -> float:
+        return float(getattr(given, "time", None) or now())
+
+    def put_with_time(data: dict[str, Any], allow_aws_source: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  # MiniStack's
+        entries = data.get("Entries", [])
+        given.time = entries[0].get("Time") if len(entries) == 1 else None
+        try:
+            return put(data, allow_aws_source)
+        finally:
+            given.time = None
+
+    eventbridge["_now_ts"] = given_time_or_now
+    eventbridge["_put_events"] = put_with_time
 
 
 def accept_metric_math(cloudformation: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Runs the deployed function in `awslambdaric`, the Python runtime client of AWS Lambda. Updates its code.
+"""Runs the deployed functions in `awslambdaric`, the Python runtime client of AWS Lambda. Updates their code.
 
 The emulator's own worker for Python functions loses the type of an error. But the emulator can run the
 `bootstrap` of a custom runtime, as Lambda does, and serves it the Lambda Runtime API.
@@ -29,20 +29,20 @@ _ALIAS = "live"
 
 
 def run_in_awslambdaric(emulator: Emulator, stack: StackOutputs, *, python: Path) -> bool:
-    """Add a bootstrap that runs awslambdaric to the function, and move the alias to the new version.
+    """Add a bootstrap that runs awslambdaric to both functions, and move the alias to the new version.
 
     Return False without awslambdaric, which has wheels for Linux only.
 
     Args:
-        python: of a virtual environment with the packages of the Lambda runtime. The function can import its
+        python: of a virtual environment with the packages of the Lambda runtime. A function can import its
             own package, these, and nothing else.
     """
     if not any(python.parent.parent.glob("lib/python*/site-packages/awslambdaric")):
         return False
     lambda_: LambdaClient = emulator.client("lambda")
-    configuration = lambda_.get_function(FunctionName=stack.function_name)["Configuration"]
-    files = {"bootstrap": bootstrap(configuration, python).encode()}
-    _update_package(lambda_, stack, files, runtime=CUSTOM_RUNTIME)
+    for configuration in _functions(lambda_, stack):
+        files = {"bootstrap": bootstrap(configuration, python).encode()}
+        _update_package(lambda_, stack, configuration["FunctionName"], files, runtime=CUSTOM_RUNTIME)
     return True
 
 
@@ -69,7 +69,9 @@ class CodeWatch:
                     compile(path.read_bytes(), path, "exec", dont_inherit=True)
             files = {str(path.relative_to(self._source.parent)): path.read_bytes() for path in state}
             replaced = f"{self._source.name}/"
-            _update_package(emulator.client("lambda"), outputs, files, instead_of=replaced)
+            lambda_: LambdaClient = emulator.client("lambda")
+            for configuration in _functions(lambda_, outputs):
+                _update_package(lambda_, outputs, configuration["FunctionName"], files, instead_of=replaced)
         except FileNotFoundError:  # an editor is just replacing a file: the next call finds the change
             self._known = {}
             return False
@@ -103,22 +105,34 @@ def with_files(package: bytes, files: Mapping[str, bytes], *, instead_of: str | 
     return content.getvalue()
 
 
+def _functions(lambda_: LambdaClient, stack: StackOutputs) -> list[FunctionConfigurationTypeDef]:
+    """Return the functions that put events on the stack's bus: the sender function, and `Results`."""
+    pages = lambda_.get_paginator("list_functions").paginate()
+    return [
+        configuration
+        for configuration in pages.search("Functions[]")
+        if configuration.get("Environment", {}).get("Variables", {}).get("EVENT_BUS_NAME")
+        == stack.event_bus_name
+    ]
+
+
 def _update_package(
     lambda_: LambdaClient,
     stack: StackOutputs,
+    name: str,
     files: Mapping[str, bytes],
     *,
     instead_of: str | None = None,
     runtime: RuntimeType | None = None,
 ) -> None:
-    name = stack.function_name
     location = lambda_.get_function(FunctionName=name)["Code"]["Location"]
     package = urllib3.request("GET", location, timeout=10.0).data
     lambda_.update_function_code(FunctionName=name, ZipFile=with_files(package, files, instead_of=instead_of))
     if runtime is not None:
         lambda_.update_function_configuration(FunctionName=name, Runtime=runtime)
-    version = lambda_.publish_version(FunctionName=name)["Version"]
-    lambda_.update_alias(FunctionName=name, Name=_ALIAS, FunctionVersion=version)
+    if name == stack.function_name:  # the other one has no alias
+        version = lambda_.publish_version(FunctionName=name)["Version"]
+        lambda_.update_alias(FunctionName=name, Name=_ALIAS, FunctionVersion=version)
 
 
 def bootstrap(configuration: FunctionConfigurationTypeDef, python: Path) -> str:

@@ -7,21 +7,36 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from infra.outputs import StackOutputs
 from infra.producer import Producer
 from infra.result_watcher import ResultWatcher
-from sandbox.emulator import ACCOUNT, REGION, SESSION, Emulator, start_emulator, wire_request_validators
+from infra.results import MessageResult
+from sandbox.emulator import (
+    ACCOUNT,
+    REGION,
+    SECRET_ACCESS_KEY,
+    SESSION,
+    Emulator,
+    start_emulator,
+    wire_request_validators,
+)
 from sandbox.lambda_runtime import run_in_awslambdaric
 from sandbox.participant_service.control import ParticipantControl
 from sandbox.processes import NotStartedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
@@ -46,6 +61,7 @@ _OUTPUTS_FILE = "outputs.json"
 _START_TIMEOUT = 30.0
 _DEPLOY_TIMEOUT = 180.0
 _POLL_SECONDS = 0.1
+_API_TIMEOUT = 30.0  # API Gateway answers within 29 seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +118,29 @@ class LocalStack(Addresses):
             rejected=self._depth(outputs.rejected_queue_url),
             events_dead_letter=self._depth(outputs.events_dead_letter_queue_url),
         )
+
+    def call_api(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: str = ""
+    ) -> urllib3.BaseHTTPResponse:
+        """Make a signed call of the HTTP API, and return the whole answer."""
+        request = AWSRequest(method, self.api_url + path, dict(headers or {}), body.encode())
+        SigV4Auth(Credentials(ACCOUNT, SECRET_ACCESS_KEY), "execute-api", REGION).add_auth(request)
+        return urllib3.request(
+            method,
+            self.api_url + path,
+            body=request.data,
+            headers=dict(request.headers),
+            retries=False,
+            timeout=_API_TIMEOUT,
+        )
+
+    def look_up(self, message_id: str) -> MessageResult | None:
+        """Return the outcome that `GET /messages/{id}` answers. None if it is not known so far."""
+        answer = self.call_api("GET", f"/messages/{quote(message_id, safe='')}")
+        document: dict[str, Any] = answer.json()
+        if (answer.status, document.get("Code")) == (HTTPStatus.NOT_FOUND, "OutcomeNotKnown"):
+            return None
+        return MessageResult.from_detail(document)
 
     def _depth(self, queue_url: str) -> int:
         answer = self.sqs.get_queue_attributes(
@@ -199,9 +238,9 @@ def start_local_stack(
     report("Stack", "deployed by the AWS CDK CLI")
 
     if in_awslambdaric := run_in_awslambdaric(emulator, outputs, python=RUNTIME_PYTHON):
-        report("Function", "runs in awslambdaric, Lambda's own runtime client")
+        report("Functions", "run in awslambdaric, Lambda's own runtime client")
     else:
-        report("Function", "runs in the emulator, which loses the names of errors")
+        report("Functions", "run in the emulator, which loses the names of errors")
 
     sqs = emulator.client("sqs")
     # Not closed: its rule and its queue end with the emulator

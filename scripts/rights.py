@@ -69,6 +69,7 @@ ARNS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("codedeploy", "application"): [f"codedeploy:{_HERE}:application:{PREFIX}*"],
     ("codedeploy", "deploymentconfig"): [f"codedeploy:{_HERE}:deploymentconfig:*"],
     ("codedeploy", "deploymentgroup"): [f"codedeploy:{_HERE}:deploymentgroup:{PREFIX}*"],
+    ("dynamodb", "table"): [f"dynamodb:{_HERE}:table/{PREFIX}*"],
     ("events", "event-bus"): [f"events:{_HERE}:event-bus/{BUS}*"],
     ("events", "rule-on-custom-event-bus"): [f"events:{_HERE}:rule/{BUS}*"],
     ("events", "rule-on-default-event-bus"): [f"events:{_HERE}:rule/{BUS}*"],
@@ -102,6 +103,7 @@ NAMES: Final[Mapping[str, tuple[str, tuple[str, str], str]]] = {
     "AWS::CloudWatch::CompositeAlarm": ("AlarmName", ("cloudwatch", "alarm"), "alarm:"),
     "AWS::CloudWatch::Dashboard": ("DashboardName", ("cloudwatch", "dashboard"), "dashboard/"),
     "AWS::CodeDeploy::Application": ("ApplicationName", ("codedeploy", "application"), "application:"),
+    "AWS::DynamoDB::Table": ("TableName", ("dynamodb", "table"), "table/"),
     "AWS::Events::EventBus": ("Name", ("events", "event-bus"), "event-bus/"),
     "AWS::Events::Rule": ("Name", ("events", "rule-on-default-event-bus"), "rule/"),
     "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", ("iam", "policy"), "policy/"),
@@ -123,6 +125,10 @@ NOT_USED: Final = {
 
 ONLY_WITH: Final = {
     ("AWS::ApiGateway::RestApi", "s3"): "BodyS3Location",
+    ("AWS::DynamoDB::Table", "iam"): "ContributorInsightsSpecification",
+    ("AWS::DynamoDB::Table", "kinesis"): "KinesisStreamSpecification",
+    ("AWS::DynamoDB::Table", "logs"): "ImportSourceSpecification",
+    ("AWS::DynamoDB::Table", "s3"): "ImportSourceSpecification",
     ("AWS::Events::EventBus", "kms"): "KmsKeyIdentifier",
     ("AWS::Lambda::EventSourceMapping", "kms"): "KmsKeyArn",
     ("AWS::Lambda::Function", "ec2"): "VpcConfig",
@@ -143,6 +149,10 @@ NOT_NEEDED: Final = {
     *("iam:PutGroupPolicy", "iam:PutUserPolicy", "codedeploy:RegisterOnPremisesInstance"),
     *("lambda:GetCodeSigningConfig", "lambda:GetLayerVersion", "lambda:PassCapacityProvider"),
     *("wafv2:GetPermissionPolicy", "wafv2:PutPermissionPolicy"),
+    # For tables with replicas or imported items, which the stack does not have
+    *("dynamodb:AssociateTableReplica", "dynamodb:CreateTableReplica", "dynamodb:DescribeImport"),
+    *("dynamodb:ImportTable", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem"),
+    *("dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"),
     # For web ACLs of other services
     *("ec2:AssociateVerifiedAccessInstanceWebAcl", "ec2:DisassociateVerifiedAccessInstanceWebAcl"),
     *("ec2:DescribeVerifiedAccessInstanceWebAclAssociations", "ec2:GetVerifiedAccessInstanceWebAcl"),
@@ -168,7 +178,7 @@ ON_ALL: Final = {"cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm"}
 _READS: Final = ("Describe", "GET", "Get", "List")
 _DANGEROUS_FOR_KEYS: Final = {
     *("kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"),
-    *("kms:UntagResource", "kms:UpdateKeyDescription"),
+    *("kms:RevokeGrant", "kms:UntagResource", "kms:UpdateKeyDescription"),
 }
 
 

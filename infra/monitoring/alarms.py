@@ -688,14 +688,14 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         threshold_text="1 call",
         happened="Somebody disabled a KMS key of the sender, or scheduled its deletion.",
         impact=(
-            "The queues and new instances of the function stop. A deleted key makes queued messages and logs "
-            "unreadable."
+            "The queues and new instances of the function stop, or sealed tokens are refused. A deleted key "
+            "makes messages, logs and sealed tokens unreadable."
         ),
         first="enable the key again, or cancel its deletion.",
         then=(
             'An administrator of the key runs `aws kms cancel-key-deletion --key-id "$(out DataKeyArn)"` if '
-            "it is to be deleted, and then `aws kms enable-key` with the same id. "
-            "CloudTrail shows who made the call. "
+            "it is to be deleted, and then `aws kms enable-key` with the same id (or `TokenKeyArn`). "
+            "CloudTrail shows who made the call, and for which key. "
             "Check `DeadLetters`, `DeadEvents` and `EventsLost`. "
             "The alarm needs a trail of management events in this Region, and stays on for a day."
         ),

@@ -30,7 +30,7 @@ from sandbox.emulator import SESSION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from infra.contract import MessageResult
+    from infra.results import MessageResult
     from ops.redrive import Handled
     from sandbox.local_stack import LocalStack
     from sandbox.participant_service.control import OpenChat, ParticipantControl

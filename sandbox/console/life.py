@@ -13,7 +13,7 @@ from ops.stack.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from infra.contract import MessageResult
+    from infra.results import MessageResult
     from sandbox.console.board import Board
 
 _NO_OUTCOME = {

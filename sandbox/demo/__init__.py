@@ -7,6 +7,8 @@ The file has one JSON object a line. A line with a `request` is a message:
      "request": {"ContentType": "text/plain",  the message request. The demo adds ConnectionToken, and the
                  "Content": "Hello"},          ContactId of the chat unless the line has one
      "expect": {"outcome": "SENT"},            the default; or {"outcome": "REJECTED", "code": ...}
+     "sealed": true,                           optional: seal its connection token
+     "age_minutes": 90,                        optional, for an event: how long ago it happened
      "note": "says hello"}                     optional: what the line shows
 
     "queue"     the queue                                                     in order
@@ -19,7 +21,7 @@ The file has one JSON object a line. A line with a `request` is a message:
 
 The first three only accept a message. The demo waits for the outcome of each other line before it sends the
 next. A request that the HTTP API refuses has no published outcome: its line expects
-{"outcome": "REFUSED", "code": "InvalidRequest"}.
+{"outcome": "REFUSED", "code": "InvalidRequest"}. At the end, the demo looks up each outcome by its id.
 
 Lines of one chat with the same ClientToken are one message, sent more than once.
 

@@ -44,6 +44,8 @@ _MESSAGE = _object(
     # The demo adds the token
     request={"type": "object", "properties": {"ConnectionToken": _NOT_ALLOWED}},
     expect=_EXPECTATION,
+    sealed={"const": True},
+    age_minutes={"type": "integer", "minimum": 1},
     note={"type": "string"},
 )
 _CHAT = _object(
@@ -89,6 +91,8 @@ class Message:
         number: The number of the line, counted from 1.
         connection: Which connection token of the chat it has, counted from 1.
         through: One of `THROUGH`.
+        sealed: Whether the demo seals its connection token.
+        age_minutes: How long before its acceptance an event happened.
     """
 
     number: int
@@ -97,6 +101,8 @@ class Message:
     through: str
     request: Mapping[str, Any] = field(repr=False)
     expected: Expectation
+    sealed: bool = False
+    age_minutes: int | None = None
     note: str = ""
 
     @property
@@ -177,6 +183,8 @@ class _Reader:
     def read(self, number: int, fields: dict[str, Any]) -> None:
         chat = fields["chat"]
         if "request" in fields:
+            if "age_minutes" in fields and fields["through"] != EventSource.EVENT:
+                raise _LineError("age_minutes is for an event")
             message = Message(
                 number=number,
                 connection=1 + self._new_tokens[chat],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from infra.contract import REQUEST_DETAIL_TYPE
 from infra.producer import Answer, EventSource, NotAcceptedError, NotSentError, ProducerError
 from infra.results import MessageResult
 from sandbox.demo.message_file import TASK, Chat, Expectation, Message, MessageFile
@@ -13,23 +16,29 @@ from sandbox.demo.message_file import TASK, Chat, Expectation, Message, MessageF
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from infra.producer import Producer
     from sandbox.local_stack import LocalStack, QueueDepths
     from sandbox.participant_service.transcript import TranscriptItem
 
 _RESULT_SECONDS = 30.0
 _LATE_SECONDS = 1.0  # for each further result, once one has not arrived
 _EXECUTION_SECONDS = 60.0
+_LOOK_UP_SECONDS = 10.0  # a rule stores an outcome a moment after it is published
+_POLL_SECONDS = 0.1
 _QUEUE_SECONDS = 10.0  # a result is published a moment before its message is deleted from the queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A message, the producer's answer or error, and the published result, None if none arrived."""
+    """A message, the producer's answer or error, and the published result, None if none arrived.
+
+    Attributes:
+        looked_up: The outcome that the HTTP API answers for its SourceId.
+    """
 
     message: Message
     answer: Answer | ProducerError
     result: MessageResult | None
+    looked_up: MessageResult | None
 
     @property
     def message_id(self) -> str | None:
@@ -91,12 +100,15 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
         known, chat = results.source_ids, chats[message.chat]
         while len(tokens[message.chat]) < message.connection:
             tokens[message.chat].append(stack.participant.new_connection_token(chat.participant_token))
-        answer = _send(stack.producer, message, chat.contact_id, tokens[message.chat][-1])
+        answer = _send(stack, message, chat.contact_id, tokens[message.chat][-1])
         sent.append((message, answer, results.source_id_of(message, answer, known=known)))
+    published = [results.get(source_id) for _, _, source_id in sent]
     return Run(
         sendings=[
-            Sending(message=message, answer=answer, result=results.get(source_id))
-            for message, answer, source_id in sent
+            Sending(message=message, answer=answer, result=result, looked_up=looked_up)
+            for (message, answer, _), result, looked_up in zip(
+                sent, published, _look_up(stack, published), strict=True
+            )
         ],
         chats=[
             ChatRecord(
@@ -112,14 +124,31 @@ def send_all(stack: LocalStack, file: MessageFile, *, progress: Callable[[int], 
     )
 
 
+def _look_up(stack: LocalStack, results: Sequence[MessageResult | None]) -> list[MessageResult | None]:
+    """Look up each outcome by the id of its message. Wait for the last ones to be stored."""
+    deadline = time.monotonic() + _LOOK_UP_SECONDS
+
+    def look_up(source_id: str) -> MessageResult | None:
+        while (found := stack.look_up(source_id)) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return found
+
+    return [look_up(result.source_id) if result else None for result in results]
+
+
 def _send(
-    producer: Producer, message: Message, contact_id: str, connection_token: str
+    stack: LocalStack, message: Message, contact_id: str, connection_token: str
 ) -> Answer | ProducerError:
+    producer = stack.producer
     request: dict[str, Any] = {
         "ContactId": contact_id,
         **message.request,
         "ConnectionToken": connection_token,
     }
+    if message.sealed:
+        request["ConnectionToken"] = producer.seal(connection_token, contact_id)
+    if message.age_minutes is not None:
+        return _put_old_event(stack, request, timedelta(minutes=message.age_minutes))
     if message.through == TASK:
         request.setdefault("ClientToken", _client_token_of_task(message))
     elif message.source is EventSource.WORKFLOW:
@@ -131,6 +160,19 @@ def _send(
     except ProducerError as error:
         return error
     return answer
+
+
+def _put_old_event(stack: LocalStack, request: dict[str, Any], age: timedelta) -> Answer:
+    """Put an event that says when it happened. The producer's events happen when they are sent."""
+    entry = {
+        "EventBusName": stack.outputs.event_bus_name,
+        "Source": "demo",
+        "DetailType": REQUEST_DETAIL_TYPE,
+        "Detail": json.dumps(request),
+        "Time": datetime.now(UTC) - age,
+    }
+    [put] = stack.emulator.client("events").put_events(Entries=[entry])["Entries"]
+    return Answer(source_id=put["EventId"])
 
 
 class _Results:

@@ -37,6 +37,7 @@ def judge(run: Run) -> list[Check]:
             ("Messages by the queue or POST /messages appear in order", _out_of_order(run)),
             ("No message appears twice", _repeated(run)),
             ("Every chat has exactly the messages that were sent to it", _wrong_transcripts(run)),
+            ("GET /messages/{id} answers with every outcome", _not_looked_up(run)),
             ("The queues are empty, except for copies of rejected messages", _wrong_queues(run)),
         )
     ]
@@ -151,6 +152,13 @@ def _is_text_of(message: Message, parts: Sequence[TranscriptItem]) -> bool:
     if len(parts) == 1:
         return has_type and shown == [content]
     return has_type and "".join("".join(shown).split()) == "".join(content.split())
+
+
+def _not_looked_up(run: Run) -> Iterator[str]:
+    for sending in run.sendings:
+        if sending.looked_up != sending.result:
+            found = sending.looked_up.outcome if sending.looked_up else "nothing"
+            yield f"line {sending.message.number}: published {sending.outcome}, looked up {found}"
 
 
 def _wrong_queues(run: Run) -> Iterator[str]:

@@ -15,15 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import pytest
 from jsonschema import Draft7Validator
 
-from message_sender import __version__
-from message_sender.aws.client import AwsClient
+from message_sender import __version__, results_application
 from message_sender.queues import read_origin
 from message_sender.request import SCHEMA
-from ops.aws import BotoApi
 from ops.dead_letters import DeadLetter, DeadLetterQueue, read_dead_letter
-from ops.queue_reader import QueueReader
-from ops.redrive import Done
-from ops.republish import RepublishRun
 from tests.compatibility.scenarios import (
     AGE,
     BUS,
@@ -39,8 +34,9 @@ from tests.compatibility.scenarios import (
     record_all,
     run,
 )
+from tests.support.aws_endpoint import running_aws_endpoint
 from tests.support.fakes import FakeClock
-from tests.support.lambda_events import QUEUE_ARN, attribute_values
+from tests.support.lambda_events import QUEUE_ARN, FakeLambdaContext, attribute_values, record
 from tests.support.schemas import RESULT_SCHEMA
 from tests.support.sqs_client import FakeAwsClient
 
@@ -245,24 +241,21 @@ def test_redrive_reads_a_copy(version: str, message: Message) -> None:
 
 
 @pytest.mark.parametrize(("version", "message"), list(of_queues(UNPUBLISHED)))
-def test_republish_publishes_a_result_that_was_not_published(version: str, message: Message) -> None:
-    clock = FakeClock()
-    client = FakeAwsClient(clock=clock)
-    client.put(UNPUBLISHED, message["MessageBody"])
-    api = AwsClient(BotoApi(client), clock=clock, random=lambda: 0.0)
+def test_results_publishes_a_result_that_was_not_published(version: str, message: Message) -> None:
+    with running_aws_endpoint() as aws:
+        environ = {
+            "AWS_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL": aws.url,
+            "EVENT_BUS_NAME": BUS,
+            "AWS_ACCESS_KEY_ID": "000000000000",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        handler = results_application.create_handler(environ, clock=FakeClock(), random=lambda: 0.0)
 
-    totals = RepublishRun(
-        reader=QueueReader(api, UNPUBLISHED, clock=clock),
-        events=api,
-        event_bus_name=BUS,
-        event_bus_arn=f"arn:aws:events:eu-central-1:000000000000:event-bus/{BUS}",
-        dry_run=False,
-        clock=clock,
-        on_result=lambda _result, _error: None,
-    ).run()
+        answer = handler({"Records": [record(message["MessageBody"], group=None)]}, FakeLambdaContext())
 
-    assert totals.count[Done.PUBLISHED] == 1, version
-    assert client.events == [json.loads(message["MessageBody"])]
+    assert answer == {"batchItemFailures": []}, version
+    assert [_parsed(json.dumps(event)) for event in aws.events] == [_parsed(message["MessageBody"])]
 
 
 # What this version writes

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from infra.api_models import GATEWAY_ERRORS
 from infra.producer import EventSource, NotAcceptedError
-from sandbox.emulator import ACCOUNT, REGION, SECRET_ACCESS_KEY
-from tests.support.limits import LONGEST, MAX_BYTES, TOO_LONG
+from tests.support.limits import LONGEST, MAX_SPLIT_BYTES, TOO_LONG
 from tests.support.schemas import RESULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -117,7 +113,10 @@ WRONG_FIELDS = [
     ({"ContactId": "a&MessageGroupId=mallory"}, "ContactId must be letters, digits and hyphens only"),
     ({"ContentType": "text/html"}, "ContentType must be one of"),
     ({"Content": ""}, "Content must not be empty"),
-    ({"Content": "x" * (MAX_BYTES + 1)}, f"Content is longer than {len(LONGEST)} characters for text/plain"),
+    (
+        {"Content": "x" * (MAX_SPLIT_BYTES + 1)},
+        f"Content is longer than {len(LONGEST)} characters for text/plain",
+    ),
     ({"Unknown": "field"}, "A field is not a field of the request"),
 ]
 
@@ -209,11 +208,7 @@ def post(
     signed: bool = True,
 ) -> urllib3.BaseHTTPResponse:
     """Post as no producer does, and return the whole answer."""
-    signing = AWSRequest(
-        "POST", stack.api_url + path, {"Content-Type": content_type}, json.dumps(request).encode()
-    )
+    body, headers = json.dumps(request), {"Content-Type": content_type}
     if signed:
-        SigV4Auth(Credentials(ACCOUNT, SECRET_ACCESS_KEY), "execute-api", REGION).add_auth(signing)
-    return urllib3.request(
-        "POST", stack.api_url + path, body=signing.data, headers=dict(signing.headers), retries=False
-    )
+        return stack.call_api("POST", path, headers=headers, body=body)
+    return urllib3.request("POST", stack.api_url + path, body=body, headers=headers, retries=False)

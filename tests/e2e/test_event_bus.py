@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -48,6 +49,25 @@ def test_an_event_that_cannot_be_sent_is_rejected_and_copied(
     assert ended.result_of(event_id).code == "AccessDenied"
     copy = rejected.copy_of(event_id)
     assert json.loads(copy["Body"]) == ended.request("One more thing", ClientToken="c-1")
+
+
+@pytest.mark.parametrize(("age", "code"), [(timedelta(minutes=59), None), (timedelta(minutes=61), "Expired")])
+def test_an_event_older_than_the_maximum_age_is_rejected(
+    alice: Conversation, stack: LocalStack, age: timedelta, code: str | None
+) -> None:
+    entry = {
+        "EventBusName": stack.outputs.event_bus_name,
+        "Source": "my.shop",
+        "DetailType": REQUEST_DETAIL_TYPE,
+        "Detail": json.dumps(alice.request("Hello")),
+        "Time": datetime.now(UTC) - age,
+    }
+
+    put = stack.emulator.client("events").put_events(Entries=[entry])
+
+    result = alice.result_of(put["Entries"][0]["EventId"])
+    assert (result.outcome, result.code) == ("REJECTED" if code else "SENT", code)
+    assert alice.texts == ([] if code else ["Hello"])
 
 
 def test_an_event_under_the_source_of_results_is_not_a_request(

@@ -37,10 +37,13 @@ def log_lines(stack: LocalStack, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric is for Linux")
-def test_the_function_runs_in_awslambdaric(stack: LocalStack) -> None:
-    configuration = stack.lambda_.get_function_configuration(FunctionName=stack.outputs.function_alias_arn)
+def test_the_functions_run_in_awslambdaric(stack: LocalStack) -> None:
+    sender = stack.lambda_.get_function_configuration(FunctionName=stack.outputs.function_alias_arn)
+    names = [each["FunctionName"] for each in stack.lambda_.list_functions()["Functions"]]
+    [results] = [name for name in names if name.startswith(f"{stack.outputs.stack_name}-Results")]
 
-    assert configuration["Runtime"] == CUSTOM_RUNTIME
+    assert sender["Runtime"] == CUSTOM_RUNTIME
+    assert stack.lambda_.get_function_configuration(FunctionName=results)["Runtime"] == CUSTOM_RUNTIME
     assert stack.has_error_types
 
 

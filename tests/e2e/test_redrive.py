@@ -1,4 +1,4 @@
-"""`python -m ops redrive` and `republish` on the deployed stack.
+"""`python -m ops redrive` on the deployed stack.
 
 The emulator differs from AWS in these points:
 
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,15 +30,13 @@ import pytest
 from infra.producer import EventSource
 from message_sender.aws.client import AwsClient
 from message_sender.clock import SystemClock
-from message_sender.errors import AwsCallError, ConnectionFailedError
-from message_sender.publisher import Publisher
+from message_sender.errors import ConnectionFailedError
 from message_sender.queues import Queues
 from message_sender.request import Correlation, derive_client_token, parse_request
 from message_sender.result import Failed, MessageResult, Origin
 from ops.aws import BotoApi
 from sandbox.participant_service.faults import Status
 from tests.support.coverage import measured_environ
-from tests.support.fakes import FakeAwsApi
 from tests.support.lambda_events import bus_event
 from tests.support.schemas import RESULT_SCHEMA
 
@@ -63,9 +61,10 @@ class Operator:
     environ: dict[str, str] = field(repr=False)
     outputs: dict[str, str] = field(repr=False)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, entered: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "ops", *arguments],
+            input=entered,
             cwd=ROOT,
             env=self.environ,
             capture_output=True,
@@ -73,6 +72,13 @@ class Operator:
             timeout=120,
             check=False,
         )
+
+    def seal(self, connection_token: str, contact_id: str) -> str:
+        """Seal a token with the command, as an operator who pastes it."""
+        sealed = self.run("seal", "--contact-id", contact_id, entered=f"{connection_token}\n")
+        assert (sealed.returncode, sealed.stderr) == (0, "")
+        assert connection_token not in sealed.stdout
+        return sealed.stdout.removesuffix("\n")
 
     def queues(self) -> Queues:
         return Queues(
@@ -121,7 +127,12 @@ class Operator:
     @contextmanager
     def function_does_not_receive(self) -> Iterator[None]:
         lambda_ = self.stack.lambda_
-        (mapping,) = lambda_.list_event_source_mappings()["EventSourceMappings"]
+        name = self.stack.outputs.message_queue_url.rpartition("/")[2]
+        (mapping,) = (
+            each
+            for each in lambda_.list_event_source_mappings()["EventSourceMappings"]
+            if each["EventSourceArn"].rpartition(":")[2] == name
+        )
         lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         try:
             yield
@@ -329,35 +340,67 @@ def test_rejected_message_is_sent_after_its_cause_is_fixed(
     assert alice.texts == ["Again, please"]
 
 
-def test_kept_results_reach_the_bus(operator: Operator) -> None:
-    down = AwsCallError("PutEvents", name="AccessDenied", http_status=403)
-    events = FakeAwsApi(lambda _: {}, [down] * 2)
-    publisher = Publisher(
-        events=AwsClient(events, clock=SystemClock(), random=lambda: 0.0),
-        event_bus_name=operator.outputs["EventBusName"],
-        queues=operator.queues(),
-    )
-    result = MessageResult(
-        outcome=Failed(ConnectionFailedError("No answer")),
-        origin=Origin(event_source="sqs", source_id=str(uuid.uuid4()), accepted_at=datetime.now(UTC)),
-        correlation=Correlation(client_token="c-1"),
-        completed_at=datetime.now(UTC),
-        attempts=3,
-    )
-    other = replace(result, origin=replace(result.origin, source_id=str(uuid.uuid4())))
-    assert publisher.publish([result, other], until=SystemClock().monotonic() + 30) == [True, True]
+def test_dead_letters_keep_their_sealed_token_until_they_are_sent(
+    operator: Operator, alice: Conversation
+) -> None:
+    stack, chat = operator.stack, alice.chat
+    sealed = operator.seal(chat.connection_token, chat.contact_id)
+    request = alice.request("At last", ConnectionToken=sealed, ClientToken=str(uuid.uuid4()))
+    moved = operator.have_sqs_move(json.dumps(request), group=chat.contact_id)
+    event = now_event(alice, "from the bus") | {"detail": {**request, "ClientToken": str(uuid.uuid4())}}
+    operator.put_dead_event(event, ERROR_CODE="NO_PERMISSIONS", RULE_ARN="arn:of-the-rule")
 
-    shown = operator.run("republish")
-    done = operator.run("republish", "--apply")
-    again = operator.run("republish", "--apply")
+    waiting = [
+        stack.sqs.receive_message(QueueUrl=operator.outputs[output], VisibilityTimeout=0)["Messages"]
+        for output in ("DeadLetterQueueUrl", "EventsDeadLetterQueueUrl")
+    ]
+    shown = [operator.run("redrive", queue, "--apply") for queue in ("dead-letter", "events")]
 
-    assert [len(rows(output.stdout)) for output in (shown, done, again)] == [2, 2, 0]
-    assert {output.returncode for output in (shown, done, again)} == {0}
-    assert "\n2 to publish\n" in shown.stdout
-    assert "SQS returned no messages." in again.stdout
-    published = {each.source_id: each.detail for each in operator.results_of("c-1")}
-    for each in (result, other):
-        assert published[each.origin.source_id] == each.detail()
+    for [message] in waiting:
+        assert sealed in message["Body"]
+        assert chat.connection_token not in message["Body"]
+    for run in shown:
+        assert (run.returncode, run.stderr) == (0, "")
+        assert sealed not in run.stdout
+    assert [alice.result_of(each).outcome for each in (moved, event["id"])] == ["SENT", "SENT"]
+
+
+def test_no_message_that_waits_has_a_sealed_token_in_clear(operator: Operator, alice: Conversation) -> None:
+    sealed = operator.seal(alice.chat.connection_token, alice.chat.contact_id)
+    sources = (EventSource.QUEUE, EventSource.API, EventSource.WORKFLOW)
+
+    with operator.function_does_not_receive():
+        answers = [alice.send(source, source, ConnectionToken=sealed) for source in sources]
+        waiting: dict[str, str] = {}
+        for _ in range(MOST_RECEIVES):
+            received = operator.stack.sqs.receive_message(
+                QueueUrl=operator.outputs["MessageQueueUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
+            )
+            waiting |= {each["MessageId"]: each["Body"] for each in received.get("Messages", [])}
+            if len(waiting) == len(sources):
+                break
+
+    assert len(waiting) == len(sources)
+    for body in waiting.values():
+        assert sealed in body
+        assert alice.chat.connection_token not in body
+    for answer in answers[:2]:
+        assert alice.result_of(answer.source_id).outcome == "SENT"
+    sent = operator.stack.producer.wait_for_execution(answers[2].source_id, timeout=60).result
+    assert sent is not None
+    assert alice.texts == [*sources]
+
+
+def test_sender_is_found_by_its_parameters(operator: Operator) -> None:
+    # The app gives its sender the name of its stack
+    name = operator.stack.outputs.stack_name
+
+    found, unknown = (operator.run("redrive", "--sender", sender) for sender in (name, "nobody"))
+
+    assert (found.returncode, found.stderr) == (0, "")
+    assert operator.outputs["MessageQueueUrl"] in found.stdout
+    assert unknown.returncode == 2
+    assert "nobody" in unknown.stderr
 
 
 def test_signal_releases_the_messages(operator: Operator, alice: Conversation) -> None:
@@ -383,7 +426,7 @@ def test_signal_releases_the_messages(operator: Operator, alice: Conversation) -
     [
         (["redrive", "--stage", "staging"], "There is no stack ConnectMessageSender-staging"),
         (["redrive", "messages"], "invalid choice: 'messages'"),
-        (["republish", "--apply=maybe"], "argument --apply"),
+        (["redrive", "--apply=maybe"], "argument --apply"),
     ],
 )
 def test_wrong_argument_is_reported(operator: Operator, arguments: list[str], error: str) -> None:

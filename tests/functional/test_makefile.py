@@ -37,7 +37,7 @@ INSTALLED = [
     *(f".sandbox/venv-{name}/.installed" for name in ("emulator", "runtime", "awscli", "sbom", "audit")),
 ]
 SOURCES = [
-    *("app.py", "cdk.json", "package.json", "package-lock.json"),
+    *("app.py", "sandbox/app.py", "cdk.json", "package.json", "package-lock.json"),
     *("requirements.txt", "requirements-tools.txt", "requirements-dev.txt"),
     *(f"sandbox/requirements-{name}.txt" for name in ("emulator", "awscli", "runtime", "sbom")),
     *("infra/module.py", "lambda_src/module.py", "scripts/check-prerequisites.sh", "scripts/create-venv.sh"),

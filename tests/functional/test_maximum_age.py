@@ -40,25 +40,31 @@ def reasons(function: FunctionOnFakeService) -> list[str | None]:
 
 
 @pytest.mark.parametrize(
-    ("age", "attributes", "expected"),
+    ("age", "accepted_ago", "attributes", "expected"),
     [
-        (4 * MINUTE, {}, None),
-        (6 * MINUTE, {}, TOO_OLD),
+        (4 * MINUTE, None, {}, None),
+        (6 * MINUTE, None, {}, TOO_OLD),
         # An event is as old as its acceptance by the bus
-        (1 * MINUTE, origin(ago=6 * MINUTE), TOO_OLD),
-        (1 * MINUTE, origin(ago=4 * MINUTE), None),
+        (1 * MINUTE, 6 * MINUTE, {}, TOO_OLD),
+        (1 * MINUTE, 4 * MINUTE, {}, None),
         # A redrive starts the age again
-        (1 * MINUTE, origin(ago=6 * MINUTE) | {"Redriven": "true"}, None),
-        (6 * MINUTE, origin(ago=6 * MINUTE) | {"Redriven": "true"}, TOO_OLD),
+        (1 * MINUTE, 6 * MINUTE, {"Redriven": "true"}, None),
+        (6 * MINUTE, 6 * MINUTE, {"Redriven": "true"}, TOO_OLD),
         # A producer cannot extend the age
-        (6 * MINUTE, {"Redriven": "true"}, TOO_OLD),
-        (6 * MINUTE, origin(ago=0), TOO_OLD),
+        (6 * MINUTE, None, {"Redriven": "true"}, TOO_OLD),
+        (6 * MINUTE, 0, {}, TOO_OLD),
     ],
 )
 def test_message_of_the_queue_expires_by_its_age(
-    function: FunctionOnFakeService, age: float, attributes: dict[str, str], expected: str | None
+    function: FunctionOnFakeService,
+    age: float,
+    accepted_ago: float | None,
+    attributes: dict[str, str],
+    expected: str | None,
 ) -> None:
-    answer = function({"Records": [record(request(), age=age, attributes=attributes)]})
+    accepted = {} if accepted_ago is None else origin(ago=accepted_ago)
+
+    answer = function({"Records": [record(request(), age=age, attributes=accepted | attributes)]})
 
     assert answer == {"batchItemFailures": []}
     assert reasons(function) == [expected]

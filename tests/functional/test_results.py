@@ -193,6 +193,10 @@ def changed(body: str, **fields: object) -> str:
     return json.dumps(json.loads(body) | fields)
 
 
+def changed_detail(body: str, **fields: object) -> str:
+    return changed(body, Detail=changed(json.loads(body)["Detail"], **fields))
+
+
 FOREIGN: list[Callable[[str], str]] = [
     lambda _: "no JSON",
     lambda _: "[]",
@@ -206,7 +210,21 @@ FOREIGN: list[Callable[[str], str]] = [
     lambda body: changed(body, Detail="{}"),
     lambda body: changed(body, Detail=TEXT),
     lambda body: changed(body, Resources=["arn:of-something"]),
+    lambda body: changed(body, EventBusName=f"arn:aws:events:eu-central-1:111111111111:event-bus/{BUS}"),
+    lambda body: changed(body, EventBusName=[BUS]),
+    lambda body: changed(body, DetailType=["Message Sent"]),
+    lambda body: changed(body, Source="Connect-Message-Sender"),
+    lambda body: changed(body, Detail=None),
+    lambda body: changed(body, Detail={}),
+    lambda body: changed(body, Detail="[" * 100_000),
     lambda body: body.replace("SENT", "REJECTED"),
+    lambda body: changed_detail(body, Version="2"),
+    lambda body: changed_detail(body, SourceId=7),
+    lambda body: changed_detail(body, AcceptedAt="yesterday"),
+    lambda body: changed_detail(body, ClientToken="x" * 501),
+    lambda body: changed_detail(body, Attempts=-1),
+    lambda body: changed_detail(body, Message=None),
+    lambda body: changed_detail(body, more=float("nan")),
     lambda body: body + " " * 140_000,
 ]
 
@@ -224,6 +242,28 @@ def test_message_that_is_not_a_result_of_this_stack_stays_and_stops_no_other(
     output = capsys.readouterr().out
     assert "Not a result of this stack" in output
     assert leaks(output) == []
+
+
+def test_consumers_read_the_fields_that_were_checked(results: Results) -> None:
+    [body] = kept(outcome_of(SENT))
+    detail = json.loads(body)["Detail"]
+
+    failed = results.batch(changed(body, Detail=detail.replace("{", '{"Outcome": "FAILED", ', 1)))
+
+    assert failed == []
+    [event] = results.aws.events
+    assert event["Detail"].count('"Outcome"') == 1
+    assert json.loads(event["Detail"])["Outcome"] == "SENT"
+
+
+def test_no_call_is_larger_than_eventbridge_accepts(results: Results) -> None:
+    bodies = kept(*(outcome_of(SENT, metadata={"filler": "\u00fc" * 5_000}) for _ in range(10)))
+
+    failed = results.batch(*bodies)
+
+    assert failed == []
+    assert len(results.aws.events) == 10
+    assert results.aws.calls == ["PutEvents"] * 2
 
 
 def test_each_result_is_one_log_line(results: Results, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ ROLE = "SenderRole0DF9E891"
 ROLE_POLICY = "SenderRoleDefaultPolicy3504308B"
 FUNCTION = "SenderFunction8A49F898"
 ALIAS = "SenderLiveDDA9CAAB"
+MESSAGES_MAPPING = "SenderLiveMessages0F613CA5"
 API = "MessageApiAAE5BCD6"
 API_ROLE = "MessageApiRoleADB0FAD1"
 API_ROLE_POLICY = "MessageApiRoleDefaultPolicyA0F247B3"
@@ -33,6 +34,16 @@ STATE_MACHINE_ROLE_POLICY = "SendWorkflowStateMachineRoleDefaultPolicy7E2C3E15"
 WORKFLOW_LOGS = "SendWorkflowLogs9FED9DD5"
 TASK_CALLBACKS_POLICY = "TaskCallbacks263B2F69"
 PRODUCER_POLICY = "ProducerPolicy1E6909B0"
+RESULTS_FUNCTION = "ResultsFunctionB6F89ECD"
+RESULTS_MAPPING = "ResultsFunctionUnpublishedResultsAC81935D"
+RESULTS_LOGS = "ResultsLogs1F33976D"
+RESULTS_ROLE = "ResultsRoleFD8140CA"
+RESULTS_ROLE_POLICY = "ResultsRoleDefaultPolicy89B9BF09"
+TOKEN_KEY = "TokenKeyD1D1A236"
+OUTCOMES = "OutcomeLookupOutcomes9953B8E6"
+OUTCOME_RULE = "OutcomeLookupResults84465626"
+LOOKUP_METHOD = "MessageApimessagesidGET355FE6A0"
+OUTCOME_READER_POLICY = "OutcomeLookupReaderPolicy3670C457"
 
 # What a stage with `retain_data` needs and the project's cdk.json leaves open
 FILLED_IN: dict[str, Any] = {
@@ -55,6 +66,10 @@ EVERYTHING: dict[str, Any] = {
     "api_web_acl_arn": "arn:aws:wafv2:eu-central-1:444455556666:regional/webacl/api/a1b2c3d4-0000-1111",
     "alarm_topic_arn": "arn:aws:sns:eu-central-1:111122223333:alarms",
     "api_source_cidrs": ["203.0.113.0/24", "2001:db8::/32"],
+    "sealed_tokens": True,
+    "maximum_age_minutes": 1440,
+    "outcome_lookup": True,
+    "outcome_retention_days": 30,
 }
 
 # A value for each other option, different from that of dev. `retain_data` is true in prod.

@@ -36,8 +36,8 @@ def test_outputs_and_metrics_of_the_stack_are_up_to_date() -> None:
     assert stack(document) == document, "run `make docs`"
 
 
-def test_every_output_has_its_description(prod: Template) -> None:
-    assert {name: output["Description"] for name, output in prod.outputs.items()} == OUTPUTS
+def test_every_output_has_its_description(changed: Template) -> None:
+    assert {name: output["Description"] for name, output in changed.outputs.items()} == OUTPUTS
 
 
 def test_every_metric_of_the_stack_has_its_meaning(prod: Template) -> None:
@@ -116,11 +116,11 @@ def test_security_page_lists_every_queue(prod: Template) -> None:
     assert sorted(places) == sorted(queues_of(prod))
 
 
-def test_permissions_of_a_producer_are_listed(prod: Template) -> None:
+def test_permissions_of_a_producer_are_listed(changed: Template) -> None:
     [table] = re.findall(r"^### Producers\n(.*?)^### ", STACK.read_text(), re.MULTILINE | re.DOTALL)
     listed = re.findall(r"`([a-z-]+:[A-Z]\w+)`", table)
 
-    statements = properties(prod, PRODUCER_POLICY)["PolicyDocument"]["Statement"]
+    statements = properties(changed, PRODUCER_POLICY)["PolicyDocument"]["Statement"]
     actions = [
         action
         for statement in statements

@@ -40,8 +40,25 @@ PARTS: Mapping[str, Mapping[str, bool]] = {
     "no state machine": {"workflow": False},
     "no monitoring": {"monitoring": False},
     "the least": {"http_api": False, "workflow": False, "monitoring": False},
+    "sealed tokens": {"sealed_tokens": True},
+    "outcomes by id": {"outcome_lookup": True},
+    "the most": {"sealed_tokens": True, "outcome_lookup": True},
+    "the least with sealed tokens": {
+        **dict.fromkeys(("http_api", "workflow", "monitoring"), False),
+        "sealed_tokens": True,
+    },
+    "outcomes by id without alarms": {"outcome_lookup": True, "monitoring": False, "workflow": False},
 }
-OF_A_PART = {"ApiUrl": "http_api", "StateMachineArn": "workflow"}
+BY_DEFAULT = {
+    **dict.fromkeys(("http_api", "workflow", "monitoring"), True),
+    **dict.fromkeys(("sealed_tokens", "outcome_lookup"), False),
+}
+OF_A_PART = {
+    "ApiUrl": "http_api",
+    "StateMachineArn": "workflow",
+    "TokenKeyArn": "sealed_tokens",
+    "OutcomeReaderPolicyArn": "outcome_lookup",
+}
 
 # Resources whose names need not be unique in an account and Region
 SCOPED = {
@@ -107,16 +124,19 @@ def test_part_that_is_left_out_is_none(
         "http_api": sender.api is not None,
         "workflow": sender.state_machine is not None,
         "monitoring": sender.dashboard is not None,
+        "sealed_tokens": sender.token_key is not None,
+        "outcome_lookup": "OutcomeReaderPolicyArn" in sender.outputs,
     }
 
-    assert present == {"http_api": True, "workflow": True, "monitoring": True} | {**parts}
+    assert present == BY_DEFAULT | {**parts}
 
 
 def test_part_that_is_left_out_has_no_address(
     parts: Mapping[str, bool], sender_with: tuple[MessageSender, Template]
 ) -> None:
     sender, template = sender_with
-    expected = {name for name in OUTPUTS if parts.get(OF_A_PART.get(name, ""), True)}
+    has = BY_DEFAULT | {**parts}
+    expected = {name for name in OUTPUTS if has.get(OF_A_PART.get(name, ""), True)}
 
     parameters = {
         each["Properties"]["Name"]: each["Properties"]["Value"]
@@ -134,14 +154,20 @@ def test_part_that_is_left_out_leaves_no_resource(
 ) -> None:
     _, template = sender_with
     kinds = {resource["Type"] for resource in template.resources.values()}
+    has = BY_DEFAULT | {**parts}
 
-    assert ("AWS::ApiGateway::RestApi" in kinds) == parts.get("http_api", True)
-    assert ("AWS::StepFunctions::StateMachine" in kinds) == parts.get("workflow", True)
+    assert ("AWS::ApiGateway::RestApi" in kinds) == has["http_api"]
+    assert ("AWS::StepFunctions::StateMachine" in kinds) == has["workflow"]
+    assert ("AWS::DynamoDB::Table" in kinds) == has["outcome_lookup"]
+    assert len(template.of_type("AWS::KMS::Key")) == 1 + has["sealed_tokens"]
+    # That of events, that of the outcomes, and that of calls of KMS
+    assert len(template.of_type("AWS::Events::Rule")) == 1 + has["outcome_lookup"] + has["monitoring"]
+    # The policy of producers, and that of those who look up outcomes
+    assert len(template.of_type("AWS::IAM::ManagedPolicy")) == 1 + has["outcome_lookup"]
     for kind in ("CloudWatch::Alarm", "CloudWatch::Dashboard", "Logs::QueryDefinition", "Logs::MetricFilter"):
-        assert (f"AWS::{kind}" in kinds) == parts.get("monitoring", True)
-    # The roles of API Gateway and of the state machine; those of the function and of nothing else stay
-    roles = 3 - sum(not parts.get(part, True) for part in ("http_api", "workflow"))
-    assert len(template.of_type("AWS::IAM::Role")) == roles
+        assert (f"AWS::{kind}" in kinds) == has["monitoring"]
+    # The roles of API Gateway and of the state machine; those of the two functions and of nothing else stay
+    assert len(template.of_type("AWS::IAM::Role")) == 2 + has["http_api"] + has["workflow"]
 
 
 def test_alarms_are_only_about_parts_that_exist(
@@ -285,12 +311,13 @@ def test_two_senders_in_one_stack_share_no_metric(stack: cdk.Stack) -> None:
         ]
         ours = {each["Namespace"] for each in stats if each.get("MetricName") in OWN_METRICS}
         assert ours - {"AWS/States", "AWS/Lambda"} == {sender.name}
-        [environment] = [
+        environments = [
             each["Properties"]["Environment"]["Variables"]
             for each in own.values()
             if each["Type"] == "AWS::Lambda::Function" and "Environment" in each["Properties"]
         ]
-        assert environment["POWERTOOLS_METRICS_NAMESPACE"] == sender.name
+        assert len(environments) == 2
+        assert {each["POWERTOOLS_METRICS_NAMESPACE"] for each in environments} == {sender.name}
 
 
 def test_the_name_is_the_first_part_of_every_other(stack: cdk.Stack) -> None:
@@ -460,9 +487,11 @@ def test_grant_gives_what_the_policy_for_producers_gives(stack: cdk.Stack, grant
     given = sender.grant_send(GRANTEES[grantee](stack))
     template = synthesized(stack)
 
-    policy = statements_of(template, "AWS::IAM::ManagedPolicy")
+    policy = statements_of(template, "AWS::IAM::ManagedPolicy", "SenderProducerPolicy")
+    has = BY_DEFAULT | PARTS[parts]
     assert given.success
-    assert len(policy) == 7 - sum(not PARTS[parts].get(part, True) for part in ("http_api", "workflow"))
+    # One for each of these parts. A producer may not look up outcomes
+    assert len(policy) == 5 + sum(has[part] for part in ("http_api", "workflow", "sealed_tokens"))
     assert statements_of(template, "AWS::IAM::Policy", "Grantee") == policy
     assert messages_of(stack, "warning") == []
 
@@ -654,15 +683,21 @@ def test_subnets_can_be_a_list_that_is_known_at_deployment(stack: cdk.Stack) -> 
 
     MessageSender(stack, "Sender", options=Options(vpc_subnet_ids=subnets, vpc_security_group_ids=groups))
 
-    [network] = [
+    networks = [
         each["Properties"]["VpcConfig"]
         for each in synthesized(stack)["Resources"].values()
         if "VpcConfig" in each.get("Properties", {})
     ]
-    assert network == {
-        "SubnetIds": {"Fn::Split": [",", {"Fn::ImportValue": "subnets"}]},
-        "SecurityGroupIds": {"Fn::Split": [",", {"Fn::ImportValue": "groups"}]},
-    }
+    assert (
+        networks
+        == [
+            {
+                "SubnetIds": {"Fn::Split": [",", {"Fn::ImportValue": "subnets"}]},
+                "SecurityGroupIds": {"Fn::Split": [",", {"Fn::ImportValue": "groups"}]},
+            }
+        ]
+        * 2
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,12 @@ from tests.infra.template import (
     KEY,
     LOGS,
     MESSAGES,
+    OUTCOME_RULE,
     REJECTED,
     REQUESTS,
+    RESULTS_FUNCTION,
     STATE_MACHINE,
+    TOKEN_KEY,
     UNPUBLISHED_RESULTS,
     WORKFLOW_LOGS,
     Synthesize,
@@ -246,7 +249,6 @@ def test_aws_documents_every_other_metric(dev: Template) -> None:
     [
         ("DeadLetters", {"QueueName": {"Fn::GetAtt": [DEAD_LETTER, "QueueName"]}}),
         ("DeadEvents", {"QueueName": {"Fn::GetAtt": [EVENTS_DEAD_LETTER, "QueueName"]}}),
-        ("UnpublishedResults", {"QueueName": {"Fn::GetAtt": [UNPUBLISHED_RESULTS, "QueueName"]}}),
         ("OldMessages", {"QueueName": {"Fn::GetAtt": [MESSAGES, "QueueName"]}}),
         ("WorkflowFailures", {"StateMachineArn": ref(STATE_MACHINE)}),
         ("ApiServerErrors", {"ApiName": "ConnectMessageSender-dev", "Stage": ref(API_STAGE)}),
@@ -282,7 +284,7 @@ SEVERAL = (">=", 5, 900, 1, 1)
 CONDITIONS = {
     "DeadLetters": ONE,
     "DeadEvents": ONE,
-    "UnpublishedResults": ONE,
+    "UnpublishedResults": (">=", 1, 300, 12, 12),
     "OldMessages": (">=", 300, 60, 3, 3),
     "QueueNotDelivering": (">=", 1, 60, 5, 5),
     "MessagesFailed": ONE,
@@ -316,6 +318,8 @@ WINDOWS = {
     "ErrorBudgetSlowBurn-360m": (">=", 3, 21600, 1, 1),
     "ErrorBudgetSlowBurn-30m": (">=", 3, 1800, 1, 1),
 }
+# With the option `outcome_lookup`
+OF_THE_LOOKUP = {"OutcomesNotStored": ONE}
 BURNS = {"ErrorBudgetFastBurn", "ErrorBudgetSlowBurn"}
 SYMBOLS = {"GreaterThanOrEqualToThreshold": ">=", "GreaterThanThreshold": ">"}
 
@@ -419,6 +423,14 @@ def test_normal_operation_raises_no_alarm(template: Template) -> None:
     ("name", "expression", "statistics"),
     [
         (
+            "UnpublishedResults",
+            "visible + in_flight",
+            {
+                "ApproximateNumberOfMessagesVisible": "Maximum",
+                "ApproximateNumberOfMessagesNotVisible": "Maximum",
+            },
+        ),
+        (
             "QueueNotDelivering",
             "IF(visible > 0 AND received < 1, 1, 0)",
             {"ApproximateNumberOfMessagesVisible": "Minimum", "NumberOfMessagesReceived": "Sum"},
@@ -454,6 +466,45 @@ def test_alarm_computes_its_value_from_metrics(
     assert {metric["MetricName"]: metric["Statistic"] for metric in metrics_of(alarm)} == statistics
 
 
+def test_alarm_of_unpublished_results_looks_at_their_queue(dev: Template) -> None:
+    queue = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [UNPUBLISHED_RESULTS, "QueueName"]}}]
+
+    assert [each["Dimensions"] for each in metrics_of(alarms(dev)["UnpublishedResults"])] == [queue, queue]
+
+
+def test_alarm_of_outcomes_counts_those_that_the_rule_or_lambda_dropped(
+    changed: Template, dev: Template
+) -> None:
+    alarm = alarms(changed)["OutcomesNotStored"]
+
+    condition = (SYMBOLS[alarm["ComparisonOperator"]], alarm["Threshold"])
+    of_time = {metric["Period"] for metric in metrics_of(alarm)}
+    assert (*condition, *of_time, alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == ONE
+    assert alarm["Metrics"][0]["Expression"] == "refused + dropped"
+    assert {each["MetricName"]: each["Dimensions"] for each in metrics_of(alarm)} == {
+        "FailedInvocations": [
+            {"Name": "EventBusName", "Value": ref(BUS)},
+            {
+                "Name": "RuleName",
+                "Value": {"Fn::Select": [2, {"Fn::Split": ["/", {"Fn::GetAtt": [OUTCOME_RULE, "Arn"]}]}]},
+            },
+        ],
+        "AsyncEventsDropped": [{"Name": "FunctionName", "Value": ref(RESULTS_FUNCTION)}],
+    }
+    assert "OutcomesNotStored" not in alarms(dev)
+
+
+@pytest.mark.parametrize(("stage", "keys"), [("dev", [KEY]), ("changed", [KEY, TOKEN_KEY])])
+def test_alarm_of_key_losses_covers_every_key(
+    request: pytest.FixtureRequest, stage: str, keys: list[str]
+) -> None:
+    template: Template = request.getfixturevalue(stage)
+
+    detail = properties(template, KEY_RULE)["EventPattern"]["detail"]
+
+    assert detail["requestParameters"] == {"keyId": [id_ for key in keys for id_ in (ref(key), arn(key))]}
+
+
 def test_server_errors_of_the_api_are_a_share_of_its_requests(dev: Template) -> None:
     assert alarms(dev)["ApiServerErrors"]["Statistic"] == "Average"
 
@@ -476,7 +527,12 @@ def test_thresholds_follow_from_the_options(changed: Template) -> None:
     }
 
 
-OF_EVERY_STAGE = CONDITIONS.keys() - {"OldMessages", "OldEvents", "AccessDeniedShare", "InvocationSurge"}
+OF_EVERY_STAGE = (CONDITIONS | OF_THE_LOOKUP).keys() - {
+    "OldMessages",
+    "OldEvents",
+    "AccessDeniedShare",
+    "InvocationSurge",
+}
 
 
 @pytest.mark.parametrize(("load", "goes_off"), [(0.9, False), (1.1, True), (3.0, True)])
@@ -553,7 +609,7 @@ def test_topic_is_notified_when_an_alarm_starts_and_ends(changed: Template) -> N
         if (alarm.get("AlarmActions"), alarm.get("OKActions")) == ([topic], [topic])
     }
 
-    assert notifying == {*CONDITIONS, *BURNS}
+    assert notifying == {*CONDITIONS, *OF_THE_LOOKUP, *BURNS}
 
 
 @pytest.mark.parametrize("topic", [None, "none"])

@@ -22,6 +22,10 @@ VALID: dict[str, Any] = {
     "tags": {},
     "rollout": "none",
     "content_limits": "specification",
+    "sealed_tokens": False,
+    "maximum_age_minutes": None,
+    "outcome_lookup": True,
+    "outcome_retention_days": 7,
     "connect_region": None,
     "log_level": "INFO",
     "log_retention_days": 30,
@@ -49,7 +53,7 @@ VALID: dict[str, Any] = {
 }
 # The CDK drops every null of cdk.json, so null is the default where it is accepted
 MAY_BE_NULL = {
-    *("account", "region", "connect_region"),
+    *("account", "region", "connect_region", "maximum_age_minutes"),
     *("reserved_concurrency", "api_web_acl_arn", "alarm_topic_arn"),
 }
 
@@ -436,6 +440,8 @@ def test_a_copy_with_another_value_is_validated() -> None:
         ("http_api", "api_web_acl_arn", EVERYTHING["api_web_acl_arn"]),
         ("http_api", "api_source_cidrs", ["203.0.113.0/24"]),
         ("http_api", "manage_api_gateway_account", True),
+        ("http_api", "outcome_lookup", True),
+        ("outcome_lookup", "outcome_retention_days", 30),
         ("monitoring", "rollout", "canary"),
         ("monitoring", "alarm_topic_arn", EVERYTHING["alarm_topic_arn"]),
     ],

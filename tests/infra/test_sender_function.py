@@ -21,6 +21,7 @@ from tests.infra.template import (
     KEY,
     LOGS,
     MESSAGES,
+    MESSAGES_MAPPING,
     REJECTED,
     ROLE_POLICY,
     UNPUBLISHED_RESULTS,
@@ -53,8 +54,7 @@ def environment(template: Template) -> dict[str, Any]:
 
 
 def event_source(template: Template) -> dict[str, Any]:
-    (mapping,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
-    return dict(mapping["Properties"])
+    return dict(properties(template, MESSAGES_MAPPING))
 
 
 def test_function_runs_its_handler_on_python_and_arm(template: Template) -> None:
@@ -100,6 +100,7 @@ def test_environment_has_the_settings_of_the_function(dev: Template) -> None:
         ("retry_window_minutes", "RETRY_WINDOW_MINUTES"),
         ("send_quota_per_second", "SEND_QUOTA_PER_SECOND"),
         ("maximum_concurrency", "MAXIMUM_CONCURRENCY"),
+        ("maximum_age_minutes", "MAXIMUM_AGE_MINUTES"),
     ],
 )
 def test_option_of_the_stage_reaches_the_environment(changed: Template, option: str, variable: str) -> None:

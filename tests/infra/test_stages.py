@@ -25,6 +25,7 @@ from tests.infra.template import (
     MESSAGES,
     PRODUCER_POLICY,
     REJECTED,
+    RESULTS_LOGS,
     STATE_MACHINE,
     UNPUBLISHED_RESULTS,
     WORKFLOW_LOGS,
@@ -40,7 +41,7 @@ BAD_STAGES = [
 ]
 
 # The types of resources that hold data. Add a type here when the stack starts to use it.
-STATEFUL = {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
+STATEFUL = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SQS::Queue"}
 QUEUES = {MESSAGES, DEAD_LETTER, REJECTED, UNPUBLISHED_RESULTS, EVENTS_DEAD_LETTER}
 
 
@@ -51,7 +52,7 @@ def stateful(template: Template) -> dict[str, Mapping[str, Any]]:
 
 def test_logical_ids_of_resources_that_hold_data_do_not_change(template: Template) -> None:
     # Another id is another, empty resource. The one with the data is deleted or left behind.
-    assert stateful(template).keys() == {KEY, *QUEUES, LOGS, ACCESS_LOG, WORKFLOW_LOGS}
+    assert stateful(template).keys() == {KEY, *QUEUES, LOGS, RESULTS_LOGS, ACCESS_LOG, WORKFLOW_LOGS}
 
 
 def test_logical_ids_of_resources_that_others_refer_to_do_not_change(template: Template) -> None:

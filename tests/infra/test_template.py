@@ -19,7 +19,7 @@ import app
 from infra.options import InvalidOptionsError
 from scripts import template as command
 from scripts.template import LONGEST_TEMPLATE, PACKAGE, ROOT, TEMPLATE, Written, write
-from tests.infra.template import FUNCTION, Template
+from tests.infra.template import FUNCTION, RESULTS_FUNCTION, Template
 
 EXAMPLES = ROOT / "examples" / "without-cdk"
 CFN_LINT = ROOT / ".venv" / "bin" / "cfn-lint"
@@ -79,10 +79,12 @@ def test_resources_are_those_of_cdk_synth_apart_from_the_address_of_the_package(
     template = read(written("dev")[0])
 
     expected = {name: without_cdk_metadata(each) for name, each in synthesized.resources.items()}
-    code = expected[FUNCTION]["Properties"]["Code"]
-    expected[FUNCTION]["Properties"]["Code"] = PACKAGE
+    codes = [expected[function]["Properties"]["Code"] for function in (FUNCTION, RESULTS_FUNCTION)]
+    for function in (FUNCTION, RESULTS_FUNCTION):
+        expected[function]["Properties"]["Code"] = PACKAGE
 
-    assert code.keys() == {"S3Bucket", "S3Key"}
+    assert codes[0].keys() == {"S3Bucket", "S3Key"}
+    assert codes[0] == codes[1]
     assert template["Resources"] == expected
     assert template["Outputs"] == synthesized.outputs
 

@@ -8,6 +8,7 @@ from urllib.parse import quote_plus
 _SET = re.compile(r"#set\(\$([\w.]+) = ")
 _URL_ENCODE = "$util.urlEncode("
 _PATH = re.compile(r"\$input\.path\('\$\.([\w.]+)'\)")
+_TEXT = re.compile(r'"([^"]*)"')
 _NAME = re.compile(r"\$([A-Za-z][\w.]*)")
 
 
@@ -33,6 +34,8 @@ def _value(template: str, at: int, names: dict[str, str]) -> tuple[str, int]:
     if template.startswith(_URL_ENCODE, at):
         value, at = _value(template, at + len(_URL_ENCODE), names)
         return _url_encode(value), _after(")", template, at)
+    if text := _TEXT.match(template, at):
+        return render(text[1], names), text.end()
     if path := _PATH.match(template, at):
         found: Any = json.loads(names["input.body"])
         for step in path[1].split("."):

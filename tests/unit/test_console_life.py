@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from infra.contract import MessageResult
+from infra.results import MessageResult
 from message_sender.errors import AccessDeniedError
 from message_sender.result import Rejected
 from sandbox.console.life import Life

@@ -45,7 +45,7 @@ def run() -> Run:
         content="[bold]Hello\x1b[31m",
     )
     return Run(
-        sendings=[Sending(message=message, answer=Answer(source_id="m-1"), result=result)],
+        sendings=[Sending(message=message, answer=Answer(source_id="m-1"), result=result, looked_up=result)],
         chats=[
             ChatRecord(chat=Chat(name="alice"), contact_id="c-1", connections=2, transcript=[item]),
             ChatRecord(chat=Chat(name="carol", ended=True), contact_id="c-2", connections=1, transcript=[]),

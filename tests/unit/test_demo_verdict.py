@@ -53,12 +53,16 @@ def answered(message_id: str) -> Answer:
     return Answer(source_id="m-1", result=result(SENT, message_id=message_id))
 
 
+def sending_of(line: Message, answer: Answer | ProducerError, result: MessageResult | None) -> Sending:
+    return Sending(message=line, answer=answer, result=result, looked_up=result)
+
+
 def sent(line: Message, message_id: str, *, answer: Answer | ProducerError = ACCEPTED) -> Sending:
-    return Sending(message=line, answer=answer, result=result(SENT, message_id=message_id))
+    return sending_of(line, answer, result(SENT, message_id=message_id))
 
 
 def rejected(line: Message, *, answer: Answer | ProducerError = ACCEPTED) -> Sending:
-    return Sending(message=line, answer=answer, result=result(TOO_LONG))
+    return sending_of(line, answer, result(TOO_LONG))
 
 
 def not_sent(code: str, *, reason: str | None = None, client_token: str | None = None) -> NotSentError:
@@ -110,23 +114,19 @@ def test_a_run_as_expected_has_no_problem() -> None:
     [
         (rejected(message(7)), "line 7: expected SENT, got REJECTED InvalidRequest (ExpiresAt is past)"),
         (
-            Sending(message=message(7, expected=TOO_LONG), answer=ACCEPTED, result=None),
+            sending_of(message(7, expected=TOO_LONG), ACCEPTED, None),
             "line 7: expected REJECTED InvalidRequest, got no result, answered nothing yet",
         ),
         (
-            Sending(message=message(7), answer=not_sent("TypeError"), result=None),
+            sending_of(message(7), not_sent("TypeError"), None),
             "line 7: expected SENT, got no result, answered TypeError",
         ),
         (
-            Sending(message=message(7, through=EventSource.API), answer=REFUSED, result=None),
+            sending_of(message(7, through=EventSource.API), REFUSED, None),
             "line 7: expected SENT, got REFUSED InvalidRequest",
         ),
         (
-            Sending(
-                message=message(7, through=EventSource.API_SYNC),
-                answer=not_sent("Throttled"),
-                result=None,
-            ),
+            sending_of(message(7, through=EventSource.API_SYNC), not_sent("Throttled"), None),
             "line 7: expected SENT, got no result, answered Throttled",
         ),
         (
@@ -225,9 +225,7 @@ def test_a_changed_text_is_a_problem() -> None:
 
 def sent_in_parts(line: Message, *message_ids: str) -> Sending:
     detail = {"Outcome": "SENT", "Message": {"Parts": [{"Id": message_id} for message_id in message_ids]}}
-    return Sending(
-        message=line, answer=ACCEPTED, result=replace(result(SENT, message_id=message_ids[-1]), detail=detail)
-    )
+    return sending_of(line, ACCEPTED, replace(result(SENT, message_id=message_ids[-1]), detail=detail))
 
 
 @pytest.mark.parametrize(
@@ -346,4 +344,15 @@ def test_a_caller_who_waited_without_an_outcome_is_a_problem(through: str) -> No
 def test_a_refusal_of_the_api_can_be_expected() -> None:
     line = message(1, through=EventSource.API, expected=Expectation("REFUSED", "InvalidRequest"))
 
-    assert problems(Sending(message=line, answer=REFUSED, result=None), transcript=()) == []
+    assert problems(sending_of(line, REFUSED, None), transcript=()) == []
+
+
+@pytest.mark.parametrize(
+    ("looked_up", "found"), [(None, "nothing"), (result(TOO_LONG), "REJECTED"), (result(SENT), "SENT")]
+)
+def test_an_outcome_that_is_not_looked_up_as_published_is_a_problem(
+    looked_up: MessageResult | None, found: str
+) -> None:
+    sending = replace(sent(message(1), "a"), looked_up=looked_up)
+
+    assert problems(sending, transcript=(shown("a"),)) == [f"line 1: published SENT, looked up {found}"]

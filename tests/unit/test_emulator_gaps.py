@@ -16,6 +16,8 @@ from sandbox.emulator_gaps import (
     accept_metric_math,
     accept_without_effect,
     add_context_variables,
+    keep_event_time,
+    override_response_headers,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +51,80 @@ def test_function_with_other_parameters_is_an_error() -> None:
 def test_addition_without_effect_is_an_error() -> None:
     with pytest.raises(UnknownEmulatorError, match="renders mapping templates in another way"):
         add_context_variables({"_render_request_template_v1": render})
+
+
+def api_gateway(template: str) -> dict[str, Any]:
+    """Return a module whose templates only set a value, like `Location = value`."""
+    module: dict[str, Any] = {"variables": {}}
+
+    def respond(  # the parameters of MiniStack's function
+        integration: object,
+        backend_status: int,
+        backend_text: str,
+        accept: str,
+        request_params: object,
+        context: object = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        del integration, backend_text, accept, request_params
+        module["_vtl_set"](template, {"context": context, "vars": module["variables"]})
+        return backend_status, {"Content-Type": "application/json"}, b"{}"
+
+    def set_variable(inner: str, st: dict[str, Any]) -> None:
+        name, _, value = inner.partition("=")
+        st["vars"][name] = value
+
+    def value(expr: str, st: object) -> str:
+        del st
+        return expr.strip(' "')
+
+    module |= {
+        "_service_integration_response": respond,
+        "_vtl_set": set_variable,
+        "_vtl_value": value,
+    }
+    return module
+
+
+def test_template_sets_a_header_of_the_response() -> None:
+    module = api_gateway('$context.responseOverride.header.Location = "/v1/messages/m-1"')
+    override_response_headers(module)
+
+    answer = module["_service_integration_response"]({}, 202, "", "application/json", {}, None)
+
+    assert answer == (202, {"Content-Type": "application/json", "Location": "/v1/messages/m-1"}, b"{}")
+
+
+def test_template_still_sets_variables() -> None:
+    module = api_gateway("$name = value")
+    override_response_headers(module)
+
+    answer = module["_service_integration_response"]({}, 202, "", "application/json", {}, None)
+
+    assert answer == (202, {"Content-Type": "application/json"}, b"{}")
+    assert module["variables"] == {"$name ": " value"}
+
+
+def event_bridge() -> dict[str, Any]:
+    """Return a module that answers the times of its events."""
+    module: dict[str, Any] = {"_now_ts": lambda: 5.0}
+
+    def put(data: dict[str, Any], allow_aws_source: bool = False) -> list[float]:  # noqa: FBT002  # MiniStack's
+        del allow_aws_source
+        return [module["_now_ts"]() for _ in data["Entries"]]
+
+    module["_put_events"] = put
+    return module
+
+
+@pytest.mark.parametrize(
+    ("entries", "times"), [([{"Time": 3.0}], [3.0]), ([{}], [5.0]), ([{"Time": 3.0}, {}], [5.0, 5.0])]
+)
+def test_event_that_is_alone_keeps_its_time(entries: list[dict[str, float]], times: list[float]) -> None:
+    module = event_bridge()
+    keep_event_time(module)
+
+    assert module["_put_events"]({"Entries": entries}) == times
+    assert module["_now_ts"]() == 5.0
 
 
 def cloudformation(put: Callable[..., Any]) -> dict[str, Any]:

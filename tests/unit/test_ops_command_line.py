@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NEW_CHAT = ["--instance", "instance-1", "--flow", "flow-1"]
 SEAL = ["seal", "--contact-id", "c-1"]
-SENDER_COMMANDS = [["redrive"], ["republish"], ["smoke", *NEW_CHAT], ["prune"], SEAL]
+SENDER_COMMANDS = [["redrive"], ["smoke", *NEW_CHAT], ["prune"], SEAL]
 COMMANDS = [*SENDER_COMMANDS, ["preflight"]]
 
 
@@ -88,13 +88,6 @@ def test_rejected_messages_can_be_deleted_without_a_code() -> None:
 
     assert options.redrive_filter.delete
     assert options.redrive_filter.codes is None
-
-
-def test_republish_is_a_dry_run_by_default() -> None:
-    assert parse(["republish"], {}) == Namespace(command="republish", stage="dev", sender=None, apply=False)
-    assert parse(["republish", "--stage", "prod", "--apply"], {}) == Namespace(
-        command="republish", stage="prod", sender=None, apply=True
-    )
 
 
 @pytest.mark.parametrize("environ", [{}, {"CONNECTION_TOKEN": ""}])
@@ -183,7 +176,6 @@ def test_preflight_is_for_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
         (["redrive", "--delete=true"], "argument --delete: ignored explicit argument 'true'"),
         (["redrive", "--del"], "unrecognized arguments: --del"),
         (["redrive", "rejected", "--apply"], "rejected messages cannot be sent unchanged: with --code"),
-        (["republish", "--apply=maybe"], "argument --apply: ignored explicit argument 'maybe'"),
         (["smoke"], "add --instance and --flow to start a chat"),
         (["smoke", "--instance", "instance-1"], "add --flow to start a chat"),
         (["smoke", "--flow", "flow-1"], "add --instance to start a chat"),
@@ -206,7 +198,7 @@ def test_connection_token_and_a_new_chat_exclude_each_other(
     assert "secret" not in error
 
 
-@pytest.mark.parametrize("arguments", [[], ["redrive"], ["republish"], ["smoke"]])
+@pytest.mark.parametrize("arguments", [[], ["redrive"], ["smoke"]])
 def test_help_fits_a_terminal_of_80_columns_except_commands_to_copy(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What redrive and republish print."""
+"""What a redrive prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rich.cells import cell_len
 
 from message_sender.request import parse_request
 from message_sender.result import Origin
-from message_sender.result_reader import KeptResult
 from ops.dead_letters import DeadLetter
 from ops.redrive import Done, Handled, Totals
 from ops.report import Report
@@ -136,17 +135,6 @@ def test_source_id_of_a_dead_letter_and_id_of_an_unreadable_one_are_escaped() ->
         assert SHOWN in printed(handled)
 
 
-def test_ids_of_a_result_are_escaped() -> None:
-    stream = io.StringIO()
-    result = KeptResult(
-        entry={"DetailType": "Message Sent"}, message_id="m-1", client_token=HOSTILE, source_id=HOSTILE
-    )
-
-    Report(stream).result(result, None)
-
-    assert stream.getvalue().splitlines()[-1].count(SHOWN) == 2
-
-
 def test_columns_are_aligned_whatever_the_width_of_a_character() -> None:
     tokens = ["c-1", "日本語" * 20, "👩\u200d👩\u200d👧 chat", "\x1b" * 20]
 
@@ -209,25 +197,6 @@ def test_narrow_terminal_shows_each_id_on_a_line(terminal: NarrowTerminal) -> No
     assert "".join(lines).count("x") == 100
 
 
-@pytest.mark.parametrize("error", [None, "EventBridge did not accept it"])
-def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
-    terminal: NarrowTerminal, error: str | None
-) -> None:
-    result = KeptResult(
-        entry={"DetailType": "Message Sent"}, message_id="m-1", client_token="c-1", source_id=HOSTILE
-    )
-
-    Report(terminal).result(result, error)
-
-    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
-    assert lines[2:5] == [
-        f"{'error' if error else 'publish':<8}  Message Sent",
-        f"          source id     {SHOWN}",
-        "          client token  c-1",
-    ]
-    assert lines[5:] == ([f"          reason        {error}"] if error else [])
-
-
 @pytest.mark.parametrize(
     ("totals", "waiting", "said"),
     [
@@ -256,6 +225,7 @@ def test_narrow_terminal_shows_each_id_of_a_result_on_a_line(
             90,
             "Nothing is lost. Run the command again to handle the rest.",
         ),
+        (Totals(count=Counter({Done.KEPT: 10})), 10, "\nThe time of one run is over.\n"),
         (
             Totals(count=Counter({Done.KEPT: 10}), is_complete=True),
             12,
@@ -278,23 +248,3 @@ def test_totals_of_a_run_that_changed_something_are_in_the_past_tense() -> None:
     Report(stream).totals(Totals(count=counts, is_complete=True), dry_run=False, waiting=11)
 
     assert stream.getvalue().splitlines()[1] == "4 redriven, 3 finalized, 2 deleted, 1 kept, 1 failed"
-
-
-def test_totals_of_results_say_what_remains_to_do() -> None:
-    stream = io.StringIO()
-
-    Report(stream).totals(Totals(count=Counter({Done.PUBLISHED: 3, Done.ERROR: 1})), dry_run=False)
-
-    assert stream.getvalue().split("\n")[1:4] == [
-        "3 published, 1 failed",
-        "The time of one run is over.",
-        "Nothing is lost. Run the command again to handle the rest.",
-    ]
-
-
-def test_empty_queue_of_results_is_reported() -> None:
-    stream = io.StringIO()
-
-    Report(stream).totals(Totals(is_complete=True), dry_run=True)
-
-    assert stream.getvalue() == "\nSQS returned no messages.\n"

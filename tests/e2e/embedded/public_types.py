@@ -13,9 +13,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from connect_message_sender import InvalidOptionsError, MessageSender, Options
-from connect_message_sender.contract import MessageResult
 from connect_message_sender.outputs import StackOutputs
 from connect_message_sender.producer import Answer, EventSource, MessageRequest, NotSentError, Producer
+from connect_message_sender.results import MessageResult
 
 
 def constructs(stack: cdk.Stack, role: iam.Role, target: events.IRuleTarget) -> None:
@@ -34,6 +34,7 @@ def constructs(stack: cdk.Stack, role: iam.Role, target: events.IRuleTarget) -> 
     assert_type(sender.function, lambda_.Function)
     assert_type(sender.alias, lambda_.Alias)
     assert_type(sender.key, kms.Key)
+    assert_type(sender.token_key, kms.Key | None)
     assert_type(sender.producer_policy, iam.ManagedPolicy)
     assert_type(sender.api, apigateway.RestApi | None)
     assert_type(sender.state_machine, sfn.StateMachine | None)
