@@ -447,12 +447,12 @@ def test_sender_can_be_deployed_by_a_pipeline(tmp_path: Path) -> None:
 
 
 def statements_of(template: Mapping[str, Any], kind: str, grantee: str | None = None) -> set[str]:
-    """Return the statements of the policies of a type, or of those that a role, user or group has."""
+    """Return the statements of the policies of a type: of all, of one, or of a role, user or group."""
     return {
         json.dumps(statement, sort_keys=True)
-        for resource in template["Resources"].values()
+        for name, resource in template["Resources"].items()
         if resource["Type"] == kind
-        if grantee is None or f'"{grantee}' in json.dumps(resource["Properties"])
+        if grantee is None or name.startswith(grantee) or f'"{grantee}' in json.dumps(resource["Properties"])
         for statement in resource["Properties"]["PolicyDocument"]["Statement"]
     }
 
