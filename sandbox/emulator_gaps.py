@@ -39,6 +39,10 @@ def main() -> None:
     cloudformation = vars(importlib.import_module("ministack.services.cloudformation.provisioners"))
     accept_metric_math(cloudformation)
     accept_without_effect(cloudformation, "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::QueryDefinition")
+    find_stack_of_resource(
+        vars(importlib.import_module("ministack.services.cloudformation.handlers")),
+        vars(importlib.import_module("ministack.services.cloudformation")),
+    )
     accept_age(vars(importlib.import_module("ministack.services.sqs")))
     importlib.import_module("ministack.app").main()
 
@@ -159,6 +163,21 @@ def accept_without_effect(cloudformation: dict[str, Any], *types: str) -> None:
     def delete(_physical_id: str, _properties: dict[str, Any]) -> None: ...
 
     handlers |= {name: {"create": create, "update": update, "delete": delete} for name in types}
+
+
+def find_stack_of_resource(handlers: dict[str, Any], cloudformation: dict[str, Any]) -> None:
+    """Let DescribeStackResources find the stack by the PhysicalResourceId of one of its resources."""
+    describe = _function(handlers, "_describe_stack_resources", "params")
+
+    def describe_found(params: dict[str, Any]) -> Any:  # noqa: ANN401  # MiniStack's
+        [physical_id] = params.get("PhysicalResourceId", [""])
+        for stack in cloudformation["_stacks"].values() if physical_id else ():
+            resources = stack.get("_resources", {}).values()
+            if any(resource.get("PhysicalResourceId") == physical_id for resource in resources):
+                return describe({**params, "StackName": [stack["StackName"]]})
+        return describe(params)
+
+    handlers["_ACTION_HANDLERS"]["DescribeStackResources"] = describe_found
 
 
 def accept_age(sqs: dict[str, Any]) -> None:
