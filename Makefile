@@ -241,7 +241,7 @@ prerequisites:
 
 .venv/.installed: requirements-tools.txt scripts/create-venv.sh | prerequisites
 	@test -d .venv || echo 'The first run installs what the project needs into this folder: 500 MB.'
-	@$(STEP) 'Installing the project' sh scripts/create-venv.sh "$$PYTHON" .venv $< lambda_src
+	@$(STEP) 'Installing the project' sh scripts/create-venv.sh "$$PYTHON" .venv $< 'lambda_src editable'
 	@touch $@
 
 .venv/.dev-installed: requirements-dev.txt | .venv/.installed

@@ -67,8 +67,18 @@ def producer_statements(name: str, parts: Parts) -> Sequence[iam.PolicyStatement
     return statements
 
 
-def grant(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
-    """Give a role, user, group or resource of this account the permissions of some statements."""
+def grant(scope: Construct, grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
+    """Give a role, user, group or resource of the account of `scope` the permissions of some statements.
+
+    For any other, the grant has no success. The CDK would report one for a principal that it does not know,
+    and for an imported role of another account.
+    """
+    principal = grantee.grant_principal
+    if isinstance(principal, iam.UnknownPrincipal):
+        return iam.Grant.drop(grantee, "Send messages")
+    accounts = {cdk.Stack.of(scope).account, principal.principal_account or ""} - {""}
+    if len(accounts) > 1 and not any(map(cdk.Token.is_unresolved, accounts)):
+        return iam.Grant.drop(grantee, "Send messages")
     given = [
         iam.Grant.add_to_principal(
             grantee=grantee,

@@ -1,7 +1,7 @@
 """The whole sender: its parts, how they are connected, and what each may do."""
 
-from collections.abc import Collection, Mapping
-from typing import Final, Literal, TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
@@ -31,6 +31,7 @@ from .monitoring import Monitoring
 from .options import InvalidOptionsError, Options
 from .outcome_lookup import OutcomeLookup
 from .parts import Parts
+from .results import Outcome
 from .results_function import ResultsFunction
 from .rollout import Rollout
 from .send_workflow import SendWorkflow
@@ -38,11 +39,7 @@ from .sender_function import SenderFunction
 from .stage import LONGEST_NAME, ROLLBACK_ALARMS, check_name
 from .token_key import TokenKey
 
-Outcome: TypeAlias = Literal["SENT", "REJECTED", "FAILED"]
-
-OUTCOMES: Final[Mapping[Outcome, str]] = dict(
-    zip(("SENT", "REJECTED", "FAILED"), RESULT_DETAIL_TYPES, strict=True)
-)
+OUTCOMES: Final[Mapping[Outcome, str]] = dict(zip(Outcome, RESULT_DETAIL_TYPES, strict=True))
 """The outcomes of a message, and the detail type of each on the event bus."""
 
 
@@ -75,7 +72,7 @@ class MessageSender(Construct):
         outputs: The addresses for producers, by the names in `OUTPUTS`, for outputs of your stack.
 
     Raises:
-        InvalidOptionsError: The name is not valid.
+        InvalidOptionsError: The name is not valid, or `options` is something else than `Options`.
     """
 
     def __init__(
@@ -87,7 +84,10 @@ class MessageSender(Construct):
         options: Options | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        options = options or Options()
+        if options is None:
+            options = Options()
+        elif not isinstance(options, Options):
+            raise InvalidOptionsError(f"options is {options!r}; accepted: Options(...), or None")
         if name is None:
             name = cdk.Names.unique_resource_name(self, max_length=LONGEST_NAME, separator="-")
         _check(name)
@@ -103,6 +103,7 @@ class MessageSender(Construct):
             parts.queues.messages.grant(parts.api.role, "sqs:SendMessage")
             parts.api.role.add_to_principal_policy(parts.key.use_through_sqs())
 
+        self._outcomes = Construct(self, "Outcomes")  # the ids of its rules are those of the application
         self._queue_producers = queue_statements(parts)
         self._producers = producer_statements(name, parts)
         producers = ProducerPolicy(self, "ProducerPolicy", statements=self._producers)
@@ -131,47 +132,49 @@ class MessageSender(Construct):
         """Let a role, user, group or resource of this account send messages by every event source.
 
         For a producer in another account, see the option `producer_principals`. The synthesis warns you if
-        the CDK cannot change the policies of the grantee.
+        the CDK cannot change the policies of the grantee. It does not warn you of a role that you imported
+        with `mutable=False`: attach `producer_policy` to it yourself.
         """
-        given = grant(grantee, self._producers)
-        # For a role of another account, the CDK reports success and does nothing
-        accounts = {cdk.Stack.of(self).account, grantee.grant_principal.principal_account or ""} - {""}
-        elsewhere = len(accounts) > 1 and not any(map(cdk.Token.is_unresolved, accounts))
-        if elsewhere or not given.success:
-            # A principal is no construct, and an imported role is one by its properties only
-            grantee_name = getattr(getattr(grantee, "node", None), "path", type(grantee).__name__)
-            cdk.Annotations.of(self).add_warning_v2(
-                "connect-message-sender:grantSend",
-                f"grant_send gives {grantee_name} nothing: this application cannot change its policies. "
-                "Attach producer_policy to it; for another account, use the option producer_principals",
-            )
-        return given
+        return self._grant("grant_send", grantee, self._producers)
 
     def grant_send_to_queue(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let it put messages on the queue, and nothing else: such as the role of a schedule or of a pipe."""
-        return grant(grantee, self._queue_producers)
+        """Let it put messages on the queue, and nothing else: such as the role of a schedule or of a pipe.
+
+        It warns you as `grant_send` does.
+        """
+        return self._grant("grant_send_to_queue", grantee, self._queue_producers)
 
     def on_outcome(
         self,
         construct_id: str,
         *,
         target: events.IRuleTarget,
-        outcomes: Collection[Outcome] = ("SENT", "REJECTED", "FAILED"),
+        outcomes: Collection[Outcome | Literal["SENT", "REJECTED", "FAILED"]] = tuple(Outcome),
+        scope: Construct | None = None,
     ) -> events.Rule:
         """Send the results with some outcomes to a target, such as `aws_events_targets.SqsQueue(queue)`.
 
         EventBridge delivers each result at least once, in any order.
 
+        Args:
+            scope: Where the rule is created, by default in the sender. If the target is in another stack of
+                the same account and Region, give that stack: its queue or function permits the rule, so the
+                two stacks would depend on each other.
+
         Raises:
             InvalidOptionsError: An outcome is unknown, or there is none.
         """
-        named = [outcome for outcome in OUTCOMES if outcome in outcomes]
-        if not named or not OUTCOMES.keys() >= {*outcomes}:
+        try:
+            chosen = {Outcome(outcome) for outcome in outcomes}
+        except (TypeError, ValueError):
+            chosen = set()
+        if not chosen:
             raise InvalidOptionsError(
                 f"outcomes is {outcomes!r}; accepted: a list with some of {', '.join(OUTCOMES)}"
             )
+        named = [outcome for outcome in OUTCOMES if outcome in chosen]
         return events.Rule(
-            self,
+            self._outcomes if scope is None else scope,
             construct_id,
             description=f"Results with the outcome {', '.join(named)}",
             event_bus=self.bus,
@@ -181,6 +184,20 @@ class MessageSender(Construct):
             ),
             targets=[target],
         )
+
+    def _grant(
+        self, method: str, grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]
+    ) -> iam.Grant:
+        given = grant(self, grantee, statements)
+        if not given.success:
+            # A principal is no construct, and an imported role is one by its properties only
+            grantee_name = getattr(getattr(grantee, "node", None), "path", type(grantee).__name__)
+            cdk.Annotations.of(self).add_warning_v2(
+                f"connect-message-sender:{method}",
+                f"{method} gives {grantee_name} nothing: this application cannot change its policies. Attach "
+                "producer_policy or a part of it; for another account, use the option producer_principals",
+            )
+        return given
 
     def _build(self, name: str, options: Options) -> Parts:
         key = DataKey(self, "DataKey", name=name, options=options)

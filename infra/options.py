@@ -263,7 +263,7 @@ class Options:
         default=False,
         metadata=_option(
             _TRUE_OR_FALSE,
-            "Protect the stack from deletion, and keep its queues, key and logs after it.",
+            "Keep queues, keys, logs and the table after the stack. `app.py` also protects the stack.",
         ),
     )
     message_retention_days: int = field(

@@ -27,6 +27,9 @@ class OutputsError(Exception):
         super().__init__(problem)
         self.stack_name = stack_name
 
+    def __reduce__(self) -> tuple[object, ...]:  # pickle gives __init__ the text alone
+        return type(self), (self.stack_name, str(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:

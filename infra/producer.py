@@ -31,11 +31,25 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import cache, cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, Self, TypeAlias, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    get_args,
+)
 
 import boto3
 import fastjsonschema
@@ -50,8 +64,7 @@ from .outputs import read_outputs, read_parameters
 from .results import ErrorCode, MessageResult, NotAResultError, ReportedSource, as_member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from types_boto3_events import EventBridgeClient
     from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -127,7 +140,15 @@ _REFUSES_TASK_TOKEN: Final = {EventSource.DIRECT, EventSource.API_SYNC, EventSou
 
 
 class ProducerError(Exception):
-    """The root of the errors that `Producer` raises."""
+    """The root of the errors that `Producer` raises. They can be pickled, as by a pool of processes."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # By default, Python repeats __init__ with the text of the error
+        return _error_without_init, (type(self), self.args), self.__dict__
+
+
+def _error_without_init(kind: type[ProducerError], args: tuple[object, ...]) -> ProducerError:
+    return kind.__new__(kind, *args)
 
 
 class InvalidRequestError(ProducerError):
@@ -228,7 +249,7 @@ class MessageRequest:
     expires_at: datetime | None = None
     split_at: int | None = None
     task_token: str | None = field(default=None, repr=False)
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, str] | None = field(default=None, hash=False)
 
     def document(self) -> dict[str, Any]:
         """Return the request under the contract's names, without the fields that are None."""
@@ -273,6 +294,9 @@ class Producer:
         api_url: The address of the HTTP API, for a custom domain or a private endpoint.
         content_limits: The stack's option of this name.
         clock, sleep: For waiting, in seconds.
+
+    Raises:
+        ValueError: The address of the API or content_limits is not valid.
     """
 
     def __init__(
@@ -289,7 +313,11 @@ class Producer:
         self._outputs = outputs
         self._session = session or boto3.Session()
         self._endpoint_url = endpoint_url
-        self._api_url = (api_url or outputs.api_url).rstrip("/")
+        self._api_url = _checked_url(api_url or outputs.api_url).rstrip("/")
+        if content_limits not in get_args(ContentLimits):
+            raise ValueError(
+                f"content_limits is {content_limits!r}; accepted: {', '.join(get_args(ContentLimits))}"
+            )
         self._content_limits: ContentLimits = content_limits
         self._clock = clock
         self._sleep = sleep
@@ -471,10 +499,10 @@ class Producer:
             raise NotOfferedError(
                 "The stack has no key for sealed tokens, or the producer was not given its ARN"
             )
-        if connection_token.startswith(_SEALED):
-            raise InvalidRequestError("ConnectionToken is sealed already")
         request = MessageRequest(connection_token=connection_token, content="-", contact_id=contact_id)
         check_request(request, through=EventSource.QUEUE)
+        if connection_token.startswith(_SEALED):
+            raise InvalidRequestError("ConnectionToken is sealed already")
         encrypted = _call(
             "Encrypt",
             lambda: self._kms.encrypt(
@@ -699,13 +727,16 @@ def _broken_rules(
     request: MessageRequest, through: EventSource, content_limits: ContentLimits
 ) -> Iterator[str]:
     """Yield the rules that a request breaks. Only the first counts: a later one may not apply any more."""
-    fields = request.document()
-    if request.expires_at is not None and request.expires_at.tzinfo is None:
+    expires_at = request.expires_at
+    if expires_at is not None and (not isinstance(expires_at, datetime) or expires_at.tzinfo is None):
         yield "ExpiresAt must be a time with an offset"
+    if request.metadata is not None and not isinstance(request.metadata, Mapping):
+        yield "Metadata must be an object"
+    fields = request.document()
     try:
         _validator()(fields)
     except fastjsonschema.JsonSchemaValueException as error:
-        yield _in_words(error)
+        yield _in_words(error, fields)
     for name, value in fields.items():
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -756,6 +787,19 @@ def _broken_content_rules(content: str, content_type: str, content_limits: Conte
             yield f"Content must be JSON text for {_JSON}"
 
 
+def _checked_url(url: str) -> str:
+    """Return the address of the HTTP API, or an empty text without one."""
+    try:
+        parsed = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        parsed = urllib3.util.Url()
+    if url and not (parsed.scheme in {"https", "http"} and parsed.host):
+        raise ValueError(
+            f"The address of the API is {url!r}; accepted: a URL such as https://api.example.com/v1/"
+        )
+    return url
+
+
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError  # NaN and Infinity are not JSON
 
@@ -765,9 +809,11 @@ def _validator() -> Callable[[object], object]:
     return cast("Callable[[object], object]", fastjsonschema.compile(REQUEST_SCHEMA, use_default=False))
 
 
-def _in_words(error: fastjsonschema.JsonSchemaValueException) -> str:
+def _in_words(error: fastjsonschema.JsonSchemaValueException, fields: Mapping[str, Any]) -> str:
     """Name the field and the rule. The text of fastjsonschema holds the value."""
-    if error.rule == "required":  # the fields that are required without a condition are always there
+    if error.rule == "required":
+        if missing := [name for name in error.rule_definition if name != "ContactId" and name not in fields]:
+            return f"{missing[0]} is required"
         return "ContactId is required with a sealed ConnectionToken"
     name, *inner = error.path[1:]
     part = f"A value of {name}" if inner else str(name)

@@ -45,6 +45,10 @@ def main() -> None:
         vars(importlib.import_module("ministack.services.cloudformation.stacks")),
         endpoint=f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}",
     )
+    find_stack_of_resource(
+        vars(importlib.import_module("ministack.services.cloudformation.handlers")),
+        vars(importlib.import_module("ministack.services.cloudformation")),
+    )
     accept_age(vars(importlib.import_module("ministack.services.sqs")))
     importlib.import_module("ministack.app").main()
 
@@ -184,6 +188,21 @@ def serve_apis_here(*modules: dict[str, Any], endpoint: str) -> None:
         if module.get("_resolve_refs") is not resolve:
             raise UnknownEmulatorError("MiniStack resolves references in another way")
         module["_resolve_refs"] = resolve_here
+
+
+def find_stack_of_resource(handlers: dict[str, Any], cloudformation: dict[str, Any]) -> None:
+    """Let DescribeStackResources find the stack by the PhysicalResourceId of one of its resources."""
+    describe = _function(handlers, "_describe_stack_resources", "params")
+
+    def describe_found(params: dict[str, Any]) -> Any:  # noqa: ANN401  # MiniStack's
+        [physical_id] = params.get("PhysicalResourceId", [""])
+        for stack in cloudformation["_stacks"].values() if physical_id else ():
+            resources = stack.get("_resources", {}).values()
+            if any(resource.get("PhysicalResourceId") == physical_id for resource in resources):
+                return describe({**params, "StackName": [stack["StackName"]]})
+        return describe(params)
+
+    handlers["_ACTION_HANDLERS"]["DescribeStackResources"] = describe_found
 
 
 def accept_age(sqs: dict[str, Any]) -> None:

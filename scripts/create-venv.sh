@@ -4,8 +4,7 @@
 #
 # usage: sh scripts/create-venv.sh PYTHON FOLDER REQUIREMENTS [SOURCES]
 #
-# SOURCES is a folder whose modules the environment can import. It then also imports infra under the name that
-# it has when it is installed, connect_message_sender, for the examples.
+# SOURCES are folders whose modules the environment can import, such as "lambda_src editable".
 # uv installs in a tenth of pip's time, and keeps one copy on disk of a package that several environments have.
 # pip takes over where uv cannot be used, and where pip is configured for another package index.
 set -eu
@@ -57,9 +56,7 @@ import sysconfig
 from pathlib import Path
 
 # Relative: it stays true when the project's folder is moved, and Python reads it in any locale
-folder, sources = sysconfig.get_path("purelib"), sys.argv[1]
-Path(folder, f"{Path(sources).name}.pth").write_text(f"{os.path.relpath(sources, folder)}\n")
-package = Path(folder, "connect_message_sender")
-package.unlink(missing_ok=True)
-package.symlink_to(os.path.relpath("infra", folder))
+folder = sysconfig.get_path("purelib")
+for sources in sys.argv[1].split():
+    Path(folder, f"{Path(sources).name}.pth").write_text(f"{os.path.relpath(sources, folder)}\n")
 END

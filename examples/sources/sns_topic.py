@@ -12,7 +12,7 @@ from connect_message_sender import MessageSender
 def send_from_topic(stack: cdk.Stack, sender: MessageSender, backend: iam.Role) -> sns.Topic:
     topic = sns.Topic(
         stack,
-        "Requests",
+        "RequestTopic",
         fifo=True,
         fifo_throughput_scope=sns.FifoThroughputScope.MESSAGE_GROUP,
         # Not the sender's key: its policy names the topic
@@ -20,7 +20,7 @@ def send_from_topic(stack: cdk.Stack, sender: MessageSender, backend: iam.Role) 
         enforce_ssl=True,
     )
     failures = sqs.Queue(
-        stack, "Failures", fifo=True, enforce_ssl=True, retention_period=cdk.Duration.days(14)
+        stack, "TopicFailures", fifo=True, enforce_ssl=True, retention_period=cdk.Duration.days(14)
     )
     topic.add_subscription(
         subscriptions.SqsSubscription(

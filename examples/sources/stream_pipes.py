@@ -18,15 +18,15 @@ Queue = pipes.CfnPipe.PipeTargetSqsQueueParametersProperty
 def send_from_stream(stack: cdk.Stack, sender: MessageSender) -> kinesis.Stream:
     stream = kinesis.Stream(
         stack,
-        "Requests",
+        "RequestStream",
         stream_mode=kinesis.StreamMode.ON_DEMAND,
         encryption=kinesis.StreamEncryption.MANAGED,
     )
-    role, reading = prepare_pipe(stack, sender)
+    role, reading = prepare_pipe(stack, "StreamPipe", sender)
     stream.grant_read(role)
     pipe = pipes.CfnPipe(
         stack,
-        "Pipe",
+        "StreamPipe",
         role_arn=role.role_arn,
         source=stream.stream_arn,
         source_parameters=Parameters(
@@ -56,14 +56,14 @@ def send_from_table(stack: cdk.Stack, sender: MessageSender) -> dynamodb.Table:
         time_to_live_attribute="DeleteAfter",
         stream=dynamodb.StreamViewType.NEW_IMAGE,
     )
-    role, reading = prepare_pipe(stack, sender)
+    role, reading = prepare_pipe(stack, "OutboxPipe", sender)
     outbox.grant_stream_read(role)
     item = "$.dynamodb.NewImage"
     fields = ("ConnectionToken", "ContentType", "Content", "ClientToken", "ContactId", "ExpiresAt")
     request = ", ".join(f'"{field}": <{item}.{field}.S>' for field in fields)
     pipe = pipes.CfnPipe(
         stack,
-        "Pipe",
+        "OutboxPipe",
         role_arn=role.role_arn,
         source=str(outbox.table_stream_arn),
         source_parameters=Parameters(
@@ -83,12 +83,12 @@ def send_from_table(stack: cdk.Stack, sender: MessageSender) -> dynamodb.Table:
     return outbox
 
 
-def prepare_pipe(stack: cdk.Stack, sender: MessageSender) -> tuple[iam.Role, dict[str, Any]]:
+def prepare_pipe(stack: cdk.Stack, pipe: str, sender: MessageSender) -> tuple[iam.Role, dict[str, Any]]:
     only_here = {"StringEquals": {"aws:SourceAccount": stack.account}}
     service = iam.ServicePrincipal("pipes.amazonaws.com", conditions=only_here)
-    role = iam.Role(stack, "PipeRole", assumed_by=service)
+    role = iam.Role(stack, f"{pipe}Role", assumed_by=service)
     sender.grant_send_to_queue(role)
-    failures = sqs.Queue(stack, "Failures", enforce_ssl=True, retention_period=cdk.Duration.days(14))
+    failures = sqs.Queue(stack, f"{pipe}Failures", enforce_ssl=True, retention_period=cdk.Duration.days(14))
     failures.grant(role, "sqs:SendMessage")
     return role, {
         "starting_position": "TRIM_HORIZON",

@@ -17,6 +17,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -138,6 +139,13 @@ class Operator:
             yield
         finally:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def wait_for_messages(self, count: int) -> None:
+        """Wait until so many messages are visible in the messages queue."""
+        deadline = time.monotonic() + 20
+        while self.stack.queue_depths().messages < count:
+            assert time.monotonic() < deadline, f"fewer than {count} messages"
+            time.sleep(0.1)
 
     def put_dead_event(self, body: object, **attributes: str) -> None:
         self.stack.sqs.send_message(
@@ -371,14 +379,12 @@ def test_no_message_that_waits_has_a_sealed_token_in_clear(operator: Operator, a
 
     with operator.function_does_not_receive():
         answers = [alice.send(source, source, ConnectionToken=sealed) for source in sources]
-        waiting: dict[str, str] = {}
-        for _ in range(MOST_RECEIVES):
-            received = operator.stack.sqs.receive_message(
-                QueueUrl=operator.outputs["MessageQueueUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
-            )
-            waiting |= {each["MessageId"]: each["Body"] for each in received.get("Messages", [])}
-            if len(waiting) == len(sources):
-                break
+        # Received only when all are there: each receive counts, and SQS moves a message after too many
+        operator.wait_for_messages(len(sources))
+        received = operator.stack.sqs.receive_message(
+            QueueUrl=operator.outputs["MessageQueueUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        waiting = {each["MessageId"]: each["Body"] for each in received.get("Messages", [])}
 
     assert len(waiting) == len(sources)
     for body in waiting.values():

@@ -165,11 +165,10 @@ def test_the_log_group_of_the_executions_is_named_after_this_stack(stack: LocalS
     ]
     unique = deployed["StackId"].rpartition("/")[2]
 
-    found = stack.emulator.client("logs").describe_log_groups(logGroupNamePrefix="/aws/vendedlogs/")
+    prefix = f"/aws/vendedlogs/states/{deployed['StackName']}"
+    found = stack.emulator.client("logs").describe_log_groups(logGroupNamePrefix=prefix)
 
-    assert [group["logGroupName"] for group in found["logGroups"]] == [
-        f"/aws/vendedlogs/states/{deployed['StackName']}-{unique}"
-    ]
+    assert [group["logGroupName"] for group in found["logGroups"]] == [f"{prefix}-{unique}"]
 
 
 def test_executions_for_one_contact_keep_their_order(alice: Conversation, stack: LocalStack) -> None:

@@ -1,26 +1,31 @@
 """A sender in the stack of another application: what it needs, what it adds, and what it leaves alone."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import pipelines
+from aws_cdk.cx_api import CloudAssembly
 from constructs import Construct
 
 from infra import InvalidOptionsError, MessageSender, Options
 from infra.addresses import OUTPUTS
-from infra.message_sender import Outcome
 from infra.monitoring.metrics import OWN_METRICS
+from infra.options import StageOptions
+from infra.results import Outcome
 from tests.infra.conftest import synthesize_checked
 from tests.infra.event_pattern import matches
 from tests.infra.template import Template
@@ -70,10 +75,14 @@ def stack(tmp_path: Path) -> cdk.Stack:
     return cdk.Stack(cdk.App(context=NO_PACKAGE, outdir=str(tmp_path)), "Chat", env=OWN_ENVIRONMENT)
 
 
-def synthesized(stack: cdk.Stack) -> dict[str, Any]:
+def assembly(stack: cdk.Stack) -> CloudAssembly:
     application = stack.node.root
     assert isinstance(application, cdk.App)
-    template: dict[str, Any] = application.synth().get_stack_artifact(stack.artifact_id).template
+    return application.synth()
+
+
+def synthesized(stack: cdk.Stack) -> dict[str, Any]:
+    template: dict[str, Any] = assembly(stack).get_stack_artifact(stack.artifact_id).template
     return template
 
 
@@ -438,12 +447,12 @@ def test_sender_can_be_deployed_by_a_pipeline(tmp_path: Path) -> None:
 
 
 def statements_of(template: Mapping[str, Any], kind: str, grantee: str | None = None) -> set[str]:
-    """Return the statements of the policies of a type, or of those that a role, user or group has."""
+    """Return the statements of the policies of a type: of all, of one, or of a role, user or group."""
     return {
         json.dumps(statement, sort_keys=True)
-        for resource in template["Resources"].values()
+        for name, resource in template["Resources"].items()
         if resource["Type"] == kind
-        if grantee is None or f'"{grantee}' in json.dumps(resource["Properties"])
+        if grantee is None or name.startswith(grantee) or f'"{grantee}' in json.dumps(resource["Properties"])
         for statement in resource["Properties"]["PolicyDocument"]["Statement"]
     }
 
@@ -478,8 +487,11 @@ def test_grant_gives_what_the_policy_for_producers_gives(stack: cdk.Stack, grant
     given = sender.grant_send(GRANTEES[grantee](stack))
     template = synthesized(stack)
 
-    policy = statements_of(template, "AWS::IAM::ManagedPolicy", "SenderProducerPolicy")
-    has = BY_DEFAULT | PARTS[parts]
+    [producers] = [name for name in template["Resources"] if name.startswith("SenderProducerPolicy")]
+    policy = statements_of(
+        {"Resources": {producers: template["Resources"][producers]}}, "AWS::IAM::ManagedPolicy"
+    )
+    has = BY_DEFAULT | {**PARTS[parts]}
     assert given.success
     # One for each of these parts. A producer may not look up outcomes
     assert len(policy) == 5 + sum(has[part] for part in ("http_api", "workflow", "sealed_tokens"))
@@ -493,20 +505,66 @@ NOT_OURS: Mapping[str, Callable[[cdk.Stack], iam.IGrantable]] = {
     ),
     "ServicePrincipal": lambda _: iam.ServicePrincipal("ec2.amazonaws.com"),
     "ArnPrincipal": lambda _: iam.ArnPrincipal("arn:aws:iam::111122223333:user/anybody"),
+    "Chat/Function": lambda stack: lambda_.Function.from_function_arn(
+        stack, "Function", "arn:aws:lambda:eu-west-1:111122223333:function:Grantee"
+    ),
+    "Chat/Named": lambda stack: lambda_.Function.from_function_name(stack, "Named", "Grantee"),
+    "Elsewhere/Grantee": lambda stack: iam.Role(
+        cdk.Stack(
+            cdk.Stage.of(stack), "Elsewhere", env=cdk.Environment(account="444455556666", region="eu-west-1")
+        ),
+        "Grantee",
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+    ),
 }
 
 
+@pytest.mark.parametrize("method", [MessageSender.grant_send, MessageSender.grant_send_to_queue])
 @pytest.mark.parametrize("grantee", NOT_OURS)
-def test_grant_that_gives_nothing_is_reported(stack: cdk.Stack, grantee: str) -> None:
+def test_grant_that_gives_nothing_is_reported(
+    stack: cdk.Stack, grantee: str, method: Callable[[MessageSender, iam.IGrantable], iam.Grant]
+) -> None:
     sender = MessageSender(stack, "Sender")
 
-    sender.grant_send(NOT_OURS[grantee](stack))
+    given = method(sender, NOT_OURS[grantee](stack))
 
     [warning] = messages_of(stack, "warning")
     assert warning.startswith(
-        f"grant_send gives {grantee} nothing: this application cannot change its policies"
+        f"{method.__name__} gives {grantee} nothing: this application cannot change its policies"
     )
-    assert statements_of(synthesized(stack), "AWS::IAM::Policy", "Grantee") == set()
+    assert not given.success
+    templates = [each.template for each in assembly(stack).stacks]
+    assert set().union(*(statements_of(each, "AWS::IAM::Policy", "Grantee") for each in templates)) == set()
+
+
+def test_grant_for_the_queue_gives_what_a_message_on_it_needs(stack: cdk.Stack) -> None:
+    sender = MessageSender(stack, "Sender")
+
+    given = sender.grant_send_to_queue(GRANTEES["role"](stack))
+
+    actions = {
+        action
+        for statement in statements_of(synthesized(stack), "AWS::IAM::Policy", "Grantee")
+        for action in [json.loads(statement)["Action"]]
+        for action in ([action] if isinstance(action, str) else action)
+    }
+    assert given.success
+    assert actions == {"sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
+    assert messages_of(stack, "warning") == []
+
+
+@pytest.mark.parametrize("options", [False, True, {}, {"http_api": False}, Options])
+def test_options_of_another_type_are_refused(stack: cdk.Stack, options: Options) -> None:
+    with pytest.raises(InvalidOptionsError) as refusal:
+        MessageSender(stack, "Sender", options=options)
+
+    assert str(refusal.value) == f"options is {options!r}; accepted: Options(...), or None"
+
+
+def test_options_of_a_stage_are_options(stack: cdk.Stack) -> None:
+    sender = MessageSender(stack, "Sender", options=StageOptions(http_api=False))
+
+    assert sender.api is None
 
 
 @pytest.mark.parametrize(
@@ -515,6 +573,8 @@ def test_grant_that_gives_nothing_is_reported(stack: cdk.Stack, grantee: str) ->
         (["SENT"], ["Message Sent"]),
         (["FAILED", "REJECTED", "FAILED"], ["Message Rejected", "Message Failed"]),
         ({"FAILED", "REJECTED", "SENT"}, ["Message Sent", "Message Rejected", "Message Failed"]),
+        ([Outcome.FAILED], ["Message Failed"]),
+        (iter([Outcome.REJECTED, "SENT"]), ["Message Sent", "Message Rejected"]),
     ],
 )
 def test_rule_takes_only_the_named_outcomes(
@@ -528,7 +588,7 @@ def test_rule_takes_only_the_named_outcomes(
     [rule] = [
         resource["Properties"]
         for name, resource in synthesized(stack)["Resources"].items()
-        if resource["Type"] == "AWS::Events::Rule" and name.startswith("SenderRule")
+        if resource["Type"] == "AWS::Events::Rule" and name.startswith("SenderOutcomesRule")
     ]
     taken = [
         kind
@@ -542,7 +602,43 @@ def test_rule_takes_only_the_named_outcomes(
     assert "Description" in rule
 
 
-@pytest.mark.parametrize("outcomes", [[], ["Sent"], ["SENT", "DEFERRED"], "SENT", [None]])
+def test_rule_can_have_the_id_of_a_part_of_the_sender(stack: cdk.Stack) -> None:
+    sender = MessageSender(stack, "Sender")
+    queue = sqs.Queue(stack, "Queue")
+    parts = [child.node.id for child in sender.node.children]
+
+    for part in parts:
+        sender.on_outcome(part, target=targets.SqsQueue(queue))
+
+    assert {*parts} > {"Results", "Monitoring", "Parameters", "Outcomes"}
+
+
+@pytest.mark.parametrize("kind", ["queue", "function"])
+def test_rule_can_have_its_target_in_another_stack(stack: cdk.Stack, kind: str) -> None:
+    other = cdk.Stack(cdk.Stage.of(stack), "Other", env=OWN_ENVIRONMENT)
+    sender = MessageSender(stack, "Sender")
+    target: events.IRuleTarget = (
+        targets.SqsQueue(sqs.Queue(other, "Target"))
+        if kind == "queue"
+        else targets.LambdaFunction(made_function(other))
+    )
+
+    sender.on_outcome("Unsent", target=target, outcomes=["FAILED"], scope=other)
+
+    template = assembly(stack).get_stack_by_name("Other").template
+    [rule] = [
+        each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Events::Rule"
+    ]
+    assert "SenderEventRoutingBus" in json.dumps(rule["EventBusName"])
+    assert matches(
+        rule["EventPattern"], {"source": "connect-message-sender", "detail-type": "Message Failed"}
+    )
+    assert [each.stack_name for each in other.dependencies] == ["Chat"]
+
+
+@pytest.mark.parametrize(
+    "outcomes", [[], ["Sent"], ["SENT", "DEFERRED"], "SENT", [None], None, [["SENT"]], Outcome.SENT]
+)
 def test_unknown_outcome_is_refused(stack: cdk.Stack, outcomes: Collection[Outcome]) -> None:
     sender = MessageSender(stack, "Sender")
     queue = sqs.Queue(stack, "Queue")
@@ -624,6 +720,76 @@ def test_alarms_that_notify_nobody_are_reported_if_the_data_is_kept(
     warnings = messages_of(stack, "warning")
 
     assert [warning.startswith("The alarms notify nobody") for warning in warnings] == [True] * warned
+
+
+HOLDS_DATA = {
+    "AWS::SQS::Queue": "queue",
+    "AWS::KMS::Key": "key",
+    "AWS::KMS::Alias": "alias",
+    "AWS::Events::EventBus": "bus",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::StepFunctions::StateMachine": "state machine",
+    "AWS::ApiGateway::RestApi": "API",
+    "AWS::Logs::LogGroup": "log",
+}
+"""The types of resources that have data or an address, and the word for each in the documents."""
+
+
+def holding_data(folder: Path, options: Options) -> dict[str, tuple[str, bool]]:
+    """Return the resources that have data: the word for each, and whether it outlives its stack."""
+    stack = cdk.Stack(cdk.App(context=NO_PACKAGE, outdir=str(folder)), "Chat", env=OWN_ENVIRONMENT)
+    MessageSender(stack, "Sender", options=options)
+    return {
+        name: (HOLDS_DATA[each["Type"]], each.get("DeletionPolicy") == "RetainExceptOnCreate")
+        for name, each in synthesized(stack)["Resources"].items()
+        if each["Type"] in HOLDS_DATA
+    }
+
+
+def test_page_lists_what_an_option_deletes_when_it_is_turned_off(tmp_path: Path) -> None:
+    page = (ROOT / "docs/reference/options.md").read_text()
+    section = page.partition("\n## Turn an option off\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", section, re.MULTILINE)
+    everything = Options(retain_data=True, alarm_topic_arn="none", sealed_tokens=True, outcome_lookup=True)
+    before = holding_data(tmp_path / "before", everything)
+
+    listed = {option: (words(deleted), words(kept)) for option, deleted, kept in rows}
+    found = {}
+    for option in fields(Options):
+        if (
+            isinstance(option.default, bool)
+            and option.name != "retain_data"
+            and getattr(everything, option.name)
+        ):
+            off: dict[str, Any] = {option.name: False}
+            # An option of the API is off without it, and one of the alarms without them
+            off |= {"outcome_lookup": False} if option.name == "http_api" else {}
+            topic = None if option.name == "monitoring" else "none"
+            after = holding_data(tmp_path / option.name, replace(everything, **off, alarm_topic_arn=topic))
+            gone = [each for name, each in before.items() if name not in after]
+            if gone:
+                found[option.name] = tuple(
+                    {word for word, retained in gone if retained is kept} for kept in (False, True)
+                )
+
+    assert found.keys() >= {"http_api", "sealed_tokens"}
+    assert listed == found
+
+
+def words(cell: str) -> set[str]:
+    return {
+        word
+        for word in HOLDS_DATA.values()
+        if re.search(rf"\b{word}\b", cell.replace("alias of the key", "alias"))
+    }
+
+
+@pytest.mark.parametrize("page", ["deploy", "use-in-your-cdk-app"])
+def test_pages_say_at_which_changes_you_stop(page: str) -> None:
+    text = (ROOT / "docs/how-to" / f"{page}.md").read_text()
+    [line] = re.findall(r"^.*\*\*stop if it deletes.*$", text, re.MULTILINE | re.IGNORECASE)
+
+    assert words(line) == {*HOLDS_DATA.values()} - {"alias", "log"}
 
 
 def test_logical_ids_of_the_stages_are_those_of_the_version_before(dev: Template, prod: Template) -> None:

@@ -23,16 +23,21 @@ from tests.infra.test_template import lint
 
 MESSAGES = "SenderMessageQueuesMessages8FDC8D3F"
 KEY = "SenderDataKey344569BA"
+ROOT = Path(__file__).parents[2]
+NO_PACKAGE: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
 
 # Findings in what an example adds, each with its reason
 ACCEPTED = {
     # The queues for failures are the last ones
-    *("AwsSolutions-SQS3 Missed", "AwsSolutions-SQS3 Failures"),
-    *("Serverless-SQSRedrivePolicy Missed", "Serverless-SQSRedrivePolicy Failures"),
+    *(
+        f"{rule} {queue}"
+        for rule in ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy")
+        for queue in ("Missed", "TopicFailures", "StreamPipeFailures", "OutboxPipeFailures")
+    ),
     # Requests are needed for a day, and the application has them
     "AwsSolutions-DDB3 Outbox",
     # dynamodb:ListStreams has no resource types
-    "AwsSolutions-IAM5 PipeRole",
+    "AwsSolutions-IAM5 OutboxPipeRole",
     # Any schedule of one group. A condition limits the keys to the one of SNS.
     "AwsSolutions-IAM5 Backend",
 }
@@ -64,12 +69,15 @@ class Example:
 
     def one(self, kind: str, prefix: str = "") -> dict[str, Any]:
         """Return the properties of the only resource of a type whose logical id begins like this."""
-        [properties] = [
-            resource["Properties"]
+        return dict(self.resources[self.id_of(kind, prefix)]["Properties"])
+
+    def id_of(self, kind: str, prefix: str = "") -> str:
+        [logical_id] = [
+            name
             for name, resource in self.resources.items()
             if resource["Type"] == kind and name.startswith(prefix)
         ]
-        return dict(properties)
+        return logical_id
 
     def policy(self, role: str) -> list[dict[str, Any]]:
         statements: list[dict[str, Any]] = self.one("AWS::IAM::Policy", role)["PolicyDocument"]["Statement"]
@@ -133,9 +141,9 @@ VIA_SQS: Context = {"kms:ViaService": "sqs.eu-central-1.amazonaws.com"}
 @pytest.mark.parametrize(
     ("name", "role", "queue"),
     [
-        ("later", "ScheduleRole", "Missed3BACDA05"),
-        ("stream", "PipeRole", "Failures8A3E1A2F"),
-        ("table", "PipeRole", "Failures8A3E1A2F"),
+        ("later", "ScheduleRole", "Missed"),
+        ("stream", "StreamPipeRole", "StreamPipeFailures"),
+        ("table", "OutboxPipeRole", "OutboxPipeFailures"),
     ],
 )
 def test_role_of_a_source_may_send_to_the_queue_and_to_its_own(
@@ -144,7 +152,7 @@ def test_role_of_a_source_may_send_to_the_queue_and_to_its_own(
     statements = example(name).policy(role)
 
     key = {"Fn::GetAtt": [KEY, "Arn"]}
-    for reachable in (MESSAGES, queue):
+    for reachable in (MESSAGES, example(name).id_of("AWS::SQS::Queue", queue)):
         assert allows(statements, "sqs:SendMessage", {"Fn::GetAtt": [reachable, "Arn"]})
     for action in ("kms:GenerateDataKey", "kms:Decrypt"):
         assert allows(statements, action, key, context=VIA_SQS)
@@ -165,8 +173,8 @@ def listed(actions: str | list[str]) -> list[str]:
     ("name", "role", "service"),
     [
         ("later", "ScheduleRole", "scheduler.amazonaws.com"),
-        ("stream", "PipeRole", "pipes.amazonaws.com"),
-        ("table", "PipeRole", "pipes.amazonaws.com"),
+        ("stream", "StreamPipeRole", "pipes.amazonaws.com"),
+        ("table", "OutboxPipeRole", "pipes.amazonaws.com"),
     ],
 )
 def test_service_has_the_role_only_for_this_account(
@@ -246,7 +254,7 @@ def test_topic_passes_on_requests_as_they_are(example: Build) -> None:
     # Two equal texts are two messages
     assert not topic.get("ContentBasedDeduplication")
     # SNS delivers failures of a FIFO topic to a FIFO queue only
-    assert built.one("AWS::SQS::Queue", "Failures")["FifoQueue"] is True
+    assert built.one("AWS::SQS::Queue", "TopicFailures")["FifoQueue"] is True
 
 
 def test_only_this_topic_can_use_the_queue_and_its_key(example: Build) -> None:
@@ -267,6 +275,35 @@ def test_only_this_topic_can_use_the_queue_and_its_key(example: Build) -> None:
         )
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
             assert allows(key, action, principal="sns.amazonaws.com", context=context) is allowed
+
+
+def test_page_sets_the_flag_without_which_every_topic_can_use_the_key(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/send-from-sns.md").read_text()
+    [block] = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    flags = json.loads(block)["context"]
+
+    allowed = {}
+    contexts: dict[str, dict[str, Any]] = {"page": flags, "nothing": {}}
+    for name, context in contexts.items():
+        built = Example(BUILDS["topic"], {**NO_PACKAGE, **context}, tmp_path / name)
+        key = built.resources[KEY]["Properties"]["KeyPolicy"]["Statement"]
+        other: Context = {"aws:SourceArn": "arn:aws:sns:eu-central-1:1:other"}
+        allowed[name] = allows(key, "kms:Decrypt", principal="sns.amazonaws.com", context=other)
+
+    assert allowed == {"page": False, "nothing": True}
+
+
+def test_examples_fit_into_one_stack(tmp_path: Path) -> None:
+    stack = cdk.Stack(cdk.App(context=NO_PACKAGE, outdir=str(tmp_path)), "All")
+    one, role = sender(stack), backend(stack)
+
+    send_later.let_send_later(stack, one, role)
+    sns_topic.send_from_topic(stack, one, role)
+    stream_pipes.send_from_stream(stack, one)
+    stream_pipes.send_from_table(stack, one)
+    bulk_sender.live_and_bulk(stack)
+
+    assert {child.node.id for child in stack.node.children} > {"RequestTopic", "StreamPipe", "OutboxPipe"}
 
 
 def test_backend_may_publish_to_the_topic_alone(example: Build) -> None:
@@ -312,10 +349,14 @@ def at(record: Any, path: str) -> Any:  # noqa: ANN401  # a part of a record
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("stream", "KinesisStreamParameters"), ("table", "DynamoDBStreamParameters")]
+    ("name", "parameters", "queue"),
+    [
+        ("stream", "KinesisStreamParameters", "StreamPipeFailures"),
+        ("table", "DynamoDBStreamParameters", "OutboxPipeFailures"),
+    ],
 )
 def test_pipe_keeps_the_order_and_reports_what_it_gives_up(
-    example: Build, name: str, parameters: str
+    example: Build, name: str, parameters: str, queue: str
 ) -> None:
     pipe = example(name).one("AWS::Pipes::Pipe")
 
@@ -323,9 +364,11 @@ def test_pipe_keeps_the_order_and_reports_what_it_gives_up(
     assert source["BatchSize"] == 1
     assert source["StartingPosition"] == "TRIM_HORIZON"
     assert source["MaximumRecordAgeInSeconds"] == 600
-    assert source["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["Failures8A3E1A2F", "Arn"]}}
+    assert source["DeadLetterConfig"] == {
+        "Arn": {"Fn::GetAtt": [example(name).id_of("AWS::SQS::Queue", queue), "Arn"]}
+    }
     # The queue must be a standard one
-    assert "FifoQueue" not in example(name).one("AWS::SQS::Queue", "Failures")
+    assert "FifoQueue" not in example(name).one("AWS::SQS::Queue", queue)
     assert pipe["Target"] == {"Fn::GetAtt": [MESSAGES, "Arn"]}
 
 

@@ -16,6 +16,7 @@ from sandbox.emulator_gaps import (
     accept_metric_math,
     accept_without_effect,
     add_context_variables,
+    find_stack_of_resource,
     keep_event_time,
     override_response_headers,
     serve_apis_here,
@@ -126,6 +127,23 @@ def test_event_that_is_alone_keeps_its_time(entries: list[dict[str, float]], tim
 
     assert module["_put_events"]({"Entries": entries}) == times
     assert module["_now_ts"]() == 5.0
+
+
+def test_stack_is_found_by_one_of_its_resources() -> None:
+    stacks = {
+        "other": {"StackName": "other", "_resources": {"Queue": {"PhysicalResourceId": "queue"}}},
+        "chat": {"StackName": "chat", "_resources": {"Sender": {"PhysicalResourceId": "function"}}},
+    }
+    handlers: dict[str, Any] = {
+        "_describe_stack_resources": lambda params: params.get("StackName"),
+        "_ACTION_HANDLERS": {},
+    }
+    find_stack_of_resource(handlers, {"_stacks": stacks})
+    describe = handlers["_ACTION_HANDLERS"]["DescribeStackResources"]
+
+    assert describe({"PhysicalResourceId": ["function"]}) == ["chat"]
+    assert describe({"PhysicalResourceId": ["unknown"]}) is None
+    assert describe({"StackName": ["other"]}) == ["other"]
 
 
 def cloudformation(put: Callable[..., Any]) -> dict[str, Any]:

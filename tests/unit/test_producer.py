@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import io
 import json
 import math
+import pickle
 import subprocess
 import sys
 import traceback
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from infra.producer import BatchSource
+    from infra.producer import BatchSource, ContentLimits
 
 INFRA = Path(__file__).parents[2] / "infra"
 TOKEN = "the-connection-token"
@@ -264,6 +266,10 @@ BROKEN = [
     {"metadata": {"": "empty key"}},
     {"metadata": dict.fromkeys(map(str, range(MAX_METADATA + 1)), "x")},
     {"metadata": dict.fromkeys(map(str, range(10)), "x" * 250)},
+    {"connection_token": None},
+    {"connection_token": None, "contact_id": None},
+    {"content_type": None},
+    {"content": None},
 ]
 
 
@@ -314,6 +320,19 @@ def test_a_valid_request_is_valid_to_the_function_too(fields: dict[str, Any]) ->
         ({"task_token": "t"}, EventSource.API_SYNC, "TaskToken is not for api-sync"),
         ({"task_token": "t"}, EventSource.WORKFLOW, "TaskToken is not for workflow"),
         ({"expires_at": NO_OFFSET}, EventSource.EVENT, "ExpiresAt must be a time with an offset"),
+        (
+            {"expires_at": "2026-01-31T12:00:00Z"},
+            EventSource.EVENT,
+            "ExpiresAt must be a time with an offset",
+        ),
+        (
+            {"expires_at": NO_OFFSET.date()},
+            EventSource.EVENT,
+            "ExpiresAt must be a time with an offset",
+        ),
+        ({"metadata": ["order"]}, EventSource.QUEUE, "Metadata must be an object"),
+        ({"metadata": [("order", "4711")]}, EventSource.QUEUE, "Metadata must be an object"),
+        ({"metadata": "order"}, EventSource.QUEUE, "Metadata must be an object"),
     ],
 )
 def test_rules_of_an_event_source_are_checked(
@@ -333,6 +352,55 @@ def test_a_request_has_a_client_token_of_its_own_unless_it_names_one() -> None:
     tokens = {MessageRequest(connection_token=TOKEN, content=TEXT).client_token for _ in range(2)}
 
     assert len(tokens) == 2
+
+
+def test_a_request_with_metadata_has_a_hash() -> None:
+    one, same, other = (request(metadata={"order": order}) for order in ("4711", "4711", "4712"))
+
+    assert len({one, same, other}) == 2
+
+
+@pytest.mark.parametrize("limits", ["none", "", None])
+def test_unknown_content_limits_are_refused(aws: FakeAws, limits: ContentLimits) -> None:
+    with pytest.raises(ValueError, match=r"^content_limits is .*; accepted: specification, service$"):
+        Producer(OUTPUTS, session=cast("boto3.Session", aws), content_limits=limits)
+
+
+@pytest.mark.parametrize(
+    "url", ["not a url", "api.example.com/v1", "ftp://api.example.com/", "https://", "https://[::1", "/v1/"]
+)
+def test_an_address_of_the_api_that_is_no_url_is_refused(aws: FakeAws, url: str) -> None:
+    for outputs, given in ((OUTPUTS, url), (Addresses(api_url=url), None)):
+        with pytest.raises(ValueError, match=r"^The address of the API is '.*'; accepted: a URL such as "):
+            Producer(outputs, session=cast("boto3.Session", aws), api_url=given)
+
+
+ERRORS = [
+    InvalidRequestError("Content must be a string"),
+    NotOfferedError("The sender does not offer event"),
+    NotAcceptedError("POST /messages", "InvalidRequest", status=400, reason="Content must not be empty"),
+    NotAttemptedError("Not sent"),
+    NotSentError("Expired", reason="Too late", source_id="i-1", client_token="c-1", status=422),
+    NotSentError("Sandbox.Timedout", reason="of Lambda"),
+    StillRunningError("arn:execution", 30),
+    OutputsError("Chat", "There is no stack Chat."),
+]
+
+
+def pickled(error: Exception) -> Exception:
+    passed: Exception = pickle.loads(pickle.dumps(error))  # noqa: S301  # of this process
+    return passed
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("transfer", [pickled, copy.copy, copy.deepcopy])
+def test_an_error_can_be_passed_on_by_a_pool_of_processes(
+    error: Exception, transfer: Callable[[Exception], Exception]
+) -> None:
+    passed = transfer(error)
+
+    assert (type(passed), str(passed), vars(passed)) == (type(error), str(error), vars(error))
+    assert {type(each) for each in ERRORS} == {*ProducerError.__subclasses__(), OutputsError}
 
 
 def test_no_repr_shows_token_or_text(producer: Producer) -> None:
@@ -598,6 +666,8 @@ def test_the_function_can_read_what_the_producer_has_sealed(producer: Producer, 
         ("sealed:QUJD", "c-1", "ConnectionToken is sealed already"),
         (TOKEN, "", "ContactId must not be empty"),
         (TOKEN, "no contact", "ContactId must be letters, digits and hyphens only"),
+        (None, "c-1", "ConnectionToken is required"),
+        (TOKEN.encode(), "c-1", "ConnectionToken must be a string"),
     ],
 )
 def test_a_token_or_contact_that_is_not_valid_is_not_sealed(
@@ -846,17 +916,26 @@ def test_a_call_that_fails_ends_the_batch(batches: FakeBatches, clock: FakeClock
 
 
 @pytest.mark.parametrize("source", [EventSource.QUEUE, EventSource.EVENT])
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"content": ""}, "Content must not be empty"),
+        ({"content": None}, "Content is required"),
+        ({"expires_at": "tomorrow"}, "ExpiresAt must be a time with an offset"),
+        ({"metadata": [TEXT]}, "Metadata must be an object"),
+    ],
+)
 def test_an_invalid_request_is_reported_in_its_place_and_stops_no_other(
-    batches: FakeBatches, clock: FakeClock, source: BatchSource
+    batches: FakeBatches, clock: FakeClock, source: BatchSource, fields: dict[str, Any], reason: str
 ) -> None:
     requests = [*chat("a", "1"), *chat("a", "2"), *chat("a", "3")]
-    requests[1] = replace(requests[1], content="")
+    requests[1] = replace(requests[1], **fields)
 
     first, invalid, last = make_producer(batches, clock).send_all(requests, through=source)
 
     assert isinstance(first, Answer)
     assert isinstance(invalid, InvalidRequestError)
-    assert str(invalid) == "Content must not be empty"
+    assert str(invalid) == reason
     assert isinstance(last, Answer)
     assert [token for batch in batches.batches for token in batch] == ["a1", "a3"]
 
