@@ -70,12 +70,10 @@ class _Attempts:
 
     Attributes:
         made: Each attempt so far.
-        count: Calls of SendMessage.
         of_part: Those for the present part.
         parts_left: The present part and the following ones.
         has_sent_parts: Whether the service has accepted earlier ones.
-        throttles: The number of these that were answered with 429.
-        send_seconds: Duration of the last call, None without a call.
+        throttles: The number of attempts that were answered with 429.
         maybe_delivered: Whether a failed call may have reached the chat.
         started: When the last call began, by the monotonic clock.
         waited: Whether the next call had to wait for the rate limiter.
@@ -86,12 +84,10 @@ class _Attempts:
     """
 
     made: list[Attempt] = field(default_factory=list)
-    count: int = 0
     of_part: int = 0
     parts_left: int = 1
     has_sent_parts: bool = False
     throttles: int = 0
-    send_seconds: float | None = None
     maybe_delivered: bool = False
     started: float = 0.0
     waited: bool = False
@@ -204,9 +200,9 @@ class MessageSender:
             parsed=parsed,
             outcome=outcome,
             completed_at=self._clock.now(),
-            attempts=attempts.count,
+            attempts=len(attempts.made),
             throttles=attempts.throttles,
-            send_seconds=attempts.send_seconds,
+            send_seconds=attempts.made[-1].seconds if attempts.made else None,
             each_attempt=tuple(attempts.made),
         )
 
@@ -310,7 +306,6 @@ class MessageSender:
 
     def _attempt(self, request: SendMessageRequest, timeout: float, attempts: _Attempts) -> Sent:
         attempts.started, started_at = self._clock.monotonic(), self._clock.now()
-        attempts.count += 1
         attempts.of_part += 1
         code, http_status = None, None
         try:
@@ -326,12 +321,11 @@ class MessageSender:
                     )
             raise
         finally:
-            attempts.send_seconds = self._clock.monotonic() - attempts.started
             attempts.made.append(
                 Attempt(
                     started_at=started_at,
                     wait=attempts.wait,
-                    seconds=attempts.send_seconds,
+                    seconds=self._clock.monotonic() - attempts.started,
                     code=code,
                     http_status=http_status,
                 )
@@ -365,7 +359,7 @@ def _next_wait(
             attempts.slots = [max(slot, min(slot + delay, last)) for slot in attempts.slots]
             attempts.slot = now + wait  # the next retry delays them by the rest only
         return wait
-    if attempts.count == 0:
+    if not attempts.made:
         longest_wait = budget.longest_wait
         waits = rate_limiter.reserve_all(attempts.parts_left, now, latest=latest, longest_wait=longest_wait)
         if waits is None:
