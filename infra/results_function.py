@@ -8,11 +8,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from .gates import UNTRACED, acknowledge
+from .gates import acknowledge
 from .message_queues import MessageQueues
 from .options import Options
 from .retention import log_group
-from .sender_function import RUNTIME, SERVICE, TIMEOUT, SenderFunction, connect_to_vpc
+from .sender_function import RUNTIME, SERVICE, TIMEOUT, SenderFunction, connect
 from .timing import BATCH_SIZE
 
 # The least that SQS allows: a backlog of results is no hurry, and must not use the account's concurrency
@@ -75,12 +75,6 @@ class ResultsFunction(Construct):
         )
         acknowledge(
             self.function,
-            "AwsSolutions-L1",
-            "Serverless-LambdaLatestVersion",
-            because="The tests run on this Python. A later one comes when they pass on it",
-        )
-        acknowledge(
-            self.function,
             "Serverless-LambdaDLQ",
             because="A result that it cannot publish stays in its queue",
         )
@@ -89,13 +83,4 @@ class ResultsFunction(Construct):
             "Serverless-LambdaEventSourceMappingDestination",
             because="The queue keeps a result until it is published, and has an alarm",
         )
-        if not options.traced:
-            acknowledge(self.function, "Serverless-LambdaTracing", because=UNTRACED)
-        if options.vpc_subnet_ids:
-            connect_to_vpc(self.function, role=self.role, options=options)
-        if options.traced or options.vpc_subnet_ids:
-            acknowledge(
-                self.role,
-                "AwsSolutions-IAM5[Resource::*]",
-                because="X-Ray has no resource types, and Lambda creates network interfaces later",
-            )
+        connect(self.function, role=self.role, options=options)

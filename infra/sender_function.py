@@ -124,12 +124,6 @@ class SenderFunction(Construct):
         )
         acknowledge(
             self.function,
-            "AwsSolutions-L1",
-            "Serverless-LambdaLatestVersion",
-            because="The tests run on this Python. A later one comes when they pass on it",
-        )
-        acknowledge(
-            self.function,
             "Serverless-LambdaDLQ",
             because="The alias has a failure destination, which also reports the reason",
         )
@@ -137,16 +131,7 @@ class SenderFunction(Construct):
             cdk.Annotations.of(self.function).acknowledge_warning(
                 "@aws-cdk/aws-lambda:snapStartRequirePublish", "All invokers use the alias of a version"
             )
-        if not options.traced:
-            acknowledge(self.function, "Serverless-LambdaTracing", because=UNTRACED)
-        if options.vpc_subnet_ids:
-            connect_to_vpc(self.function, role=self.role, options=options)
-        if options.traced or options.vpc_subnet_ids:
-            acknowledge(
-                self.role,
-                "AwsSolutions-IAM5[Resource::*]",
-                because="X-Ray has no resource types, and Lambda creates network interfaces later",
-            )
+        connect(self.function, role=self.role, options=options)
 
         # All invokers use the alias. It moves to a new version only when that version is ready.
         self.alias = lambda_.Alias(self, "Live", alias_name="live", version=self.function.current_version)
@@ -164,7 +149,27 @@ class SenderFunction(Construct):
         )
 
 
-def connect_to_vpc(function: lambda_.Function, *, role: iam.Role, options: Options) -> None:
+def connect(function: lambda_.Function, *, role: iam.Role, options: Options) -> None:
+    """Run a function in the subnets that the options name, and acknowledge the findings of both functions."""
+    acknowledge(
+        function,
+        "AwsSolutions-L1",
+        "Serverless-LambdaLatestVersion",
+        because="The tests run on this Python. A later one comes when they pass on it",
+    )
+    if not options.traced:
+        acknowledge(function, "Serverless-LambdaTracing", because=UNTRACED)
+    if options.vpc_subnet_ids:
+        _connect_to_vpc(function, role=role, options=options)
+    if options.traced or options.vpc_subnet_ids:
+        acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            because="X-Ray has no resource types, and Lambda creates network interfaces later",
+        )
+
+
+def _connect_to_vpc(function: lambda_.Function, *, role: iam.Role, options: Options) -> None:
     """Run a function in the existing subnets of the options."""
     resource = cast("lambda_.CfnFunction", function.node.default_child)
     # The CDK's own `vpc` would have to look up the VPC in the account
