@@ -161,6 +161,10 @@ bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ##
 quota: .venv/.installed ## Simulate how instances share a quota
 	@exec $(VENV_PYTHON) -m benchmarks.quota $${QUICK:+--quick}
 
+.PHONY: limits
+limits: .venv/.installed ## Count what no sender can promise
+	@exec $(VENV_PYTHON) -m tests.simulation.limits
+
 ##@ Deploy
 
 .PHONY: synth

@@ -12,6 +12,7 @@
 `invariants`                        the promise, checked from the outside
 `scenarios`, `mutants`              named situations, and mutation checks
 `baselines`                         a boto3 loop in place of the handler, under the same faults
+`limits`                            what no sender can promise, in figures; `make limits`
 `malformed_events`                  malformed events for every event source
 `report`                            the printed tables
 

@@ -223,7 +223,15 @@ def run(seed: object, baseline: Baseline | None, *, messages: int) -> Simulation
     """Run a baseline, or the function if None, under all faults but without fault bursts."""
     setup = Setup(seed=seed, profile=ALL_FAULTS)
     simulation = Simulation(setup) if baseline is None else BaselineSimulation(setup, baseline)
-    producers, time, chance = simulation.producers, simulation.time, Random(f"{seed}/baseline")
+    schedule(simulation, messages=messages)
+    simulation.run()
+    return simulation
+
+
+def schedule(simulation: Simulation, *, messages: int) -> None:
+    """Schedule a workload that every baseline can send."""
+    producers, time = simulation.producers, simulation.time
+    chance = Random(f"{simulation.setup.seed}/baseline")
     chats = [producers.start_chat() for _ in range(max(1, messages // _MESSAGES_A_CHAT))]
     seconds = messages / _MESSAGES_A_SECOND
 
@@ -244,5 +252,3 @@ def run(seed: object, baseline: Baseline | None, *, messages: int) -> Simulation
         numbers = range(sent + 1, sent + size + 1)
         time.after(chance.uniform(0, seconds), partial(burst, chance.choice(chats), numbers))
         sent += size
-    simulation.run()
-    return simulation

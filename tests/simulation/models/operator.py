@@ -76,9 +76,15 @@ class Operator:
         max_age: timedelta = FOREVER,
         finalize: bool = False,
         resend_parts: bool = False,
+        keep_maybe_delivered: bool = False,
     ) -> Command:
         """Return the command `python -m ops redrive --apply`."""
-        redrive_filter = RedriveFilter(max_age=max_age, finalize=finalize, resend_parts=resend_parts)
+        redrive_filter = RedriveFilter(
+            max_age=max_age,
+            finalize=finalize,
+            resend_parts=resend_parts,
+            keep_maybe_delivered=keep_maybe_delivered,
+        )
         return partial(self._redrive, queue, redrive_filter)
 
     def _redrive(self, queue: DeadLetterQueue, redrive_filter: RedriveFilter) -> bool:
