@@ -72,10 +72,10 @@ _OUTAGE_SECONDS: Final = 1800.0
 _RETRIES_END: Final = 900.0
 _DEAD_LETTERS: Final = 100
 _DEAD_LETTERS_A_CHAT: Final = 4
-_SAME_DAY: Final = timedelta(hours=12)
-_DAYS_LATER: Final = timedelta(days=3)
-_LONG: Final = timedelta(days=30)
-_DEFAULT_AGE: Final = RedriveFilter().max_age
+SAME_DAY: Final = timedelta(hours=12)
+DAYS_LATER: Final = timedelta(days=3)
+ANY_AGE: Final = timedelta(days=30)
+DEFAULT_AGE: Final = RedriveFilter().max_age
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +108,16 @@ class Recorder:
         simulation.services["participant"] = self
 
     def __call__(self, request: Request) -> Answer:
-        time, service = self._simulation.time, self._simulation.participant.service
+        clock, service = self._simulation.time, self._simulation.participant.service
         contact_id = service.contact_id_of(request.headers["x-amz-bearer"])
         before = len(service.messages(contact_id)) if contact_id else 0
-        is_late = time.running is None  # the network delivers it, and no sender waits
+        is_late = clock.running is None  # the network delivers it, and no sender waits
         answer = self._participant(request)
         if contact_id and len(service.messages(contact_id)) > before:
             client_token = json.loads(request.body)["ClientToken"]
             answered = not is_late and answer.latency < self._read_timeout and _is_readable(answer)
             self.acceptances[client_token].append(
-                Acceptance(client_token, time.monotonic(), answered, is_late)
+                Acceptance(client_token, clock.monotonic(), answered, is_late)
             )
         return answer
 
@@ -250,7 +250,7 @@ class Redriven:
     """Dead letters of an outage, and the messages that a redrive shows twice if the window is an hour.
 
     Attributes:
-        dead_letters: Each has the code of the outage.
+        dead_letters: All that the outage has left.
         maybe_delivered: Of these, with `MaybeDelivered`.
         in_chat: Of these, in the chat before the redrive.
         longest: The most seconds from the first to the last accepted call before the redrive.
@@ -272,13 +272,13 @@ class Redriven:
 
 def redriven(seed: object, accepted: float, *, messages: int = _DEAD_LETTERS) -> Redriven:
     """Fail every call for half an hour, but accept a fraction of them. Redrive the dead letters later."""
-    same_day, same_day_recorder = _outage(seed, accepted, messages)
+    same_day, same_day_recorder = outage(seed, accepted, messages)
     seen = Observations.of(same_day)
     before = repeats(messages, same_day_recorder.acceptances.values())
     in_chat = len(same_day_recorder.acceptances)
-    kept = _redrive(same_day, same_day_recorder, _SAME_DAY, keep_maybe_delivered=True)
-    by_default = _redrive(same_day, same_day_recorder, timedelta())
-    days_later, recorder = _outage(seed, accepted, messages)
+    kept = redrive(same_day, same_day_recorder, SAME_DAY, keep_maybe_delivered=True)
+    by_default = redrive(same_day, same_day_recorder, timedelta())
+    days_later, recorder = outage(seed, accepted, messages)
     return Redriven(
         dead_letters=len(seen.dead_letters),
         maybe_delivered=sum(
@@ -292,12 +292,13 @@ def redriven(seed: object, accepted: float, *, messages: int = _DEAD_LETTERS) ->
         longest=before.longest,
         kept=kept,
         by_default=by_default,
-        days_later=_redrive(days_later, recorder, _DAYS_LATER),
-        any_age=_redrive(days_later, recorder, timedelta(), max_age=_LONG),
+        days_later=redrive(days_later, recorder, DAYS_LATER),
+        any_age=redrive(days_later, recorder, timedelta(), max_age=ANY_AGE),
     )
 
 
-def _outage(seed: object, accepted: float, messages: int) -> tuple[Simulation, Recorder]:
+def outage(seed: object, accepted: float, messages: int) -> tuple[Simulation, Recorder]:
+    """Run the outage, until all messages have failed."""
     simulation = Simulation(Setup(seed=f"{seed}/{accepted}", idempotency_window=0.0))
     recorder = Recorder(simulation)
     fails: FaultProfile = {Fault.SERVER_ERROR: 1.0 - accepted, Fault.ACCEPTED_THEN_ERROR: 1.0}
@@ -310,12 +311,12 @@ def _outage(seed: object, accepted: float, messages: int) -> tuple[Simulation, R
     return simulation, recorder
 
 
-def _redrive(
+def redrive(
     simulation: Simulation,
     recorder: Recorder,
     wait: timedelta,
     *,
-    max_age: timedelta = _DEFAULT_AGE,
+    max_age: timedelta = DEFAULT_AGE,
     keep_maybe_delivered: bool = False,
 ) -> int:
     """Redrive after a time. Return how many messages have then appeared twice."""

@@ -22,13 +22,19 @@ from sandbox.participant_service.faults import (
 from tests.simulation import limits
 from tests.simulation.baselines import schedule
 from tests.simulation.fault_profiles import Fault, FaultProfile
+from tests.simulation.invariants import Observations
 from tests.simulation.limits import (
+    ANY_AGE,
+    DAYS_LATER,
+    DEFAULT_AGE,
     USUAL,
     Acceptance,
     Recorder,
     Study,
     block,
     failures,
+    outage,
+    redrive,
     repeats,
     shown,
     study,
@@ -38,6 +44,7 @@ from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.workload import NUMBER
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from sandbox.participant_service.faults import Fault as ServiceFault
@@ -214,6 +221,23 @@ def test_no_message_is_sent_again_after_its_maximum_age() -> None:
         longest[minutes] = repeats(300, recorder.acceptances.values()).longest
 
     assert longest[1] < 60 + 11 < 168 < longest[None]
+
+
+@pytest.mark.parametrize(
+    ("max_age", "handled", "codes"),
+    [(DEFAULT_AGE, 0, ["ServiceUnavailable"]), (ANY_AGE, 4, ["ServiceUnavailable", "AccessDenied"])],
+)
+def test_after_days_a_redrive_keeps_the_messages_or_their_tokens_have_expired(
+    max_age: timedelta, handled: int, codes: list[str]
+) -> None:
+    simulation, recorder = outage(_SEED, 1.0, 4)
+
+    twice = redrive(simulation, recorder, DAYS_LATER, max_age=max_age)
+
+    results = Observations.of(simulation).results.values()
+    assert simulation.operator.redriven == handled
+    assert [[result["Error"]["Code"] for result in each] for each in results] == [codes] * 4
+    assert twice == 0
 
 
 def test_the_page_gets_the_figures(
