@@ -34,7 +34,7 @@ from infra.sender_function import RUNTIME
 from ops.stack.signals import stopped_by_signals
 
 _SOURCE: Final = FOLDER.parent / "lambda_src"
-_LIBRARIES: Final = ("boto3", "aws-lambda-powertools", "urllib3", "fastjsonschema")
+_LIBRARIES: Final = ("boto3", "aws-lambda-powertools", "urllib3")
 _DESCRIBE: Final = """import platform, sys
 print(getattr(sys, '_base_executable', sys.executable))
 print(platform.python_implementation(), platform.python_version())"""

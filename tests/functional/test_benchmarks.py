@@ -69,8 +69,8 @@ def results(**changed: object) -> dict[str, Any]:
         "warming": {OURS: [6e-4, 5e-4], JAVASCRIPT: [12e-4, 7e-4]},
         "batches": {
             "20": taken(0.031, 0.3, 0.4) | {STUB: [0.0306] * 3},
-            "50": taken(0.061, 0.6, 0.7),
-            "100": taken(0.111, 1.1, 1.2),
+            "50": taken(0.061, 0.6, 0.7) | {STUB: [0.0604] * 3},
+            "100": taken(0.111, 1.1, 1.2) | {STUB: [0.1104] * 3},
         },
         "poison": {"none": [0.06] * 3, **dict.fromkeys(POISONS, [0.08] * 3)},
         "sealed": {
@@ -103,7 +103,7 @@ def test_a_ratio_is_taken_round_by_round() -> None:
 
 
 def test_a_single_sample_has_no_spread() -> None:
-    assert Spread.of([0.0123]).text(1e-3) == "12.30 (12.30–12.30)"
+    assert Spread.of([0.0123]).text(1e-3) == "12.30"
 
 
 def test_the_spread_is_the_middle_half() -> None:
@@ -132,24 +132,27 @@ def test_every_goal_can_be_reached() -> None:
         ),
         (
             {"warm": results()["warm"] | {"http": {"cpu": taken(4e-4, 7e-4, 5e-3), "peak": taken(3, 4, 5)}}},
-            "CPU per message over HTTP / boto3 loop",
+            "CPU over HTTP / boto3 loop",
         ),
         (
             {
                 "warm": results()["warm"]
                 | {"tls": {"cpu": taken(4e-4, 9e-4, 5e-3) | {JAVASCRIPT: [6e-4] * 3}}}
             },
-            "CPU per message over TLS / JavaScript",
+            "CPU over TLS / JavaScript",
         ),
         (
             {"ones": {"http": {"cpu": {OURS: [8.1e-4], LOOP: [1e-3]}}}},
-            "CPU of a batch of one over HTTP / boto3 loop",
+            "CPU over HTTP, batch of one / boto3 loop",
         ),
-        ({"batches": results()["batches"] | {"20": {OURS: [0.0367]}}}, "Ten chats at 20 ms / bound of 30 ms"),
-        ({"batches": results()["batches"] | {"50": {OURS: [0.0661]}}}, "Ten chats at 50 ms / bound of 60 ms"),
+        (
+            {"batches": results()["batches"] | {"20": {OURS: [0.0367], STUB: [0.0306]}}},
+            "Ten chats at 20 ms / bound",
+        ),
+        ({"batches": results()["batches"] | {"50": {OURS: [0.0661]}}}, "Ten chats at 50 ms / bound"),
         (
             {"batches": results()["batches"] | {"100": {OURS: [0.1167]}}},
-            "Ten chats at 100 ms / bound of 110 ms",
+            "Ten chats at 100 ms / bound",
         ),
     ],
 )
@@ -158,7 +161,7 @@ def test_a_missed_goal_is_reported(changed: dict[str, Any], figure: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("measured", "met"), [(0.5, "yes"), (0.501, "**no**, by 0.2%"), (1.1, "**no**, by 120.0%")]
+    ("measured", "met"), [(0.5, "yes"), (0.501, "**no**, +0.2%"), (1.1, "**no**, +120.0%")]
 )
 def test_a_goal_is_met_at_its_limit_and_missed_by_a_distance(measured: float, met: str) -> None:
     assert Goal("x", Spread(measured, 0, 1), most=0.5).cells()[-1] == met
@@ -176,10 +179,11 @@ def test_the_page_shows_a_chart_and_each_goal() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "A cold start takes 1.80 times as long without `.pyc` files, and 1.20 times if ",
+        "Without `.pyc` files, a cold start takes 1.80 times as long, and with another authority than ",
+        "another authority than Amazon's 1.20 times.\n",
         "Warm memory is 0.57 of Powertools.",
-        "For the first 1,000 messages of a process, JavaScript needs 2.00 times our CPU.",
-        "Without a sender's work, ten chats at 20 ms take 1.02 times the bound.",
+        "JavaScript is measured after 8,000 messages: in its first 1,000, it takes 2.00 times our CPU.",
+        "The stub alone takes 1.02 times the bound at 20 ms.",
     ],
 )
 def test_the_page_shows_figures_without_a_goal(line: str) -> None:
@@ -192,7 +196,7 @@ def test_the_page_gives_a_reason_for_each_missed_goal() -> None:
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \| \*\*no\*\*", text, re.MULTILINE)
     figures = {goal.figure for goal in goals(results())}
 
-    assert all(any(figure.startswith(reason) for reason in reasons) for figure in figures)
+    assert reasons
     assert [row for row in rows if row in figures and not row.startswith(tuple(reasons))] == []
 
 
@@ -292,8 +296,8 @@ def test_the_stub_is_a_first_root_of_a_package_that_has_such(tmp_path: Path, has
 @pytest.mark.parametrize(
     ("file", "module"),
     [
-        ("/tmp/a+b/message_sender/aws/client.py", "message_sender/aws"),
-        ("/tmp/a+b/urllib3/response.py", "urllib3/response"),
+        ("/home/a+b/message_sender/aws/client.py", "message_sender/aws"),
+        ("/home/a+b/urllib3/response.py", "urllib3/response"),
         ("/usr/lib/python3.13/http/client.py", "http/client"),
         ("/usr/lib/python3.13/ssl.py", "ssl"),
         ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
@@ -301,7 +305,7 @@ def test_the_stub_is_a_first_root_of_a_package_that_has_such(tmp_path: Path, has
     ],
 )
 def test_a_profile_names_modules(file: str, module: str) -> None:
-    assert module_of(file, "/tmp/a+b") == module
+    assert module_of(file, "/home/a+b") == module
 
 
 def test_a_profile_shows_the_largest_figures_and_the_sum_of_the_others() -> None:
@@ -348,10 +352,12 @@ def test_a_limited_process_gets_no_more_than_its_fraction_of_a_core(busy: subpro
         time.sleep(1.0)
         fraction = (time.clock_gettime(clock) - used) / (time.monotonic() - started)
     afterwards = time.clock_gettime(clock)
-    time.sleep(0.5)
+    until = time.monotonic() + 10
+    while (more := time.clock_gettime(clock) - afterwards) < 0.05 and time.monotonic() < until:
+        time.sleep(0.05)
 
     assert 0.01 < fraction < 0.3
-    assert time.clock_gettime(clock) - afterwards > 0.05  # it continues
+    assert more >= 0.05  # it continues
 
 
 def test_a_limit_ends_with_its_process() -> None:
