@@ -85,9 +85,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         ca_bundle=ca_bundle,
     )
     with Stub(certificate=certificate, log=folder / "log") as stub:
-        profile = profiles(
-            contenders, endpoint=f"https://localhost:{stub.tls_port}", runs=1 if options.quick else 10
-        )
+        profile = profiles(contenders, endpoint=stub.https, runs=1 if options.quick else 10)
         if options.profile:
             return {"profile": profile}
         rounds, times = (1, 2) if options.quick else (25, 10)
@@ -121,7 +119,7 @@ def _certificates(folder: Path) -> tuple[Path, Path, Path]:
     """Return the stub's certificate, its authority's, and a bundle of this and the 140 of AWS SDKs."""
     ca = trustme.CA()
     certificate, authority, ca_bundle = (folder / f"{name}.pem" for name in ("stub", "authority", "bundle"))
-    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    ca.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     ca.cert_pem.write_to_path(authority)
     ca_bundle.write_bytes(Path(botocore.__file__).with_name("cacert.pem").read_bytes() + ca.cert_pem.bytes())
     return certificate, authority, ca_bundle

@@ -126,6 +126,8 @@ class Contenders:
             command = [*worker, f"{package}", f"{self._folder / 'runtime'}"]
         environ = _ENVIRON | {
             "AWS_ENDPOINT_URL": endpoint,
+            # Another host, as on AWS: it takes a connection of its own
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": endpoint.replace("//localhost:", "//127.0.0.1:"),
             **{f"{queue}_QUEUE_URL": f"{endpoint}/000000000000/{queue}" for queue in _QUEUES},
             "LAMBDA_TASK_ROOT": f"{package}",
             "TRACING": "subsegments" if name.endswith(TRACED) else "off",

@@ -313,7 +313,7 @@ class Bench:
             yield from self.random.sample(names, len(names))
 
     def _start(self, name: str, *, tls: bool = False) -> Worker:
-        endpoint = f"https://localhost:{self.stub.tls_port}" if tls else f"http://127.0.0.1:{self.stub.port}"
+        endpoint = self.stub.https if tls else self.stub.http
         return self.contenders.start(name, endpoint=endpoint)
 
     def _run(self, worker: Worker, events: Sequence[Event]) -> Report:
