@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pytest
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from message_sender.errors import (
 from message_sender.event_sources.sqs import Record, SqsSource, process_batch
 from message_sender.observability import Telemetry
 from message_sender.publisher import Publisher
+from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
 from message_sender.result import Sent
 from message_sender.task_callback import TaskCallback
@@ -36,7 +36,7 @@ from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_
 from tests.support.lambda_events import FakeLambdaContext, record, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from message_sender.request import ContentLimits, SendMessageRequest
 
@@ -76,11 +76,38 @@ def refusing_queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return accepting_queue(parameters)
 
 
+class Log:
+    """Keeps the lines that the function logs."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def info(self, message: str, **keys: object) -> None:
+        self.lines.append({"message": message} | keys)
+
+    warning = error = info
+
+
+class TimedPool:
+    """Runs calls in threads, and keeps the time that they get."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+        self._pool = ThreadPool()
+
+    def __call__(self, calls: Sequence[Callable[[], None]], *, timeout: float) -> list[BaseException | None]:
+        self.timeouts.append(timeout)
+        return self._pool(calls, timeout=timeout)
+
+
 class Batch:
     """The SQS source, and fakes of the services that it calls."""
 
-    def __init__(self, *, bus: FakeAwsApi | None = None) -> None:
+    def __init__(self, *, bus: FakeAwsApi | None = None, rate_limiter: RateLimiter | None = None) -> None:
         self.clock = FakeClock()
+        self.log = Log()
+        self.workers = TimedPool()
+        self.rate_limiter = rate_limiter
         self.participant = FatefulParticipant(self.clock)
         self.bus = bus or FakeAwsApi(accepting_bus)
         self.queue = FakeAwsApi(refusing_queue)
@@ -91,17 +118,17 @@ class Batch:
         clock = self.clock
         common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
         queues = make_queues(self.queue, clock)
-        logger = Logger(service="test", level=logging.CRITICAL)
+        logger: Any = self.log
         metrics = Metrics(namespace="test", service="test")
         yield SqsSource(
             content_limits="specification",
-            sender=MessageSender(participant=self.participant, **common),
+            sender=MessageSender(participant=self.participant, rate_limiter=self.rate_limiter, **common),
             queues=queues,
             publisher=Publisher(events=self.bus.client(clock), event_bus_name="bus", queues=queues),
             tasks=TaskCallback(step_functions=self.step_functions.client(clock)),
             telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
             retry_window=timedelta(minutes=10),
-            workers=ThreadPool(),
+            workers=self.workers,
             **common,
         )
         metrics.clear_metrics()
@@ -391,3 +418,107 @@ def test_copies_leave_time_for_publishing() -> None:
     assert failed == {f"{number}" for number in range(copied, 9)}
     assert len(batch.published) == copied
     assert batch.clock.elapsed < 28
+
+
+def test_each_phase_of_a_batch_has_the_time_until_its_deadline() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "sent"), ("B", "down")]))
+
+    # Of 28 seconds. Chats may make copies until the time of 9 seconds for publishing and tasks begins
+    assert batch.workers.timeouts == pytest.approx([18.5, 27.5, 27.5])
+
+
+def test_a_message_in_more_parts_than_its_batch_has_slots_for_is_sent_all_the_same() -> None:
+    rate_limiter = RateLimiter(fair_share=0.2, random=lambda: 0.0)
+    batch = Batch(rate_limiter=rate_limiter)
+    rate_limiter.on_throttled(batch.clock.monotonic(), sent_at=batch.clock.monotonic())
+    body = request(SplitAt=256, Content=" ".join(["x" * 250] * 5))  # a slot every 5 of 14.5 seconds
+
+    failed = batch.handle([record(body)])
+
+    assert failed == set()
+    assert len(batch.participant.transcript) == 5
+
+
+@pytest.mark.parametrize(
+    ("fate", "line"),
+    [
+        ("sent", {"message": "Message ended", "outcome": "SENT", "attempts": 1}),
+        ("refused", {"message": "Message ended", "outcome": "REJECTED", "code": "AccessDenied"}),
+        ("down", {"message": "Message deferred", "code": "ServiceUnavailable", "attempts": 3}),
+        ("defect", {"message": "Unhandled error", "error_type": "KeyError"}),
+        (
+            "copy fails",
+            {
+                "message": "Copy not made",
+                "failure": "SendMessage failed: AccessDenied (403)",
+                "code": "AccessDenied",
+                "attempts": 1,
+            },
+        ),
+    ],
+)
+def test_each_record_of_a_chat_up_to_the_first_failed_one_is_one_log_line(
+    fate: Fate, line: dict[str, object]
+) -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "sent"), ("A", fate)]))
+
+    first, second = batch.log.lines
+    assert (first["message"], first["correlation_id"]) == ("Message ended", "0")
+    assert second["correlation_id"] == "1"
+    assert second | line == second
+
+
+def test_a_record_after_a_failed_one_of_its_chat_is_not_logged() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "down"), ("A", "sent")]))
+
+    assert [line["correlation_id"] for line in batch.log.lines] == ["0"]
+
+
+def test_a_record_without_time_for_its_attempt_is_logged_as_deferred() -> None:
+    batch = Batch()
+
+    with batch.source() as source:
+        source.handle({"Records": batch_of([("A", "sent")])}, FakeLambdaContext(seconds_left=5.0))
+
+    [line] = batch.log.lines
+    assert (line["message"], line["code"], line["correlation_id"]) == (
+        "Message deferred",
+        "DeadlineExceeded",
+        "0",
+    )
+    assert line["reason"] == "The time of this invocation is used up"
+
+
+def test_a_result_that_is_not_safe_and_calls_that_fail_are_logged() -> None:
+    batch = Batch(bus=FakeAwsApi(lambda _: {}))
+    batch.queue = FakeAwsApi(lambda _: {"Failed": [{"Id": "0"}]})
+
+    failed = batch.handle(batch_of([("A", "sent")]))
+
+    assert failed == {"0"}
+    messages = [(line["message"], line.get("correlation_id")) for line in batch.log.lines]
+    assert messages == [
+        ("Message ended", "0"),
+        ("Result not published", "0"),
+        ("Visibility not changed", None),
+    ]
+    assert batch.log.lines[-1]["failure"] == "ChangeMessageVisibilityBatch failed: FailedInPart (200)"
+
+
+def test_a_task_that_is_not_completed_is_logged_and_its_record_is_finished() -> None:
+    batch = Batch()
+    denied = AwsCallError("SendTaskSuccess", name="AccessDenied", http_status=400)
+    batch.step_functions = FakeAwsApi(lambda _: {}, [denied])
+
+    failed = batch.handle(batch_of([("A", "sent"), ("B", "down")]))
+
+    assert failed == {"1"}
+    [line] = [line for line in batch.log.lines if line["message"] == "Task not answered"]
+    assert line["correlation_id"] == "0"
+    assert line["failure"] == "SendTaskSuccess failed: AccessDenied (400)"
