@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass, field
+from itertools import count
 from ssl import SSLCertVerificationError, SSLEOFError
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -237,7 +238,7 @@ def test_the_error_has_the_retry_after_of_the_service(
         ),
     ],
 )
-def test_the_reason_tells_people_what_the_service_answered(
+def test_the_reason_says_what_the_service_answered(
     server: FakeServer, status: int, name: str, body: dict[str, object], reason: str
 ) -> None:
     server.status, server.headers = status, {"x-amzn-errortype": name}
@@ -358,6 +359,7 @@ def test_an_informational_answer_is_an_error_and_its_connection_is_closed(
     with pytest.raises(AccessDeniedError):
         client.send_message(a_request(), timeout=6.0)
 
+    assert raised.value.reason == "The service sent an informational answer before the real one"
     assert raised.value.maybe_delivered
     assert server.connections == 2
 
@@ -382,6 +384,16 @@ def test_a_body_that_arrives_too_slowly_is_cut_off(server: FakeServer) -> None:
         send(server.url, timeout=0.1)
 
     assert raised.value.maybe_delivered
+
+
+def test_the_time_for_a_body_is_that_of_the_given_clock(server: FakeServer) -> None:
+    hours = count(step=3600)
+    client = ParticipantClient(
+        pools=urllib3.PoolManager(retries=False), endpoint=server.url, monotonic=lambda: next(hours)
+    )
+
+    with pytest.raises(ServiceUnavailableError):
+        client.send_message(a_request(), timeout=6.0)
 
 
 def test_a_compressed_body_is_not_decoded(server: FakeServer) -> None:

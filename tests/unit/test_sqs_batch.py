@@ -6,17 +6,18 @@ import json
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from uuid import UUID
 
 import pytest
 from aws_lambda_powertools import Metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_sender.delivery import MessageSender
+from message_sender.delivery import Delivery, MessageSender
 from message_sender.errors import (
     AccessDeniedError,
     AwsCallError,
@@ -27,13 +28,22 @@ from message_sender.errors import (
 from message_sender.event_sources.sqs import Record, SqsSource, process_batch
 from message_sender.observability import Telemetry
 from message_sender.publisher import Publisher
+from message_sender.queues import origin_attributes
 from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
-from message_sender.result import Sent
+from message_sender.result import Origin, Sent
 from message_sender.task_callback import TaskCallback
 from message_sender.worker_pool import ThreadPool
-from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue, make_queues
-from tests.support.lambda_events import FakeLambdaContext, record, request
+from tests.support.fakes import (
+    SENT,
+    START,
+    FakeAwsApi,
+    FakeClock,
+    accepting_bus,
+    accepting_queue,
+    make_queues,
+)
+from tests.support.lambda_events import QUEUE_ARN, FakeLambdaContext, record, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -347,6 +357,54 @@ def read_record(raw: dict[str, Any]) -> Record:
         return source.read(raw)
 
 
+def test_a_record_has_the_ids_and_times_of_its_message() -> None:
+    raw = record(request(), group="g-1", message_id="m-1", receive_count=3)
+    raw["attributes"]["SentTimestamp"] = "1769860800250"
+
+    found = read_record(raw)
+
+    queued_at = START + timedelta(milliseconds=250)
+    assert (found.message_id, found.receipt_handle) == ("m-1", raw["receiptHandle"])
+    assert (found.message_group, found.chat) == ("g-1", "g-1")
+    assert (found.queued_at, found.age_from) == (queued_at, queued_at)
+    assert found.origin == Origin(event_source="sqs", source_id="m-1", accepted_at=queued_at, receive_count=3)
+    assert found.error is None
+
+
+@pytest.mark.parametrize("redriven", [False, True])
+def test_a_record_of_an_event_has_the_origin_and_the_age_of_the_event(redriven: bool) -> None:
+    accepted_at = START - timedelta(minutes=9)
+    origin = Origin(event_source="eventbridge", source_id=f"{UUID(int=1)}", accepted_at=accepted_at)
+    attributes = origin_attributes(origin) | ({"Redriven": "true"} if redriven else {})
+
+    found = read_record(record(request(), receive_count=2, attributes=attributes))
+
+    assert found.origin == replace(origin, receive_count=2)
+    assert found.age_from == (found.queued_at if redriven else accepted_at)
+
+
+def test_the_client_token_of_a_record_depends_on_its_message_and_its_queue() -> None:
+    def client_token(message_id: str, queue: str = QUEUE_ARN) -> str | None:
+        found = read_record(record(request(), message_id=message_id) | {"eventSourceARN": queue})
+        assert found.parsed is not None
+        return found.parsed.correlation.client_token
+
+    assert client_token("m-1") == client_token("m-1")
+    assert client_token("m-1") != client_token("m-2")
+    assert client_token("m-1") != client_token("m-1", f"{QUEUE_ARN}-2")
+
+
+@pytest.mark.parametrize(
+    ("group", "contact_id", "chat"), [("g-1", "c-1", "g-1"), (None, "c-1", "c-1"), (None, ..., "m-1")]
+)
+def test_the_chat_of_a_record_is_its_group_else_its_contact_else_itself(
+    group: str | None, contact_id: object, chat: str
+) -> None:
+    found = read_record(record(request(ContactId=contact_id), group=group, message_id="m-1"))
+
+    assert (found.message_group, found.chat) == (group, chat)
+
+
 def test_a_stuck_chat_delays_no_other_chat_and_no_later_batch() -> None:
     release = threading.Event()
 
@@ -385,6 +443,7 @@ def test_an_overdue_chat_does_not_change_the_response() -> None:
     release, ended = threading.Event(), threading.Event()
 
     def handle_chat(chat: Sequence[Record], handled: list[Record]) -> None:
+        chat[0].delivery, chat[0].outcome = delivery, SENT  # and its copy takes long
         release.wait(10)
         chat[0].error = InternalError("late")
         handled.extend(chat)
@@ -393,12 +452,15 @@ def test_an_overdue_chat_does_not_change_the_response() -> None:
     def finish(handled: Sequence[Record]) -> None:
         release.set()
         assert ended.wait(10)
-        errors.extend(type(item.error) for item in handled)
+        finished.extend(handled)
 
-    errors: list[type[object]] = []
+    delivery = Delivery(parsed=parse_request("{}", client_token="t"), outcome=SENT, completed_at=START)
+    finished: list[Record] = []
     process_batch([read_record(record("1"))], handle_chat, finish=finish, timeout=0.05, workers=ThreadPool())
 
-    assert errors == [DeadlineExceededError]
+    [found] = finished
+    assert type(found.error) is DeadlineExceededError
+    assert (found.delivery, found.outcome) == (None, None)
 
 
 def test_copies_leave_time_for_publishing() -> None:
