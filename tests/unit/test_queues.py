@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from message_sender.result import Failed, Origin, Rejected
 from tests.support.fakes import START, FakeAwsApi, FakeClock, accepting_queue, make_queues, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from message_sender.result import EventSource
 
@@ -101,6 +102,32 @@ def test_a_dead_letter_has_a_group_a_deduplication_id_and_the_facts_of_its_failu
         "AcceptedAt": "2026-01-31T12:00:00+00:00",
         "MaybeDelivered": "true",
     }
+
+
+@pytest.fixture
+def _machine_in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_machine_in_tokyo")
+def test_the_times_of_a_copy_are_in_utc_on_any_machine() -> None:
+    api, clock = FakeAwsApi(accepting_queue), FakeClock()
+
+    make_queues(api, clock).copy_to_dead_letters(
+        parse_request("{}", client_token="t-1"),
+        result_of(Failed(ThrottledError("slow down")), origin=EVENT_ORIGIN),
+        message_group="c-1",
+        message_id="m-1",
+        queued_at=START,
+        until=clock.monotonic() + 60,
+    )
+
+    attributes = text_attributes(api.calls[0][1])
+    assert attributes["QueuedAt"] == attributes["AcceptedAt"] == "2026-01-31T12:00:00+00:00"
 
 
 @pytest.mark.parametrize(
