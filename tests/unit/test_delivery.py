@@ -462,14 +462,16 @@ def test_the_wait_of_a_retry_is_its_backoff_and_the_wait_for_its_slot() -> None:
 
 def test_a_message_without_another_slot_after_a_lost_answer_may_have_arrived() -> None:
     clock = FakeClock()
-    lost = ServiceUnavailableError("down", maybe_delivered=True, retry_after=2.5)
-    sender = rate_limited_sender(FakeParticipant([lost, lost]), clock)
+    lost = ServiceUnavailableError("down", maybe_delivered=True)
+    sender = rate_limited_sender(FakeParticipant([lost]), clock)
 
-    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + 4.4))
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=0.5))
 
     assert isinstance(delivery.outcome, Deferred)
-    assert delivery.attempts == 1
+    assert delivery.outcome.error is lost
     assert delivery.outcome.maybe_delivered
+    assert delivery.attempts == 1
+    assert clock.slept == pytest.approx([1.0, 0.0, 0.5])
 
 
 def test_a_throttled_message_without_another_slot_in_time_is_deferred_as_throttled() -> None:
