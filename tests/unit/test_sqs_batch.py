@@ -24,6 +24,7 @@ from message_sender.errors import (
     DeadlineExceededError,
     InternalError,
     ServiceUnavailableError,
+    ThrottledError,
 )
 from message_sender.event_sources.sqs import Record, SqsSource, process_batch
 from message_sender.observability import Telemetry
@@ -43,14 +44,14 @@ from tests.support.fakes import (
     accepting_queue,
     make_queues,
 )
-from tests.support.lambda_events import QUEUE_ARN, FakeLambdaContext, record, request
+from tests.support.lambda_events import QUEUE_ARN, FakeLambdaContext, attribute_values, record, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from message_sender.request import ContentLimits, SendMessageRequest
 
-Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "slow", "defect", "copy fails"]
+Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "throttled", "slow", "defect", "copy fails"]
 DONE: set[Fate] = {"sent", "refused", "invalid"}
 FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defect", "copy fails"]
 
@@ -70,6 +71,8 @@ class FatefulParticipant:
             raise AccessDeniedError("refused")
         if fate == "down":
             raise ServiceUnavailableError("down")
+        if fate == "throttled":
+            raise ThrottledError("slow down", retry_after=20.0)
         if fate == "slow":
             self.clock.elapsed += min(4.0, timeout)
             raise ServiceUnavailableError("slow")
@@ -113,11 +116,18 @@ class TimedPool:
 class Batch:
     """The SQS source, and fakes of the services that it calls."""
 
-    def __init__(self, *, bus: FakeAwsApi | None = None, rate_limiter: RateLimiter | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        bus: FakeAwsApi | None = None,
+        rate_limiter: RateLimiter | None = None,
+        maximum_age: timedelta | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.log = Log()
         self.workers = TimedPool()
         self.rate_limiter = rate_limiter
+        self.maximum_age = maximum_age
         self.participant = FatefulParticipant(self.clock)
         self.bus = bus or FakeAwsApi(accepting_bus)
         self.queue = FakeAwsApi(refusing_queue)
@@ -132,7 +142,12 @@ class Batch:
         metrics = Metrics(namespace="test", service="test")
         yield SqsSource(
             content_limits="specification",
-            sender=MessageSender(participant=self.participant, rate_limiter=self.rate_limiter, **common),
+            sender=MessageSender(
+                participant=self.participant,
+                rate_limiter=self.rate_limiter,
+                maximum_age=self.maximum_age,
+                **common,
+            ),
             queues=queues,
             publisher=Publisher(events=self.bus.client(clock), event_bus_name="bus", queues=queues),
             tasks=TaskCallback(step_functions=self.step_functions.client(clock)),
@@ -149,12 +164,27 @@ class Batch:
         return {item["itemIdentifier"] for item in answer["batchItemFailures"]}
 
     @property
+    def results(self) -> list[dict[str, Any]]:
+        """The details of the result events."""
+        entries = [entry for _, parameters in self.bus.calls for entry in parameters["Entries"]]
+        return [json.loads(entry["Detail"]) for entry in entries]
+
+    @property
     def published(self) -> set[str]:
-        return {
-            json.loads(entry["Detail"])["SourceId"]
-            for _, parameters in self.bus.calls
+        return {result["SourceId"] for result in self.results}
+
+    @property
+    def copies(self) -> list[Mapping[str, Any]]:
+        return [parameters for operation, parameters in self.queue.calls if operation == "SendMessage"]
+
+    @property
+    def visibility_timeouts(self) -> list[int]:
+        return [
+            entry["VisibilityTimeout"]
+            for operation, parameters in self.queue.calls
+            if operation == "ChangeMessageVisibilityBatch"
             for entry in parameters["Entries"]
-        }
+        ]
 
     @property
     def completed(self) -> list[str]:
@@ -175,6 +205,12 @@ def batch_of(plan: list[tuple[str, Fate]]) -> list[dict[str, Any]]:
         )
         for number, (group, fate) in enumerate(plan)
     ]
+
+
+def aged(raw: dict[str, Any], age: timedelta) -> dict[str, Any]:
+    """Return a record that the queue accepted this long before `START`."""
+    sent = str(round((START - age).timestamp() * 1000))
+    return raw | {"attributes": raw["attributes"] | {"SentTimestamp": sent}}
 
 
 def by_group(plan: list[tuple[str, Fate]]) -> dict[str, list[tuple[str, Fate]]]:
@@ -349,6 +385,8 @@ def test_a_defect_of_the_parser_fails_its_record_and_the_later_ones_of_the_chat(
 
     assert failed == {"1", "2"}
     assert sorted(batch.participant.transcript) == ["0", "3"]
+    [line] = [line for line in batch.log.lines if line["message"] == "Unhandled error"]
+    assert (line["error_type"], line["correlation_id"]) == ("KeyError", "1")
 
 
 def read_record(raw: dict[str, Any]) -> Record:
@@ -542,13 +580,15 @@ def test_a_record_after_a_failed_one_of_its_chat_is_not_logged() -> None:
     assert [line["correlation_id"] for line in batch.log.lines] == ["0"]
 
 
-def test_a_record_without_time_for_its_attempt_is_logged_as_deferred() -> None:
+@pytest.mark.parametrize("seconds_left", [5.0, 12.5])  # 12.5 are for copies, publishing and tasks
+def test_a_record_without_time_for_its_attempt_is_logged_as_deferred(seconds_left: float) -> None:
     batch = Batch()
 
     with batch.source() as source:
-        source.handle({"Records": batch_of([("A", "sent")])}, FakeLambdaContext(seconds_left=5.0))
+        source.handle({"Records": batch_of([("A", "sent")])}, FakeLambdaContext(seconds_left=seconds_left))
 
     [line] = batch.log.lines
+    assert "attempts" not in line
     assert (line["message"], line["code"], line["correlation_id"]) == (
         "Message deferred",
         "DeadlineExceeded",
@@ -584,3 +624,113 @@ def test_a_task_that_is_not_completed_is_logged_and_its_record_is_finished() -> 
     [line] = [line for line in batch.log.lines if line["message"] == "Task not answered"]
     assert line["correlation_id"] == "0"
     assert line["failure"] == "SendTaskSuccess failed: AccessDenied (400)"
+
+
+@pytest.mark.parametrize(("seconds", "outcomes"), [(600, []), (600.001, ["FAILED"])])
+def test_a_message_that_is_not_sent_after_the_retry_window_fails(seconds: float, outcomes: list[str]) -> None:
+    batch = Batch()
+
+    failed = batch.handle([aged(raw, timedelta(seconds=seconds)) for raw in batch_of([("A", "down")])])
+
+    assert [result["Outcome"] for result in batch.results] == outcomes
+    assert failed == (set() if outcomes else {"0"})
+
+
+def test_the_result_of_a_failed_message_has_the_error_and_the_parts_of_its_last_attempt() -> None:
+    class DownAfterOnePart(FatefulParticipant):
+        def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
+            if self.transcript:
+                raise ServiceUnavailableError("down", maybe_delivered=True, http_status=503)
+            return super().send_message(message, timeout=timeout)
+
+    batch = Batch()
+    batch.participant = DownAfterOnePart(batch.clock)
+    body = request(SplitAt=256, Content=" ".join(["x" * 250] * 3))
+
+    batch.handle([aged(record(body), timedelta(minutes=11))])
+
+    [result] = batch.results
+    assert result["Error"] == {
+        "Code": "ServiceUnavailable",
+        "Reason": "down",
+        "HttpStatus": 503,
+        "RequestId": None,
+        "MaybeDelivered": True,
+        "PartsDelivered": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("group", "chat"), [pytest.param("g-1", "g-1", id="FIFO"), pytest.param(None, "c-1", id="standard")]
+)
+def test_a_failed_message_is_copied_to_the_dead_letter_queue_in_the_group_of_its_chat(
+    group: str | None, chat: str
+) -> None:
+    batch = Batch()
+    raw = record(request(Content="0 down", ContactId="c-1"), group=group, message_id="m-1")
+
+    batch.handle([aged(raw, timedelta(minutes=11))])
+
+    [copy] = batch.copies
+    assert (copy["QueueUrl"], copy["MessageGroupId"], copy["MessageDeduplicationId"]) == (
+        "dead-letters",
+        chat,
+        "m-1",
+    )
+    assert json.loads(copy["MessageBody"])["Content"] == "0 down"
+    attributes = attribute_values(copy)
+    assert (attributes["Code"], attributes["SourceId"]) == ("ServiceUnavailable", "m-1")
+
+
+@pytest.mark.parametrize("group", ["g-1", None])
+def test_a_copy_of_a_rejected_message_has_its_message_group(group: str | None) -> None:
+    batch = Batch()
+
+    batch.handle([record(request(Content="0 refused"), group=group)])
+
+    [copy] = batch.copies
+    assert copy["QueueUrl"] == "rejected"
+    assert attribute_values(copy).get("MessageGroupId") == group
+
+
+def test_a_message_of_the_queue_expires_at_the_maximum_age() -> None:
+    batch = Batch(maximum_age=timedelta(minutes=5))
+    records = batch_of([("A", "sent"), ("B", "sent")])
+
+    batch.handle([aged(records[0], timedelta(minutes=6)), aged(records[1], timedelta(minutes=4))])
+
+    assert batch.participant.transcript == ["1"]
+    assert {result["Outcome"] for result in batch.results} == {"SENT", "REJECTED"}
+
+
+@pytest.mark.parametrize(
+    ("fates", "seconds_left", "visibility_timeouts"),
+    [
+        pytest.param(["down"], 28.0, [4], id="the third receive with an attempt"),
+        pytest.param(["copy fails"], 28.0, [4], id="whatever failed"),
+        pytest.param(["down", "sent"], 28.0, [4, 4], id="also for the later records of the chat"),
+        pytest.param(["sent", "down"], 28.0, [1], id="receives behind another message do not count"),
+        pytest.param(["defect"], 28.0, [1], id="no attempt"),
+        pytest.param(["sent"], 5.0, [1], id="no time for an attempt"),
+    ],
+)
+def test_the_backoff_grows_with_the_receives_of_the_first_message_of_a_chat(
+    fates: list[Fate], seconds_left: float, visibility_timeouts: list[int]
+) -> None:
+    batch = Batch()
+    records = batch_of([("A", fate) for fate in fates])
+    for raw in records:
+        raw["attributes"]["ApproximateReceiveCount"] = "3"
+
+    with batch.source() as source:
+        source.handle({"Records": records}, FakeLambdaContext(seconds_left=seconds_left))
+
+    assert batch.visibility_timeouts == visibility_timeouts
+
+
+def test_the_backoff_respects_the_retry_after_of_the_service() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "throttled")]))
+
+    assert batch.visibility_timeouts == [20]
