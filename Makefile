@@ -156,6 +156,10 @@ simulation: .venv/.installed ## Simulate hours with every kind of fault
 	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
 		$${SIMULATED_MESSAGES:+--messages="$$SIMULATED_MESSAGES"} $${MALFORMED_EVENTS:+--events="$$MALFORMED_EVENTS"}
 
+.PHONY: mutants
+mutants: .venv/.dev-installed .sandbox/mutmut/.installed ## Count small changes of the code that no test notices
+	@exec nice $(VENV_PYTHON) -m scripts.mutants
+
 .PHONY: bench
 bench: .venv/.installed node_modules/.installed .sandbox/cdk.out/.synthesized ## Measure the function beside other senders
 	@exec $(VENV_PYTHON) -m benchmarks --python="$$PYTHON" $${QUICK:+--quick}
@@ -286,6 +290,11 @@ node_modules/.dev-installed: node_modules/.installed
 
 .sandbox/venv-audit/.installed: | prerequisites
 	@$(STEP) 'Installing pip-audit' sh -c '"$$PYTHON" -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet pip-audit==2.10.1'
+	@touch $@
+
+.sandbox/mutmut/.installed: | .venv/.dev-installed
+	@rm -rf $(@D)
+	@$(STEP) 'Installing mutmut' $(VENV_PYTHON) -m pip install --quiet --target $(@D) mutmut==3.8.1
 	@touch $@
 
 # Dependencies of the AWS X-Ray SDK that the Lambda runtime has, or lambda_src/requirements.txt

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from dataclasses import dataclass, field
+from itertools import count
+from ssl import SSLCertVerificationError, SSLEOFError
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import pytest
 import urllib3
 from botocore.config import Config
-from urllib3.exceptions import ProtocolError
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from message_sender.errors import (
     AccessDeniedError,
@@ -153,6 +165,7 @@ CASES = [
         200, ProcessingRejectedError, ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": "REJECTED"}}
     ),
     Case(200, ProcessingRejectedError, ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": "FAILED"}}),
+    Case(300, UnexpectedResponseError),
     Case(301, UnexpectedResponseError, headers={"Location": "/elsewhere"}),
     Case(307, UnexpectedResponseError, headers={"Location": "/elsewhere"}),
     Case(401, UnexpectedResponseError),
@@ -201,6 +214,52 @@ def test_the_error_has_the_retry_after_of_the_service(
         send(server.url)
 
     assert raised.value.retry_after == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "body", "reason"),
+    [
+        (429, "ThrottlingException", {}, "The quota of SendMessage is used up for now (ThrottlingException)"),
+        (429, "", {}, "The quota of SendMessage is used up for now"),
+        (500, "InternalServerException", {}, "The service failed with status 500 (InternalServerException)"),
+        (503, "", {}, "The service failed with status 503"),
+        (401, "", {}, "The service answered with status 401"),
+        (
+            404,
+            "ResourceNotFoundException",
+            {},
+            "The service answered with status 404 (ResourceNotFoundException)",
+        ),
+        (200, "", {}, "The service answered without a valid body"),
+        (
+            200,
+            "",
+            ACCEPTED | {"MessageMetadata": {"MessageProcessingStatus": "REJECTED"}},
+            "The service took the message and did not deliver it: MessageProcessingStatus is REJECTED",
+        ),
+    ],
+)
+def test_the_reason_says_what_the_service_answered(
+    server: FakeServer, status: int, name: str, body: dict[str, object], reason: str
+) -> None:
+    server.status, server.headers = status, {"x-amzn-errortype": name}
+    server.body = json.dumps(body).encode()
+
+    with pytest.raises(DeliveryError) as raised:
+        send(server.url)
+
+    assert raised.value.reason == reason
+
+
+@pytest.mark.parametrize("name", ["", "AccessDeniedException"])
+def test_the_reason_of_a_refused_token_lists_possible_causes(server: FakeServer, name: str) -> None:
+    server.status, server.headers = 403, {"x-amzn-errortype": name}
+
+    with pytest.raises(AccessDeniedError) as raised:
+        send(server.url)
+
+    assert raised.value.reason.startswith("The connection token was refused. Possible causes: ")
+    assert raised.value.reason.endswith("the chat is over (AccessDeniedException)" if name else "is over")
 
 
 def test_the_reason_names_a_documented_error(server: FakeServer) -> None:
@@ -301,6 +360,7 @@ def test_an_informational_answer_is_an_error_and_its_connection_is_closed(
     with pytest.raises(AccessDeniedError):
         client.send_message(a_request(), timeout=6.0)
 
+    assert raised.value.reason == "The service sent an informational answer before the real one"
     assert raised.value.maybe_delivered
     assert server.connections == 2
 
@@ -325,6 +385,22 @@ def test_a_body_that_arrives_too_slowly_is_cut_off(server: FakeServer) -> None:
         send(server.url, timeout=0.1)
 
     assert raised.value.maybe_delivered
+
+
+@pytest.mark.parametrize(("seconds_per_look", "is_read"), [(0.0, True), (3600.0, False)])
+def test_the_time_for_a_body_is_that_of_the_given_clock(
+    server: FakeServer, seconds_per_look: float, is_read: bool
+) -> None:
+    clock = count(-1e9, seconds_per_look)
+    client = ParticipantClient(
+        pools=urllib3.PoolManager(retries=False), endpoint=server.url, monotonic=lambda: next(clock)
+    )
+
+    if is_read:
+        assert client.send_message(a_request(), timeout=6.0).message_id == "m-1"
+    else:
+        with pytest.raises(ServiceUnavailableError):
+            client.send_message(a_request(), timeout=6.0)
 
 
 def test_a_compressed_body_is_not_decoded(server: FakeServer) -> None:
@@ -385,6 +461,70 @@ def test_an_unreadable_body_does_not_change_the_error(server: FakeServer) -> Non
         send(server.url)
 
 
+@pytest.mark.parametrize(
+    ("failure", "reason", "maybe_delivered", "connection_lost"),
+    [
+        (
+            NewConnectionError(HTTPConnection("127.0.0.1"), "refused"),
+            "No connection to the service: NewConnectionError",
+            False,
+            False,
+        ),
+        (ConnectTimeoutError("slow"), "No connection to the service: ConnectTimeoutError", False, False),
+        (
+            SSLError(SSLCertVerificationError("self-signed")),
+            "The certificate of the service is not trusted",
+            False,
+            False,
+        ),
+        (
+            SSLError(SSLEOFError("cut")),
+            "The connection broke before the answer was complete: SSLError",
+            True,
+            False,
+        ),
+        (
+            ReadTimeoutError(HTTPConnectionPool("127.0.0.1"), "/", "slow"),
+            "The service did not answer in time",
+            True,
+            False,
+        ),
+        (
+            ProtocolError("cut"),
+            "The connection broke before the answer was complete: ProtocolError",
+            True,
+            True,
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_the_error_of_a_connection_has_a_reason_and_says_if_the_message_may_be_delivered(
+    monkeypatch: pytest.MonkeyPatch,
+    failure: HTTPError,
+    reason: str,
+    maybe_delivered: bool,
+    connection_lost: bool,
+) -> None:
+    def urlopen(*_: object, **__: object) -> NoReturn:
+        raise failure
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", urlopen)
+
+    with pytest.raises(ConnectionFailedError) as raised:
+        send("http://127.0.0.1")
+
+    error = raised.value
+    assert error.reason == reason
+    assert (error.maybe_delivered, error.connection_lost) == (maybe_delivered, connection_lost)
+    assert error.__context__ is None  # the error of urllib3 can quote the answer
+
+
+def test_an_endpoint_may_have_a_path(server: FakeServer) -> None:
+    send(f"{server.url}/proxy/connect")
+
+    assert [request.path for request in server.requests] == ["/proxy/connect/participant/message"]
+
+
 def test_a_message_was_not_delivered_if_the_connection_is_refused() -> None:
     with running_server() as server:
         url = server.url
@@ -415,6 +555,9 @@ def test_a_message_may_be_delivered_if_the_answer_is_too_late(function: Function
         send(function.participant.url, a_request(ConnectionToken=chat.connection_token), timeout=0.05)
 
     assert raised.value.maybe_delivered
+    until = time.monotonic() + 10  # the service is in a thread, which a busy machine may delay
+    while not chat.texts and time.monotonic() < until:
+        time.sleep(0.01)
     assert chat.texts == [TEXT]
 
 

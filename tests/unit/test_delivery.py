@@ -25,7 +25,7 @@ from message_sender.errors import (
 from message_sender.event_sources.sqs import RETRY_SECONDS
 from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
-from message_sender.result import Deferred, Rejected, Sent
+from message_sender.result import Deferred, MessageResult, Origin, Rejected, Sent
 from message_sender.retry import READ_TIMEOUT, TimeBudget
 from message_sender.token_key import TokenKey
 from tests.support.fakes import SENT, START, FakeAwsApi, FakeClock, FakeParticipant
@@ -70,6 +70,44 @@ def test_a_message_that_the_service_accepts_is_sent() -> None:
     assert delivery.correlation.client_token == "derived"
 
 
+def test_the_result_of_a_delivery_has_its_outcome_its_ids_and_its_attempts() -> None:
+    clock = FakeClock()
+    origin = Origin(event_source="direct", source_id="r-1", accepted_at=START)
+
+    delivery = deliver(FakeParticipant([ThrottledError("slow down")]), clock=clock, ContactId="c-1")
+
+    assert isinstance(delivery.outcome, Sent)
+    assert delivery.result(delivery.outcome, origin) == MessageResult(
+        outcome=delivery.outcome,
+        origin=origin,
+        correlation=parsed(ContactId="c-1").correlation,
+        completed_at=START + timedelta(seconds=0.5),
+        attempts=2,
+    )
+
+
+def test_the_send_time_of_a_delivery_is_the_duration_of_its_last_call() -> None:
+    clock = FakeClock()
+
+    def fails() -> Sent:
+        clock.elapsed += 3.0
+        raise ServiceUnavailableError("down")
+
+    def succeeds() -> Sent:
+        clock.elapsed += 0.25
+        return SENT
+
+    assert deliver(FakeParticipant([fails, succeeds]), clock=clock).send_seconds == pytest.approx(0.25)
+    assert deliver(FakeParticipant(), Content="").send_seconds is None
+
+
+def test_a_single_call_is_an_attempt() -> None:
+    delivery = deliver(FakeParticipant([ThrottledError("slow down")]), retry_seconds=0.0)
+
+    assert delivery.attempts == 1
+    assert delivery.was_attempted
+
+
 def test_an_invalid_request_is_rejected_without_a_call() -> None:
     participant = FakeParticipant()
 
@@ -98,11 +136,13 @@ def test_an_expired_message_is_rejected_without_a_call() -> None:
 
     assert isinstance(delivery.outcome, Rejected)
     assert delivery.outcome.error.code == "Expired"
+    assert delivery.outcome.error.reason == "ExpiresAt is past"
     assert participant.requests == []
 
 
 @pytest.mark.parametrize(
-    "time", ["2026-01-31T11:59:56Z", "2026-01-31T13:00:00+01:00", "9999-12-31T23:59:59Z"]
+    "time",
+    ["2026-01-31T11:59:55Z", "2026-01-31T11:59:56Z", "2026-01-31T13:00:00+01:00", "9999-12-31T23:59:59Z"],
 )
 def test_a_message_is_not_expired_within_the_tolerance_for_clocks(time: str) -> None:
     assert isinstance(deliver(FakeParticipant(), ExpiresAt=time).outcome, Sent)
@@ -226,6 +266,9 @@ def test_a_message_without_time_for_an_attempt_is_deferred() -> None:
 
     assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "DeadlineExceeded"
+    assert delivery.outcome.error.reason == (
+        "There is not enough time left in this invocation for an attempt"
+    )
     assert delivery.attempts == 0
 
 
@@ -294,9 +337,11 @@ def test_a_delivery_ends_within_its_budget(
 SLOT_SECONDS = 1.0  # between the slots of the rate limiter in these tests
 
 
-def rate_limited_sender(participant: FakeParticipant, clock: FakeClock) -> MessageSender:
+def rate_limited_sender(
+    participant: FakeParticipant, clock: FakeClock, *, slot_seconds: float = SLOT_SECONDS
+) -> MessageSender:
     """Return a sender whose instance was just throttled. Its first slot is a second away."""
-    rate_limiter = RateLimiter(fair_share=1 / SLOT_SECONDS, random=lambda: 0.5)
+    rate_limiter = RateLimiter(fair_share=1 / slot_seconds, random=lambda: 0.5)
     rate_limiter.on_throttled(clock.monotonic(), sent_at=clock.monotonic())
     return MessageSender(
         participant=participant,
@@ -330,6 +375,7 @@ def test_a_message_without_a_slot_in_time_waits_and_is_deferred() -> None:
 
     assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "DeadlineExceeded"
+    assert delivery.outcome.error.reason == "The quota leaves no slot for an attempt in this invocation"
     assert delivery.attempts == 0
     assert participant.requests == []
     assert clock.elapsed == pytest.approx(0.9)
@@ -344,6 +390,19 @@ def test_a_message_waits_for_the_rate_limiter_no_longer_than_it_may() -> None:
 
     assert delivery.attempts == 0
     assert clock.elapsed == pytest.approx(0.5)
+
+
+def test_a_new_message_may_wait_for_its_slot_after_the_time_for_retries() -> None:
+    """That time belongs to an earlier message of the chat, which failed first."""
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = rate_limited_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=0.5)
+    budget.note_failure(clock.monotonic())
+
+    delivery = send(sender, budget)
+
+    assert isinstance(delivery.outcome, Sent)
+    assert clock.slept == pytest.approx([1.0])
 
 
 def test_a_throttled_message_gets_another_slot_within_its_time_for_retries() -> None:
@@ -388,6 +447,31 @@ def test_the_wait_for_a_slot_counts_as_the_wait_of_the_attempt() -> None:
 
     [attempt] = delivery.each_attempt
     assert attempt.wait == pytest.approx(clock.elapsed) != 0.0
+
+
+def test_the_wait_of_a_retry_is_its_backoff_and_the_wait_for_its_slot() -> None:
+    clock = FakeClock()
+    participant = FakeParticipant([ServiceUnavailableError("down", retry_after=0.25)])
+    sender = rate_limited_sender(participant, clock)
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY))
+
+    assert clock.slept == pytest.approx([1.0, 0.25, 0.75])
+    assert [attempt.wait for attempt in delivery.each_attempt] == pytest.approx([1.0, 1.0])
+
+
+def test_a_message_without_another_slot_after_a_lost_answer_may_have_arrived() -> None:
+    clock = FakeClock()
+    lost = ServiceUnavailableError("down", maybe_delivered=True)
+    sender = rate_limited_sender(FakeParticipant([lost]), clock)
+
+    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=0.5))
+
+    assert isinstance(delivery.outcome, Deferred)
+    assert delivery.outcome.error is lost
+    assert delivery.outcome.maybe_delivered
+    assert delivery.attempts == 1
+    assert clock.slept == pytest.approx([1.0, 0.0, 0.5])
 
 
 def test_a_throttled_message_without_another_slot_in_time_is_deferred_as_throttled() -> None:
@@ -569,6 +653,7 @@ def test_an_unreadable_token_is_rejected_without_a_send() -> None:
 
     assert isinstance(delivery.outcome, Rejected)
     assert delivery.outcome.error.code == "TokenUnreadable"
+    assert delivery.outcome.parts_delivered is None
     assert (delivery.attempts, sealed.participant.requests) == (0, [])
 
 
@@ -692,10 +777,13 @@ def test_a_message_ends_at_the_first_part_that_is_not_accepted(
 
 
 def test_only_a_message_in_parts_counts_them() -> None:
-    outcome = deliver(FakeParticipant([AccessDeniedError("refused")])).outcome
+    rejected = deliver(FakeParticipant([AccessDeniedError("refused")])).outcome
+    sent = deliver(FakeParticipant()).outcome
 
-    assert isinstance(outcome, Rejected)
-    assert outcome.parts_delivered is None
+    assert isinstance(rejected, Rejected)
+    assert rejected.parts_delivered is None
+    assert isinstance(sent, Sent)
+    assert sent.parts == ()
 
 
 def test_each_part_has_three_attempts() -> None:
@@ -717,6 +805,22 @@ def test_the_time_for_retries_is_that_of_a_part() -> None:
 
     assert isinstance(delivery.outcome, Sent)
     assert clock.elapsed > 9
+
+
+def test_the_last_part_of_a_message_leaves_its_time_for_retries_to_the_next_message() -> None:
+    clock, participant = FakeClock(), FakeParticipant()
+    sender = MessageSender(participant=participant, clock=clock, random=lambda: 1.0)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=5.0)
+    start = clock.monotonic()
+    slow = ThrottledError("slow down", retry_after=3)
+    participant.answers.extend([slow, answer, slow, answer])
+
+    send(sender, budget, SplitAt=256, Content=" ".join(["x" * 250] * 2))
+
+    assert len(participant.requests) == 4
+    second_failure = start + 3.5  # of the first attempt at the second part
+    assert budget.allows_retry_at(second_failure + 5.0)
+    assert not budget.allows_retry_at(second_failure + 5.1)
 
 
 def test_a_message_expires_only_before_its_first_part() -> None:
@@ -837,11 +941,28 @@ def test_the_following_parts_keep_their_distance_from_a_retry() -> None:
 
     participant = FakeParticipant([send_now, ThrottledError("slow down", retry_after=4), *[send_now] * 4])
     sender = rate_limited_sender(participant, clock)
+    budget = TimeBudget(deadline=clock.monotonic() + PLENTY, retry_seconds=6.0)
 
-    delivery = send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), **FIVE_PARTS)
+    delivery = send(sender, budget, **FIVE_PARTS)
 
     assert isinstance(delivery.outcome, Sent)
     assert all(later - earlier >= 0.9 for earlier, later in pairwise(moments[1:]))
+
+
+def test_a_short_retry_delays_the_following_parts_by_its_wait_only() -> None:
+    clock = FakeClock()
+    moments: list[float] = []
+
+    def send_now() -> Sent:
+        moments.append(clock.elapsed)
+        return answer()
+
+    participant = FakeParticipant([*[send_now] * 3, ServiceUnavailableError("down"), *[send_now] * 2])
+    sender = rate_limited_sender(participant, clock, slot_seconds=0.25)
+
+    send(sender, TimeBudget(deadline=clock.monotonic() + PLENTY), **FIVE_PARTS)
+
+    assert moments == pytest.approx([0.25, 0.5, 0.75, 1.5, 1.75], abs=0.02)
 
 
 def test_a_second_retry_delays_the_following_parts_by_its_own_wait_only() -> None:
@@ -869,6 +990,7 @@ def test_a_part_is_retried_without_a_slot_rather_than_all_parts_repeated() -> No
 
     assert isinstance(delivery.outcome, Sent)
     assert delivery.attempts == 6
+    assert delivery.each_attempt[2].wait == 0.0
 
 
 @given(st.lists(st.sampled_from([*FAULTS, answer]), max_size=20), st.floats(0, 30), st.floats(0, 10))

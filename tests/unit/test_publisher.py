@@ -63,6 +63,22 @@ def test_each_call_publishes_up_to_ten_results(number: int, calls: list[int]) ->
     assert [len(entries) for entries in setup.offered] == calls
 
 
+def test_an_entry_has_the_bus_the_source_and_the_type_of_the_result() -> None:
+    setup = Setup()
+
+    setup.publish(1)
+
+    [(operation, parameters)] = setup.bus.calls
+    [entry] = parameters["Entries"]
+    assert operation == "PutEvents"
+    assert entry == {
+        "EventBusName": "bus",
+        "Source": "connect-message-sender",
+        "DetailType": "Message Sent",
+        "Detail": entry["Detail"],
+    }
+
+
 def test_only_refused_results_are_published_again() -> None:
     setup = Setup(bus=[{"FailedEntryCount": 1, "Entries": [ACCEPTED, REFUSED, ACCEPTED]}])
 

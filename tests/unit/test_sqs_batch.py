@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from uuid import UUID
 
 import pytest
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_sender.delivery import MessageSender
+from message_sender.delivery import Delivery, MessageSender
 from message_sender.errors import (
     AccessDeniedError,
     AwsCallError,
     DeadlineExceededError,
     InternalError,
     ServiceUnavailableError,
+    ThrottledError,
 )
 from message_sender.event_sources.sqs import Record, SqsSource, process_batch
 from message_sender.observability import Telemetry
 from message_sender.publisher import Publisher
+from message_sender.queues import origin_attributes
+from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
-from message_sender.result import Sent
+from message_sender.result import Origin, Sent
 from message_sender.task_callback import TaskCallback
 from message_sender.worker_pool import ThreadPool
-from tests.support.fakes import FakeAwsApi, FakeClock, accepting_bus, accepting_queue, make_queues
-from tests.support.lambda_events import FakeLambdaContext, record, request
+from tests.support.fakes import (
+    SENT,
+    START,
+    FakeAwsApi,
+    FakeClock,
+    accepting_bus,
+    accepting_queue,
+    make_queues,
+)
+from tests.support.lambda_events import QUEUE_ARN, FakeLambdaContext, attribute_values, record, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from message_sender.request import ContentLimits, SendMessageRequest
 
-Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "slow", "defect", "copy fails"]
+Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "throttled", "slow", "defect", "copy fails"]
 DONE: set[Fate] = {"sent", "refused", "invalid"}
 FATES: list[Fate] = ["sent", "sent", "sent", "refused", "invalid", "down", "defect", "copy fails"]
 
@@ -60,6 +71,8 @@ class FatefulParticipant:
             raise AccessDeniedError("refused")
         if fate == "down":
             raise ServiceUnavailableError("down")
+        if fate == "throttled":
+            raise ThrottledError("slow down", retry_after=20.0)
         if fate == "slow":
             self.clock.elapsed += min(4.0, timeout)
             raise ServiceUnavailableError("slow")
@@ -76,11 +89,45 @@ def refusing_queue(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return accepting_queue(parameters)
 
 
+class Log:
+    """Keeps the lines that the function logs."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def info(self, message: str, **keys: object) -> None:
+        self.lines.append({"message": message} | keys)
+
+    warning = error = info
+
+
+class TimedPool:
+    """Runs calls in threads, and keeps the time that they get."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+        self._pool = ThreadPool()
+
+    def __call__(self, calls: Sequence[Callable[[], None]], *, timeout: float) -> list[BaseException | None]:
+        self.timeouts.append(timeout)
+        return self._pool(calls, timeout=timeout)
+
+
 class Batch:
     """The SQS source, and fakes of the services that it calls."""
 
-    def __init__(self, *, bus: FakeAwsApi | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        bus: FakeAwsApi | None = None,
+        rate_limiter: RateLimiter | None = None,
+        maximum_age: timedelta | None = None,
+    ) -> None:
         self.clock = FakeClock()
+        self.log = Log()
+        self.workers = TimedPool()
+        self.rate_limiter = rate_limiter
+        self.maximum_age = maximum_age
         self.participant = FatefulParticipant(self.clock)
         self.bus = bus or FakeAwsApi(accepting_bus)
         self.queue = FakeAwsApi(refusing_queue)
@@ -91,17 +138,22 @@ class Batch:
         clock = self.clock
         common: dict[str, Any] = {"clock": clock, "random": lambda: 0.0}
         queues = make_queues(self.queue, clock)
-        logger = Logger(service="test", level=logging.CRITICAL)
+        logger: Any = self.log
         metrics = Metrics(namespace="test", service="test")
         yield SqsSource(
             content_limits="specification",
-            sender=MessageSender(participant=self.participant, **common),
+            sender=MessageSender(
+                participant=self.participant,
+                rate_limiter=self.rate_limiter,
+                maximum_age=self.maximum_age,
+                **common,
+            ),
             queues=queues,
             publisher=Publisher(events=self.bus.client(clock), event_bus_name="bus", queues=queues),
             tasks=TaskCallback(step_functions=self.step_functions.client(clock)),
             telemetry=Telemetry(logger=logger, metrics=metrics, tracer=None),
             retry_window=timedelta(minutes=10),
-            workers=ThreadPool(),
+            workers=self.workers,
             **common,
         )
         metrics.clear_metrics()
@@ -112,12 +164,27 @@ class Batch:
         return {item["itemIdentifier"] for item in answer["batchItemFailures"]}
 
     @property
+    def results(self) -> list[dict[str, Any]]:
+        """The details of the result events."""
+        entries = [entry for _, parameters in self.bus.calls for entry in parameters["Entries"]]
+        return [json.loads(entry["Detail"]) for entry in entries]
+
+    @property
     def published(self) -> set[str]:
-        return {
-            json.loads(entry["Detail"])["SourceId"]
-            for _, parameters in self.bus.calls
+        return {result["SourceId"] for result in self.results}
+
+    @property
+    def copies(self) -> list[Mapping[str, Any]]:
+        return [parameters for operation, parameters in self.queue.calls if operation == "SendMessage"]
+
+    @property
+    def visibility_timeouts(self) -> list[int]:
+        return [
+            entry["VisibilityTimeout"]
+            for operation, parameters in self.queue.calls
+            if operation == "ChangeMessageVisibilityBatch"
             for entry in parameters["Entries"]
-        }
+        ]
 
     @property
     def completed(self) -> list[str]:
@@ -138,6 +205,12 @@ def batch_of(plan: list[tuple[str, Fate]]) -> list[dict[str, Any]]:
         )
         for number, (group, fate) in enumerate(plan)
     ]
+
+
+def aged(raw: dict[str, Any], age: timedelta) -> dict[str, Any]:
+    """Return a record that the queue accepted this long before `START`."""
+    sent = str(round((START - age).timestamp() * 1000))
+    return raw | {"attributes": raw["attributes"] | {"SentTimestamp": sent}}
 
 
 def by_group(plan: list[tuple[str, Fate]]) -> dict[str, list[tuple[str, Fate]]]:
@@ -312,12 +385,62 @@ def test_a_defect_of_the_parser_fails_its_record_and_the_later_ones_of_the_chat(
 
     assert failed == {"1", "2"}
     assert sorted(batch.participant.transcript) == ["0", "3"]
+    [line] = [line for line in batch.log.lines if line["message"] == "Unhandled error"]
+    assert (line["error_type"], line["correlation_id"]) == ("KeyError", "1")
 
 
 def read_record(raw: dict[str, Any]) -> Record:
     """Return a record as a batch reads it, before its chat is handled."""
     with Batch().source() as source:
         return source.read(raw)
+
+
+def test_a_record_has_the_ids_and_times_of_its_message() -> None:
+    raw = record(request(), group="g-1", message_id="m-1", receive_count=3)
+    raw["attributes"]["SentTimestamp"] = "1769860800250"
+
+    found = read_record(raw)
+
+    queued_at = START + timedelta(milliseconds=250)
+    assert (found.message_id, found.receipt_handle) == ("m-1", raw["receiptHandle"])
+    assert (found.message_group, found.chat) == ("g-1", "g-1")
+    assert (found.queued_at, found.age_from) == (queued_at, queued_at)
+    assert found.origin == Origin(event_source="sqs", source_id="m-1", accepted_at=queued_at, receive_count=3)
+    assert found.error is None
+
+
+@pytest.mark.parametrize("redriven", [False, True])
+def test_a_record_of_an_event_has_the_origin_and_the_age_of_the_event(redriven: bool) -> None:
+    accepted_at = START - timedelta(minutes=9)
+    origin = Origin(event_source="eventbridge", source_id=f"{UUID(int=1)}", accepted_at=accepted_at)
+    attributes = origin_attributes(origin) | ({"Redriven": "true"} if redriven else {})
+
+    found = read_record(record(request(), receive_count=2, attributes=attributes))
+
+    assert found.origin == replace(origin, receive_count=2)
+    assert found.age_from == (found.queued_at if redriven else accepted_at)
+
+
+def test_the_client_token_of_a_record_depends_on_its_message_and_its_queue() -> None:
+    def client_token(message_id: str, queue: str = QUEUE_ARN) -> str | None:
+        found = read_record(record(request(), message_id=message_id) | {"eventSourceARN": queue})
+        assert found.parsed is not None
+        return found.parsed.correlation.client_token
+
+    assert client_token("m-1") == client_token("m-1")
+    assert client_token("m-1") != client_token("m-2")
+    assert client_token("m-1") != client_token("m-1", f"{QUEUE_ARN}-2")
+
+
+@pytest.mark.parametrize(
+    ("group", "contact_id", "chat"), [("g-1", "c-1", "g-1"), (None, "c-1", "c-1"), (None, ..., "m-1")]
+)
+def test_the_chat_of_a_record_is_its_group_else_its_contact_else_itself(
+    group: str | None, contact_id: object, chat: str
+) -> None:
+    found = read_record(record(request(ContactId=contact_id), group=group, message_id="m-1"))
+
+    assert (found.message_group, found.chat) == (group, chat)
 
 
 def test_a_stuck_chat_delays_no_other_chat_and_no_later_batch() -> None:
@@ -358,6 +481,7 @@ def test_an_overdue_chat_does_not_change_the_response() -> None:
     release, ended = threading.Event(), threading.Event()
 
     def handle_chat(chat: Sequence[Record], handled: list[Record]) -> None:
+        chat[0].delivery, chat[0].outcome = delivery, SENT  # and its copy takes long
         release.wait(10)
         chat[0].error = InternalError("late")
         handled.extend(chat)
@@ -366,12 +490,15 @@ def test_an_overdue_chat_does_not_change_the_response() -> None:
     def finish(handled: Sequence[Record]) -> None:
         release.set()
         assert ended.wait(10)
-        errors.extend(type(item.error) for item in handled)
+        finished.extend(handled)
 
-    errors: list[type[object]] = []
+    delivery = Delivery(parsed=parse_request("{}", client_token="t"), outcome=SENT, completed_at=START)
+    finished: list[Record] = []
     process_batch([read_record(record("1"))], handle_chat, finish=finish, timeout=0.05, workers=ThreadPool())
 
-    assert errors == [DeadlineExceededError]
+    [found] = finished
+    assert type(found.error) is DeadlineExceededError
+    assert (found.delivery, found.outcome) == (None, None)
 
 
 def test_copies_leave_time_for_publishing() -> None:
@@ -391,3 +518,219 @@ def test_copies_leave_time_for_publishing() -> None:
     assert failed == {f"{number}" for number in range(copied, 9)}
     assert len(batch.published) == copied
     assert batch.clock.elapsed < 28
+
+
+def test_each_phase_of_a_batch_has_the_time_until_its_deadline() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "sent"), ("B", "down")]))
+
+    # Of 28 seconds. Chats may make copies until the time of 9 seconds for publishing and tasks begins
+    assert batch.workers.timeouts == pytest.approx([18.5, 27.5, 27.5])
+
+
+def test_a_message_in_more_parts_than_its_batch_has_slots_for_is_sent_all_the_same() -> None:
+    rate_limiter = RateLimiter(fair_share=0.2, random=lambda: 0.0)
+    batch = Batch(rate_limiter=rate_limiter)
+    rate_limiter.on_throttled(batch.clock.monotonic(), sent_at=batch.clock.monotonic())
+    body = request(SplitAt=256, Content=" ".join(["x" * 250] * 5))  # a slot every 5 of 14.5 seconds
+
+    failed = batch.handle([record(body)])
+
+    assert failed == set()
+    assert len(batch.participant.transcript) == 5
+
+
+@pytest.mark.parametrize(
+    ("fate", "line"),
+    [
+        ("sent", {"message": "Message ended", "outcome": "SENT", "attempts": 1}),
+        ("refused", {"message": "Message ended", "outcome": "REJECTED", "code": "AccessDenied"}),
+        ("down", {"message": "Message deferred", "code": "ServiceUnavailable", "attempts": 3}),
+        ("defect", {"message": "Unhandled error", "error_type": "KeyError"}),
+        (
+            "copy fails",
+            {
+                "message": "Copy not made",
+                "failure": "SendMessage failed: AccessDenied (403)",
+                "code": "AccessDenied",
+                "attempts": 1,
+            },
+        ),
+    ],
+)
+def test_each_record_of_a_chat_up_to_the_first_failed_one_is_one_log_line(
+    fate: Fate, line: dict[str, object]
+) -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "sent"), ("A", fate)]))
+
+    first, second = batch.log.lines
+    assert (first["message"], first["correlation_id"]) == ("Message ended", "0")
+    assert second["correlation_id"] == "1"
+    assert second | line == second
+
+
+def test_a_record_after_a_failed_one_of_its_chat_is_not_logged() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "down"), ("A", "sent")]))
+
+    assert [line["correlation_id"] for line in batch.log.lines] == ["0"]
+
+
+@pytest.mark.parametrize("seconds_left", [5.0, 12.5])  # 12.5 are for copies, publishing and tasks
+def test_a_record_without_time_for_its_attempt_is_logged_as_deferred(seconds_left: float) -> None:
+    batch = Batch()
+
+    with batch.source() as source:
+        source.handle({"Records": batch_of([("A", "sent")])}, FakeLambdaContext(seconds_left=seconds_left))
+
+    [line] = batch.log.lines
+    assert "attempts" not in line
+    assert (line["message"], line["code"], line["correlation_id"]) == (
+        "Message deferred",
+        "DeadlineExceeded",
+        "0",
+    )
+    assert line["reason"] == "The time of this invocation is used up"
+
+
+def test_a_result_that_is_not_safe_and_calls_that_fail_are_logged() -> None:
+    batch = Batch(bus=FakeAwsApi(lambda _: {}))
+    batch.queue = FakeAwsApi(lambda _: {"Failed": [{"Id": "0"}]})
+
+    failed = batch.handle(batch_of([("A", "sent")]))
+
+    assert failed == {"0"}
+    messages = [(line["message"], line.get("correlation_id")) for line in batch.log.lines]
+    assert messages == [
+        ("Message ended", "0"),
+        ("Result not published", "0"),
+        ("Visibility not changed", None),
+    ]
+    assert batch.log.lines[-1]["failure"] == "ChangeMessageVisibilityBatch failed: FailedInPart (200)"
+
+
+def test_a_task_that_is_not_completed_is_logged_and_its_record_is_finished() -> None:
+    batch = Batch()
+    denied = AwsCallError("SendTaskSuccess", name="AccessDenied", http_status=400)
+    batch.step_functions = FakeAwsApi(lambda _: {}, [denied])
+
+    failed = batch.handle(batch_of([("A", "sent"), ("B", "down")]))
+
+    assert failed == {"1"}
+    [line] = [line for line in batch.log.lines if line["message"] == "Task not answered"]
+    assert line["correlation_id"] == "0"
+    assert line["failure"] == "SendTaskSuccess failed: AccessDenied (400)"
+
+
+@pytest.mark.parametrize(("seconds", "outcomes"), [(600, []), (600.001, ["FAILED"])])
+def test_a_message_that_is_not_sent_after_the_retry_window_fails(seconds: float, outcomes: list[str]) -> None:
+    batch = Batch()
+
+    failed = batch.handle([aged(raw, timedelta(seconds=seconds)) for raw in batch_of([("A", "down")])])
+
+    assert [result["Outcome"] for result in batch.results] == outcomes
+    assert failed == (set() if outcomes else {"0"})
+
+
+def test_the_result_of_a_failed_message_has_the_error_and_the_parts_of_its_last_attempt() -> None:
+    class DownAfterOnePart(FatefulParticipant):
+        def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
+            if self.transcript:
+                raise ServiceUnavailableError("down", maybe_delivered=True, http_status=503)
+            return super().send_message(message, timeout=timeout)
+
+    batch = Batch()
+    batch.participant = DownAfterOnePart(batch.clock)
+    body = request(SplitAt=256, Content=" ".join(["x" * 250] * 3))
+
+    batch.handle([aged(record(body), timedelta(minutes=11))])
+
+    [result] = batch.results
+    assert result["Error"] == {
+        "Code": "ServiceUnavailable",
+        "Reason": "down",
+        "HttpStatus": 503,
+        "RequestId": None,
+        "MaybeDelivered": True,
+        "PartsDelivered": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("group", "chat"), [pytest.param("g-1", "g-1", id="FIFO"), pytest.param(None, "c-1", id="standard")]
+)
+def test_a_failed_message_is_copied_to_the_dead_letter_queue_in_the_group_of_its_chat(
+    group: str | None, chat: str
+) -> None:
+    batch = Batch()
+    raw = record(request(Content="0 down", ContactId="c-1"), group=group, message_id="m-1")
+
+    batch.handle([aged(raw, timedelta(minutes=11))])
+
+    [copy] = batch.copies
+    assert (copy["QueueUrl"], copy["MessageGroupId"], copy["MessageDeduplicationId"]) == (
+        "dead-letters",
+        chat,
+        "m-1",
+    )
+    assert json.loads(copy["MessageBody"])["Content"] == "0 down"
+    attributes = attribute_values(copy)
+    assert (attributes["Code"], attributes["SourceId"]) == ("ServiceUnavailable", "m-1")
+
+
+@pytest.mark.parametrize("group", ["g-1", None])
+def test_a_copy_of_a_rejected_message_has_its_message_group(group: str | None) -> None:
+    batch = Batch()
+
+    batch.handle([record(request(Content="0 refused"), group=group)])
+
+    [copy] = batch.copies
+    assert copy["QueueUrl"] == "rejected"
+    assert attribute_values(copy).get("MessageGroupId") == group
+
+
+def test_a_message_of_the_queue_expires_at_the_maximum_age() -> None:
+    batch = Batch(maximum_age=timedelta(minutes=5))
+    records = batch_of([("A", "sent"), ("B", "sent")])
+
+    batch.handle([aged(records[0], timedelta(minutes=6)), aged(records[1], timedelta(minutes=4))])
+
+    assert batch.participant.transcript == ["1"]
+    assert {result["Outcome"] for result in batch.results} == {"SENT", "REJECTED"}
+
+
+@pytest.mark.parametrize(
+    ("fates", "seconds_left", "visibility_timeouts"),
+    [
+        pytest.param(["down"], 28.0, [4], id="the third receive with an attempt"),
+        pytest.param(["copy fails"], 28.0, [4], id="whatever failed"),
+        pytest.param(["down", "sent"], 28.0, [4, 4], id="also for the later records of the chat"),
+        pytest.param(["sent", "down"], 28.0, [1], id="receives behind another message do not count"),
+        pytest.param(["defect"], 28.0, [1], id="no attempt"),
+        pytest.param(["sent"], 5.0, [1], id="no time for an attempt"),
+    ],
+)
+def test_the_backoff_grows_with_the_receives_of_the_first_message_of_a_chat(
+    fates: list[Fate], seconds_left: float, visibility_timeouts: list[int]
+) -> None:
+    batch = Batch()
+    records = batch_of([("A", fate) for fate in fates])
+    for raw in records:
+        raw["attributes"]["ApproximateReceiveCount"] = "3"
+
+    with batch.source() as source:
+        source.handle({"Records": records}, FakeLambdaContext(seconds_left=seconds_left))
+
+    assert batch.visibility_timeouts == visibility_timeouts
+
+
+def test_the_backoff_respects_the_retry_after_of_the_service() -> None:
+    batch = Batch()
+
+    batch.handle(batch_of([("A", "throttled")]))
+
+    assert batch.visibility_timeouts == [20]
