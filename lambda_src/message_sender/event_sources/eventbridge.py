@@ -52,8 +52,13 @@ def origin_of_event(event: Mapping[str, Any], *, now: datetime) -> Origin:
         event_source="eventbridge",
         source_id=event["id"],
         accepted_at=min(time, now),
-        maybe_delivered=not timedelta(0) <= now - time < _FIRST_ATTEMPT,
+        maybe_delivered=time > now or had_time_for_two_attempts(time, now=now),
     )
+
+
+def had_time_for_two_attempts(accepted_at: datetime, *, now: datetime) -> bool:
+    """Return whether an event is so old that Lambda may have invoked the function with it before."""
+    return now - accepted_at >= _FIRST_ATTEMPT
 
 
 def client_token_of_event(event: Mapping[str, Any]) -> str:
