@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import fastjsonschema
 
 from message_sender.errors import InternalError, MessageSenderError
+from tests.simulation.accepted import SECRET_WORD
 from tests.simulation.models.lambda_service import Context
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.workload import SECRET_WORD
 from tests.support.lambda_events import api_request, bus_event, record
 from tests.support.schemas import RESULT_SCHEMA
 

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from message_sender.retry import MAX_REDELIVERY_DELAY
 from ops.dead_letters import DeadLetterQueue
 from sandbox.participant_service.faults import Latency, Status
+from tests.simulation.accepted import NUMBER, Route
 from tests.simulation.fault_profiles import ALL_FAULTS, Fault, FaultProfile
 from tests.simulation.function import RETRY_WINDOW_MINUTES
 from tests.simulation.invariants import Observations, Violations, violations
 from tests.simulation.models.clock import START
 from tests.simulation.models.lambda_service import FUNCTION_TIMEOUT
 from tests.simulation.simulation import VISIBILITY_TIMEOUT, Setup, Simulation
-from tests.simulation.workload import NUMBER, Plan, Route
+from tests.simulation.workload import Plan, Workload, random_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.simulation.workload import Accepted, Chat
+    from tests.simulation.accepted import Accepted, Chat
 
 _POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
 _MESSAGES_A_POISON: Final = 4_000
@@ -58,7 +59,14 @@ While one chat in ten hangs, 99 of 100 messages of the other chats wait less.
 """
 
 
-def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
+def mix(
+    seed: object,
+    *,
+    messages: int = 500,
+    chats: int = 30,
+    operators: bool = True,
+    workload: Workload = random_messages,
+) -> Simulation:
     """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters."""
     simulation = Simulation(
         Setup(
@@ -70,7 +78,7 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         )
     )
     seconds = messages / 4
-    simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
+    workload(simulation, messages=messages, chats=chats, seconds=seconds)
     random, time, injector = simulation.injector.random, simulation.time, simulation.injector
     bursts: list[tuple[FaultProfile, float]] = [
         ({Fault.THROTTLED: 0.8}, 60),

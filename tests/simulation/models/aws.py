@@ -56,12 +56,14 @@ class Bus:
 
     Attributes:
         results: For each result event the moment of its acceptance, and its detail.
+        envelopes: For each result event its source, its detail type and its detail.
         on_result: A rule that gets each result event. None: there is no rule.
     """
 
     time: VirtualTime
     injector: FaultInjector
     results: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    envelopes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     on_result: Callable[[dict[str, Any]], object] | None = None
 
     def __call__(self, request: Request) -> Answer:
@@ -78,6 +80,7 @@ class Bus:
                 answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "a fault of the profile"})
                 continue
             self.results.append((self.time.monotonic(), json.loads(entry["Detail"])))
+            self.envelopes.append((entry["Source"], entry["DetailType"], self.results[-1][1]))
             event_id = f"e-{len(self.results)}"
             answers.append({"EventId": event_id})
             if self.on_result is not None:
