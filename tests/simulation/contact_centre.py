@@ -136,6 +136,9 @@ class ContactCentre:
         self._participant_tokens.append(started.participant_token)
         return chat
 
+    def knows_markdown(self, chat: Chat) -> bool:
+        return MARKDOWN in self._content_types[chat.number]
+
     # Actors of one chat
 
     def _bridge(self, chat: Chat, messages: int) -> Actor:
@@ -355,12 +358,16 @@ class ContactCentre:
     def _careless(self, messages: int) -> Actor:
         """Send requests that break a rule, or that only one chat refuses."""
         for _ in range(messages):
-            chat = self._random.choice(self.chats)
-            code, body = self._mistake(chat)
-            route = Route.QUEUE if isinstance(body, str) else self._random.choice([Route.QUEUE, Route.BUS])
-            self._injector.counts[Fault.INVALID] += 1
-            self._send(chat, route, body, code=code)
+            self.make_mistake(self._random.choice(self.chats))
             yield self._random.expovariate(1)
+
+    def make_mistake(self, chat: Chat, which: int | None = None) -> None:
+        """Send a message that ends with the error code of its mistake."""
+        mistakes = self.mistakes(chat)
+        code, body = mistakes[which if which is not None else self._random.randrange(len(mistakes))]
+        route = Route.QUEUE if isinstance(body, str) else self._random.choice([Route.QUEUE, Route.BUS])
+        self._injector.counts[Fault.INVALID] += 1
+        self._send(chat, route, body, code=code)
 
     # Requests
 
@@ -437,9 +444,9 @@ class ContactCentre:
             ]
         )
 
-    def _mistake(self, chat: Chat) -> tuple[str, Fields | str]:
-        """Return a request that breaks a rule of `requests.md`, and the code with which it ends."""
-        random, number = self._random, self._next_number()
+    def mistakes(self, chat: Chat) -> list[tuple[str, Fields | str]]:
+        """Return requests that break a rule of `requests.md`, and the codes with which they end."""
+        number = self._next_number()
         valid = self._fields(chat, PLAIN, self._writer.text(number, 80))
         text = str(valid["Content"])
         other = next((each for each in self.chats if each is not chat), chat)
@@ -485,12 +492,13 @@ class ContactCentre:
             ("AccessDenied", valid | {"ConnectionToken": self._participant_tokens[chat.number]}),
             ("AccessDenied", valid | {"ConnectionToken": chat.connection_token.swapcase()}),
         ]
-        if MARKDOWN not in self._content_types[chat.number]:
+        if not self.knows_markdown(chat):
             others.append(("ServiceValidation", valid | {"ContentType": MARKDOWN}))
-        choice = random.randrange(len(changes) + 2 * len(others))
-        if choice < len(changes):
-            return "InvalidRequest", valid | dict(changes[choice])
-        return others[(choice - len(changes)) // 2]
+        # The others twice: most of them have another code
+        return [
+            *(("InvalidRequest", valid | dict(change)) for change in changes),
+            *(other for other in others for _ in range(2)),
+        ]
 
     # Sending
 
