@@ -13,7 +13,6 @@ import re
 from collections import Counter, defaultdict
 from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import fastjsonschema
@@ -224,14 +223,13 @@ def parts_are_whole_and_in_order(seen: Observations) -> Violations:
     by_number = seen.by_number
     violations = []
     for chat in seen.lines.values():
-        ordered = [
-            number
-            for number, _ in chat
-            if (entry := by_number.get(number)) is not None and _keeps_order(seen, *entry)
-        ]
+        # Of each message group: the number of each line in turn
+        turns: dict[object, list[int]] = defaultdict(list)
         lines_of: dict[int, list[int]] = defaultdict(list)
         for number, line in chat:
             lines_of[number].append(line)
+            if _keeps_order(seen, *by_number[number]):
+                turns[_group(by_number[number][1])].append(number)
         for number, lines in lines_of.items():
             token, message = by_number[number]
             is_sent = message.lines > 0 and seen.outcome(token) == "SENT"
@@ -239,11 +237,13 @@ def parts_are_whole_and_in_order(seen: Observations) -> Violations:
                 violations.append(f"the lines of message {number} appear as {lines}")
             elif is_sent and len(lines) != message.lines:
                 violations.append(f"message {number} is SENT with {len(lines)} of {message.lines} lines")
-            if (
-                number in ordered
-                and len(list(filter(number.__eq__, map(itemgetter(0), groupby(ordered))))) > 1
-            ):
-                violations.append(f"another message is between the parts of message {number}")
+        for numbers in turns.values():
+            several = Counter(number for number, _ in groupby(numbers))
+            violations += [
+                f"another message is between the parts of message {number}"
+                for number, times in several.items()
+                if times > 1
+            ]
     return violations
 
 

@@ -16,6 +16,7 @@ from message_sender.retry import MAX_REDELIVERY_DELAY
 from ops.dead_letters import DeadLetterQueue
 from sandbox.participant_service.faults import Latency, Status
 from tests.simulation.accepted import NUMBER, Route
+from tests.simulation.contact_centre import open_contact_centre
 from tests.simulation.fault_profiles import ALL_FAULTS, Fault, FaultProfile
 from tests.simulation.function import RETRY_WINDOW_MINUTES
 from tests.simulation.invariants import Observations, Violations, violations
@@ -657,6 +658,15 @@ def outcome_lookup(seed: object) -> dict[str, Violations]:
     return _found(simulation, {"contradictions": [] if contradict else ["no results contradict each other"]})
 
 
+def contact_centre(seed: object) -> dict[str, Violations]:
+    """Everybody at a contact centre acts as the how-tos say, while a third of the calls fail."""
+    simulation = Simulation(Setup(seed=seed, profile={Fault.SERVER_ERROR: 0.3}))
+    open_contact_centre(simulation, messages=400, chats=20, seconds=400)
+    simulation.run()
+
+    return _found(simulation)
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a mix of everything": random_mix,
     "five minutes of outage": outage,
@@ -676,6 +686,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "no way to publish": no_way_to_publish,
     "twenty minutes without a bus": bus_outage,
     "outcomes by id": outcome_lookup,
+    "a day at a contact centre": contact_centre,
 }
 
 

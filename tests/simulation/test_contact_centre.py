@@ -100,7 +100,6 @@ def test_the_same_seed_is_the_same_day(seed: int) -> None:
 def test_each_mistake_causes_its_error_code() -> None:
     simulation = Simulation(Setup())
     centre = ContactCentre(simulation, Random(1))
-    simulation.producers = centre
     plain, *_ = (chat for chat in (centre.start_chat() for _ in range(20)) if not centre.knows_markdown(chat))
     for which in range(len(centre.mistakes(plain))):
         centre.make_mistake(plain, which)

@@ -31,7 +31,7 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
     ("parts", lambda seen: with_lines(seen, lambda lines: lines[:-1])),
     ("parts", lambda seen: with_lines(seen, lambda lines: [*lines, lines[-1]])),
     ("parts", lambda seen: with_lines(seen, lambda lines: [lines[1], lines[0], *lines[2:]])),
-    ("parts", lambda seen: with_lines(seen, lambda lines: [lines[0], (1, 0), *lines[1:]])),
+    ("parts", lambda seen: with_message_between(seen, 1)),
     ("parts delivered", lambda seen: with_parts_delivered(seen, maybe_delivered=False)),
     ("parts delivered", lambda seen: with_parts_delivered(replace(seen, lines={}))),
     ("parts delivered", lambda seen: with_parts_delivered(seen, code="Expired")),
@@ -176,6 +176,17 @@ def with_lines(
     """Change the lines of the long text."""
     *_, contact_id = seen.lines
     return replace(seen, lines={**seen.lines, contact_id: change(seen.lines[contact_id])})
+
+
+def with_message_between(seen: Observations, number: int) -> Observations:
+    """Let a message be of the group of the long text, and appear after its first part."""
+    long = next(message for message in seen.accepted.values() if message.lines)
+    [of_long] = long.sendings.values()
+    token = token_of(seen, number)
+    first = seen.accepted[token]
+    sendings = {i: replace(sending, group=of_long.group) for i, sending in first.sendings.items()}
+    together = {**seen.accepted, token: replace(first, chat=long.chat, sendings=sendings)}
+    return with_lines(replace(seen, accepted=together), lambda lines: [lines[0], (number, 0), *lines[1:]])
 
 
 def with_parts_delivered(
