@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from statistics import median
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from message_sender.retry import MAX_REDELIVERY_DELAY
 from ops.dead_letters import DeadLetterQueue
 from sandbox.participant_service.faults import Latency, Status
-from tests.simulation.fault_profiles import ALL_FAULTS, Fault, FaultProfile
+from tests.simulation.fault_profiles import ALL_FAULTS, RARE_FAULTS, Fault, FaultProfile
 from tests.simulation.function import RETRY_WINDOW_MINUTES
 from tests.simulation.invariants import Observations, Violations, violations
 from tests.simulation.models.clock import START
@@ -58,19 +59,35 @@ While one chat in ten hangs, 99 of 100 messages of the other chats wait less.
 """
 
 
-def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
-    """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters."""
+def mix(
+    seed: object,
+    *,
+    messages: int = 500,
+    chats: int = 30,
+    operators: bool = True,
+    rare: bool = False,
+) -> Simulation:
+    """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters.
+
+    Args:
+        operators: Whether they handle the dead letters.
+        rare: Whether the faults that are rare in other mixes are frequent in this one, so that they meet.
+    """
+    often = 10 if rare else 1
     simulation = Simulation(
         Setup(
             seed=seed,
-            profile=ALL_FAULTS,
+            profile=ALL_FAULTS | RARE_FAULTS if rare else ALL_FAULTS,
             poison=_is_poison,
             maximum_age_minutes=_AGE_IN_THE_MIX,
             outcome_lookup=True,
         )
     )
     seconds = messages / 4
-    simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
+    plan = Plan(messages=messages, chats=chats, seconds=seconds)
+    if rare:
+        plan = replace(plan, invalid=0.25, sealed=0.5, ending=0.3)
+    simulation.producers.carry_out(plan)
     random, time, injector = simulation.injector.random, simulation.time, simulation.injector
     bursts: list[tuple[FaultProfile, float]] = [
         ({Fault.THROTTLED: 0.8}, 60),
@@ -92,7 +109,9 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         time.after(begins, partial(injector.burst, profile, seconds=lasts))
         begins += lasts + random.uniform(10, 60)
     for chat in simulation.producers.chats:
-        if random.random() < 0.04:  # so long that the retries of its messages are exhausted
+        if random.random() < (
+            0.15 if rare else 0.04
+        ):  # so long that the retries of its messages are exhausted
             down = partial(
                 simulation.participant.faults.add,
                 Status(status=503),
@@ -104,7 +123,7 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         at = random.uniform(0, seconds)
         time.after(at, partial(simulation.participant.throttle.set, 3, burst=5))
         time.after(at + 90, simulation.participant.throttle.off)
-    for _ in range(messages // _MESSAGES_A_POISON + 1):
+    for _ in range(often * messages // _MESSAGES_A_POISON + 1):
         chat = random.choice(simulation.producers.chats)
         time.after(random.uniform(0, seconds), partial(simulation.producers.send, chat, **_POISON))
     simulation.run()

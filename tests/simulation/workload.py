@@ -267,11 +267,13 @@ class Producers:
 
     def _with_task(self, fields: Fields, timeout: float) -> Fields:
         """Start a task that waits for a message. If it times out, its state machine sends it again."""
-        if self._injector.occurs(Fault.UNKNOWN_TASK):
-            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown"}
+        if self._injector.occurs(Fault.UNKNOWN_TASK, [fields["ClientToken"]]):
+            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown-{fields['ClientToken']}"}
         send_again = partial(self._send_again, fields, timeout)
         task = self._step_functions.start_task(timeout=timeout, on_timeout=send_again)
-        if self._injector.occurs(Fault.SENT_AGAIN):  # the response of SQS was lost, so the task has failed
+        if self._injector.occurs(
+            Fault.SENT_AGAIN, [fields["ClientToken"]]
+        ):  # the response of SQS was lost, so the task has failed
             self._time.after(_SEND_AGAIN_SECONDS, partial(self._step_functions.stop, task))
             self._time.after(_SEND_AGAIN_SECONDS, send_again)
         return fields | {"TaskToken": task.token}
@@ -284,11 +286,12 @@ class Producers:
 
     def _end(self, chat: Chat, *, expires: bool) -> None:
         chat.ended = True
+        fault = Fault.TOKEN_EXPIRED if expires else Fault.CHAT_ENDED
+        self._injector.count(fault)
+        self._injector.ended_chats[chat.connection_token] = fault
         if expires:
-            self._injector.counts[Fault.TOKEN_EXPIRED] += 1
             self._api.service.expire_connection_token(chat.connection_token)
         else:
-            self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
     def send_long(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
