@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -49,7 +49,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(jobs: Sequence[Job], *, processes: int) -> Iterator[Done | None]:
+def run(jobs: Sequence[Job], *, processes: int) -> Generator[Done | None, None, None]:
     """Run jobs in their order. Yield the end of each one when it ends, and None once a second.
 
     A job that raises an error, or whose process dies, has an error in place of a result. If the caller stops

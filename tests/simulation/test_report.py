@@ -1,4 +1,4 @@
-"""The output of `make simulation`, and its exit code."""
+"""The output of `make simulate`, and its exit code."""
 
 from __future__ import annotations
 

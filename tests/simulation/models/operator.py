@@ -127,14 +127,13 @@ class Operator:
     @property
     def _received(self) -> list[str]:
         """The ids of the dead letters that an operator has received and not yet deleted."""
-        sqs = self.services["sqs"]
-        assert isinstance(sqs, Sqs)
-        now = self._time.monotonic()
+        sqs, now = self.services.get("sqs"), self._time.monotonic()
+        queues = sqs.queues if isinstance(sqs, Sqs) else {}
         return [
             message.message_id
             for name in _QUEUES.values()
-            if name in sqs.queues
-            for message in sqs.queues[name].messages
+            if name in queues
+            for message in queues[name].messages
             if message.visible_at > now
         ]
 
