@@ -14,7 +14,7 @@ from ops.dead_letters import DeadLetterQueue
 from sandbox.participant_service.faults import Status
 from tests.simulation.fault_profiles import Fault, FaultProfile, ids_in_call, ids_in_event
 from tests.simulation.hits import faults_by_message
-from tests.simulation.models import operator
+from tests.simulation.models import lambda_service, operator
 from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.workload import MISTAKES, Accepted, Chat, Route
 
@@ -62,7 +62,7 @@ def over_the_quota(simulation: Simulation, chat: Chat) -> Accepted:
 
 def ending(simulation: Simulation, chat: Chat, *, expires: bool) -> Accepted:
     if chat.number == 0:
-        simulation.producers._end(chat, expires=expires)
+        simulation.producers.end(chat, expires=expires)
     return plain(simulation, chat)
 
 
@@ -114,7 +114,7 @@ def test_a_fault_is_attributed_to_the_message_that_it_hits(
 ) -> None:
     monkeypatch.setattr(operator, "_CUT_OFF_WITHIN", 0.1)
     simulation, case = Simulation(Setup(seed=1)), CASES[fault]
-    monkeypatch.setattr(simulation.function._random, "expovariate", lambda _: 0.01)
+    monkeypatch.setattr(lambda_service, "_KILLS_A_SECOND", 1_000.0)
     first, second = (simulation.producers.start_chat() for _ in range(2))
     profile: FaultProfile = {fault: case.rate, **case.also}
     simulation.injector.burst(profile, seconds=_BURST)
@@ -149,7 +149,7 @@ def test_a_fault_of_a_part_is_attributed_to_the_long_text() -> None:
 
 def test_a_fault_of_an_invocation_hits_every_message_of_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     simulation = Simulation(Setup(seed=1))
-    monkeypatch.setattr(simulation.function._random, "expovariate", lambda _: 0.01)
+    monkeypatch.setattr(lambda_service, "_KILLS_A_SECOND", 1_000.0)
     messages = [simulation.producers.send(simulation.producers.start_chat()) for _ in range(4)]
     simulation.injector.burst({Fault.CRASH: 1.0}, seconds=1)
     simulation.run()
@@ -160,7 +160,7 @@ def test_a_fault_of_an_invocation_hits_every_message_of_its_batch(monkeypatch: p
 
 def test_a_kill_after_the_end_of_an_invocation_hits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     simulation = Simulation(Setup(seed=1))
-    monkeypatch.setattr(simulation.function._random, "expovariate", lambda _: 20.0)
+    monkeypatch.setattr(lambda_service, "_KILLS_A_SECOND", 0.001)
     simulation.producers.send(simulation.producers.start_chat())
     simulation.injector.burst({Fault.CRASH: 1.0}, seconds=1)
     simulation.run()

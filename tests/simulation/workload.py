@@ -243,7 +243,7 @@ class Producers:
         chats = [self.start_chat() for _ in range(plan.chats)]
         for chat in chats:
             if random.random() < plan.ending:
-                end = partial(self._end, chat, expires=random.random() < 0.5)
+                end = partial(self.end, chat, expires=random.random() < 0.5)
                 self._time.after(random.uniform(0.3, 1) * plan.seconds, end)
         remaining = plan.messages
         routes, weights = list(plan.routes), list(plan.routes.values())
@@ -284,7 +284,8 @@ class Producers:
         if message is not None and message.code is None and len(message.source_ids) < _MOST_SENDS:
             self._accept(self._with_task(fields, timeout), message)
 
-    def _end(self, chat: Chat, *, expires: bool) -> None:
+    def end(self, chat: Chat, *, expires: bool) -> None:
+        """End a chat, or let its connection token expire."""
         chat.ended = True
         fault = Fault.TOKEN_EXPIRED if expires else Fault.CHAT_ENDED
         self._injector.count(fault)

@@ -32,6 +32,8 @@ FUNCTION_TIMEOUT: Final = 28.0
 _ASYNCHRONOUS_RETRY_SECONDS: Final = (60.0, 120.0)
 _RULE_RETRY_SECONDS: Final = 5.0
 _MOST_RULE_RETRIES: Final = 3
+_KILLS_A_SECOND: Final = 8.0
+"""Of an invocation that is to be killed."""
 _POISON_KILLS_WITHIN: Final = 0.03
 """Seconds: less than a call of SendMessage takes."""
 
@@ -154,7 +156,8 @@ class Function:
 
     def _kill_soon(self, invocation: Invocation, task: Task, ending: Ending, fault: Fault) -> None:
         """End an invocation while it is probably still running."""
-        self._time.after(self._random.expovariate(8), partial(self._kill, invocation, task, ending, fault))
+        moment = self._random.expovariate(_KILLS_A_SECOND)
+        self._time.after(moment, partial(self._kill, invocation, task, ending, fault))
 
     def _kill(self, invocation: Invocation, task: Task, ending: Ending, fault: Fault | None = None) -> None:
         if invocation.ending is Ending.RUNNING and not task.done:
