@@ -1,4 +1,4 @@
-"""The simulation: the real handler in virtual time, while faults occur. `make simulation` runs the long form.
+"""The simulation: the real handler in virtual time, while faults occur. `make simulate` runs the long form.
 
 `models/clock`, `models/network`    the clock, the threads and the sockets
 `models/sqs`, `models/aws`          SQS by its recorded behaviours; APIs of SQS, EventBridge, Step Functions

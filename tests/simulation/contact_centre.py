@@ -283,10 +283,10 @@ class ContactCentre:
         chat.ended = True
         service = self._simulation.participant.service
         if self._random.random() < 0.5:
-            self._injector.counts[Fault.TOKEN_EXPIRED] += 1
+            self._injector.count(Fault.TOKEN_EXPIRED)
             service.expire_connection_token(chat.connection_token)
         else:
-            self._injector.counts[Fault.CHAT_ENDED] += 1
+            self._injector.count(Fault.CHAT_ENDED)
             service.end_chat(chat.contact_id)
         yield from ()
 
@@ -367,7 +367,7 @@ class ContactCentre:
         mistakes = self.mistakes(chat)
         code, body = mistakes[which if which is not None else self._random.randrange(len(mistakes))]
         route = Route.QUEUE if isinstance(body, str) else self._random.choice([Route.QUEUE, Route.BUS])
-        self._injector.counts[Fault.INVALID] += 1
+        self._injector.count(Fault.INVALID)
         self._send(chat, route, body, code=code)
 
     # Requests
@@ -644,7 +644,10 @@ class ContactCentre:
         )
 
 
-def open_contact_centre(simulation: Simulation, *, messages: int, chats: int, seconds: float) -> None:
-    """Let a contact centre produce the messages of a simulation."""
+def open_contact_centre(
+    simulation: Simulation, *, messages: int, chats: int, seconds: float, rare: bool = False
+) -> None:
+    """Let a contact centre produce the messages of a simulation. It knows no rare kinds of messages."""
+    del rare
     centre = ContactCentre(simulation, simulation.random("contact centre"))
     centre.open(messages=messages, chats=chats, seconds=seconds)

@@ -101,6 +101,11 @@ class Fuzzed:
     endings: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
+    def __add__(self, other: Fuzzed) -> Fuzzed:
+        return Fuzzed(
+            self.events + other.events, self.endings + other.endings, self.violations + other.violations
+        )
+
 
 def fuzz(seed: object, *, events: int) -> Fuzzed:
     """Send many malformed events, and a few valid ones, through the real handler."""

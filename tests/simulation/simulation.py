@@ -141,6 +141,7 @@ class Simulation:
             poison=setup.poison,
             log=self.capture.write,
         )
+        self.injector.holders = self.function.holders
         self.mapping = EventSourceMapping(
             time=self.time,
             queue=self.messages,

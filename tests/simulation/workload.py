@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -182,7 +182,7 @@ class Producers:
         chats = [self.start_chat() for _ in range(plan.chats)]
         for chat in chats:
             if random.random() < plan.ending:
-                end = partial(self._end, chat, expires=random.random() < 0.5)
+                end = partial(self.end, chat, expires=random.random() < 0.5)
                 self._time.after(random.uniform(0.3, 1) * plan.seconds, end)
         remaining = plan.messages
         routes, weights = list(plan.routes), list(plan.routes.values())
@@ -206,11 +206,13 @@ class Producers:
 
     def _with_task(self, fields: Fields, timeout: float) -> Fields:
         """Start a task that waits for a message. If it times out, its state machine sends it again."""
-        if self._injector.occurs(Fault.UNKNOWN_TASK):
-            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown"}
+        if self._injector.occurs(Fault.UNKNOWN_TASK, [fields["ClientToken"]]):
+            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown-{fields['ClientToken']}"}
         send_again = partial(self._send_again, fields, timeout)
         task = self._step_functions.start_task(timeout=timeout, on_timeout=send_again)
-        if self._injector.occurs(Fault.SENT_AGAIN):  # the response of SQS was lost, so the task has failed
+        if self._injector.occurs(
+            Fault.SENT_AGAIN, [fields["ClientToken"]]
+        ):  # the response of SQS was lost, so the task has failed
             self._time.after(_SEND_AGAIN_SECONDS, partial(self._step_functions.stop, task))
             self._time.after(_SEND_AGAIN_SECONDS, send_again)
         return fields | {"TaskToken": task.token}
@@ -221,13 +223,15 @@ class Producers:
         if message is not None and message.code is None and len(message.source_ids) < _MOST_SENDS:
             self._accept(self._with_task(fields, timeout), message)
 
-    def _end(self, chat: Chat, *, expires: bool) -> None:
+    def end(self, chat: Chat, *, expires: bool) -> None:
+        """End a chat, or let its connection token expire."""
         chat.ended = True
+        fault = Fault.TOKEN_EXPIRED if expires else Fault.CHAT_ENDED
+        self._injector.count(fault)
+        self._injector.ended_chats[chat.connection_token] = fault
         if expires:
-            self._injector.counts[Fault.TOKEN_EXPIRED] += 1
             self._api.service.expire_connection_token(chat.connection_token)
         else:
-            self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
     def send_long(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
@@ -384,12 +388,25 @@ class Producers:
 class Workload(Protocol):
     """Lets producers send the messages of a simulation."""
 
-    def __call__(self, simulation: Simulation, *, messages: int, chats: int, seconds: float) -> None: ...
+    def __call__(
+        self, simulation: Simulation, *, messages: int, chats: int, seconds: float, rare: bool
+    ) -> None:
+        """Begin to send.
+
+        Args:
+            rare: Whether what is rare otherwise is frequent, such as invalid messages.
+        """
+        ...
 
 
-def random_messages(simulation: Simulation, *, messages: int, chats: int, seconds: float) -> None:
+def random_messages(
+    simulation: Simulation, *, messages: int, chats: int, seconds: float, rare: bool = False
+) -> None:
     """Send random messages by every route."""
-    simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
+    plan = Plan(messages=messages, chats=chats, seconds=seconds)
+    if rare:
+        plan = replace(plan, invalid=0.25, sealed=0.5, ending=0.3)
+    simulation.producers.carry_out(plan)
 
 
 def reply_of(route: Route, source_id: str, invocation: Invocation) -> Reply:
