@@ -5,11 +5,15 @@
 `models/lambda_service`             Lambda: instances, event source mapping, asynchronous invocation
 `models/operator`                   operators, who redrive dead letters
 `fault_profiles`                    the faults that occur, and how often
-`workload`                          producers, and their own record of the accepted messages
+`workload`                          producers, who send random messages
+`contact_centre`, `texts`           producers, who act as the how-tos say, and texts of many scripts
+`accepted`                          the producers' own record of their messages
 `capture`                           the function's output, searched for secrets
 `function`                          builds the function under test
 `simulation`                        all of these together
-`invariants`                        the promise, checked from the outside
+`observations`                      what is there at the end of a run
+`contract`                          what the documents say: codes, limits, derived ClientTokens
+`invariants`                        the promise, checked from the outside, without code of the function
 `scenarios`, `mutants`              named situations, and mutation checks
 `baselines`                         a boto3 loop in place of the handler, under the same faults
 `malformed_events`                  malformed events for every event source
