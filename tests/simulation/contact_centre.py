@@ -429,6 +429,7 @@ class ContactCentre:
                 f"заказ №{number} 🚚",
                 f"{number}".rjust(500, "x"),
                 f"a b\n{number}",
+                f"\x01\ufffe{number}",
             ]
         )
 

@@ -316,7 +316,7 @@ def _compare(
     seen: Observations, copies: Sequence[Message], wanted: set[str], allowed: set[str], where: str
 ) -> Violations:
     """Compare copies with outcomes. A copy without its outcome needs a later fault."""
-    present = {copy.attributes.get("ClientToken", "") for copy in copies}
+    present = {seen.token_of_copy(copy) for copy in copies}
     unexpected = present - allowed - seen.disturbed
     unexpected -= seen.not_published  # redelivered: the service may accept it the next time
     return [f"{token} is not in {where}" for token in sorted(wanted - present)] + [
@@ -777,7 +777,7 @@ def copies_hold_the_request(seen: Observations) -> Violations:
     return [
         f"the copy of message {message.number} has another {wrong}"
         for copy in seen.copies
-        if (message := seen.accepted.get(copy.attributes.get("ClientToken", ""))) is not None
+        if (message := seen.accepted.get(seen.token_of_copy(copy))) is not None
         for wrong in _wrong_copy(seen, message, copy)
     ]
 

@@ -278,7 +278,12 @@ class Observations:
     @cached_property
     def copied(self) -> set[str]:
         """ClientTokens of messages that the function has copied, as rejected or failed."""
-        return {copy.attributes.get("ClientToken", "") for copy in self.copies}
+        return {self.token_of_copy(copy) for copy in self.copies}
+
+    def token_of_copy(self, copy: Message) -> str:
+        """Return the ClientToken of a copied message, empty without one. In an attribute it may be escaped."""
+        token = copy.attributes.get("ClientToken", "")
+        return client_token_in(copy.body) or token if "\\u" in token else token
 
     @cached_property
     def redelivered_after_copy(self) -> set[str]:
@@ -315,7 +320,7 @@ class Observations:
 
     def _token_of(self, dead_letter: Message) -> str:
         if dead_letter.source_queue is None:
-            return dead_letter.attributes.get("ClientToken", "")
+            return self.token_of_copy(dead_letter)
         return self._by_source_id.get(dead_letter.message_id) or client_token_in(dead_letter.body) or ""
 
     @cached_property
