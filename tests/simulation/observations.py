@@ -281,7 +281,7 @@ class Observations:
         return {self.token_of_copy(copy) for copy in self.copies}
 
     def token_of_copy(self, copy: Message) -> str:
-        """Return the ClientToken of a copied message, empty without one. In an attribute it may be escaped."""
+        """Return the ClientToken of a copied message, empty without one. An attribute may escape it."""
         token = copy.attributes.get("ClientToken", "")
         return client_token_in(copy.body) or token if "\\u" in token else token
 
