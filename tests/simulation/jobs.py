@@ -29,6 +29,8 @@ MESSAGES_OF_A_MIX: Final = 20_000
 EVENTS_OF_A_JOB: Final = 20_000
 _MESSAGES_A_CHAT: Final = 40
 _RARE_EVERY: Final = 5
+_STORE_RESULTS: Final = 2
+"""Mixes of five that store results for the look-up."""
 _LARGEST_SEED: Final = 10**9
 _DETAILS: Final = 3
 """How many details of a failed check a mix keeps."""
@@ -144,6 +146,7 @@ def run_mix(seed: int, messages: int) -> Figures:
         messages=messages,
         chats=max(10, messages // _MESSAGES_A_CHAT),
         rare=has_rare_faults(seed),
+        outcome_lookup=seed % _RARE_EVERY < _STORE_RESULTS,
     )
     return Figures.of(simulation, seed=seed, seconds=time.monotonic() - began)
 
