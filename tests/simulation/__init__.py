@@ -17,7 +17,9 @@
 `scenarios`, `mutants`              named situations, and mutation checks
 `baselines`                         a boto3 loop in place of the handler, under the same faults
 `malformed_events`                  malformed events for every event source
-`report`                            the printed tables
+`hits`, `pairs`                     the messages that faults hit, and the pairs of faults that met
+`jobs`, `pool`                      the parts of a long run, and its processes
+`report`                            the tables and the report
 
 Real retries take hours, and a failure that cannot be repeated cannot be fixed. So production code waits only
 by its clock, and one thread runs at a time. `make test` uses a fixed seed, so that it fails for a change and

@@ -33,6 +33,8 @@ EVENTS_OF_A_JOB: Final = 20_000
 _MESSAGES_A_CHAT: Final = 40
 _RARE_EVERY: Final = 5
 _CONTACT_CENTRE_EVERY: Final = 5
+_STORE_RESULTS: Final = 2
+"""Mixes of five that store results for the look-up."""
 _LARGEST_SEED: Final = 10**9
 _DETAILS: Final = 3
 """How many details of a failed check a mix keeps."""
@@ -59,7 +61,7 @@ def has_rare_faults(seed: int) -> bool:
 
 def workload_of(seed: int) -> Workload:
     """Return the workload of the mix with a seed: that of a contact centre in one of five."""
-    return open_contact_centre if seed % _CONTACT_CENTRE_EVERY == 3 else random_messages
+    return open_contact_centre if seed % _CONTACT_CENTRE_EVERY == 1 else random_messages
 
 
 @dataclass
@@ -155,6 +157,7 @@ def run_mix(seed: int, messages: int) -> Figures:
         chats=max(10, messages // _MESSAGES_A_CHAT),
         rare=has_rare_faults(seed),
         workload=workload_of(seed),
+        outcome_lookup=seed % _RARE_EVERY < _STORE_RESULTS,
     )
     return Figures.of(simulation, seed=seed, seconds=time.monotonic() - began)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 _TICK_SECONDS: Final = 1.0
+_GARBAGE: Final = 50_000
 _IMPORTED_ONCE: Final = ["tests.simulation.jobs"]
 """By the process from which all others are forked. That process has no threads."""
 
@@ -94,6 +96,8 @@ def _work(call: Callable[[], Any], sender: Connection) -> None:
     """Make a call in a process of its own, and send what it returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)  # most objects live until the process ends
     try:
         answer = call(), ""
     except BaseException:  # noqa: BLE001  # the parent reports it

@@ -70,6 +70,7 @@ def mix(
     operators: bool = True,
     rare: bool = False,
     workload: Workload = random_messages,
+    outcome_lookup: bool = True,
 ) -> Simulation:
     """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters.
 
@@ -77,6 +78,7 @@ def mix(
         operators: Whether they handle the dead letters.
         rare: Whether the faults that are rare in other mixes are frequent in this one, so that they meet.
         workload: Sends the messages.
+        outcome_lookup: Whether results are stored. That takes a quarter of all calls.
     """
     often = 10 if rare else 1
     simulation = Simulation(
@@ -85,7 +87,7 @@ def mix(
             profile=ALL_FAULTS | RARE_FAULTS if rare else ALL_FAULTS,
             poison=_is_poison,
             maximum_age_minutes=_AGE_IN_THE_MIX,
-            outcome_lookup=True,
+            outcome_lookup=outcome_lookup,
         )
     )
     seconds = messages / 4
