@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulation.accepted import NUMBER, Route
 from tests.simulation.contact_centre import ContactCentre, open_contact_centre
+from tests.simulation.contract import MOST_CHARACTERS
 from tests.simulation.fault_profiles import ALL_FAULTS, Fault
 from tests.simulation.invariants import Observations, violations
 from tests.simulation.scenarios import mix
@@ -34,8 +35,9 @@ def test_the_promise_holds_at_a_contact_centre(seed: int) -> None:
 def seen(seed: int) -> Observations:
     """Return a day without faults."""
     simulation = Simulation(Setup(seed=seed))
-    open_contact_centre(simulation, messages=1_200, chats=30, seconds=1_200)
+    open_contact_centre(simulation, messages=1_000, chats=30, seconds=1_000)
     simulation.run()
+    assert simulation.capture.lines["Message ended"] == len(simulation.bus.results)
     return Observations.of(simulation)
 
 
@@ -142,6 +144,38 @@ def test_the_same_client_token_in_two_chats_is_a_message_in_each(seed: int) -> N
         assert outcomes
         assert shown[contact_id] in ([text], [])
         assert ("SENT" in outcomes) <= bool(shown[contact_id])
+
+
+def test_a_client_token_with_a_control_character_is_escaped_only_in_the_attribute_of_its_copy() -> None:
+    simulation = Simulation(Setup())
+    chat = simulation.producers.start_chat()
+    message = simulation.producers.submit(
+        simulation.producers.fields(chat, 1) | {"ClientToken": "a\x01b", "Content": ""},
+        chat,
+        Route.QUEUE,
+        1,
+        code="InvalidRequest",
+    )
+
+    simulation.run()
+
+    [copy] = simulation.rejected.messages
+    assert violations(Observations.of(simulation)) == {}
+    assert message.client_token == json.loads(copy.body)["ClientToken"] == "a\x01b"
+    assert copy.attributes["ClientToken"] == "a\\u0001b"
+
+
+def test_a_request_that_is_too_long_to_read_is_copied_unchanged() -> None:
+    simulation = Simulation(Setup())
+    chat = simulation.producers.start_chat()
+    body = json.dumps(simulation.producers.fields(chat, 1)).ljust(MOST_CHARACTERS + 1)
+    message = simulation.producers.submit(body, chat, Route.QUEUE, 1, code="InvalidRequest")
+
+    simulation.run()
+
+    [copy] = simulation.rejected.messages
+    assert violations(Observations.of(simulation)) == {}
+    assert (copy.body, copy.attributes["ClientToken"]) == (body, message.client_token)
 
 
 def test_texts_have_the_length_that_is_asked_for_and_their_number() -> None:

@@ -138,7 +138,7 @@ BROKEN: list[tuple[str, Callable[[Observations], Observations]]] = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def seen() -> Observations:
     """Return a run: four sent messages, one with a task, a rejected one, a caller's and a long one."""
     simulation = Simulation(Setup(outcome_lookup=True))
