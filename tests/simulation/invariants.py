@@ -773,16 +773,21 @@ _LATEST_ARRIVAL: Final = 40.0
 
 
 def copies_hold_the_request(seen: Observations) -> Violations:
-    """Check that a copy has the text of its request, the ClientToken, and the attributes of its result."""
+    """Check that a copy has the text of its request, the ClientToken, and the attributes of its result.
+
+    An earlier copy of the same sending may be of an invocation that did not see that SQS had accepted it.
+    """
+    latest = {(copy.attributes["SourceId"], copy.attributes["Code"]): id(copy) for copy in seen.copies}
+    last = set(latest.values())
     return [
         f"the copy of message {message.number} has another {wrong}"
         for copy in seen.copies
         if (message := seen.accepted.get(seen.token_of_copy(copy))) is not None
-        for wrong in _wrong_copy(seen, message, copy)
+        for wrong in _wrong_copy(seen, message, copy, is_last=id(copy) in last)
     ]
 
 
-def _wrong_copy(seen: Observations, message: Accepted, copy: Message) -> Iterator[str]:
+def _wrong_copy(seen: Observations, message: Accepted, copy: Message, *, is_last: bool) -> Iterator[str]:
     attributes = copy.attributes
     sending = message.sendings.get(attributes["SourceId"])
     if sending is None or attributes["EventSource"] != EVENT_SOURCES[sending.route]:
@@ -807,7 +812,7 @@ def _wrong_copy(seen: Observations, message: Accepted, copy: Message) -> Iterato
     ]
     copied_again = message.client_token in seen.redelivered_after_copy
     found = attributes["MaybeDelivered"], attributes.get("PartsDelivered")
-    if errors and found not in map(_doubt, errors) and not copied_again:
+    if is_last and errors and found not in map(_doubt, errors) and not copied_again:
         yield "MaybeDelivered or PartsDelivered"
 
 

@@ -228,8 +228,9 @@ class Observations:
             maximum_age=None if age is None else timedelta(minutes=age),
             stored=_stored(simulation) if lookup else None,
             lost_lookups=frozenset(
-                json.loads(message.body).get("requestPayload", {}).get("detail", {}).get("ClientToken")
+                event.get("requestPayload", event)["detail"]["ClientToken"]
                 for message in simulation.lost_lookups.messages
+                for event in [json.loads(message.body)]
             ),
         )
 
