@@ -11,6 +11,8 @@ $(if $(filter command,$(origin name)),$(eval override name := $$(value name)))
 export PYTHON ?= python3
 export STAGE ?= dev
 export MESSAGES ?= examples/messages.jsonl
+# That file is not a number for `simulate`
+export HAS_MESSAGES := $(if $(filter file,$(origin MESSAGES)),,yes)
 export OUTPUT ?= template
 export ID ?=
 export KIND ?=
@@ -67,9 +69,10 @@ help: ## List the targets
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
 	@echo '  KIND=outage              fault; without it, all kinds'
 	@echo '  ID=id                    find: any id of a message, or a contact id'
-	@echo '  SEED=number              simulation'
-	@echo '  SIMULATED_MESSAGES=n     simulation'
-	@echo '  MALFORMED_EVENTS=n       simulation'
+	@echo '  MESSAGES=1000000         simulate (default: 20000)'
+	@echo '  SEED=number              simulate'
+	@echo '  MALFORMED_EVENTS=n       simulate'
+	@echo '  REPORT=file.md           simulate'
 	@echo '  QUICK=yes                bench, quota'
 	@echo '  PYTHON=python3.13        every target'
 	@echo
@@ -151,10 +154,10 @@ check: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run what
 
 ##@ Measure
 
-.PHONY: simulation
-simulation: .venv/.installed ## Simulate hours with every kind of fault
-	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} \
-		$${SIMULATED_MESSAGES:+--messages="$$SIMULATED_MESSAGES"} $${MALFORMED_EVENTS:+--events="$$MALFORMED_EVENTS"}
+.PHONY: simulate
+simulate: .venv/.installed ## Simulate hours with every kind of fault
+	@exec $(VENV_PYTHON) -m tests.simulation $${SEED:+--seed="$$SEED"} $${HAS_MESSAGES:+--messages="$$MESSAGES"} \
+		$${MALFORMED_EVENTS:+--events="$$MALFORMED_EVENTS"} $${REPORT:+--report="$$REPORT"}
 
 .PHONY: mutants
 mutants: .venv/.dev-installed .sandbox/mutmut/.installed ## Count small changes of the code that no test notices
@@ -244,7 +247,7 @@ clean: ## Remove everything that make added to this folder
 # The installations that the targets above need. A file in each folder says that it is complete.
 
 bench: node_modules/.dev-installed
-bench simulation quota docs picture: .venv/.dev-installed
+bench simulate quota docs picture: .venv/.dev-installed
 
 .PHONY: prerequisites
 prerequisites:

@@ -23,11 +23,11 @@ from benchmarks.quota.senders import (
 from message_sender.delivery import MessageSender
 from message_sender.queues import Queues
 from message_sender.rate_limiter import RateLimiter
+from tests.simulation.accepted import client_token_in
 from tests.simulation.function import handler_of_parts, new_outputs
 from tests.simulation.models.clock import START
 from tests.simulation.models.lambda_service import Ending, Invocation
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.workload import client_token_in
 from tests.support.lambda_events import bus_event, request
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VARIABLES = [
     *("MESSAGES", "ACT", "VERBOSE", "EMULATOR_PORT", "CHAT", "CONTACT_ID", "ID", "KIND", "PORT"),
-    *("SEED", "SIMULATED_MESSAGES", "MALFORMED_EVENTS", "QUICK", "STAGE", "OUTPUT", "ASSEMBLY"),
+    *("SEED", "MALFORMED_EVENTS", "REPORT", "QUICK", "STAGE", "OUTPUT", "ASSEMBLY"),
 ]
 TARGETS = [
     "demo",
@@ -25,7 +25,7 @@ TARGETS = [
     "participant-service",
     "transcript",
     "find",
-    "simulation",
+    "simulate",
     "bench",
     "quota",
     "limits",
@@ -132,7 +132,7 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
         "fault": ["--", value],
         "sandbox.participant_service": ["--introduce", f"--port={value}"],
         "transcript": ["--", value],
-        "tests.simulation": [f"--seed={value}", f"--messages={value}", f"--events={value}"],
+        "tests.simulation": [f"--{name}={value}" for name in ("seed", "messages", "events", "report")],
         "benchmarks": ["--python=python3", "--quick"],
         "benchmarks.quota": ["--quick"],
         "tests.simulation.limits": [],
@@ -149,6 +149,12 @@ def test_value_reaches_the_programs_as_text_and_nothing_runs(project: Path, orig
     position = calls.index("synth")
     values = calls[calls.index(f"stage={value}", position) + 1 :][: len(VARIABLES)]
     assert values == [f"{name}={value}" for name in VARIABLES]
+
+
+def test_simulation_does_not_get_the_messages_of_the_demo(project: Path) -> None:
+    calls = make(project, "simulate", origin="environment")
+
+    assert calls[calls.index("tests.simulation") + 1].startswith("MESSAGES=examples/")
 
 
 @ORIGINS

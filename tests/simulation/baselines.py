@@ -25,16 +25,16 @@ from unittest.mock import patch
 import boto3
 from urllib3 import Timeout
 
+from tests.simulation.accepted import client_token_in
 from tests.simulation.fault_profiles import ALL_FAULTS
-from tests.simulation.invariants import Observations
+from tests.simulation.observations import Observations
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.workload import client_token_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.simulation.accepted import Chat
     from tests.simulation.models.lambda_service import Handler
-    from tests.simulation.workload import Chat
 
 LOOP: Final = Path(__file__).parents[2] / "benchmarks/baselines/boto3_loop.py"
 _HOSTS: Final = {"connectparticipant": "participant", "events": "events"}

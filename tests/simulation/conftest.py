@@ -1,4 +1,4 @@
-"""The seed of the short form of the simulation. `SEED` changes it, as in `make simulation`."""
+"""The seed of the short form of the simulation. `SEED` changes it, as in `make simulate`."""
 
 from __future__ import annotations
 

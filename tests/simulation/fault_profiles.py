@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.participant_service.faults import (
     AcceptedThenCut,
@@ -20,7 +21,7 @@ from sandbox.participant_service.faults import (
 from sandbox.participant_service.transcript import ProcessingStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from random import Random
 
     from sandbox.participant_service.faults import Fault as ServiceFault
@@ -126,6 +127,29 @@ ALL_FAULTS: Final[FaultProfile] = {
     Fault.OPERATOR_CUT_OFF: 0.3,
 }
 
+RARE_FAULTS: Final[FaultProfile] = {
+    Fault.NOT_PROCESSED: 0.02,
+    Fault.UNEXPECTED: 0.02,
+    Fault.CONNECT_TIMEOUT: 0.03,
+    Fault.ARRIVES_LATE: 0.02,
+    Fault.QUEUE_TIMES_OUT: 0.1,
+    Fault.VISIBILITY_FAILS_IN_PART: 0.1,
+    Fault.KEY_SLOW: 0.1,
+    Fault.KEY_UNUSABLE: 0.1,
+    Fault.TASK_ANSWER_TIMES_OUT: 0.2,
+    Fault.LOST_ACKNOWLEDGEMENT: 0.02,
+    Fault.DELIVERED_TWICE: 0.05,
+    Fault.EVENT_TWICE: 0.3,
+    Fault.CUT_OFF: 0.01,
+    Fault.INVOCATION_THROTTLED: 0.1,
+    Fault.UNKNOWN_TASK: 0.3,
+    Fault.SENT_AGAIN: 0.3,
+    Fault.DEAD_LETTER_CALL_FAILS: 0.2,
+    Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.2,
+    Fault.OPERATOR_CUT_OFF: 0.6,
+}
+"""Higher rates of the faults that seldom meet others."""
+
 _SERVICE_FAULTS: Final[Mapping[Fault, Callable[[Random], ServiceFault]]] = {
     Fault.THROTTLED: lambda random: Status(
         status=429, retry_after_ms=random.choice([None, 300, 4_000, 90_000])
@@ -151,6 +175,9 @@ _SERVICE_FAULTS: Final[Mapping[Fault, Callable[[Random], ServiceFault]]] = {
 FINAL: Final = frozenset({Fault.NOT_PROCESSED, Fault.UNEXPECTED})
 """Faults that make a message fail for good: another attempt would not help."""
 
+SEALED_ID: Final = "sealed:"
+"""Before a sealed token, which several messages may have."""
+
 _PARTICIPANT_HOST: Final = "participant"
 _STEP_FUNCTIONS_HOST: Final = "states"
 
@@ -166,6 +193,10 @@ class FaultInjector:
     Attributes:
         counts: Faults so far.
         ended_by_fault: ClientTokens of messages that a fault of the service has made impossible to send.
+        ended_chats: How chats ended, by connection token.
+        hits: Faults by what they hit: ClientTokens of messages and of parts, ids of records and events, task
+            tokens.
+        holders: Returns the ids of the messages with a sealed token that the function handles now.
     """
 
     def __init__(self, *, time: VirtualTime, random: Random, profile: FaultProfile) -> None:
@@ -174,14 +205,32 @@ class FaultInjector:
         self.profile = dict(profile)
         self.counts: Counter[Fault] = Counter()
         self.ended_by_fault: set[str] = set()
+        self.ended_chats: dict[str, Fault] = {}
+        self.hits: defaultdict[str, set[Fault]] = defaultdict(set)
+        self.holders: Callable[[str], Iterable[str]] = lambda _: ()
 
-    def occurs(self, fault: Fault) -> bool:
-        """Draw once."""
+    def occurs(self, fault: Fault, ids: Iterable[str] = ()) -> bool:
+        """Draw once. If the fault occurs, count it, and record what it hits.
+
+        Args:
+            ids: Read only if the fault occurs.
+        """
         rate = self.profile.get(fault, 0.0)
         if rate == 0.0 or self.random.random() >= rate:
             return False
-        self.counts[fault] += 1
+        self.count(fault, ids)
         return True
+
+    def count(self, fault: Fault, ids: Iterable[str] = ()) -> None:
+        """Count a fault that has occurred, and record what it hits."""
+        self.counts[fault] += 1
+        self.hit(fault, ids)
+
+    def hit(self, fault: Fault, ids: Iterable[str]) -> None:
+        """Record what a fault hits."""
+        for each in ids:
+            for found in self.holders(each) if each.startswith(SEALED_ID) else (each,):
+                self.hits[found].add(fault)
 
     def burst(self, profile: FaultProfile, *, seconds: float) -> None:
         """Change some rates for a time. Bursts that change the same rate must not overlap."""
@@ -191,19 +240,19 @@ class FaultInjector:
 
     # The protocol `network.NetworkFaults`
 
-    def connecting(self, host: str) -> str | None:
-        if host == _PARTICIPANT_HOST and self.occurs(Fault.REFUSED):
+    def connecting(self, host: str, body: bytes) -> str | None:
+        if host == _PARTICIPANT_HOST and self.occurs(Fault.REFUSED, ids_in_call(body)):
             return "refused"
-        if host == _PARTICIPANT_HOST and self.occurs(Fault.CONNECT_TIMEOUT):
+        if host == _PARTICIPANT_HOST and self.occurs(Fault.CONNECT_TIMEOUT, ids_in_call(body)):
             return "timeout"
         return None
 
-    def kept_alive_is_dead(self, host: str) -> bool:
+    def kept_alive_is_dead(self, host: str, body: bytes) -> bool:
         # The invariants count the failed callbacks of each task, and the network does not know the task
-        return host != _STEP_FUNCTIONS_HOST and self.occurs(Fault.DEAD_KEEP_ALIVE)
+        return host != _STEP_FUNCTIONS_HOST and self.occurs(Fault.DEAD_KEEP_ALIVE, ids_in_call(body))
 
-    def arrives_late(self, host: str) -> float:
-        if host == _PARTICIPANT_HOST and self.occurs(Fault.ARRIVES_LATE):
+    def arrives_late(self, host: str, body: bytes) -> float:
+        if host == _PARTICIPANT_HOST and self.occurs(Fault.ARRIVES_LATE, ids_in_call(body)):
             return self.random.uniform(5.5, 40)
         return 0.0
 
@@ -218,11 +267,67 @@ class ServiceFaults(FaultPlan):
     def take(self, *, contact_id: str | None, client_token: str | None) -> ServiceFault | None:
         injector = self._injector
         if planned := super().take(contact_id=contact_id, client_token=client_token):
-            injector.counts[Fault.CHAT_DOWN] += 1
+            injector.count(Fault.CHAT_DOWN, [client_token or ""])
             return planned
         for fault, service_fault in _SERVICE_FAULTS.items():
-            if injector.occurs(fault):
+            if injector.occurs(fault, [client_token or ""]):
                 if fault in FINAL and client_token is not None:
                     injector.ended_by_fault.add(client_token)
                 return service_fault(injector.random)
         return None
+
+
+def ids_in_call(call: bytes | Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a call of any service is about: ids that `FaultInjector.hits` has as its keys.
+
+    A call with several entries is about all of them. A call of the look-up is about none: the message has its
+    result.
+    """
+    parameters: Mapping[str, Any] = json.loads(call) if isinstance(call, bytes) else call
+    for entry in parameters.get("Entries", (parameters,)):
+        match entry:
+            case {"ClientToken": str(token)} | {
+                "MessageAttributes": {"ClientToken": {"StringValue": str(token)}}
+            }:
+                yield token
+            case {"Detail": str(detail)} | {"MessageBody": str(detail)}:
+                yield from _tokens_in(detail)
+            case {"ReceiptHandle": str(receipt)}:
+                yield receipt.partition("/")[0]
+            case {"CiphertextBlob": str(sealed)}:
+                yield f"{SEALED_ID}{sealed}"
+            case {"taskToken": str(task_token)}:
+                yield task_token
+
+
+def ids_in_event(event: Mapping[str, Any], *, holding: str = "") -> Iterator[str]:
+    """Yield what an invocation is about, by its event of any source.
+
+    Args:
+        holding: Only records and requests that hold this text.
+    """
+    match event:
+        case {"Records": records}:
+            yield from (record["messageId"] for record in records if holding in record["body"])
+        case {"detail": detail, "id": str(event_id)}:
+            if holding in detail.get("ConnectionToken", ""):
+                yield event_id
+        case {"body": str(body)}:
+            if holding in body:
+                yield from _tokens_in(body)
+        case {"ClientToken": str(token)}:
+            if holding in event.get("ConnectionToken", ""):
+                yield token
+
+
+def _tokens_in(text: str) -> Iterator[str]:
+    """Yield the ClientToken in a request, a result, or the entry of a result that was not published."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    match fields:
+        case {"ClientToken": str(token)}:
+            yield token
+        case {"Detail": str(detail)}:
+            yield from _tokens_in(detail)

@@ -1,9 +1,8 @@
 """Checks the promise from the outside.
 
 The checks read what a producer, a consumer of results and an operator can see: accepted messages,
-transcripts, result events, queues, answers to callers, and all captured output. Two facts come from the
-simulation: the messages that a fault hit between the function and their source, and the messages that a fault
-of the service made impossible to send.
+transcripts, result events, queues, answers to callers, and all captured output. They know the documents
+(`contract`), and nothing of the function's code. `observations` has the facts that come from the simulation.
 """
 
 from __future__ import annotations
@@ -12,293 +11,46 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import fastjsonschema
+import regex
 
-from message_sender.request import client_token_of_part
-from tests.simulation.models.clock import START
-from tests.simulation.workload import (
-    LINE,
-    NUMBER,
+from tests.simulation.accepted import SECRET_WORD, Route, client_token_in
+from tests.simulation.contract import (
+    CLOCK_TOLERANCE,
+    CODES,
+    DETAIL_TYPES,
+    EVENT_SOURCES,
+    MOST_ATTEMPTS,
+    MOST_BYTES,
+    MOST_CHARACTERS,
+    MOST_PARTS,
+    REJECTED_ERRORS,
+    RESULT_SOURCE,
     RETRYABLE_ERRORS,
-    SECRET_WORD,
-    Accepted,
-    Route,
-    client_token_in,
+    WITHOUT_A_CALL,
+    client_tokens_of,
+    fits,
+    valid_result,
 )
-from tests.support.schemas import RESULT_SCHEMA
+from tests.simulation.models.clock import START
+from tests.simulation.observations import Observations, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tests.simulation.models.aws import WaitingTask
+    from tests.simulation.accepted import Accepted, Reply, Sending
     from tests.simulation.models.sqs import Message
-    from tests.simulation.simulation import Simulation
+from tests.simulation.observations import Item
 
-_valid_result: Final[Callable[[object], object]] = fastjsonschema.compile(RESULT_SCHEMA)
+__all__ = ["CHECKS", "Observations", "Violations", "violations"]
+
 _TIMED_OUT: Final = "an invocation timed out without a fault"
 
-Result = dict[str, Any]
 Violations = list[str]
-
-
-@dataclass(frozen=True)
-class Wait:
-    """A task and the messages that hold its token: ClientToken and source id of each."""
-
-    task: WaitingTask
-    messages: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Observations:
-    """The state at the end of a run.
-
-    Attributes:
-        accepted: By ClientToken.
-        transcripts: The numbers of the texts of each chat, in order, by contact id. Of a long text, its
-            first part counts.
-        lines: The numbers of text and line in each chat, in order. The line is 0 in a text of one part.
-        positions: Of each message in the messages queue, by ClientToken, in the order in which the queue
-            accepted them. An event that was enqueued for retry has one; each redrive adds one.
-        published: Results on the bus, in order, then those in the unpublished-results queue.
-        published_at: The moment at which each result was on the bus, or in that queue.
-        rejected: Copies that are in the queue at the end. The same holds for the queues below.
-        all_rejected: Copies that were ever in the queue. The same holds for the queues below.
-        dead_letters_handled: Whether operators have handled all dead letters.
-        waits: Tasks that waited for messages.
-        disturbed: ClientTokens of messages that a fault hit between the function and their source.
-        ended_by_fault: ClientTokens of messages that a fault of the service made impossible to send.
-        timed_out: Invocations that timed out without a fault.
-        not_published: ClientTokens of messages that were redelivered because their results were not safe.
-        lost_results: Log lines about such results, those of synchronous callers included.
-        maximum_age: The age at which messages expire, None if they do not expire by their age.
-        stored: The results that the look-up finds, by ClientToken. None without the look-up.
-        lost_lookups: ClientTokens of messages with a result that Lambda did not pass on to the look-up.
-    """
-
-    accepted: Mapping[str, Accepted]
-    transcripts: Mapping[str, Sequence[int]]
-    lines: Mapping[str, Sequence[tuple[int, int]]]
-    positions: Mapping[str, Sequence[int]]
-    published: Sequence[Result]
-    published_at: Sequence[tuple[float, Result]]
-    messages: Sequence[Message]
-    rejected: Sequence[Message]
-    all_rejected: Sequence[Message]
-    dead_letters: Sequence[Message]
-    all_dead_letters: Sequence[Message]
-    unpublished: Sequence[Message]
-    events_dead_letters: Sequence[Message]
-    all_events_dead_letters: Sequence[Message]
-    dead_letters_handled: bool
-    waits: Sequence[Wait]
-    disturbed: frozenset[str]
-    ended_by_fault: frozenset[str]
-    leaks: Sequence[str]
-    timed_out: int
-    not_published: frozenset[str]
-    lost_results: int
-    maximum_age: timedelta | None
-    stored: Mapping[str, Result] | None
-    lost_lookups: frozenset[str]
-
-    @classmethod
-    def of(cls, simulation: Simulation) -> Observations:
-        producers, capture = simulation.producers, simulation.capture
-        service = simulation.participant.service
-        unpublished = [json.loads(entry.body) for entry in simulation.unpublished.messages]
-        published = [
-            *(detail for _, detail in simulation.bus.results),
-            *(json.loads(entry["Detail"]) for entry in unpublished),
-        ]
-        kept = [
-            (message.enqueued_at - START.timestamp(), json.loads(json.loads(message.body)["Detail"]))
-            for message in simulation.unpublished.accepted.values()
-        ]
-        positions: dict[str, list[int]] = defaultdict(list)
-        for message_id, message in simulation.messages.accepted.items():
-            sent = producers.by_source_id.get(message_id)
-            if (token := sent.client_token if sent else client_token_in(message.body)) is not None:
-                positions[token].append(message.sequence)
-        lines = {
-            chat.contact_id: [
-                line for item in service.messages(chat.contact_id) for line in _lines_of(str(item.content))
-            ]
-            for chat in producers.chats
-        }
-        age, lookup = simulation.setup.maximum_age_minutes, simulation.setup.outcome_lookup
-        disturbed = simulation.mapping.disturbed | simulation.events.disturbed
-        tokens = {producers.by_source_id[i].client_token for i in disturbed if i in producers.by_source_id}
-        # No producer sent an event that was enqueued for retry to the queue: its body identifies it
-        tokens |= {
-            token
-            for message_id in disturbed - producers.by_source_id.keys()
-            if (token := client_token_in(simulation.messages.accepted[message_id].body)) is not None
-        }
-        return cls(
-            accepted=producers.accepted,
-            transcripts={
-                contact_id: [number for number, line in of_chat if line in {0, 1}]
-                for contact_id, of_chat in lines.items()
-            },
-            lines=lines,
-            positions=positions,
-            published=published,
-            published_at=[*simulation.bus.results, *kept],
-            messages=simulation.messages.messages,
-            rejected=simulation.rejected.messages,
-            all_rejected=[*simulation.rejected.accepted.values()],
-            dead_letters=simulation.dead_letters.messages,
-            all_dead_letters=[*simulation.dead_letters.accepted.values()],
-            unpublished=simulation.unpublished.messages,
-            events_dead_letters=simulation.events_dead_letters.messages,
-            all_events_dead_letters=[*simulation.events_dead_letters.accepted.values()],
-            dead_letters_handled=simulation.dead_letters_handled,
-            waits=[
-                Wait(task, [(producers.by_source_id[i].client_token, i) for i in source_ids])
-                for token, source_ids in producers.source_ids_by_task.items()
-                if (task := simulation.step_functions.tasks.get(token)) is not None
-            ],
-            disturbed=frozenset(tokens),
-            ended_by_fault=frozenset(
-                token
-                for token in producers.accepted
-                if any(of_call in simulation.injector.ended_by_fault for of_call in _tokens_of_calls(token))
-            ),
-            leaks=[
-                *capture.leaks,
-                *(text for result in published if capture.holds_secret(text := json.dumps(result))),
-            ],
-            timed_out=len(simulation.function.timed_out),
-            not_published=frozenset(
-                producers.by_source_id[i].client_token
-                for i in capture.not_published & producers.by_source_id.keys()
-            ),
-            lost_results=capture.lines["Result not published"],
-            maximum_age=None if age is None else timedelta(minutes=age),
-            stored=_stored(simulation) if lookup else None,
-            lost_lookups=frozenset(
-                json.loads(message.body).get("requestPayload", {}).get("detail", {}).get("ClientToken")
-                for message in simulation.lost_lookups.messages
-            ),
-        )
-
-    @cached_property
-    def results(self) -> Mapping[str, list[Result]]:
-        """The results of each message, by ClientToken, in order."""
-        results: dict[str, list[Result]] = defaultdict(list)
-        for result in self.published:
-            results[result["ClientToken"]].append(result)
-        return results
-
-    def outcome(self, client_token: str) -> str | None:
-        """Return a message's outcome, None if it has none. SENT wins over all others."""
-        outcomes = [result["Outcome"] for result in self.results.get(client_token, [])]
-        return "SENT" if "SENT" in outcomes else outcomes[-1] if outcomes else None
-
-    def last_outcome(self, client_token: str) -> str | None:
-        """Return the latest outcome of a message."""
-        results = self.results.get(client_token, [])
-        return max(results, key=lambda result: str(result["CompletedAt"]))["Outcome"] if results else None
-
-    @cached_property
-    def expired_by_age(self) -> set[str]:
-        """ClientTokens of the messages that were rejected as expired, and were older than the maximum age."""
-        if self.maximum_age is None:
-            return set()
-        return {
-            result["ClientToken"]
-            for result in self.published
-            if result["Error"]
-            and result["Error"]["Code"] == "Expired"
-            and datetime.fromisoformat(result["CompletedAt"]) - datetime.fromisoformat(result["AcceptedAt"])
-            > self.maximum_age
-        }
-
-    @cached_property
-    def copied(self) -> set[str]:
-        """ClientTokens of messages that the function has copied, as rejected or failed."""
-        return {
-            copy.attributes.get("ClientToken", "")
-            for copy in (*self.all_rejected, *self.all_dead_letters)
-            if copy.source_queue is None
-        }
-
-    @cached_property
-    def redelivered_after_copy(self) -> set[str]:
-        """ClientTokens of messages that may have been redelivered after they were rejected or failed."""
-        return self.copied & (self.disturbed | self.not_published)
-
-    @cached_property
-    def moved_by_sqs(self) -> set[str]:
-        """ClientTokens of messages that SQS moved to the dead-letter queue."""
-        return {
-            self._token_of(dead_letter) for dead_letter in self.all_dead_letters if dead_letter.source_queue
-        } - {""}
-
-    @cached_property
-    def dead_letter_tokens(self) -> set[str]:
-        """ClientTokens of the messages in both dead-letter queues, with or without an outcome."""
-        return self._tokens_of(self.dead_letters, self.events_dead_letters)
-
-    @cached_property
-    def handled_dead_letters(self) -> set[str]:
-        """ClientTokens of messages of which an operator has redriven or finalized a dead letter."""
-        present = {id(dead_letter) for dead_letter in (*self.dead_letters, *self.events_dead_letters)}
-        gone, gone_events = (
-            [dead_letter for dead_letter in dead_letters if id(dead_letter) not in present]
-            for dead_letters in (self.all_dead_letters, self.all_events_dead_letters)
-        )
-        return self._tokens_of(gone, gone_events)
-
-    def _tokens_of(self, dead_letters: Sequence[Message], events: Sequence[Message]) -> set[str]:
-        of_events = {
-            self._by_source_id.get(_event_id(json.loads(dead_letter.body)), "") for dead_letter in events
-        }
-        return ({self._token_of(dead_letter) for dead_letter in dead_letters} | of_events) - {""}
-
-    def _token_of(self, dead_letter: Message) -> str:
-        if dead_letter.source_queue is None:
-            return dead_letter.attributes.get("ClientToken", "")
-        return self._by_source_id.get(dead_letter.message_id) or client_token_in(dead_letter.body) or ""
-
-    @cached_property
-    def _by_source_id(self) -> Mapping[str, str]:
-        return {i: token for token, message in self.accepted.items() for i in message.source_ids}
-
-
-def _stored(simulation: Simulation) -> dict[str, Result]:
-    """Return the results in the table, by ClientToken."""
-    prefix = "client_token#"
-    return {
-        key.removeprefix(prefix): json.loads(item["Result"]["S"])
-        for key, item in simulation.table.items.items()
-        if key.startswith(prefix)
-    }
-
-
-def _lines_of(content: str) -> list[tuple[int, int]]:
-    """Return the numbers of text and line in a message of a chat."""
-    if lines := LINE.findall(content):
-        return [(int(number), int(line)) for number, line in lines]
-    return [(int(found[1]), 0)] if (found := NUMBER.search(content)) else []
-
-
-def _tokens_of_calls(client_token: str) -> list[str]:
-    """Return the ClientTokens of the calls for a message: its own, or those of its parts."""
-    return [client_token, *(client_token_of_part(client_token, number) for number in range(1, 11))]
-
-
-def _event_id(body: dict[str, Any]) -> str:
-    """Read the id of an event from a dead letter in either format."""
-    return str(body.get("requestPayload", body)["id"])
 
 
 def every_message_has_an_outcome(seen: Observations) -> Violations:
@@ -311,7 +63,7 @@ def every_message_has_an_outcome(seen: Observations) -> Violations:
     return [
         f"message {message.number} ({message.route}) has no outcome and is in no queue"
         for token, message in seen.accepted.items()
-        if not message.route.has_caller and seen.outcome(token) is None and token not in exempt
+        if message.awaited_outcome and seen.outcome(token) is None and token not in exempt
     ]
 
 
@@ -352,7 +104,7 @@ def outcomes_are_those_of_accepted_messages(seen: Observations) -> Violations:
 
 def _schema(result: Result) -> str:
     try:
-        _valid_result(result)
+        valid_result(result)
     except fastjsonschema.JsonSchemaValueException as error:
         return str(error.message)
     return ""
@@ -415,7 +167,7 @@ def other_messages_do_not_appear(seen: Observations) -> Violations:
         if message.number in appeared
         and (outcome := seen.outcome(token)) not in {"SENT", None}
         and not any(result["Error"]["MaybeDelivered"] for result in seen.results[token])
-        and len(message.answers) < 2
+        and len(message.answers) < (1 if message.awaited_outcome else 2)
     ]
 
 
@@ -430,14 +182,14 @@ def chats_keep_their_order(seen: Observations) -> Violations:
     - A message that was rejected or failed, and redelivered because a fault hit its acknowledgement, may be
       late.
     """
-    chats: dict[str, list[tuple[int, float, Accepted]]] = defaultdict(list)
+    groups: dict[tuple[str, str | None], list[tuple[int, float, Accepted]]] = defaultdict(list)
     for token, message in seen.accepted.items():
         if seen.outcome(token) == "SENT" and (positions := seen.positions.get(token)):
-            first = positions[0] if message.route is Route.QUEUE else 0
+            first = positions[0] if message.keeps_order else 0
             last = math.inf if token in seen.redelivered_after_copy else positions[-1]
-            chats[message.chat.contact_id].append((first, last, message))
+            groups[_group(message)].append((first, last, message))
     violations = []
-    for contact_id, messages in chats.items():
+    for (contact_id, _), messages in groups.items():
         transcript = {number: place for place, number in enumerate(seen.transcripts[contact_id])}
         appeared = [entry for entry in messages if entry[2].number in transcript]
         violations += [
@@ -446,7 +198,20 @@ def chats_keep_their_order(seen: Observations) -> Violations:
             for first, _, later in appeared
             if last < first and transcript[later.number] < transcript[earlier.number]
         ]
-    return violations
+    return violations + [
+        f"message {message.number} appears before message {message.follows.number}, which was SENT"
+        for message in seen.accepted.values()
+        if message.follows is not None
+        and message.number in (numbers := seen.transcripts[message.chat.contact_id])
+        and message.follows.number in numbers
+        and numbers.index(message.number) < numbers.index(message.follows.number)
+    ]
+
+
+def _group(message: Accepted) -> tuple[str, str | None]:
+    """Return the chat and the message group of a message. An event that is enqueued has its ContactId's."""
+    sending = next(iter(message.sendings.values()))
+    return message.chat.contact_id, sending.group or (sending.request or {}).get("ContactId")
 
 
 def parts_are_whole_and_in_order(seen: Observations) -> Violations:
@@ -455,33 +220,36 @@ def parts_are_whole_and_in_order(seen: Observations) -> Violations:
     No other message of its queue is between them, unless it was accepted several times, or redelivered after
     it had failed.
     """
-    by_number = {message.number: (token, message) for token, message in seen.accepted.items()}
+    by_number = seen.by_number
     violations = []
     for chat in seen.lines.values():
-        ordered = [
-            number
-            for number, _ in chat
-            if (entry := by_number.get(number)) is not None and _keeps_order(seen, *entry)
-        ]
-        for number in dict.fromkeys(number for number, _ in chat):
+        # Of each message group: the number of each line in turn
+        turns: dict[object, list[int]] = defaultdict(list)
+        lines_of: dict[int, list[int]] = defaultdict(list)
+        for number, line in chat:
+            lines_of[number].append(line)
+            if _keeps_order(seen, *by_number[number]):
+                turns[_group(by_number[number][1])].append(number)
+        for number, lines in lines_of.items():
             token, message = by_number[number]
-            lines = [line for other, line in chat if other == number]
             is_sent = message.lines > 0 and seen.outcome(token) == "SENT"
-            if message.lines and lines != list(range(1, len(lines) + 1)):
+            if max(lines) > 0 and lines != list(range(1, len(lines) + 1)):
                 violations.append(f"the lines of message {number} appear as {lines}")
             elif is_sent and len(lines) != message.lines:
                 violations.append(f"message {number} is SENT with {len(lines)} of {message.lines} lines")
-            if (
-                number in ordered
-                and len(list(filter(number.__eq__, map(itemgetter(0), groupby(ordered))))) > 1
-            ):
-                violations.append(f"another message is between the parts of message {number}")
+        for numbers in turns.values():
+            several = Counter(number for number, _ in groupby(numbers))
+            violations += [
+                f"another message is between the parts of message {number}"
+                for number, times in several.items()
+                if times > 1
+            ]
     return violations
 
 
 def _keeps_order(seen: Observations, token: str, message: Accepted) -> bool:
     return (
-        message.route is Route.QUEUE
+        message.keeps_order
         and seen.outcome(token) == "SENT"
         and len(seen.positions.get(token, ())) == 1
         and token not in seen.redelivered_after_copy
@@ -535,16 +303,20 @@ def _with_outcome(seen: Observations, outcome: str) -> set[str]:
         token
         for token, results in seen.results.items()
         if token in seen.accepted
-        and not seen.accepted[token].route.has_caller
-        and any(result["Outcome"] == outcome for result in results)
+        and any(
+            result["Outcome"] == outcome and result["EventSource"] in _COPIED_SOURCES for result in results
+        )
     }
+
+
+_COPIED_SOURCES: Final = frozenset({"sqs", "eventbridge"})
 
 
 def _compare(
     seen: Observations, copies: Sequence[Message], wanted: set[str], allowed: set[str], where: str
 ) -> Violations:
     """Compare copies with outcomes. A copy without its outcome needs a later fault."""
-    present = {copy.attributes.get("ClientToken", "") for copy in copies}
+    present = {seen.token_of_copy(copy) for copy in copies}
     unexpected = present - allowed - seen.disturbed
     unexpected -= seen.not_published  # redelivered: the service may accept it the next time
     return [f"{token} is not in {where}" for token in sorted(wanted - present)] + [
@@ -567,6 +339,8 @@ def copies_carry_the_client_token(seen: Observations) -> Violations:
 
 def _is_object(body: str) -> bool:
     """Return whether a body is an object without repeated fields, and with no ClientToken of a wrong type."""
+    if len(body) > MOST_CHARACTERS:  # the function does not read it
+        return False
     try:
         fields = json.loads(body, object_pairs_hook=list)
     except (ValueError, RecursionError):
@@ -659,32 +433,18 @@ def callers_are_answered(seen: Observations) -> Violations:
         if not message.route.has_caller:
             continue
         last = message.answers[-1] if message.answers else "nothing"
-        known = RETRYABLE_ERRORS | _REJECTIONS | {"SENT", None}
+        known = RETRYABLE_ERRORS | REJECTED_ERRORS | {"SENT", None}
         if last not in known:
             violations.append(f"the caller of message {message.number} got {last}")
         if "SENT" in message.answers and message.number not in appeared:
             violations.append(f"the caller of message {message.number} got SENT, and it does not appear")
     without_result = sum(
-        bool(message.answers) and message.answers[-1] in _REJECTIONS and token not in seen.results
+        bool(message.answers) and message.answers[-1] in REJECTED_ERRORS and token not in seen.results
         for token, message in seen.accepted.items()
     )
     if without_result > seen.lost_results:  # a caller gets its answer even if publishing fails
         violations.append(f"{without_result} callers got a rejection without a result")
     return violations
-
-
-_REJECTIONS: Final = frozenset(
-    f"{name}Error"
-    for name in (
-        "InvalidRequest",
-        "TokenUnreadable",
-        "ServiceValidation",
-        "AccessDenied",
-        "Expired",
-        "ProcessingRejected",
-        "UnexpectedResponse",
-    )
-)
 
 
 def best_outcomes_are_stored(seen: Observations) -> Violations:
@@ -701,6 +461,409 @@ def best_outcomes_are_stored(seen: Observations) -> Violations:
 
 def _rank(result: Result) -> tuple[bool, str]:
     return result["Outcome"] == "SENT", result["CompletedAt"]
+
+
+def texts_are_unchanged(seen: Observations) -> Violations:
+    """Check each message of a chat: text, content type and participant are those that its producer chose.
+
+    The parts of a long text are the text, but for white space between them. Each has the length that the
+    producer allows, and begins and ends at a grapheme, and at a word if it has several.
+    """
+    violations = []
+    for contact_id, items in seen.items.items():
+        owner = seen.chats[contact_id].participant_id
+        parts: dict[int, list[Item]] = defaultdict(list)
+        for item in items:
+            _, message = seen.by_number.get(item.number, ("", None))
+            request = message.request if message is not None else None
+            if message is None or request is None:
+                violations.append(f"chat {seen.chats[contact_id].number} has a message that nobody sent")
+                continue
+            if item.content_type != request["ContentType"] or item.participant_id != owner:
+                violations.append(f"message {item.number} has another content type or participant")
+            if item.part:
+                parts[item.number].append(item)
+            elif item.content != request["Content"]:
+                violations.append(f"message {item.number} appears with another text")
+        for number, found in parts.items():
+            token, message = seen.by_number[number]
+            is_sent = seen.outcome(token) == "SENT"
+            texts = [item.content for item in sorted(found, key=lambda item: item.part)]
+            wrong = wrong_cut(texts, (message.request or {})["Content"], message.split_at or 0, whole=is_sent)
+            violations += [f"message {number}: {wrong}"] if wrong else []
+    return violations
+
+
+_SENTENCE: Final = re.compile(r"[。！？｡．][\"')}»”’」』）】*_]*$")
+"""The end of a sentence after which a text may have no white space."""
+_SPACE: Final = re.compile(r"\S[ \t\n\r]+\S")
+_GRAPHEME: Final = regex.compile(r"\X")
+
+
+def wrong_cut(texts: Sequence[str], content: str, split_at: int, *, whole: bool) -> str | None:
+    """Return what is wrong with the parts of a text, None if nothing is.
+
+    Args:
+        whole: Whether these are all parts, and not only the first ones.
+    """
+    place = 0
+    for number, text in enumerate(texts):
+        start = content.find(text, place)
+        between = content[place:start]
+        if start < 0 or between.strip():
+            return "the parts are not the text"
+        if len(text) > split_at or len(text.encode()) > MOST_BYTES:
+            return "a part is too long"
+        if place and not between and _is_inside(content, place, texts[number - 1]):
+            return "a cut is inside a word or a grapheme"
+        place = start + len(text)
+    if whole and content[place:].strip():
+        return "the parts are not the whole text"
+    return "a text has too many parts" if len(texts) > MOST_PARTS else None
+
+
+def _is_inside(content: str, place: int, part: str) -> bool:
+    """Return whether a place is inside a grapheme, or inside a word after a part of several words."""
+    before, after = content[max(0, place - _CONTEXT) : place], content[place : place + _CONTEXT]
+    if len(_GRAPHEME.findall(before + after)) < sum(len(_GRAPHEME.findall(text)) for text in (before, after)):
+        return True
+    is_pause = before[-1].isspace() or after[0].isspace() or _SENTENCE.search(before)
+    return not is_pause and _SPACE.search(part) is not None
+
+
+_CONTEXT: Final = 40
+"""Characters that decide whether a place is inside a grapheme."""
+
+
+def calls_carry_the_client_token(seen: Observations) -> Violations:
+    """Check that each call was made for a message, under its own ClientToken, and none for an invalid one."""
+    unknown = seen.calls.keys() - seen.owners.keys()
+    return [f"{len(unknown)} ClientTokens of calls belong to no message"] * bool(unknown) + [
+        f"message {message.number} ({message.code}) was sent"
+        for token, message in seen.accepted.items()
+        if message.code in WITHOUT_A_CALL and seen.calls.get(token)
+    ]
+
+
+def results_repeat_the_request(seen: Observations) -> Violations:
+    """Check that the fields of a result are those of its message: request, source, times and counts."""
+    violations = [
+        f"a result with {result['Outcome']} was published as {source}, {detail_type}"
+        for source, detail_type, result in seen.envelopes
+        if (source, detail_type) != (RESULT_SOURCE, DETAIL_TYPES[result["Outcome"]])
+    ]
+    for result in seen.published:
+        if (message := seen.accepted.get(result["ClientToken"])) is not None:
+            violations += [
+                f"message {message.number} has a result with another {field}"
+                for field in _wrong_fields(seen, message, result)
+            ]
+    return violations + [
+        f"a result was published before it was complete: {result['SourceId']}"
+        for at, result in seen.published_at
+        if _epoch(result["CompletedAt"]) > _START + at + _ROUNDING
+    ]
+
+
+def _wrong_fields(seen: Observations, message: Accepted, result: Result) -> Iterator[str]:
+    sending = message.sendings.get(result["SourceId"])
+    if sending is None:
+        yield "SourceId"
+        return
+    if result["EventSource"] != EVENT_SOURCES[sending.route]:
+        yield "EventSource"
+    yield from (name for name in ("ContactId", "ContentType") if not _repeats(message, sending, result, name))
+    if not _repeats(message, sending, result, "Metadata", absent={}):
+        yield "Metadata"
+    accepted, completed = _epoch(result["AcceptedAt"]), _epoch(result["CompletedAt"])
+    if accepted > completed or not _is_accepted_at(seen, result, sending, accepted):
+        yield "AcceptedAt"
+    if completed < sending.at.timestamp() - _ROUNDING:
+        yield "CompletedAt"
+    yield from _wrong_outcome(result)
+    is_only_position = len(seen.positions.get(message.client_token, ())) == 1
+    most = (
+        1 if sending.route.has_caller else seen.receives.get(result["SourceId"]) if is_only_position else None
+    )
+    if most is not None and result["ReceiveCount"] > most:
+        yield "ReceiveCount"
+
+
+def _wrong_outcome(result: Result) -> Iterator[str]:
+    """Name what contradicts the outcome of a result."""
+    is_sent, error = result["Outcome"] == "SENT", result["Error"]
+    if is_sent != (error is None) or is_sent != (result["Message"] is not None):
+        yield "Outcome"
+    if error is not None and CODES[error["Code"]].outcome != result["Outcome"]:
+        yield "Outcome"
+    if error is not None and not fits(error["Code"], error["HttpStatus"]):
+        yield f"HttpStatus ({error['Code']}, {error['HttpStatus']})"
+
+
+def _repeats(
+    message: Accepted, sending: Sending, result: Result, name: str, *, absent: object = None
+) -> bool:
+    """Return whether a result repeats a field. Of an invalid request, it repeats only the valid fields."""
+    if sending.request is None:
+        return True
+    given = sending.request.get(name, absent)
+    return bool(result[name] == given or (message.code == "InvalidRequest" and result[name] == absent))
+
+
+def _is_accepted_at(seen: Observations, result: Result, sending: Sending, accepted: float) -> bool:
+    """Return whether AcceptedAt is when a service first accepted the message.
+
+    The producer of an event can date it. SQS forgets when it accepted a message that it moved.
+    """
+    at = sending.at.timestamp()
+    if sending.dated is not None:
+        dated = sending.dated.timestamp()
+        return abs(accepted - dated) < _ROUNDING or at - _ROUNDING <= accepted < dated
+    if sending.route.has_caller:
+        return accepted >= at - _ROUNDING
+    return abs(accepted - at) < _ROUNDING or (result["ClientToken"] in seen.moved_by_sqs and accepted > at)
+
+
+_ROUNDING: Final = 0.0015
+"""Seconds. Times have milliseconds."""
+_START: Final = START.timestamp()
+
+
+def _epoch(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def sent_results_are_those_of_the_transcript(seen: Observations) -> Violations:
+    """Check that a SENT result has the ids and times of the transcript, in all its parts."""
+    items = {item.id: item for chat in seen.items.values() for item in chat}
+    violations = []
+    for result in seen.published:
+        message = seen.accepted.get(result["ClientToken"])
+        if message is not None and result["Message"] is not None:
+            violations += [
+                f"message {message.number} is SENT with {wrong}"
+                for wrong in _wrong_message(message, result["Message"], items)
+            ]
+    return violations
+
+
+def _wrong_message(message: Accepted, answer: Mapping[str, Any], items: Mapping[str, Item]) -> Iterator[str]:
+    parts = answer.get("Parts", [])
+    if (message.split_at is not None) != bool(parts):
+        yield "Parts without SplitAt, or none"
+    if parts and {key: answer[key] for key in ("Id", "AbsoluteTime")} != parts[-1]:
+        yield "another id or time than the last part"
+    for number, part in enumerate(parts or [answer], start=1):
+        item = items.get(part["Id"])
+        if item is None or item.number != message.number:
+            yield "an id that is not in its chat"
+        elif item.part != (number if len(parts) > 1 else 0):
+            yield "the id of another part"
+        elif item.absolute_time != part["AbsoluteTime"]:
+            yield "another time"
+
+
+def attempts_are_counted(seen: Observations) -> Violations:
+    """Check that Attempts are at least the calls that reached the service, and at most three for each part.
+
+    Only a message that one invocation has handled can be compared with the calls.
+    """
+    violations = []
+    for token, results in seen.results.items():
+        if (message := seen.accepted.get(token)) is None:
+            continue
+        parts = MOST_PARTS if message.split_at is not None else 1
+        calls = sum(seen.calls.get(call, 0) for call in client_tokens_of(token, is_split=parts > 1))
+        [result, *others] = results
+        once = (
+            not others
+            and result["ReceiveCount"] == 1
+            and len(message.sendings) == 1
+            and len(seen.positions.get(token, ())) <= (1 if message.route is Route.QUEUE else 0)
+            and token not in seen.disturbed
+        )
+        violations += [
+            f"message {message.number} has {each['Attempts']} attempts, and {calls} calls"
+            for each in results
+            if each["Attempts"] > MOST_ATTEMPTS * parts
+            or (once and each["Attempts"] < calls)
+            or (each["Outcome"] == "SENT" and each["Attempts"] < len(each["Message"].get("Parts", "1")))
+            or (each["Error"] and each["Error"]["Code"] in WITHOUT_A_CALL and each["Attempts"])
+        ]
+    return violations
+
+
+def doubts_are_reported(seen: Observations) -> Violations:
+    """Check MaybeDelivered: true in the cases of `promise.md`, and false where nobody can have sent it."""
+    violations = []
+    for token, results in seen.results.items():
+        if (message := seen.accepted.get(token)) is None:
+            continue
+        for result in results:
+            if (error := result["Error"]) is None or message.sendings.get(result["SourceId"]) is None:
+                continue
+            doubt = _is_doubtful(seen, message, result)
+            if doubt is not None and doubt != error["MaybeDelivered"]:
+                violations.append(
+                    f"message {message.number} ({error['Code']}) has MaybeDelivered {error['MaybeDelivered']}"
+                )
+    return violations
+
+
+def _is_doubtful(seen: Observations, message: Accepted, result: Result) -> bool | None:
+    """Return what MaybeDelivered must be, None if the documents leave it open."""
+    error, sending = result["Error"], message.sendings[result["SourceId"]]
+    if error["Code"] == "InvalidRequest":
+        return False
+    if error["Code"] == "ServiceUnavailable" or error.get("PartsDelivered"):
+        return True
+    if result["EventSource"] == "sqs" and result["ReceiveCount"] > 1:
+        return True
+    if sending.dated is not None:
+        early = sending.dated.timestamp() - _epoch(result["CompletedAt"])
+        late = sending.at.timestamp() - sending.dated.timestamp()
+        return True if early > _ROUNDING or late > _FIRST_ATTEMPT else None
+    is_only_receive = sending.route.has_caller or len(seen.positions[message.client_token]) == 1
+    tried = result["Attempts"] > 0 and not (result["Attempts"] == 1 and error["Code"] in _CERTAIN)
+    return False if is_only_receive and not tried else None
+
+
+_CERTAIN: Final = frozenset({"Throttled", "ServiceValidation", "AccessDenied"})
+"""Answers 429, 400 and 403: the service did not accept the message."""
+_FIRST_ATTEMPT: Final = 10.0
+"""Seconds. An older event may have had an attempt before."""
+
+
+def messages_expire_in_time(seen: Observations) -> Violations:
+    """Check that no message is sent after its ExpiresAt, and that none expires before it.
+
+    Of a long text, only the first part counts: the others follow in any case.
+    """
+    latest = CLOCK_TOLERANCE + _ONE_CALL + (_LATEST_ARRIVAL if seen.late_calls else 0.0)
+    late = [
+        f"message {message.number} was sent {seconds:.0f} s after its ExpiresAt"
+        for chat in seen.items.values()
+        for item in chat
+        if item.part <= 1 and item.number in seen.by_number
+        for message in [seen.by_number[item.number][1]]
+        if (until := _expires_at(message)) is not None
+        and (seconds := (item.at - until).total_seconds()) > latest
+    ]
+    return late + [
+        f"message {message.number} expired before its ExpiresAt"
+        for token, results in seen.results.items()
+        if (message := seen.accepted.get(token)) is not None and token not in seen.expired_by_age
+        for result in results
+        if result["Error"] and result["Error"]["Code"] == "Expired" and result["SourceId"] in message.sendings
+        if (expires_at := message.sendings[result["SourceId"]].expires_at) is None
+        or _epoch(result["CompletedAt"]) < expires_at.timestamp()
+    ]
+
+
+def _expires_at(message: Accepted) -> datetime | None:
+    """Return the latest ExpiresAt of a message, None if it may be sent at any time."""
+    times = [sending.expires_at for sending in message.sendings.values()]
+    return max((time for time in times if time is not None), default=None) if None not in times else None
+
+
+_ONE_CALL: Final = 6.0
+"""Seconds: until a call that was made in time has reached the service."""
+_LATEST_ARRIVAL: Final = 40.0
+"""Seconds by which a fault of the network delays a call."""
+
+
+def copies_hold_the_request(seen: Observations) -> Violations:
+    """Check that a copy has the text of its request, the ClientToken, and the attributes of its result.
+
+    An earlier copy of the same sending may be of an invocation that did not see that SQS had accepted it.
+    """
+    latest = {(copy.attributes["SourceId"], copy.attributes["Code"]): id(copy) for copy in seen.copies}
+    last = set(latest.values())
+    return [
+        f"the copy of message {message.number} has another {wrong}"
+        for copy in seen.copies
+        if (message := seen.accepted.get(seen.token_of_copy(copy))) is not None
+        for wrong in _wrong_copy(seen, message, copy, is_last=id(copy) in last)
+    ]
+
+
+def _wrong_copy(seen: Observations, message: Accepted, copy: Message, *, is_last: bool) -> Iterator[str]:
+    attributes = copy.attributes
+    sending = message.sendings.get(attributes["SourceId"])
+    if sending is None or attributes["EventSource"] != EVENT_SOURCES[sending.route]:
+        yield "source"
+        return
+    if not _is_the_request(copy.body, sending, message.client_token):
+        yield "body"
+    if sending.group is not None and attributes.get("MessageGroupId") != sending.group:
+        yield "MessageGroupId"
+    if not _is_accepted_at(
+        seen, {"ClientToken": message.client_token}, sending, _epoch(attributes["AcceptedAt"])
+    ):
+        yield "AcceptedAt"
+    code = CODES.get(attributes["Code"])
+    if code is None or (code.outcome == "FAILED") != (copy.group is not None):  # only one queue is FIFO
+        yield "Code"
+    errors = [
+        result["Error"]
+        for result in seen.results.get(message.client_token, ())
+        if result["Error"]
+        and (result["Error"]["Code"], result["SourceId"]) == (attributes["Code"], attributes["SourceId"])
+    ]
+    copied_again = message.client_token in seen.redelivered_after_copy
+    found = attributes["MaybeDelivered"], attributes.get("PartsDelivered")
+    if is_last and errors and found not in map(_doubt, errors) and not copied_again:
+        yield "MaybeDelivered or PartsDelivered"
+
+
+def _doubt(error: Mapping[str, Any]) -> tuple[str, str | None]:
+    return str(error["MaybeDelivered"]).lower(), str(error.get("PartsDelivered") or "") or None
+
+
+def _is_the_request(body: str, sending: Sending, client_token: str) -> bool:
+    """Return whether a copy is the text of a request, or the same with its ClientToken added."""
+    if body == sending.body or sending.request is None:
+        return (
+            client_token_in(sending.body) is not None or not _is_object(sending.body) or body != sending.body
+        )
+    added = {} if "ClientToken" in sending.request else {"ClientToken": client_token}
+    return bool(json.loads(body) == {**sending.request, **added})
+
+
+def answers_are_results(seen: Observations) -> Violations:
+    """Check that a caller gets the published result, or an error with the status of its code."""
+    published = {
+        (result["ClientToken"], result["SourceId"]): result
+        for result in seen.published
+        if result["EventSource"] in {"direct", "api_gateway"}
+    }
+    missing = 0
+    violations = []
+    for token, message in seen.accepted.items():
+        for reply in message.replies:
+            if wrong := _wrong_reply(message, reply):
+                violations.append(f"the caller of message {message.number} got {wrong}")
+            if reply.name == "SENT":
+                result = published.get((token, reply.source_id))
+                missing += result is None
+                if result is not None and result != reply.document:
+                    violations.append(f"the caller of message {message.number} got another result")
+    if missing > seen.lost_results:
+        violations.append(f"{missing} callers got a result that was not published")
+    return violations
+
+
+def _wrong_reply(message: Accepted, reply: Reply) -> str | None:
+    if reply.name is None or reply.document is None:
+        return None
+    if reply.document["ClientToken"] != message.client_token:
+        return "another ClientToken"
+    if reply.name == "SENT":
+        return _schema(dict(reply.document)) or (None if reply.status in {None, 200} else "another status")
+    code = CODES.get(reply.name.removesuffix("Error"))
+    if code is None or reply.status != code.status:
+        return f"status {reply.status} for {reply.name}"
+    return None if reply.document.keys() == {"Code", "Reason", "ClientToken"} else "other fields"
 
 
 def no_secret_is_written(seen: Observations) -> Violations:
@@ -737,6 +900,15 @@ CHECKS: Final[Mapping[str, Callable[[Observations], Violations]]] = {
     "tasks": tasks_are_answered,
     "task results": tasks_are_answered_with_the_published_result,
     "lookup": best_outcomes_are_stored,
+    "texts": texts_are_unchanged,
+    "client tokens": calls_carry_the_client_token,
+    "result fields": results_repeat_the_request,
+    "message ids": sent_results_are_those_of_the_transcript,
+    "attempts": attempts_are_counted,
+    "doubts": doubts_are_reported,
+    "expiry": messages_expire_in_time,
+    "copied requests": copies_hold_the_request,
+    "returned results": answers_are_results,
     "secrets": no_secret_is_written,
     "deadline": no_invocation_times_out,
 }

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import fastjsonschema
 
 from message_sender.errors import InternalError, MessageSenderError
+from tests.simulation.accepted import SECRET_WORD
 from tests.simulation.models.lambda_service import Context
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.workload import SECRET_WORD
 from tests.support.lambda_events import api_request, bus_event, record
 from tests.support.schemas import RESULT_SCHEMA
 
@@ -100,6 +100,11 @@ class Fuzzed:
     events: int = 0
     endings: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Fuzzed) -> Fuzzed:
+        return Fuzzed(
+            self.events + other.events, self.endings + other.endings, self.violations + other.violations
+        )
 
 
 def fuzz(seed: object, *, events: int) -> Fuzzed:

@@ -8,16 +8,18 @@ prove nothing where it passes.
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from unittest.mock import patch
 from uuid import uuid4
 
-from message_sender.result import Failed
+from message_sender.request import Secret
+from message_sender.result import Failed, Sent
 from message_sender.retry import READ_TIMEOUT
 from ops.dead_letters import DeadLetterQueue
 from tests.simulation import scenarios
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from message_sender.event_sources.sqs import Record, SqsSource
     from message_sender.outcome_table import OutcomeTable
     from message_sender.queues import Queues
-    from message_sender.request import SendMessageRequest
+    from message_sender.request import ParsedRequest, SendMessageRequest
     from message_sender.result import MessageResult
     from ops.redrive import RedriveFilter
     from tests.simulation.models.clock import VirtualTime
@@ -51,6 +53,7 @@ class Mutant:
         check: It must fail; others may.
         target: The dotted name of the original. None: the scenario itself is the mutation.
         replacement: Gets the original, and returns the object that replaces it.
+        alone: Whether no other check may fail.
     """
 
     change: str
@@ -58,6 +61,7 @@ class Mutant:
     check: str
     target: str | None = None
     replacement: Callable[[Any], Any] | None = None
+    alone: bool = False
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -214,6 +218,40 @@ def _age_ignored(require_unexpired: Function) -> Function:
     return only_expiry
 
 
+def _requests_with(**changes: Callable[[SendMessageRequest], object]) -> Callable[[Function], Function]:
+    """Change fields of each valid request after it was read."""
+
+    def changed(valid: Function) -> Function:
+        def read(fields: Mapping[str, Any], correlation: object, texts: Sequence[str]) -> SendMessageRequest:
+            request: SendMessageRequest = valid(fields, correlation, texts)
+            return replace(request, **{name: change(request) for name, change in changes.items()})  # type: ignore[arg-type]  # of any field
+
+        return read
+
+    return changed
+
+
+def _details_with(**fields: object) -> Callable[[Function], Function]:
+    """Change fields of each result."""
+    return lambda detail: lambda self: {**detail(self), **fields}
+
+
+def _first_part_reported(whole: Function) -> Function:
+    def of_first(parts: Sequence[Sent]) -> Sent:
+        sent: Sent = whole(parts)
+        return replace(sent, message_id=parts[0].message_id, absolute_time=parts[0].absolute_time)
+
+    return of_first
+
+
+def _copy_without_contact(text_with_client_token: Function) -> Function:
+    def copy(self: ParsedRequest) -> str:
+        fields = json.loads(text_with_client_token(self))
+        return json.dumps({name: value for name, value in fields.items() if name != "ContactId"})
+
+    return copy
+
+
 _SOURCE: Final = "message_sender.event_sources.sqs"
 
 READ_TIMEOUTS_RETRIED: Final = Mutant(
@@ -353,4 +391,84 @@ MUTANTS: Final = (
         _chats_one_after_another,
     ),
     READ_TIMEOUTS_RETRIED,
+    Mutant(
+        "texts lose their last character",
+        scenarios.failing_service,
+        "texts",
+        "message_sender.request._valid",
+        _requests_with(content=lambda request: Secret(request.content.reveal()[:-1])),
+        alone=True,
+    ),
+    Mutant(
+        "every message is sent as text/plain",
+        scenarios.failing_service,
+        "texts",
+        "message_sender.request._valid",
+        _requests_with(content_type=lambda _: "text/plain"),
+        alone=True,
+    ),
+    Mutant(
+        "calls have another ClientToken than the message",
+        scenarios.failing_service,
+        "client tokens",
+        "message_sender.request._valid",
+        _requests_with(client_token=lambda request: f"sent-{request.client_token}"),
+        alone=True,
+    ),
+    Mutant(
+        "results have no Metadata",
+        scenarios.failing_service,
+        "result fields",
+        "message_sender.result.MessageResult.detail",
+        _details_with(Metadata={}),
+        alone=True,
+    ),
+    Mutant(
+        "results count one attempt",
+        scenarios.failing_service,
+        "attempts",
+        "message_sender.result.MessageResult.detail",
+        _details_with(Attempts=1),
+        alone=True,
+    ),
+    Mutant(
+        "a long text is reported with the id of its first part",
+        scenarios.long_texts,
+        "message ids",
+        "message_sender.delivery._whole",
+        _first_part_reported,
+        alone=True,
+    ),
+    Mutant(
+        "MaybeDelivered forgets earlier receives",
+        scenarios.maximum_age,
+        "doubts",
+        "message_sender.result.MessageResult.maybe_delivered",
+        lambda _: property(lambda self: not isinstance(self.outcome, Sent) and self.outcome.maybe_delivered),
+        alone=True,
+    ),
+    Mutant(
+        "ExpiresAt is ignored",
+        scenarios.outage,
+        "expiry",
+        "message_sender.delivery.is_expired",
+        lambda _: lambda _request, _now: False,
+        alone=True,
+    ),
+    Mutant(
+        "copies lack the ContactId",
+        scenarios.retries_exhausted,
+        "copied requests",
+        "message_sender.request.ParsedRequest.text_with_client_token",
+        _copy_without_contact,
+        alone=True,
+    ),
+    Mutant(
+        "the API answers every error with status 500",
+        scenarios.contact_centre,
+        "returned results",
+        "message_sender.event_sources.api_gateway.STATUS",
+        lambda statuses: dict.fromkeys(statuses, 500),
+        alone=True,
+    ),
 )

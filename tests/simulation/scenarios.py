@@ -15,24 +15,28 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from message_sender.retry import MAX_REDELIVERY_DELAY
 from ops.dead_letters import DeadLetterQueue
 from sandbox.participant_service.faults import Latency, Status
-from tests.simulation.fault_profiles import ALL_FAULTS, Fault, FaultProfile
+from tests.simulation.accepted import NUMBER, Route
+from tests.simulation.contact_centre import open_contact_centre
+from tests.simulation.fault_profiles import ALL_FAULTS, RARE_FAULTS, Fault, FaultProfile
 from tests.simulation.function import RETRY_WINDOW_MINUTES
+from tests.simulation.hits import faults_by_message
 from tests.simulation.invariants import Observations, Violations, violations
 from tests.simulation.models.clock import START
 from tests.simulation.models.lambda_service import FUNCTION_TIMEOUT
 from tests.simulation.simulation import VISIBILITY_TIMEOUT, Setup, Simulation
-from tests.simulation.workload import NUMBER, Plan, Route
+from tests.simulation.workload import Plan, Workload, random_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.simulation.workload import Accepted, Chat
+    from tests.simulation.accepted import Accepted, Chat
 
 _POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
 _MESSAGES_A_POISON: Final = 4_000
 _AGE_IN_THE_MIX: Final = RETRY_WINDOW_MINUTES + 2
 """Minutes: longer than the retry window, so that messages fail too."""
 _MOST_ROUNDS: Final = 5
+_FEW: Final = 3
 _VISIBLE_AGAIN: Final = 901.0
 """Seconds until messages that an interrupted run of an operator has received are visible again."""
 
@@ -58,19 +62,36 @@ While one chat in ten hangs, 99 of 100 messages of the other chats wait less.
 """
 
 
-def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool = True) -> Simulation:
-    """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters."""
+def mix(
+    seed: object,
+    *,
+    messages: int = 500,
+    chats: int = 30,
+    operators: bool = True,
+    rare: bool = False,
+    workload: Workload = random_messages,
+    outcome_lookup: bool = True,
+) -> Simulation:
+    """Run every fault at once, with fault bursts, for hours. Then operators handle the dead letters.
+
+    Args:
+        operators: Whether they handle the dead letters.
+        rare: Whether the faults that are rare in other mixes are frequent in this one, so that they meet.
+        workload: Sends the messages.
+        outcome_lookup: Whether results are stored. That takes a quarter of all calls.
+    """
+    often = 10 if rare else 1
     simulation = Simulation(
         Setup(
             seed=seed,
-            profile=ALL_FAULTS,
+            profile=ALL_FAULTS | RARE_FAULTS if rare else ALL_FAULTS,
             poison=_is_poison,
             maximum_age_minutes=_AGE_IN_THE_MIX,
-            outcome_lookup=True,
+            outcome_lookup=outcome_lookup,
         )
     )
     seconds = messages / 4
-    simulation.producers.carry_out(Plan(messages=messages, chats=chats, seconds=seconds))
+    workload(simulation, messages=messages, chats=chats, seconds=seconds, rare=rare)
     random, time, injector = simulation.injector.random, simulation.time, simulation.injector
     bursts: list[tuple[FaultProfile, float]] = [
         ({Fault.THROTTLED: 0.8}, 60),
@@ -92,7 +113,9 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         time.after(begins, partial(injector.burst, profile, seconds=lasts))
         begins += lasts + random.uniform(10, 60)
     for chat in simulation.producers.chats:
-        if random.random() < 0.04:  # so long that the retries of its messages are exhausted
+        if random.random() < (
+            0.15 if rare else 0.04
+        ):  # so long that the retries of its messages are exhausted
             down = partial(
                 simulation.participant.faults.add,
                 Status(status=503),
@@ -104,7 +127,7 @@ def mix(seed: object, *, messages: int = 500, chats: int = 30, operators: bool =
         at = random.uniform(0, seconds)
         time.after(at, partial(simulation.participant.throttle.set, 3, burst=5))
         time.after(at + 90, simulation.participant.throttle.off)
-    for _ in range(messages // _MESSAGES_A_POISON + 1):
+    for _ in range(often * messages // _MESSAGES_A_POISON + 1):
         chat = random.choice(simulation.producers.chats)
         time.after(random.uniform(0, seconds), partial(simulation.producers.send, chat, **_POISON))
     simulation.run()
@@ -649,6 +672,116 @@ def outcome_lookup(seed: object) -> dict[str, Violations]:
     return _found(simulation, {"contradictions": [] if contradict else ["no results contradict each other"]})
 
 
+def contact_centre(seed: object) -> dict[str, Violations]:
+    """Everybody at a contact centre acts as the how-tos say, while a third of the calls fail."""
+    simulation = Simulation(Setup(seed=seed, profile={Fault.SERVER_ERROR: 0.3}))
+    open_contact_centre(simulation, messages=400, chats=20, seconds=400)
+    simulation.run()
+
+    return _found(simulation)
+
+
+def killed_after_a_lost_answer(seed: object) -> dict[str, Violations]:
+    """The answer to a delivered message is lost, and the function is killed before it publishes a result."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.injector.burst({Fault.CUT: 1.0, Fault.CRASH: 0.7}, seconds=5)
+    plan = Plan(messages=80, chats=20, seconds=10, invalid=0, ending=0, routes={Route.QUEUE: 4, Route.BUS: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    own = {"no failure": _not_sent(simulation), "met": _met(simulation, Fault.CUT, Fault.CRASH)}
+    return _found(simulation, own)
+
+
+def throttled_until_the_chat_ends(seed: object) -> dict[str, Violations]:
+    """Messages are throttled, and their chat ends before the service accepts them: all are rejected."""
+    simulation = Simulation(Setup(seed=seed))
+    producers, time = simulation.producers, simulation.time
+    ending, other = ([producers.start_chat() for _ in range(12)] for _ in range(2))
+    simulation.injector.burst({Fault.THROTTLED: 1.0}, seconds=60)
+    late = [producers.send(chat) for chat in ending for _ in range(3)]
+    sound = [producers.send(chat) for chat in other for _ in range(3)]
+    for chat in ending:
+        time.after(30, partial(producers.end, chat, expires=chat.number % 2 == 0))
+    simulation.run()
+
+    seen = Observations.of(simulation)
+    return _found(
+        simulation,
+        {
+            "rejected": [
+                f"message {message.number} did not end with AccessDenied"
+                for message in late
+                if [
+                    result["Error"] and result["Error"]["Code"]
+                    for result in seen.results[message.client_token]
+                ]
+                != ["AccessDenied"]
+            ],
+            "others": [
+                f"message {message.number} of a chat that goes on is late"
+                for message in sound
+                if not _ended_at(simulation, message) <= 60 + RECOVERY
+            ],
+            "met": _met(simulation, Fault.THROTTLED, Fault.CHAT_ENDED)
+            + _met(simulation, Fault.THROTTLED, Fault.TOKEN_EXPIRED),
+        },
+    )
+
+
+def unpublished_and_not_deleted(seed: object) -> dict[str, Violations]:
+    """The bus refuses a result, and the message is not deleted: it is delivered again, and appears once."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.injector.burst({Fault.BUS_FAILS: 1.0, Fault.LOST_ACKNOWLEDGEMENT: 1.0}, seconds=60)
+    plan = Plan(messages=80, chats=20, seconds=30, invalid=0, ending=0, routes={Route.QUEUE: 1})
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    seen = Observations.of(simulation)
+    return _found(
+        simulation,
+        {
+            "no failure": _not_sent(simulation),
+            "two results": [
+                f"message {seen.accepted[token].number} has one result"
+                for token, faults in faults_by_message(simulation).items()
+                if faults >= {Fault.BUS_FAILS, Fault.LOST_ACKNOWLEDGEMENT} and len(seen.results[token]) < 2
+            ],
+            "met": _met(simulation, Fault.BUS_FAILS, Fault.LOST_ACKNOWLEDGEMENT),
+        },
+    )
+
+
+def no_copy_and_killed(seed: object) -> dict[str, Violations]:
+    """SQS refuses the copies of rejected messages, and the function is killed: at last each has a copy."""
+    simulation = Simulation(Setup(seed=seed))
+    simulation.injector.burst({Fault.QUEUE_FAILS: 1.0, Fault.CRASH: 0.5}, seconds=30)
+    plan = Plan(
+        messages=80, chats=20, seconds=20, invalid=0.5, ending=0, routes={Route.QUEUE: 4, Route.BUS: 1}
+    )
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    rejected = {copy.attributes.get("ClientToken") for copy in simulation.rejected.messages}
+    return _found(
+        simulation,
+        {
+            "copied": [
+                f"message {message.number} has no copy"
+                for message in _all(simulation)
+                if message.code is not None and message.client_token not in rejected
+            ],
+            "met": _met(simulation, Fault.QUEUE_FAILS, Fault.CRASH),
+        },
+    )
+
+
+def _met(simulation: Simulation, one: Fault, other: Fault) -> Violations:
+    """Return a violation if hardly a message was hit by both faults: then the situation did not arise."""
+    met = sum(faults >= {one, other} for faults in faults_by_message(simulation).values())
+    return [] if met > _FEW else [f"only {met} messages met {one} and {other}"]
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a mix of everything": random_mix,
     "five minutes of outage": outage,
@@ -668,6 +801,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "no way to publish": no_way_to_publish,
     "twenty minutes without a bus": bus_outage,
     "outcomes by id": outcome_lookup,
+    "a day at a contact centre": contact_centre,
+    "an answer that is lost, then a killed function": killed_after_a_lost_answer,
+    "throttled until the chat ends": throttled_until_the_chat_ends,
+    "a result that is not published, and a lost acknowledgement": unpublished_and_not_deleted,
+    "a copy that SQS refuses, and a killed function": no_copy_and_killed,
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.timing import max_receive_count
 from sandbox.participant_service.api import ParticipantApi
+from tests.simulation.accepted import SECRET_WORD, TASK_TOKEN_PREFIX
 from tests.simulation.capture import Capture
 from tests.simulation.fault_profiles import NO_FAULTS, FaultInjector, FaultProfile, ServiceFaults
 from tests.simulation.function import (
@@ -30,7 +31,7 @@ from tests.simulation.models.lambda_service import (
 from tests.simulation.models.network import Network
 from tests.simulation.models.operator import Operator
 from tests.simulation.models.sqs import Queue
-from tests.simulation.workload import SECRET_WORD, TASK_TOKEN_PREFIX, Producers
+from tests.simulation.workload import Producers
 from tests.support.kms import Kms
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Simulation:
         self.setup = setup
         self.time = VirtualTime()
         self.injector = FaultInjector(
-            time=self.time, random=self._random("faults"), profile=setup.profile or NO_FAULTS
+            time=self.time, random=self.random("faults"), profile=setup.profile or NO_FAULTS
         )
         self.participant = ParticipantApi(clock=self.time.epoch)
         self.participant.faults = ServiceFaults(self.injector)
@@ -88,7 +89,7 @@ class Simulation:
         self.messages = Queue(
             "messages.fifo",
             time=self.time,
-            random=self._random("messages"),
+            random=self.random("messages"),
             visibility_timeout=VISIBILITY_TIMEOUT,
             dead_letters=self.dead_letters,
             max_receive_count=max_receive_count(
@@ -122,24 +123,25 @@ class Simulation:
         }
         self.network = Network(
             time=self.time,
-            random=self._random("network"),
+            random=self.random("network"),
             services=self.services,
             faults=self.injector,
             typical_seconds={"participant": 0.08},
         )
         self.capture = Capture(
             secret_words=[SECRET_WORD],
-            secrets=lambda: (chat.connection_token for chat in self.producers.chats),
+            secrets=lambda: (token for chat in self.producers.chats for token in chat.connection_tokens),
         )
         self._instances = 0
         self.function = Function(
             time=self.time,
-            random=self._random("function"),
+            random=self.random("function"),
             injector=self.injector,
             new_instance=self.new_instance,
             poison=setup.poison,
             log=self.capture.write,
         )
+        self.injector.holders = self.function.holders
         self.mapping = EventSourceMapping(
             time=self.time,
             queue=self.messages,
@@ -149,7 +151,7 @@ class Simulation:
         )
         self.results_function = Function(
             time=self.time,
-            random=self._random("results function"),
+            random=self.random("results function"),
             injector=self.injector,
             new_instance=self._new_results_instance,
             log=self.capture.write,
@@ -178,8 +180,8 @@ class Simulation:
         )
         self.producers = Producers(
             time=self.time,
-            random=self._random("producers"),
-            sealing=self._random("sealing"),
+            random=self.random("producers"),
+            sealing=self.random("sealing"),
             kms=self.kms,
             injector=self.injector,
             api=self.participant,
@@ -189,7 +191,7 @@ class Simulation:
             step_functions=self.step_functions,
         )
         self.operator = Operator(
-            time=self.time, random=self._random("operator"), injector=self.injector, services=self.services
+            time=self.time, random=self.random("operator"), injector=self.injector, services=self.services
         )
         self.dead_letters_handled = False
         """Whether operators have handled all dead letters, so that their queues must be empty."""
@@ -210,7 +212,7 @@ class Simulation:
         self._instances += 1
         return new_handler(
             time=self.time,
-            random=self._random(f"instance-{self._instances}").random,
+            random=self.random(f"instance-{self._instances}").random,
             network=self.network,
             maximum_concurrency=self.setup.concurrency,
             maximum_age_minutes=self.setup.maximum_age_minutes,
@@ -223,12 +225,12 @@ class Simulation:
 
     def _new_results_instance(self) -> Handler:
         self._instances += 1
-        random = self._random(f"instance-{self._instances}").random
+        random = self.random(f"instance-{self._instances}").random
         return new_results_handler(time=self.time, random=random, network=self.network)
 
-    def _random(self, name: str) -> Random:
+    def random(self, name: str) -> Random:
         """Return the generator of one part: no part changes the draws of another."""
         return Random(f"{self.setup.seed}/{name}")
 
     def _queue(self, name: str, *, visibility_timeout: float = 30.0) -> Queue:
-        return Queue(name, time=self.time, random=self._random(name), visibility_timeout=visibility_timeout)
+        return Queue(name, time=self.time, random=self.random(name), visibility_timeout=visibility_timeout)

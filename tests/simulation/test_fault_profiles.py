@@ -57,17 +57,17 @@ def test_a_fault_burst_ends() -> None:
 def test_connections_fail_only_to_the_participant_service() -> None:
     injector = new_injector({Fault.REFUSED: 1.0, Fault.ARRIVES_LATE: 1.0})
 
-    assert injector.connecting("participant") == "refused"
-    assert injector.connecting("sqs") is None
-    assert injector.arrives_late("participant") > 5
-    assert injector.arrives_late("events") == 0.0
+    assert injector.connecting("participant", b"{}") == "refused"
+    assert injector.connecting("sqs", b"{}") is None
+    assert injector.arrives_late("participant", b"{}") > 5
+    assert injector.arrives_late("events", b"{}") == 0.0
 
 
 def test_connections_to_step_functions_are_never_dead() -> None:
     injector = new_injector({Fault.DEAD_KEEP_ALIVE: 1.0})
 
-    assert injector.kept_alive_is_dead("sqs")
-    assert not injector.kept_alive_is_dead("states")
+    assert injector.kept_alive_is_dead("sqs", b"{}")
+    assert not injector.kept_alive_is_dead("states", b"{}")
 
 
 def test_a_planned_fault_takes_precedence_over_a_random_one() -> None:

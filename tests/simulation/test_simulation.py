@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.participant_service.faults import Status
+from tests.simulation.accepted import Route
 from tests.simulation.fault_profiles import ALL_FAULTS, NO_FAULTS, Fault
 from tests.simulation.invariants import CHECKS, Observations, violations
 from tests.simulation.scenarios import mix
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.workload import MISTAKES, Plan, Route
+from tests.simulation.workload import MISTAKES, Plan
 
 if TYPE_CHECKING:
     from tests.simulation.workload import Mistake

@@ -1,23 +1,28 @@
-"""Producers of messages, and their own record of the accepted ones. The invariants know no other plan.
-
-Every text holds `confidential-` and a number. The number identifies it in a transcript, and the word must not
-appear in any captured output.
-"""
+"""Producers of messages: random fields over every route. `contact_centre` has another workload."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from enum import StrEnum
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
-from message_sender.request import SEALED, derive_client_token
+from tests.simulation.accepted import (
+    SECRET_WORD,
+    TASK_TOKEN_PREFIX,
+    Accepted,
+    Chat,
+    Fields,
+    Reply,
+    Route,
+    Sending,
+    string_in,
+)
+from tests.simulation.contract import RETRYABLE_ERRORS, derived_client_token
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.models.lambda_service import Ending
 from tests.support.lambda_events import api_request, bus_event
@@ -32,16 +37,11 @@ if TYPE_CHECKING:
     from tests.simulation.models.clock import VirtualTime
     from tests.simulation.models.lambda_service import EventDelivery, Function, Invocation
     from tests.simulation.models.sqs import Queue
+    from tests.simulation.simulation import Simulation
     from tests.support.kms import Kms
 
-SECRET_WORD: Final = "confidential-"
-NUMBER: Final = re.compile(rf"{SECRET_WORD}(\d+)")
-LINE: Final = re.compile(rf"{SECRET_WORD}(\d+)-line-(\d+)")
-"""In a long text, which is sent in parts: the number of the text and that of the line."""
 _LINES_OF_A_LONG_TEXT: Final = (3, 9)
 _SPLIT_AT: Final = 256
-
-TASK_TOKEN_PREFIX: Final = f"task-token-{SECRET_WORD}"
 
 _SEALED_ANEW: Final = 0.2
 """The fraction of sealed messages that do not use the sealed token of an earlier one."""
@@ -52,67 +52,7 @@ _SEND_AGAIN_SECONDS: Final = 1.0
 TASK_TIMEOUT: Final = 936.0
 """Seconds. The stack's own state machine has the same for this retry window."""
 _TASK_TIMEOUTS: Final = (5.0, 60.0, TASK_TIMEOUT)
-RETRYABLE_ERRORS: Final = frozenset(
-    f"{name}Error"
-    for name in (
-        *("Throttled", "ServiceUnavailable", "ConnectionFailed", "KeyUnavailable", "DeadlineExceeded"),
-    )
-)
 JSON_TYPE: Final = "application/json"
-
-
-class Route(StrEnum):
-    """An event source, as a producer uses it."""
-
-    QUEUE = "queue"
-    BUS = "bus"
-    DIRECT = "direct"
-    API = "api"
-
-    @property
-    def has_caller(self) -> bool:
-        """Whether a caller waits for the answer."""
-        return self in {Route.DIRECT, Route.API}
-
-
-@dataclass(slots=True)
-class Chat:
-    """A chat as its producer knows it."""
-
-    number: int
-    contact_id: str
-    connection_token: str = field(repr=False)
-    sealed_token: str = field(default="", repr=False)
-    """Made at the first message that uses it."""
-    ended: bool = False
-    """Whether the chat ended, or its token expired, before the run did."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Accepted:
-    """A message that a service has accepted, or that a caller waits for.
-
-    Attributes:
-        number: Identifies its text.
-        code: The error code of an invalid message. None if the message is valid.
-        expires: Whether it has an ExpiresAt that may pass.
-        sealed: Whether its connection token must be decrypted.
-        lines: Of a long text. 0 for any other.
-        source_ids: The ids that the producer got, one for each time that it sent the message.
-        answers: The answers to a caller's calls: `SENT`, an error's name, or None for a lost call.
-    """
-
-    number: int
-    route: Route
-    chat: Chat
-    client_token: str
-    at: float
-    code: str | None = None
-    expires: bool = False
-    sealed: bool = False
-    lines: int = 0
-    source_ids: list[str] = field(default_factory=list)
-    answers: list[str | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +80,6 @@ class Plan:
     routes: dict[Route, float] = field(
         default_factory=lambda: {Route.QUEUE: 70, Route.BUS: 15, Route.DIRECT: 9, Route.API: 6}
     )
-
-
-Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +170,9 @@ class Producers:
         service = self._api.service
         started = service.start_chat(content_types=["text/plain", JSON_TYPE])
         connection = service.create_connection(started.participant_token)
-        chat = Chat(len(self.chats), started.contact_id, connection.connection_token)
+        chat = Chat(
+            len(self.chats), started.contact_id, [connection.connection_token], started.participant_id
+        )
         self.chats.append(chat)
         return chat
 
@@ -243,7 +182,7 @@ class Producers:
         chats = [self.start_chat() for _ in range(plan.chats)]
         for chat in chats:
             if random.random() < plan.ending:
-                end = partial(self._end, chat, expires=random.random() < 0.5)
+                end = partial(self.end, chat, expires=random.random() < 0.5)
                 self._time.after(random.uniform(0.3, 1) * plan.seconds, end)
         remaining = plan.messages
         routes, weights = list(plan.routes), list(plan.routes.values())
@@ -267,11 +206,13 @@ class Producers:
 
     def _with_task(self, fields: Fields, timeout: float) -> Fields:
         """Start a task that waits for a message. If it times out, its state machine sends it again."""
-        if self._injector.occurs(Fault.UNKNOWN_TASK):
-            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown"}
+        if self._injector.occurs(Fault.UNKNOWN_TASK, [fields["ClientToken"]]):
+            return fields | {"TaskToken": f"{TASK_TOKEN_PREFIX}unknown-{fields['ClientToken']}"}
         send_again = partial(self._send_again, fields, timeout)
         task = self._step_functions.start_task(timeout=timeout, on_timeout=send_again)
-        if self._injector.occurs(Fault.SENT_AGAIN):  # the response of SQS was lost, so the task has failed
+        if self._injector.occurs(
+            Fault.SENT_AGAIN, [fields["ClientToken"]]
+        ):  # the response of SQS was lost, so the task has failed
             self._time.after(_SEND_AGAIN_SECONDS, partial(self._step_functions.stop, task))
             self._time.after(_SEND_AGAIN_SECONDS, send_again)
         return fields | {"TaskToken": task.token}
@@ -282,13 +223,15 @@ class Producers:
         if message is not None and message.code is None and len(message.source_ids) < _MOST_SENDS:
             self._accept(self._with_task(fields, timeout), message)
 
-    def _end(self, chat: Chat, *, expires: bool) -> None:
+    def end(self, chat: Chat, *, expires: bool) -> None:
+        """End a chat, or let its connection token expire."""
         chat.ended = True
+        fault = Fault.TOKEN_EXPIRED if expires else Fault.CHAT_ENDED
+        self._injector.count(fault)
+        self._injector.ended_chats[chat.connection_token] = fault
         if expires:
-            self._injector.counts[Fault.TOKEN_EXPIRED] += 1
             self._api.service.expire_connection_token(chat.connection_token)
         else:
-            self._injector.counts[Fault.CHAT_ENDED] += 1
             self._api.service.end_chat(chat.contact_id)
 
     def send_long(self, chat: Chat, route: Route = Route.QUEUE, **fields: object) -> Accepted:
@@ -327,7 +270,6 @@ class Producers:
         random = self._random
         number = next(self._numbers)
         fields = self.fields(chat, number)
-        expires = False
         other, lines = self._other_content(number, fields["Content"], plan)
         fields |= other
         if random.random() < 0.5 or route.has_caller:
@@ -338,7 +280,6 @@ class Producers:
             fields["ClientToken"] = f"own-{number}"
             fields = self._with_task(fields, random.choices(_TASK_TIMEOUTS, weights=(1, 1, 6))[0])
         if random.random() < 0.1:
-            expires = True
             until = self._time.now() + timedelta(seconds=random.choice([20, 300, 3600]))
             fields["ExpiresAt"] = until.isoformat()
         if random.random() < plan.invalid and not route.has_caller and not lines:
@@ -347,11 +288,11 @@ class Producers:
             if route is Route.BUS and isinstance(body, str):
                 body = {"Content": body}  # a detail is always an object
             self._injector.counts[Fault.INVALID] += 1
-            self.submit(body, chat, route, number, code=mistake.code, expires=expires)
+            self.submit(body, chat, route, number, code=mistake.code)
             return
         if self._sealing.random() < plan.sealed:
             fields["ConnectionToken"] = self.sealed_token(chat)
-        message = self.submit(fields, chat, route, number, expires=expires, lines=lines)
+        message = self.submit(fields, chat, route, number, lines=lines)
         if "ClientToken" in fields and random.random() < 0.05:
             # A producer that repeats its own call: the same message, and the queue may accept it twice
             self._time.after(random.uniform(0, 60), partial(self._accept, fields, message))
@@ -378,7 +319,6 @@ class Producers:
         number: int,
         *,
         code: str | None = None,
-        expires: bool = False,
         lines: int = 0,
     ) -> Accepted:
         message = Accepted(
@@ -388,8 +328,6 @@ class Producers:
             client_token="",
             at=self._time.monotonic(),
             code=code,
-            expires=expires,
-            sealed=isinstance(body, dict) and f"{body.get('ConnectionToken')}".startswith(SEALED),
             lines=lines,
         )
         self._accept(body, message)
@@ -400,15 +338,19 @@ class Producers:
         """Send a message, and record its ids."""
         own = body.get("ClientToken") if isinstance(body, dict) else None
         own = own if isinstance(own, str) else None
+        sending = partial(Sending.of, body, message.route, at=self._time.now())
         if message.route is Route.QUEUE:
             text = body if isinstance(body, str) else json.dumps(body)
-            source_id = self._queue.send(text, group=message.chat.contact_id, deduplication_id=self._new_id())
-            derived = derive_client_token(self._queue.arn, source_id)
+            group = message.chat.contact_id
+            source_id = self._queue.send(text, group=group, deduplication_id=self._new_id())
+            derived = derived_client_token(self._queue.arn, source_id)
+            message.sendings[source_id] = sending(group=group)
         else:
             source_id = self._new_id()
-            derived = derive_client_token("eventbridge", source_id)
+            derived = derived_client_token("eventbridge", source_id)
             assert isinstance(body, dict)
             if message.route is Route.BUS:
+                message.sendings[source_id] = sending(dated=self._time.now())
                 event = bus_event(body, event_id=source_id) | {"time": self._time.now().isoformat()}
                 self._events.deliver(event)
             else:
@@ -416,54 +358,67 @@ class Producers:
         message.client_token = message.client_token or own or derived
         message.source_ids.append(source_id)
         self.by_source_id[source_id] = message
-        if (task_token := _task_token_in(body)) is not None:
+        task_token = string_in(body if isinstance(body, str) else json.dumps(body), "TaskToken")
+        if task_token is not None:
             self.source_ids_by_task[task_token].append(source_id)
 
     def _call(self, body: Fields, message: Accepted, calls: int) -> None:
         """Call the function and wait for the answer, as a state machine or an API client does."""
-        event = body
+        event, source_id = body, None
         if message.route is Route.API:
-            event = api_request(body)
-            event["requestContext"]["extendedRequestId"] = self._new_id()
-        self._function.invoke(event, partial(self._answered, body, message, calls))
+            event, source_id = api_request(body), self._new_id()
+            event["requestContext"]["extendedRequestId"] = source_id
+        sending = Sending.of(body, message.route, at=self._time.now())
+        self._function.invoke(event, partial(self._answered, sending, message, calls, source_id))
 
-    def _answered(self, body: Fields, message: Accepted, calls: int, invocation: Invocation) -> None:
-        answer = _answer(message.route, invocation)
-        message.answers.append(answer)
-        if (answer is None or answer in RETRYABLE_ERRORS) and calls < _MOST_CALLS:
-            self._time.after(2.0**calls, partial(self._call, body, message, calls + 1))
+    def _answered(
+        self, sending: Sending, message: Accepted, calls: int, source_id: str | None, invocation: Invocation
+    ) -> None:
+        reply = reply_of(message.route, source_id or invocation.request_id, invocation)
+        message.sendings[reply.source_id] = sending
+        message.replies.append(reply)
+        if (reply.name is None or reply.name in RETRYABLE_ERRORS) and calls < _MOST_CALLS:
+            assert sending.request is not None
+            self._time.after(2.0**calls, partial(self._call, sending.request, message, calls + 1))
 
     def _new_id(self) -> str:
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
 
-def client_token_in(body: str) -> str | None:
-    """Return the ClientToken in the text of a request, None if there is none."""
-    return _string_in(body, "ClientToken")
+class Workload(Protocol):
+    """Lets producers send the messages of a simulation."""
+
+    def __call__(
+        self, simulation: Simulation, *, messages: int, chats: int, seconds: float, rare: bool
+    ) -> None:
+        """Begin to send.
+
+        Args:
+            rare: Whether what is rare otherwise is frequent, such as invalid messages.
+        """
+        ...
 
 
-def _task_token_in(body: Fields | str) -> str | None:
-    """Return the task token in a request, None if there is none or the request cannot be read."""
-    return _string_in(body if isinstance(body, str) else json.dumps(body), "TaskToken")
+def random_messages(
+    simulation: Simulation, *, messages: int, chats: int, seconds: float, rare: bool = False
+) -> None:
+    """Send random messages by every route."""
+    plan = Plan(messages=messages, chats=chats, seconds=seconds)
+    if rare:
+        plan = replace(plan, invalid=0.25, sealed=0.5, ending=0.3)
+    simulation.producers.carry_out(plan)
 
 
-def _string_in(body: str, name: str) -> str | None:
-    try:
-        value = json.loads(body).get(name)
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    return value if isinstance(value, str) else None
-
-
-def _answer(route: Route, invocation: Invocation) -> str | None:
-    """Return the answer to a caller: `SENT`, an error's name, or None for a lost call."""
+def reply_of(route: Route, source_id: str, invocation: Invocation) -> Reply:
+    """Read the answer to a caller from the end of an invocation."""
     match invocation.ending:
         case Ending.RAISED:
-            return invocation.error_type
+            return Reply(source_id, invocation.error_type)
         case Ending.RETURNED if route is Route.DIRECT:
-            return str(invocation.answer["Outcome"])
+            return Reply(source_id, str(invocation.answer["Outcome"]), document=invocation.answer)
         case Ending.RETURNED:
             body = json.loads(invocation.answer["body"])
-            return str(body.get("Outcome") or f"{body['Code']}Error")
+            name = str(body.get("Outcome") or f"{body['Code']}Error")
+            return Reply(source_id, name, status=invocation.answer["statusCode"], document=body)
         case _:
-            return None
+            return Reply(source_id, None)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from message_sender.errors import AwsCallError
 from sandbox.participant_service.api import Answer
 from sandbox.participant_service.faults import Ending
-from tests.simulation.fault_profiles import Fault
+from tests.simulation.fault_profiles import Fault, ids_in_call
 from tests.simulation.models.sqs import SqsError, arn_of
 from tests.support.outcome_items import OutcomeItems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sandbox.participant_service.api import ParticipantApi
     from tests.simulation.fault_profiles import FaultInjector
@@ -46,7 +46,9 @@ class ParticipantHost:
         answer = self._api.answer(request.method, request.path, bearer=bearer, body=request.body)
         is_fault = counts[Fault.THROTTLED] + counts[Fault.CHAT_DOWN] > by_fault
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS and not is_fault:
-            counts[Fault.QUOTA] += 1
+            self._injector.count(Fault.QUOTA, ids_in_call(request.body))
+        if answer.status == HTTPStatus.FORBIDDEN and bearer in self._injector.ended_chats:
+            self._injector.hit(self._injector.ended_chats[bearer], ids_in_call(request.body))
         return answer
 
 
@@ -56,12 +58,14 @@ class Bus:
 
     Attributes:
         results: For each result event the moment of its acceptance, and its detail.
+        envelopes: For each result event its source, its detail type and its detail.
         on_result: A rule that gets each result event. None: there is no rule.
     """
 
     time: VirtualTime
     injector: FaultInjector
     results: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    envelopes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     on_result: Callable[[dict[str, Any]], object] | None = None
 
     def __call__(self, request: Request) -> Answer:
@@ -69,15 +73,17 @@ class Bus:
         operation, parameters = _call(request)
         if operation != "PutEvents":
             return _unknown()
-        if self.injector.occurs(Fault.BUS_FAILS):
+        if self.injector.occurs(Fault.BUS_FAILS, ids_in_call(parameters)):
             return _failure(self.injector)
         answers: list[dict[str, str]] = []
         in_part = self.injector.occurs(Fault.BUS_FAILS_IN_PART)
         for entry in parameters["Entries"]:
             if in_part and self.injector.random.random() < 0.5:
+                self.injector.hit(Fault.BUS_FAILS_IN_PART, ids_in_call(entry))
                 answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "a fault of the profile"})
                 continue
             self.results.append((self.time.monotonic(), json.loads(entry["Detail"])))
+            self.envelopes.append((entry["Source"], entry["DetailType"], self.results[-1][1]))
             event_id = f"e-{len(self.results)}"
             answers.append({"EventId": event_id})
             if self.on_result is not None:
@@ -85,7 +91,7 @@ class Bus:
                 self.on_result(event | {"detail": self.results[-1][1]})
         failed = sum("ErrorCode" in answer for answer in answers)
         answer = _answer({"FailedEntryCount": failed, "Entries": answers})
-        if self.injector.occurs(Fault.BUS_TIMES_OUT):
+        if self.injector.occurs(Fault.BUS_TIMES_OUT, ids_in_call(parameters)):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
@@ -128,53 +134,55 @@ class Sqs:
             return _answer({"__type": f"com.amazonaws.sqs#{error}"}, status=400)
 
     def _send_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.injector.occurs(Fault.QUEUE_FAILS):
+        if self.injector.occurs(Fault.QUEUE_FAILS, ids_in_call(parameters)):
             return _failure(self.injector)
         answer = _answer({"MessageId": _send(queue, parameters)})
-        if self.injector.occurs(Fault.QUEUE_TIMES_OUT):
+        if self.injector.occurs(Fault.QUEUE_TIMES_OUT, ids_in_call(parameters)):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
     def _send_message_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.injector.occurs(Fault.QUEUE_FAILS):
+        if self.injector.occurs(Fault.QUEUE_FAILS, ids_in_call(parameters)):
             return _failure(self.injector)
 
         def send(entry: dict[str, Any]) -> None:
-            if self.injector.occurs(Fault.QUEUE_FAILS):
+            if self.injector.occurs(Fault.QUEUE_FAILS, ids_in_call(entry)):
                 raise SqsError("InternalError")
             _send(queue, entry)
 
         return _each(parameters["Entries"], send)
 
     def _change_visibility_batch(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.injector.occurs(Fault.VISIBILITY_FAILS):
+        if self.injector.occurs(Fault.VISIBILITY_FAILS, ids_in_call(parameters)):
             return _failure(self.injector)
         in_part = self.injector.occurs(Fault.VISIBILITY_FAILS_IN_PART)
 
         def change(entry: dict[str, Any]) -> None:
             if in_part and self.injector.random.random() < 0.5:
+                self.injector.hit(Fault.VISIBILITY_FAILS_IN_PART, ids_in_call(entry))
                 raise SqsError("InternalError")
             queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
 
         return _each(parameters["Entries"], change)
 
     def _receive_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.injector.occurs(Fault.DEAD_LETTER_CALL_FAILS):
+        if self.injector.occurs(Fault.DEAD_LETTER_CALL_FAILS):  # before a dead letter is received
             return _failure(self.injector)
         messages = queue.receive(
             parameters["MaxNumberOfMessages"], visibility_timeout=parameters["VisibilityTimeout"]
         )
-        return self._done({"Messages": [_received(message) for message in messages]} if messages else {})
+        document = {"Messages": [_received(message) for message in messages]} if messages else {}
+        return self._done(document, [message.message_id for message in messages])
 
     def _delete_message(self, queue: Queue, parameters: dict[str, Any]) -> Answer:
-        if self.injector.occurs(Fault.DEAD_LETTER_CALL_FAILS):
+        if self.injector.occurs(Fault.DEAD_LETTER_CALL_FAILS, ids_in_call(parameters)):
             return _failure(self.injector)
         queue.delete(parameters["ReceiptHandle"])
-        return self._done({})
+        return self._done({}, ids_in_call(parameters))
 
-    def _done(self, document: dict[str, Any]) -> Answer:
+    def _done(self, document: dict[str, Any], ids: Iterable[str]) -> Answer:
         answer = _answer(document)
-        if self.injector.occurs(Fault.DEAD_LETTER_CALL_TIMES_OUT):
+        if self.injector.occurs(Fault.DEAD_LETTER_CALL_TIMES_OUT, ids):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 
@@ -210,16 +218,16 @@ class KeyService:
         operation, parameters = _call(request)
         if operation != "Decrypt":
             return _unknown()
-        if self.injector.occurs(Fault.KEY_FAILS):
+        if self.injector.occurs(Fault.KEY_FAILS, ids_in_call(parameters)):
             return _failure(self.injector)
-        if self.injector.occurs(Fault.KEY_UNUSABLE):
+        if self.injector.occurs(Fault.KEY_UNUSABLE, ids_in_call(parameters)):
             name = self.injector.random.choice(["AccessDeniedException", "DisabledException"])
             return _answer({"__type": name}, status=400)
         try:
             answer = _answer(self.kms.call(operation, parameters))
         except AwsCallError as error:
             return _answer({"__type": error.name}, status=400)
-        if self.injector.occurs(Fault.KEY_SLOW):
+        if self.injector.occurs(Fault.KEY_SLOW, ids_in_call(parameters)):
             return replace(answer, latency=self.injector.random.uniform(0.5, 6))
         return answer
 
@@ -280,7 +288,7 @@ class StepFunctions:
         if task.ended is None:
             task.ended = "TaskTimedOut"
             task.timed_out_at = self.time.monotonic()
-            self.injector.counts[Fault.TASK_TIMED_OUT] += 1
+            self.injector.count(Fault.TASK_TIMED_OUT, [task.token])
             task.on_timeout()
 
     def __call__(self, request: Request) -> Answer:
@@ -289,7 +297,7 @@ class StepFunctions:
         if operation not in {"SendTaskSuccess", "SendTaskFailure"}:
             return _unknown()
         task = self.tasks.get(parameters["taskToken"])
-        if self.injector.occurs(Fault.TASK_ANSWER_FAILS):
+        if self.injector.occurs(Fault.TASK_ANSWER_FAILS, ids_in_call(parameters)):
             if task is not None:
                 task.calls_lost += 1
             return _failure(self.injector)
@@ -301,7 +309,7 @@ class StepFunctions:
         task.answer = operation, {key: value for key, value in parameters.items() if key != "taskToken"}
         task.answered_at = self.time.monotonic()
         answer = _answer({})
-        if self.injector.occurs(Fault.TASK_ANSWER_TIMES_OUT):
+        if self.injector.occurs(Fault.TASK_ANSWER_TIMES_OUT, ids_in_call(parameters)):
             return replace(answer, latency=NO_ANSWER_SECONDS)
         return answer
 

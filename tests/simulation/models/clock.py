@@ -83,6 +83,7 @@ class Task:
         self.waits = 0
         """How often the task has waited. An old value identifies a wake-up that arrives too late."""
         self.children: list[Task] = []
+        self.root: Task = self if parent is None else parent.root
         self.thread: int | None = None
         self.done = False
         self.result: object = None

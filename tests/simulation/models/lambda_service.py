@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-from tests.simulation.fault_profiles import Fault
+from tests.simulation.fault_profiles import Fault, ids_in_event
 from tests.simulation.models.sqs import LARGEST_BATCH, SqsError
 from tests.support.lambda_events import FakeLambdaContext
 
@@ -31,6 +32,8 @@ FUNCTION_TIMEOUT: Final = 28.0
 _ASYNCHRONOUS_RETRY_SECONDS: Final = (60.0, 120.0)
 _RULE_RETRY_SECONDS: Final = 5.0
 _MOST_RULE_RETRIES: Final = 3
+_KILLS_A_SECOND: Final = 8.0
+"""Of an invocation that is to be killed."""
 _POISON_KILLS_WITHIN: Final = 0.03
 """Seconds: less than a call of SendMessage takes."""
 
@@ -63,6 +66,7 @@ class Invocation:
     ending: Ending = Ending.RUNNING
     answer: dict[str, Any] = field(default_factory=dict)
     error_type: str | None = None
+    task: Task | None = None
 
 
 class Context(FakeLambdaContext):
@@ -116,32 +120,50 @@ class Function:
         request_id = str(UUID(int=self._random.getrandbits(128), version=4))
         invocation = Invocation(request_id, event, self._time.monotonic())
         self.invocations += 1
-        if self._injector.occurs(Fault.INVOCATION_THROTTLED):
+        if self._injector.occurs(Fault.INVOCATION_THROTTLED, ids_in_event(event)):
             invocation.ending = Ending.THROTTLED
             self._time.after(0.01, partial(on_end, invocation))
             return
         self.running[request_id] = invocation
         handler = self._idle.pop() if self._idle else self._new_instance()
         task = self._time.start(partial(handler, event, Context(self._time, request_id)))
+        invocation.task = task
         task.when_done(partial(self._ended, invocation, task, handler, on_end))
         self._time.after(FUNCTION_TIMEOUT, partial(self._kill, invocation, task, Ending.TIMED_OUT))
         if self.poison(event):
             self._injector.counts[Fault.POISONED] += 1
             # During SendMessage at the latest: the message may be in the chat, and there is no outcome
             moment = self._random.uniform(0, _POISON_KILLS_WITHIN)
-            self._time.after(moment, partial(self._kill, invocation, task, Ending.CRASHED))
+            kill = partial(self._kill, invocation, task, Ending.CRASHED, Fault.POISONED)
+            self._time.after(moment, kill)
         elif self._injector.occurs(Fault.CRASH):
-            self._kill_soon(invocation, task, Ending.CRASHED)
+            self._kill_soon(invocation, task, Ending.CRASHED, Fault.CRASH)
         elif self._injector.occurs(Fault.CUT_OFF):
-            self._kill_soon(invocation, task, Ending.CUT_OFF)
+            self._kill_soon(invocation, task, Ending.CUT_OFF, Fault.CUT_OFF)
 
-    def _kill_soon(self, invocation: Invocation, task: Task, ending: Ending) -> None:
+    def holders(self, text: str) -> list[str]:
+        """Return the id of the message with a text for which the running code makes a call.
+
+        It is the first one of the invocation: those of a chat are sent in order.
+        """
+        running = self._time.running and self._time.running.root
+        return [
+            each
+            for invocation in self.running.values()
+            if invocation.task is running
+            for each in islice(ids_in_event(invocation.event, holding=text), 1)
+        ]
+
+    def _kill_soon(self, invocation: Invocation, task: Task, ending: Ending, fault: Fault) -> None:
         """End an invocation while it is probably still running."""
-        self._time.after(self._random.expovariate(8), partial(self._kill, invocation, task, ending))
+        moment = self._random.expovariate(_KILLS_A_SECOND)
+        self._time.after(moment, partial(self._kill, invocation, task, ending, fault))
 
-    def _kill(self, invocation: Invocation, task: Task, ending: Ending) -> None:
+    def _kill(self, invocation: Invocation, task: Task, ending: Ending, fault: Fault | None = None) -> None:
         if invocation.ending is Ending.RUNNING and not task.done:
             invocation.ending = ending
+            if fault is not None:
+                self._injector.hit(fault, ids_in_event(invocation.event))
             task.kill()
             if ending is Ending.TIMED_OUT:
                 self.timed_out.append(invocation)
@@ -220,7 +242,7 @@ class EventSourceMapping:
             self.receives += len(batch)
             self.redeliveries += sum(message.receive_count > 1 for message in batch)
             receipts = {message.message_id: message.receipt for message in batch}
-            if self._injector.occurs(Fault.DELIVERED_TWICE):
+            if self._injector.occurs(Fault.DELIVERED_TWICE, receipts):
                 self._return_early(batch)
             event = {"Records": [_record(message, self._queue.arn) for message in batch]}
             self._function.invoke(event, partial(self._ended, receipts))
@@ -244,7 +266,7 @@ class EventSourceMapping:
         for message_id, receipt in receipts.items():
             if message_id in failed:
                 continue
-            if self._injector.occurs(Fault.LOST_ACKNOWLEDGEMENT):
+            if self._injector.occurs(Fault.LOST_ACKNOWLEDGEMENT, [message_id]):
                 self.disturbed.add(message_id)
                 continue
             try:
@@ -309,7 +331,7 @@ class EventDelivery:
 
     def deliver(self, event: dict[str, Any], *, attempts: int = 1) -> None:
         """Deliver an event to Lambda, which accepts it at once."""
-        if self._injector.occurs(Fault.INVOCATION_THROTTLED):
+        if self._injector.occurs(Fault.INVOCATION_THROTTLED, [event["id"]]):
             if attempts > _MOST_RULE_RETRIES:
                 self._dead_letters.send(json.dumps(event), attributes={"ERROR_CODE": "THROTTLING"})
                 return
@@ -317,7 +339,7 @@ class EventDelivery:
             self._time.after(_RULE_RETRY_SECONDS, again)
             return
         self._invoke(event, 1)
-        if self._injector.occurs(Fault.EVENT_TWICE):
+        if self._injector.occurs(Fault.EVENT_TWICE, [event["id"]]):
             self.disturbed.add(event["id"])
             self._time.after(self._injector.random.uniform(0, 5), partial(self._invoke, event, 1))
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import responses
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -50,17 +50,17 @@ class Service(Protocol):
 
 
 class NetworkFaults(Protocol):
-    """Decides which faults of the network occur."""
+    """Decides which faults of the network occur. The body is that of the request that they hit."""
 
-    def connecting(self, host: str, /) -> str | None:
+    def connecting(self, host: str, body: bytes, /) -> str | None:
         """Return `refused` or `timeout` for a connection that fails, else None."""
         ...
 
-    def kept_alive_is_dead(self, host: str, /) -> bool:
+    def kept_alive_is_dead(self, host: str, body: bytes, /) -> bool:
         """Return whether the server has closed an idle connection that the client reuses."""
         ...
 
-    def arrives_late(self, host: str, /) -> float:
+    def arrives_late(self, host: str, body: bytes, /) -> float:
         """Return the seconds by which a request arrives late, when its sender may have timed out."""
         ...
 
@@ -68,13 +68,13 @@ class NetworkFaults(Protocol):
 class NoFaults:
     """A network without faults."""
 
-    def connecting(self, _host: str) -> str | None:
+    def connecting(self, _host: str, _body: bytes) -> str | None:
         return None
 
-    def kept_alive_is_dead(self, _host: str) -> bool:
+    def kept_alive_is_dead(self, _host: str, _body: bytes) -> bool:
         return False
 
-    def arrives_late(self, _host: str) -> float:
+    def arrives_late(self, _host: str, _body: bytes) -> float:
         return 0.0
 
 
@@ -115,10 +115,16 @@ class VirtualConnection(HTTPConnection):
     """urllib3's connection over a fake socket. It skips TLS, because no fault depends on it."""
 
     network: ClassVar[Network]
+    _body: bytes = b""
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:  # noqa: ANN401  # as urllib3 has it
+        """Keep the body of the request for which the connection is made."""
+        self._body = body.encode() if isinstance(body, str) else body or b""
+        super().request(method, url, body, headers, **options)
 
     def _new_conn(self) -> socket.socket:
         network = self.network
-        fault = network.faults.connecting(self.host)
+        fault = network.faults.connecting(self.host, self._body)
         if fault == "timeout":
             network.time.sleep(self.timeout if isinstance(self.timeout, float) else 1.0)
             raise ConnectTimeoutError(self, "a fault of the profile")
@@ -174,9 +180,9 @@ class VirtualSocket:
         network = self._network
         service = network.services[self._host]
         arrives = network.time.monotonic() + network.answer_seconds(self._host)
-        if self._used_before and network.faults.kept_alive_is_dead(self._host):
+        if self._used_before and network.faults.kept_alive_is_dead(self._host, request.body):
             return _Incoming(b"", network.time.monotonic(), Ending.CLOSED)
-        if late := network.faults.arrives_late(self._host):
+        if late := network.faults.arrives_late(self._host, request.body):
             network.time.after(late, partial(service, request))
             return _Incoming(b"", arrives + late, Ending.CLOSED)
         answer = service(request)

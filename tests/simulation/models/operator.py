@@ -15,6 +15,7 @@ from ops.queue_reader import QueueReader
 from ops.redrive import Done, RedriveFilter, RedriveRun
 from tests.simulation.fault_profiles import Fault
 from tests.simulation.function import new_outputs
+from tests.simulation.models.aws import Sqs
 from tests.simulation.models.boto_client import BotoClient
 from tests.simulation.models.clock import KilledError
 from tests.simulation.models.sqs import arn_of
@@ -121,7 +122,26 @@ class Operator:
         task = self._time.start(commands[0])
         task.when_done(partial(self._ended, task, commands, runs))
         if self._injector.occurs(Fault.OPERATOR_CUT_OFF):
-            self._time.after(self._random.uniform(0, _CUT_OFF_WITHIN), task.kill)
+            self._time.after(self._random.uniform(0, _CUT_OFF_WITHIN), partial(self._cut_off, task))
+
+    def _cut_off(self, task: Task) -> None:
+        """Interrupt a run, which has received some dead letters."""
+        if not task.done:
+            self._injector.hit(Fault.OPERATOR_CUT_OFF, self._received)
+            task.kill()
+
+    @property
+    def _received(self) -> list[str]:
+        """The ids of the dead letters that an operator has received and not yet deleted."""
+        sqs, now = self.services.get("sqs"), self._time.monotonic()
+        queues = sqs.queues if isinstance(sqs, Sqs) else {}
+        return [
+            message.message_id
+            for name in _QUEUES.values()
+            if name in queues
+            for message in queues[name].messages
+            if message.visible_at > now
+        ]
 
     def _ended(self, task: Task, commands: Sequence[Command], runs: int) -> None:
         if task.error is not None and not isinstance(task.error, (KilledError, AwsCallError)):

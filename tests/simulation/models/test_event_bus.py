@@ -18,7 +18,8 @@ def bus(profile: FaultProfile = NO_FAULTS) -> Bus:
 
 
 def put_events(bus: Bus, entries: int, *, operation: str = "PutEvents") -> tuple[int, dict[str, Any]]:
-    details = [{"Detail": json.dumps({"number": number})} for number in range(entries)]
+    event = {"Source": "my.source", "DetailType": "My Type"}
+    details = [event | {"Detail": json.dumps({"number": number})} for number in range(entries)]
     body = json.dumps({"Entries": details}).encode()
     answer = bus(Request("POST", "/", {"x-amz-target": f"AWSEvents.{operation}"}, body))
     return answer.status, json.loads(answer.body)
@@ -35,6 +36,7 @@ def test_a_bus_keeps_the_events_that_it_accepts() -> None:
 
     assert (status, answer["FailedEntryCount"]) == (200, 0)
     assert numbers(accepting) == [0, 1]
+    assert accepting.envelopes[1] == ("my.source", "My Type", {"number": 1})
 
 
 def test_a_bus_that_fails_in_part_names_the_failed_entries() -> None:

@@ -117,7 +117,7 @@ def test_the_client_waits_for_an_answer_within_the_read_timeout() -> None:
 )
 def test_a_failed_connection_is_an_error_and_no_request_arrives(kind: str, error: type[HTTPError]) -> None:
     class Down(NoFaults):
-        def connecting(self, _host: str) -> str:
+        def connecting(self, _host: str, _body: bytes) -> str:
             return kind
 
     client = Client(faults=Down())
@@ -135,7 +135,7 @@ def test_an_unknown_host_refuses_the_connection() -> None:
 
 def test_the_client_notices_a_dead_connection_only_when_it_reuses_it() -> None:
     class DeadOnUse(NoFaults):
-        def kept_alive_is_dead(self, _host: str) -> bool:
+        def kept_alive_is_dead(self, _host: str, _body: bytes) -> bool:
             return True
 
     client = Client(faults=DeadOnUse())
@@ -148,7 +148,7 @@ def test_the_client_notices_a_dead_connection_only_when_it_reuses_it() -> None:
 
 def test_a_request_can_arrive_after_its_sender_has_timed_out() -> None:
     class Late(NoFaults):
-        def arrives_late(self, _host: str) -> float:
+        def arrives_late(self, _host: str, _body: bytes) -> float:
             return 8.0
 
     client = Client(faults=Late())
