@@ -5,6 +5,7 @@ sources give the same bytes: the package has no notes of pip or uv about machine
 
 If Python in the version of the runtime is installed, the package also has the compiled modules. Lambda's file
 system is read-only, so without them every cold start compiles all imported modules. A stage can require them.
+Amazon's root authorities are in a file of the package, so that a cold start need not read all authorities.
 
 The AWS X-Ray SDK is in maintenance, so only a stage that asks for subsegments ships it. Source:
 https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-daemon-timeline.html
@@ -26,11 +27,15 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
 
+from .amazon_roots import amazon_roots
 from .wheels import AssetBuildError, find_uv, install_wheels, run
 
 Compiled = Literal["required", "preferred"]
 
 _PACKAGE = "message_sender"
+
+# `message_sender/tls.py` reads it
+_AMAZON_ROOTS = Path(_PACKAGE, "amazon_roots.pem")
 
 # The folder into which Lambda unpacks the package. Tracebacks show it.
 _TASK_ROOT = "/var/task"
@@ -153,6 +158,14 @@ class PythonAsset:
                 _copy(target, output)
                 self._keep(target, key)
         _copy(self._source / _PACKAGE, output / _PACKAGE)
+        if roots := amazon_roots():
+            (output / _AMAZON_ROOTS).write_text(roots)
+            (output / _AMAZON_ROOTS).chmod(0o644)  # whatever this user's umask
+        else:
+            _say(
+                "No certificate bundle with Amazon's root authorities is installed: the function reads all "
+                f"authorities at every cold start. Install one:\n  {sys.executable} -m pip install certifi"
+            )
 
     def _cached(self, key: str) -> Path | None:
         for installed in self._cache.glob(f"{key}-*"):

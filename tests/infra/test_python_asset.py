@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import ssl
 import subprocess
 import sys
 import zipfile
@@ -17,9 +18,11 @@ import pytest
 
 import app
 from benchmarks.contenders import zipped_parts
+from infra import amazon_roots
 from infra.python_asset import PythonAsset, compile_modules, find_python, user_cache
 from infra.sender_function import RUNTIME
 from infra.wheels import AssetBuildError
+from message_sender.tls import AMAZON_ROOTS
 
 SOURCE = Path(app.__file__).parent / "lambda_src"
 
@@ -40,6 +43,55 @@ def test_package_holds_the_modules_of_the_function(asset: Path) -> None:
     }
 
     assert {path for path in modules if not (asset / path).is_file()} == set()
+
+
+def test_package_holds_the_root_authorities_of_amazon(asset: Path) -> None:
+    roots = asset / "message_sender" / "amazon_roots.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    context.load_verify_locations(cafile=roots)
+
+    assert AMAZON_ROOTS.name == roots.name
+    subjects = [f"{root['subject']}" for root in context.get_ca_certs()]
+    names = {name for name in ROOTS for subject in subjects if name in subject}
+    assert (len(subjects), names) == (5, ROOTS)
+
+
+ROOTS = {
+    *(f"Amazon Root CA {number}" for number in range(1, 5)),
+    "Starfield Services Root Certificate Authority - G2",
+}
+
+
+@pytest.mark.parametrize("bundle", [*amazon_roots._bundles()], ids=lambda file: file.parent.name)  # noqa: SLF001
+def test_every_bundle_gives_the_same_roots(
+    asset: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, copy = tmp_path / "missing.pem", tmp_path / "copy.pem"
+    copy.write_bytes(bundle.read_bytes().replace(b"\n", b"\r\n"))
+    monkeypatch.setattr(amazon_roots, "_bundles", lambda: [missing, tmp_path, copy])
+
+    assert amazon_roots.amazon_roots() == (asset / "message_sender" / "amazon_roots.pem").read_text()
+
+
+@pytest.mark.parametrize("damage", [("MIID", "MIIE"), ("-----BEGIN", "-----BEGUN"), (None, None)])
+def test_package_without_a_bundle_of_all_roots_has_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: tuple[str | None, str | None],
+) -> None:
+    roots = amazon_roots.amazon_roots()
+    assert roots is not None
+    old, new = damage
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(roots.replace(old, new) if old and new else roots[: len(roots) // 2])
+    monkeypatch.setattr(amazon_roots, "_bundles", lambda: [bundle])
+
+    PythonAsset(SOURCE, python_version="3.13").copy_modules(tmp_path / "output")
+
+    assert not (tmp_path / "output" / "message_sender" / "amazon_roots.pem").exists()
+    assert "No certificate bundle with Amazon's root authorities is installed" in capsys.readouterr().err
 
 
 def packages(folder: Path) -> set[str]:
