@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from message_sender.aws.client import AwsClient, JsonApi
 from message_sender.tls import AMAZON_ROOTS, Connection, tls_context
@@ -52,8 +53,36 @@ class AwsClients:
         return self.client(endpoint=endpoint, signing_name="events", target="AWSEvents", json_version="1.1")
 
 
+class _OnePiece(HTTPConnection):
+    """Sends a request in one piece. urllib3 sends head and body apart: two packets, and two records of TLS."""
+
+    _pieces: list[bytes] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # forwarded
+        pieces = self._pieces = []
+        try:
+            super().request(*args, **options)
+        finally:
+            self._pieces = None
+        self.send(b"".join(pieces))
+
+    def send(self, data: Any) -> None:  # noqa: ANN401  # as http.client
+        if self._pieces is None:
+            super().send(data)
+        else:
+            self._pieces.append(data)
+
+
+class _TlsConnection(_OnePiece, Connection):
+    pass
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _OnePiece
+
+
 class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = Connection
+    ConnectionCls = _TlsConnection
 
 
 def pool_manager(
@@ -67,7 +96,7 @@ def pool_manager(
     pools = urllib3.PoolManager(
         maxsize=maxsize, retries=False, ssl_context=tls_context(ca_bundle, amazon_roots)
     )
-    pools.pool_classes_by_scheme = {"http": urllib3.HTTPConnectionPool, "https": _HttpsPool}
+    pools.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
     return pools
 
 
