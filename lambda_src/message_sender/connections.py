@@ -54,7 +54,7 @@ class AwsClients:
 
 
 class _OnePiece(HTTPConnection):
-    """Sends a request in one piece. urllib3 sends head and body apart: two packets, and two records of TLS."""
+    """Sends a request in one piece. urllib3 sends head and body as two packets, and two records of TLS."""
 
     _pieces: list[bytes] | None = None
 
