@@ -15,6 +15,7 @@ from ssl import (
     SSLCertVerificationError,
     SSLContext,
     TLSVersion,
+    get_default_verify_paths,
 )
 from threading import Lock
 from time import monotonic
@@ -40,22 +41,21 @@ def tls_context(ca_bundle: str | None, amazon_roots: Path) -> SSLContext:
     """Return one context for all connections.
 
     Args:
-        ca_bundle: A file of certificates that replaces those of the runtime. Then Amazon's come first only if
-            it has all of them.
-        amazon_roots: The file with Amazon's roots. Without it, all authorities are loaded now.
+        ca_bundle: A file of certificates that replaces the one of the runtime.
+        amazon_roots: The file with Amazon's roots. If it is missing, or one is not trusted anyway, all
+            authorities are loaded now.
 
     Raises:
         ValueError: A certificate in the file is damaged. The text names the variable. With Amazon's roots in
             the file, another damaged certificate is found when it is first needed: as one that is not
             trusted.
     """
+    bundle = ca_bundle or get_default_verify_paths().cafile
     try:
-        first = amazon_roots.read_text(encoding="ascii")
-        is_part = ca_bundle is None or _certificates(first) <= _certificates(Path(ca_bundle).read_text())
-    except (OSError, ValueError):
-        is_part = False
-    if is_part:
-        return AmazonFirst(first, ca_bundle)
+        if bundle is not None and _certificates(amazon_roots) <= _certificates(Path(bundle)):
+            return AmazonFirst(amazon_roots, ca_bundle)
+    except OSError:
+        pass  # no roots, or no bundle
     try:
         return _with_all(ca_bundle)
     except OSError:  # an SSLError is one
@@ -65,15 +65,15 @@ def tls_context(ca_bundle: str | None, amazon_roots: Path) -> SSLContext:
 class AmazonFirst(SSLContext):
     """A context that trusts Amazon's roots, and can return one that trusts all authorities."""
 
-    def __new__(cls, _first: str, _ca_bundle: str | None) -> Self:
+    def __new__(cls, _amazon_roots: Path, _ca_bundle: str | None) -> Self:
         return super().__new__(cls, PROTOCOL_TLS_CLIENT)
 
-    def __init__(self, first: str, ca_bundle: str | None) -> None:
+    def __init__(self, amazon_roots: Path, ca_bundle: str | None) -> None:
         self._ca_bundle = ca_bundle
         self._lock = Lock()
         self.complete: SSLContext | None = None
         _restrict(self)
-        self.load_verify_locations(cadata=first)
+        self.load_verify_locations(cafile=amazon_roots)
 
     def load_all(self) -> SSLContext:
         """Return the context that trusts all authorities. The first call builds it, and the others wait.
@@ -140,7 +140,7 @@ def _restrict(context: SSLContext) -> None:
     context.hostname_checks_common_name = False
 
 
-def _certificates(text: str) -> set[str]:
-    """Return the certificates of a file as they are written in it."""
-    _, *found = text.split("-----BEGIN CERTIFICATE-----")
-    return {each.partition("-----END CERTIFICATE-----")[0] for each in found}
+def _certificates(file: Path) -> set[bytes]:
+    """Return the certificates of a file, in base64."""
+    _, *found = file.read_bytes().translate(None, b"\r\n").split(b"-----BEGIN CERTIFICATE-----")
+    return {each.partition(b"-----END CERTIFICATE-----")[0] for each in found}

@@ -125,6 +125,7 @@ def test_ten_chats_at_once_load_the_other_authorities_once(
     assert loaded == [context_of(pools).complete]
 
 
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "SSL_CERT_FILE"])
 @pytest.mark.parametrize(
     ("authorities", "issuer", "connections", "sent"),
     [
@@ -138,13 +139,18 @@ def test_ten_chats_at_once_load_the_other_authorities_once(
 def test_a_file_of_authorities_replaces_all_others(
     amazon_roots: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
     authorities: list[trustme.CA],
     issuer: trustme.CA,
     connections: int,
     sent: bool,
 ) -> None:
-    file = bundle(tmp_path / "bundle.pem", *authorities)
-    pools = pool_manager(ca_bundle=str(file), maxsize=10, amazon_roots=amazon_roots)
+    file = str(bundle(tmp_path / "bundle.pem", *authorities))
+    if variable == "SSL_CERT_FILE":  # OpenSSL's
+        monkeypatch.setenv(variable, file)
+    ca_bundle = file if variable == "AWS_CA_BUNDLE" else None
+    pools = pool_manager(ca_bundle=ca_bundle, maxsize=10, amazon_roots=amazon_roots)
     with function_on_fake_service(tls=server_context(issuer), pools=pools) as function:
         failures = []
         try:
