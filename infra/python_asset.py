@@ -5,6 +5,7 @@ sources give the same bytes: the package has no notes of pip or uv about machine
 
 If Python in the version of the runtime is installed, the package also has the compiled modules. Lambda's file
 system is read-only, so without them every cold start compiles all imported modules. A stage can require them.
+For the same reason it has the compiled schema of requests, and Amazon's root authorities in their own file.
 
 The AWS X-Ray SDK is in maintenance, so only a stage that asks for subsegments ships it. Source:
 https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-daemon-timeline.html
@@ -26,11 +27,22 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
 
+from .amazon_roots import amazon_roots
 from .wheels import AssetBuildError, find_uv, install_wheels, run
 
 Compiled = Literal["required", "preferred"]
 
 _PACKAGE = "message_sender"
+
+# `message_sender/tls.py` reads it
+_AMAZON_ROOTS = Path(_PACKAGE, "amazon_roots.pem")
+
+# `message_sender/request.py` imports it
+_RULES = Path(_PACKAGE, "request_rules.py")
+_COMPILE_RULES = """import sys
+sys.path.insert(0, sys.argv[1])
+from message_sender.request import rules_as_code
+sys.stdout.write(rules_as_code())"""
 
 # The folder into which Lambda unpacks the package. Tracebacks show it.
 _TASK_ROOT = "/var/task"
@@ -153,6 +165,15 @@ class PythonAsset:
                 _copy(target, output)
                 self._keep(target, key)
         _copy(self._source / _PACKAGE, output / _PACKAGE)
+        _write_rules(output)
+        if roots := amazon_roots():
+            (output / _AMAZON_ROOTS).write_text(roots)
+            (output / _AMAZON_ROOTS).chmod(0o644)  # whatever this user's umask
+        else:
+            _say(
+                "No certificate bundle with Amazon's root authorities is installed: the function reads all "
+                f"authorities at every cold start. Install one:\n  {sys.executable} -m pip install certifi"
+            )
 
     def _cached(self, key: str) -> Path | None:
         for installed in self._cache.glob(f"{key}-*"):
@@ -184,6 +205,17 @@ class PythonAsset:
             except OSError:
                 if not installed.exists():  # no other build was faster
                     raise
+
+
+def _write_rules(output: Path) -> None:
+    """Write the compiled schema of requests as a module, by the package's own version of the compiler."""
+    if not (output / _RULES).with_name("request.py").is_file():
+        return
+    compilation = run((sys.executable, "-I", "-B", "-c", _COMPILE_RULES, str(output)))
+    if compilation.returncode != 0:
+        raise AssetBuildError(f"The schema of requests could not be compiled:\n{compilation.stderr.strip()}")
+    (output / _RULES).write_text(compilation.stdout)
+    (output / _RULES).chmod(0o644)  # whatever this user's umask
 
 
 def user_cache(*, platform: str = sys.platform) -> Path:

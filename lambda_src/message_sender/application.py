@@ -17,7 +17,7 @@ from message_sender.event_sources.direct import DirectSource
 from message_sender.event_sources.eventbridge import EventBridgeSource
 from message_sender.event_sources.sqs import SqsSource
 from message_sender.event_sources.synchronous import SynchronousDelivery
-from message_sender.observability import Telemetry, TracedParticipant, log_line
+from message_sender.observability import LogFormatter, Telemetry, TracedParticipant
 from message_sender.participant_client import ParticipantClient
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
@@ -73,7 +73,7 @@ def create_handler(
     """
     settings = Settings.from_environ(environ)
     silence_libraries()
-    logger = Logger(service=settings.service, json_serializer=log_line)
+    logger = Logger(service=settings.service, logger_formatter=LogFormatter())
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     tracer = _tracer(settings)
     telemetry = Telemetry(logger=logger, metrics=metrics, tracer=tracer)
@@ -90,10 +90,9 @@ def create_handler(
     warm_up()
 
     # The event contains the token: it is never logged, whatever POWERTOOLS_LOGGER_LOG_EVENT says
-    @metrics.log_metrics
     @logger.inject_lambda_context(log_event=False)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        with telemetry.defects_reported():
+        with telemetry.invocation():
             source = detect(event)
             telemetry.set_event_source(source)
             return sources[source].handle(event, context)

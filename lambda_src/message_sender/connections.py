@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from ssl import PROTOCOL_TLS_CLIENT, VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, TLSVersion
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from message_sender.aws.client import AwsClient, JsonApi
-from message_sender.settings import CA_BUNDLE_RULE
+from message_sender.tls import AMAZON_ROOTS, Connection, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from message_sender.aws.credentials import Credentials
     from message_sender.clock import Clock
@@ -52,39 +53,54 @@ class AwsClients:
         return self.client(endpoint=endpoint, signing_name="events", target="AWSEvents", json_version="1.1")
 
 
-def pool_manager(*, ca_bundle: str | None, maxsize: int) -> urllib3.PoolManager:
+class _OnePiece(HTTPConnection):
+    """Sends a request in one piece. urllib3 sends head and body as two packets, and two records of TLS."""
+
+    _pieces: list[bytes] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # forwarded
+        pieces = self._pieces = []
+        try:
+            super().request(*args, **options)
+        finally:
+            self._pieces = None
+        self.send(b"".join(pieces))
+
+    def send(self, data: Any) -> None:  # noqa: ANN401  # as http.client
+        if self._pieces is None:
+            super().send(data)
+        else:
+            self._pieces.append(data)
+
+
+class _TlsConnection(_OnePiece, Connection):
+    pass
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _OnePiece
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def pool_manager(
+    *, ca_bundle: str | None, maxsize: int, amazon_roots: Path = AMAZON_ROOTS
+) -> urllib3.PoolManager:
     """Return a pool that does not retry. Opens no connection.
 
     Raises:
         ValueError: A certificate in the file is damaged. The text names the variable.
     """
-    return urllib3.PoolManager(maxsize=maxsize, retries=False, ssl_context=_ssl_context(ca_bundle))
+    pools = urllib3.PoolManager(
+        maxsize=maxsize, retries=False, ssl_context=tls_context(ca_bundle, amazon_roots)
+    )
+    pools.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return pools
 
 
 def silence_libraries() -> None:
     """Let no library log: they would log requests, and parts of answers that they cannot read."""
     for library in ("botocore", "urllib3"):  # the X-Ray SDK has botocore
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
-
-
-def _ssl_context(ca_bundle: str | None) -> SSLContext:
-    """Return one context for all connections: each would cost 20 ms of CPU.
-
-    It is as strict as the ones of urllib3 and `ssl.create_default_context`. Both of these would write all
-    session keys to the file that SSLKEYLOGFILE names.
-
-    Raises:
-        ValueError: A certificate in the file is damaged. The text names the variable.
-    """
-    context = SSLContext(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = TLSVersion.TLSv1_2
-    context.verify_flags |= VERIFY_X509_PARTIAL_CHAIN | VERIFY_X509_STRICT
-    context.hostname_checks_common_name = False
-    if ca_bundle is None:
-        context.load_default_certs()
-        return context
-    try:
-        context.load_verify_locations(cafile=ca_bundle)
-    except OSError:  # an SSLError is one
-        raise ValueError(CA_BUNDLE_RULE) from None
-    return context

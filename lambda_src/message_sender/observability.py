@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from contextlib import contextmanager
 from functools import wraps
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from aws_lambda_powertools.logging.formatter import RESERVED_LOG_ATTRS, LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from message_sender.errors import AwsCallError, InternalError, MessageSenderError, UnsupportedEventError
@@ -16,6 +18,7 @@ from message_sender.result import Failed, Rejected, Sent, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from logging import LogRecord
 
     from aws_lambda_powertools import Logger, Metrics, Tracer
 
@@ -32,6 +35,11 @@ _Result = TypeVar("_Result")
 _UNSAFE: Final = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
+_OF_LOGGING: Final = frozenset(RESERVED_LOG_ATTRS)
+_encode: Final = json.JSONEncoder(default=str, separators=(",", ":"), ensure_ascii=False).encode
+_MAX_VALUES: Final = 100
+"""Of one metric in a log line. Source: CloudWatch user guide, "Embedded metric format specification"."""
+
 _METRICS: Final = {Sent: "MessagesSent", Rejected: "MessagesRejected", Failed: "MessagesFailed"}
 
 
@@ -40,18 +48,50 @@ def log_line(record: object) -> str:
 
     Half of a surrogate pair cannot be encoded and becomes U+FFFD.
     """
-    line = json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False)
+    line = _encode(record)
+    if line.isascii() and "\x7f" not in line:
+        return line
     line = _SURROGATE.sub("\ufffd", line)
     return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], line)
 
 
+class LogFormatter(LambdaPowertoolsFormatter):
+    """Formats the lines of this function as Powertools does, in a third of the time.
+
+    These have a constant message, which is not JSON, and never an exception.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(json_serializer=log_line)
+
+    def format(self, record: LogRecord) -> str:
+        if record.exc_info or record.args or not isinstance(record.msg, str):
+            return super().format(record)
+        keys = {
+            **self.log_format,
+            "level": record.levelname,
+            "location": f"{record.funcName}:{record.lineno}",
+            "message": record.msg,
+            "timestamp": self.formatTime(record),
+            **{name: value for name, value in record.__dict__.items() if name not in _OF_LOGGING},
+            "xray_trace_id": self._get_latest_trace_id(),
+        }
+        return log_line({name: value for name, value in keys.items() if value is not None})
+
+
 class Telemetry:
-    """Reports what happens. For the main thread only: the metrics of Powertools have no lock."""
+    """Reports what happens. For the main thread only: it has no lock.
+
+    Values are counted here, and given to Powertools once, at the end of an invocation. It checks each value,
+    which takes as long as to parse a message.
+    """
 
     def __init__(self, *, logger: Logger, metrics: Metrics, tracer: Tracer | None) -> None:
         self._logger = logger
         self._metrics = metrics
         self._tracer = tracer
+        self._values: dict[tuple[str, MetricUnit], list[float]] = {}
+        self._by_code: Counter[tuple[str, str]] = Counter()
 
     def set_event_source(self, name: EventSource) -> None:
         """Make the event source a dimension of every metric of this invocation.
@@ -66,11 +106,7 @@ class Telemetry:
         metric = _METRICS[type(result.outcome)]
         self._count(metric)
         if result.code is not None:
-            with single_metric(
-                name=metric, unit=MetricUnit.Count, value=1, namespace=self._metrics.namespace
-            ) as by_code:
-                by_code.add_dimension(name="service", value=self._metrics.service)
-                by_code.add_dimension(name="Code", value=result.code)
+            self._by_code[metric, result.code] += 1
         self._count_attempts(delivery)
         # Clocks differ, but CloudWatch has no percentiles of a period with a negative value:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Percentiles
@@ -163,8 +199,11 @@ class Telemetry:
         )
 
     @contextmanager
-    def defects_reported(self) -> Iterator[None]:
-        """Let errors that are meant for the caller pass. Report any other and raise an `InternalError`."""
+    def invocation(self) -> Iterator[None]:
+        """Report an invocation: the defect that ends it, and at its end the metrics.
+
+        Errors that are meant for the caller pass. Any other becomes an `InternalError`.
+        """
         try:
             yield
         except UnsupportedEventError as error:
@@ -175,6 +214,8 @@ class Telemetry:
         except Exception as defect:  # noqa: BLE001  # reported by its type and place alone
             self.on_defect(defect)
             raise InternalError.caused_by(defect) from None
+        finally:
+            self._print_metrics()
 
     def in_this_trace(self, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         """Return the function for another thread, where it traces under the segment that is current now."""
@@ -204,10 +245,30 @@ class Telemetry:
             self._add_seconds("SendLatency", delivery.send_seconds)
 
     def _count(self, name: str, value: int = 1) -> None:
-        self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        self._values.setdefault((name, MetricUnit.Count), []).append(float(value))
 
     def _add_seconds(self, name: str, value: float) -> None:
-        self._metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=value * 1000)
+        self._values.setdefault((name, MetricUnit.Milliseconds), []).append(value * 1000)
+
+    def _print_metrics(self) -> None:
+        for (name, unit), values in self._values.items():
+            for value in values if len(values) >= _MAX_VALUES else values[:1]:
+                self._metrics.add_metric(name=name, unit=unit, value=value)  # prints and clears a full set
+            if len(values) < _MAX_VALUES:
+                self._metrics.metric_set[name]["Value"] += values[1:]
+        for (name, code), count in self._by_code.items():
+            for start in range(0, count, _MAX_VALUES):
+                with single_metric(
+                    name=name, unit=MetricUnit.Count, value=1, namespace=self._metrics.namespace
+                ) as by_code:
+                    by_code.add_dimension(name="service", value=self._metrics.service)
+                    by_code.add_dimension(name="Code", value=code)
+                    by_code.metric_set[name]["Value"] *= min(count - start, _MAX_VALUES)
+        self._values.clear()
+        self._by_code.clear()
+        if self._metrics.metric_set:  # Powertools warns of an empty set
+            self._metrics.flush_metrics()
+        self._metrics.clear_metrics()
 
 
 def _ids(origin: Origin, delivery: Delivery | None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from urllib3.exceptions import (
 )
 
 from message_sender import __version__, errors
+from message_sender.aws.client import NO_RETRIES
 from message_sender.errors import ConnectionFailedError, aws_error_name
 from message_sender.request import read_time
 from message_sender.response_body import read_body
@@ -145,7 +146,7 @@ class ParticipantClient:
                 body=json.dumps(body).encode(),
                 headers={**_HEADERS, "X-Amz-Bearer": request.connection_token.reveal()},
                 timeout=urllib3.Timeout(total=timeout, connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
-                retries=False,
+                retries=NO_RETRIES,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,

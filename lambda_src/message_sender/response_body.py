@@ -41,6 +41,9 @@ def read_body(
             data += piece
             if len(data) > _MAX_BODY or monotonic() > deadline:
                 break
+            if response.closed:  # at the end of a body of known length
+                response.release_conn()
+                return bytes(data)
     except HTTPError:
         response.close()
         raise

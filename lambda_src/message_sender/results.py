@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
-gc.disable()  # as in `handler`
-
-from message_sender.results_application import create_handler  # noqa: E402  # after gc.disable
+from message_sender import startup  # first, as in `handler`
+from message_sender.results_application import create_handler
 
 lambda_handler = create_handler(os.environ)
 
-gc.freeze()
-gc.enable()
+startup.finish()

@@ -12,7 +12,7 @@ from message_sender.clock import SystemClock
 from message_sender.connections import AwsClients, pool_manager, silence_libraries
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import is_sqs_event
-from message_sender.observability import Telemetry, log_line
+from message_sender.observability import LogFormatter, Telemetry
 from message_sender.outcome_lookup import OutcomeLookup
 from message_sender.outcome_table import OutcomeTable
 from message_sender.result import DETAIL_TYPES, RESULT_SOURCE
@@ -56,7 +56,7 @@ def create_handler(
     """
     settings = ResultsSettings.from_environ(environ)
     silence_libraries()
-    logger = Logger(service=settings.service, json_serializer=log_line)
+    logger = Logger(service=settings.service, logger_formatter=LogFormatter())
     metrics = Metrics(namespace=settings.metrics_namespace, service=settings.service)
     telemetry = Telemetry(logger=logger, metrics=metrics, tracer=None)
     clock = clock or SystemClock()
@@ -92,15 +92,11 @@ def create_handler(
 
     @logger.inject_lambda_context(log_event=False)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        try:
-            with telemetry.defects_reported():
-                route = routes.get(_kind(event))
-                if route is None:
-                    raise UnsupportedEventError(_ACCEPTED)
-                return route(event, context)
-        finally:
-            if metrics.metric_set:  # Powertools warns of an empty set
-                metrics.flush_metrics()
+        with telemetry.invocation():
+            route = routes.get(_kind(event))
+            if route is None:
+                raise UnsupportedEventError(_ACCEPTED)
+            return route(event, context)
 
     return lambda_handler
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from ssl import SSLContext
 
+    import urllib3
+
     from message_sender.clock import Clock
     from sandbox.participant_service.server import RunningParticipantService
     from tests.support.http_server import FakeServer
@@ -134,16 +136,21 @@ class FunctionOnFakeService:
 
 @contextmanager
 def function_on_fake_service(
-    *, tls: SSLContext | None = None, clock: Clock | None = None, **environ: str
+    *,
+    tls: SSLContext | None = None,
+    clock: Clock | None = None,
+    pools: urllib3.PoolManager | None = None,
+    **environ: str,
 ) -> Iterator[FunctionOnFakeService]:
     """Serve the function. Until the test sets another answer, the service accepts every message.
 
     Args:
+        pools: The function's connections. By default as its settings say.
         environ: More environment variables of the function.
     """
     with running_server(tls=tls) as service, running_aws_endpoint() as aws:
         service.body = json.dumps({"Id": "m-1", "AbsoluteTime": "2026-01-31T12:00:00.000Z"}).encode()
-        handler = create_handler(function_environ(service.url, aws.url, **environ), clock=clock)
+        handler = create_handler(function_environ(service.url, aws.url, **environ), clock=clock, pools=pools)
         capture_logs()
         yield FunctionOnFakeService(service, aws, handler)
 

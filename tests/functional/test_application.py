@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 from message_sender.application import create_handler
+from message_sender.connections import pool_manager
 from message_sender.errors import ConnectionFailedError, InternalError, InvalidRequestError
 from tests.functional.conftest import function_environ, function_on_fake_service
+from tests.support.http_server import running_server
 from tests.support.lambda_events import TEXT, TOKEN, record, request
 from tests.support.limits import TOO_LONG
 
@@ -161,3 +163,43 @@ def test_no_log_setting_prints_a_secret(
     assert "Message ended" in output
     for secret in (TEXT, TOKEN, "the-session-token"):
         assert secret not in output
+
+
+class RecordingSocket:
+    """A socket that records what is sent."""
+
+    def __init__(self, sock: Any) -> None:  # noqa: ANN401  # plain or TLS
+        self._sock = sock
+        self.sent: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.sent.append(data)
+        self._sock.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # the socket's
+        return getattr(self._sock, name)
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_a_request_is_sent_in_one_piece(tmp_path: Path, is_tls: bool) -> None:
+    authority, bundle = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    tls = server_context(authority, "127.0.0.1") if is_tls else None
+    with running_server(tls=tls) as server:
+        pool = pool_manager(ca_bundle=str(bundle), maxsize=1).connection_from_url(server.url)
+        connection: Any = pool.ConnectionCls("127.0.0.1", pool.port, **pool.conn_kw)
+        connection.connect()
+        connection.sock = recording = RecordingSocket(connection.sock)
+
+        connection.request("POST", "/path", body=b"x" * 100_000, headers={"X-A": "b"})
+        answer = connection.getresponse()
+        answer.read()
+        connection.request("GET", "/other")
+        connection.getresponse().read()
+        connection.close()
+
+    [first, second] = recording.sent
+    assert first.startswith(b"POST /path HTTP/1.1\r\n")
+    assert first.endswith(b"\r\nX-A: b\r\n\r\n" + b"x" * 100_000)
+    assert second.startswith(b"GET /other HTTP/1.1\r\n")
+    assert [each.path for each in server.requests] == ["/path", "/other"]

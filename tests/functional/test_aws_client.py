@@ -331,7 +331,10 @@ class FakePools:
     def __init__(self) -> None:
         self.headers: Mapping[str, str] = {}
 
-    def request(self, *_: object, headers: Mapping[str, str], **__: object) -> NoReturn:
+    def connection_from_url(self, _: str) -> FakePools:
+        return self
+
+    def urlopen(self, *_: object, headers: Mapping[str, str], **__: object) -> NoReturn:
         self.headers = headers
         raise HTTPError("set by the test")
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -338,6 +339,7 @@ IMPORTED = """
 import sys
 from message_sender import ENTRY_POINT
 heavy = {"boto3", "botocore.auth", "botocore.client", "aws_xray_sdk", "pydantic", "jsonschema", "asyncio"}
+heavy |= {"importlib.metadata"}
 of_the_other_function = {"message_sender.OTHER"}
 print(sorted((heavy | of_the_other_function) & set(sys.modules)), ENTRY_POINT.lambda_handler is not None)
 """
@@ -352,6 +354,21 @@ def test_the_entry_point_imports_nothing_that_it_does_not_use(
     program = IMPORTED.replace("ENTRY_POINT", entry_point).replace("OTHER", other)
 
     assert run(function, program, {}).strip() == "[] True"
+
+
+VERSION = """
+from message_sender import handler
+from urllib3 import http2
+print(http2.version("urllib3"), end=" ")
+from importlib import metadata
+print(metadata.version("urllib3"), metadata.__spec__ is not None)
+"""
+
+
+def test_what_a_cold_start_does_not_import_works_later(function: Function) -> None:
+    installed = version("urllib3")
+
+    assert run(function, VERSION, {}).strip() == f"{installed} {installed} True"
 
 
 FROZEN = """

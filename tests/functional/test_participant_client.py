@@ -449,7 +449,7 @@ def test_an_attempt_has_timeouts_and_no_retries_and_no_redirects(monkeypatch: py
 
     timeout = options["timeout"]
     assert (timeout.total, timeout.connect_timeout, timeout.read_timeout) == (3.5, 1.0, 5.0)
-    assert options["retries"] is False
+    assert vars(options["retries"]) == vars(urllib3.Retry.from_int(retries=False, redirect=False))
     assert options["redirect"] is False
     assert raised.value.connection_lost
 

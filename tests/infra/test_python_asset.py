@@ -1,10 +1,12 @@
 import hashlib
 import importlib.util
+import json
 import marshal
 import os
 import re
 import shlex
 import shutil
+import ssl
 import subprocess
 import sys
 import zipfile
@@ -17,9 +19,13 @@ import pytest
 
 import app
 from benchmarks.contenders import zipped_parts
+from infra import amazon_roots
 from infra.python_asset import PythonAsset, compile_modules, find_python, user_cache
 from infra.sender_function import RUNTIME
 from infra.wheels import AssetBuildError
+from message_sender.request import SCHEMA
+from message_sender.tls import AMAZON_ROOTS
+from tests.support.lambda_events import request
 
 SOURCE = Path(app.__file__).parent / "lambda_src"
 
@@ -40,6 +46,109 @@ def test_package_holds_the_modules_of_the_function(asset: Path) -> None:
     }
 
     assert {path for path in modules if not (asset / path).is_file()} == set()
+
+
+VERDICTS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from message_sender import request
+def verdict(text, validate):
+    request.validator = lambda: validate
+    found = request.parse_request(text, client_token=None).request
+    return getattr(found, "reason", None)
+texts = json.load(sys.stdin)
+own = request.validator()
+compiled = request.fastjsonschema.compile(request._rules(), use_default=False)
+print(own.__module__)
+print(json.dumps([[verdict(text, each) for text in texts] for each in (own, compiled)]))
+"""
+
+
+def test_package_holds_the_compiled_schema(asset: Path) -> None:
+    valid = request()
+    texts = [
+        json.dumps(each)
+        for name, rule in SCHEMA["properties"].items()
+        for each in (
+            {key: value for key, value in valid.items() if key != name},
+            *(valid | {name: value} for value in (None, 1, 0.5, "", "\n", "é", {}, {"": "a"}, {"a": 1})),
+            valid | {name: "x" * (rule.get("maxLength", 0) + 1)},
+            valid | {f"{name}s": "a"},
+        )
+    ]
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", VERDICTS, str(asset)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    module, verdicts = done.stdout.splitlines()
+    own, compiled = json.loads(verdicts)
+    assert module == "message_sender.request_rules"
+    assert own == compiled
+    assert len({*own}) > 30
+
+
+def test_package_without_a_valid_schema_is_not_built(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(SOURCE, source)
+    schema = source / "message_sender" / "schemas" / "send_message_request.json"
+    schema.write_text(schema.read_text().replace('"type": "object"', '"type": "no such type"', 1))
+
+    with pytest.raises(AssetBuildError, match=r"^The schema of requests could not be compiled:\n"):
+        PythonAsset(source, python_version="3.13").copy_modules(tmp_path / "output")
+
+
+def test_package_holds_the_root_authorities_of_amazon(asset: Path) -> None:
+    roots = asset / "message_sender" / "amazon_roots.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    context.load_verify_locations(cafile=roots)
+
+    assert AMAZON_ROOTS.name == roots.name
+    subjects = [f"{root['subject']}" for root in context.get_ca_certs()]
+    names = {name for name in ROOTS for subject in subjects if name in subject}
+    assert (len(subjects), names) == (5, ROOTS)
+
+
+ROOTS = {
+    *(f"Amazon Root CA {number}" for number in range(1, 5)),
+    "Starfield Services Root Certificate Authority - G2",
+}
+
+
+@pytest.mark.parametrize("bundle", [*amazon_roots._bundles()], ids=lambda file: file.parent.name)  # noqa: SLF001
+def test_every_bundle_gives_the_same_roots(
+    asset: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, copy = tmp_path / "missing.pem", tmp_path / "copy.pem"
+    copy.write_bytes(bundle.read_bytes().replace(b"\n", b"\r\n"))
+    monkeypatch.setattr(amazon_roots, "_bundles", lambda: [missing, tmp_path, copy])
+
+    assert amazon_roots.amazon_roots() == (asset / "message_sender" / "amazon_roots.pem").read_text()
+
+
+@pytest.mark.parametrize("damage", [("MIID", "MIIE"), ("-----BEGIN", "-----BEGUN"), (None, None)])
+def test_package_without_a_bundle_of_all_roots_has_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: tuple[str | None, str | None],
+) -> None:
+    roots = amazon_roots.amazon_roots()
+    assert roots is not None
+    old, new = damage
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(roots.replace(old, new) if old and new else roots[: len(roots) // 2])
+    monkeypatch.setattr(amazon_roots, "_bundles", lambda: [bundle])
+
+    PythonAsset(SOURCE, python_version="3.13").copy_modules(tmp_path / "output")
+
+    assert not (tmp_path / "output" / "message_sender" / "amazon_roots.pem").exists()
+    assert "No certificate bundle with Amazon's root authorities is installed" in capsys.readouterr().err
 
 
 def packages(folder: Path) -> set[str]:
@@ -199,6 +308,7 @@ class Wheelhouse:
 
 PACKAGE = {
     "message_sender/__init__.py": b"",
+    "message_sender/amazon_roots.pem": (amazon_roots.amazon_roots() or "").encode(),
     "demo/__init__.py": b"answer = 42\n",
     "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
     "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -256,7 +366,7 @@ def test_tracer_adds_its_own_requirements(
     without = wheelhouse.build(tmp_path / "without")
     with_tracer.build(tmp_path / "with")
 
-    assert without == {"message_sender/__init__.py": b""}
+    assert without == {name: content for name, content in PACKAGE.items() if "demo" not in name}
     assert {name: content for name, (_, content) in files(tmp_path / "with").items()} == PACKAGE
 
 

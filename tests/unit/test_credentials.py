@@ -65,6 +65,10 @@ class Endpoint:
         piece, self._unread = self._unread[:size], self._unread[size:]
         return piece
 
+    @property
+    def closed(self) -> bool:
+        return not self._unread
+
     def release_conn(self) -> None:
         """Accept the end of an answer."""
 

@@ -31,6 +31,9 @@ several addresses that do not answer, a second for each, can make it longer."""
 
 _BASE_DELAY: Final = 0.1
 
+NO_RETRIES: Final = urllib3.Retry(total=False, redirect=False)
+"""As `retries=False`, which would make urllib3 create such an object for every request."""
+
 
 class AwsApi(Protocol):
     """Makes single attempts to call a service."""
@@ -122,9 +125,8 @@ class JsonApi:
         content_type: str,
         credentials: Callable[[], Credentials],
     ) -> None:
-        self._pools = pools
-        self._url = f"{endpoint}/"
-        url = urllib3.util.parse_url(self._url)
+        self._pool = pools.connection_from_url(endpoint)
+        url = urllib3.util.parse_url(f"{endpoint}/")
         is_default_port = url.port == {"http": 80, "https": 443}[str(url.scheme)]
         self._host = str(url.host if is_default_port else url.netloc)  # as botocore signs it
         self._path = str(url.path)
@@ -143,13 +145,13 @@ class JsonApi:
         """
         body = json.dumps(parameters).encode()
         try:
-            response = self._pools.request(
+            response = self._pool.urlopen(
                 "POST",
-                self._url,
+                self._path,
                 body=body,
                 headers=self._signed_headers(operation, body),
                 timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT),
-                retries=False,
+                retries=NO_RETRIES,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
