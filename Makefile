@@ -24,7 +24,8 @@ CDK := node_modules/.bin/cdk
 # cdk.json runs app.py with "python3"
 CDK_PATH := PATH="$$PWD/.venv/bin:$$PATH"
 STEP := "$$PYTHON" -m sandbox.progress
-# Two workers take whole files of tests, in the order of tests/conftest.py
+# Workers take whole files of tests, in the order of tests/conftest.py. `make check` has a third one: the first
+# waits for the scenarios of the console most of the time.
 PYTEST := $(VENV_PYTHON) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 PORT_OPTION := $${EMULATOR_PORT:+--emulator-port="$$EMULATOR_PORT"}
@@ -143,8 +144,10 @@ check: prepare .venv/.dev-installed node_modules/.dev-installed
 check: .sandbox/venv-awscli/.installed .sandbox/venv-sbom/.installed ## Run what CI runs: lint, types, all tests
 	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m ruff check
-	$(VENV_PYTHON) -m mypy
-	@exec $(PYTEST) --hypothesis-profile=thorough --cov
+	@echo 'mypy checks the types beside the tests. You see its report after theirs.'
+	@nice $(VENV_PYTHON) -m mypy > .sandbox/types.log 2>&1 & types=$$!; trap 'kill $$types 2> /dev/null' INT TERM; \
+		$(PYTEST) --numprocesses=3 --hypothesis-profile=thorough --cov; tests=$$?; \
+		wait $$types; found=$$?; cat .sandbox/types.log; exit $$((tests ? tests : found))
 
 ##@ Measure
 

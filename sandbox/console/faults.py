@@ -20,6 +20,7 @@ SWITCHES: Mapping[str, tuple[str, Fault]] = {
 }
 """Faults by name, with what they do."""
 _SHARES = {"lost": 0.4, "slow": 0.2}
+_SEEDS = {"slow": 5}  # three of the first twenty answers are slow; with 0 none of them would be
 THROTTLES = {"throttle": (2.0, 2.0), "quota": (10.0, 15.0)}
 """Calls a second and burst. The second is the quota of Amazon Connect by default."""
 DESCRIPTIONS: Mapping[str, str] = {
@@ -67,7 +68,8 @@ class Faults:
             participant.add_fault(Status(status=503), times=None, contact_id=contact_id)
         for name, (_, fault) in SWITCHES.items():
             if name in self.switched_on:
-                participant.add_fault(fault, times=None, probability=_SHARES.get(name, 1.0))
+                share, seed = _SHARES.get(name, 1.0), _SEEDS.get(name, 0)
+                participant.add_fault(fault, times=None, probability=share, seed=seed)
         if self._latency:
             participant.add_fault(Latency(latency=self._latency), times=None)
         for name, (rate, burst) in THROTTLES.items():

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sandbox.local_stack import Addresses
 
 _BROWSER = Path(__file__).with_name("browser.mjs")
-_LONGEST_SCENARIO = 400.0
 
 
 @dataclass(frozen=True)
@@ -82,31 +81,56 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
     assert program.left_behind == []
 
 
-@dataclass(frozen=True)
 class Browser:
-    """Runs a visit of `browser.mjs` in Chromium."""
+    """Chromium, which visits the console as `browser.mjs` describes.
 
-    url: str
-    pictures: Path
+    Args:
+        pictures: A folder for them.
+    """
+
+    def __init__(self, url: str, pictures: Path) -> None:
+        self._process = subprocess.Popen(
+            ["node", str(_BROWSER), url, str(pictures)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def visit(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401  # any JSON
-        """Return what the visit returns. It fails if the page writes an error to its console."""
-        done = subprocess.run(
-            ["node", str(_BROWSER), self.url, name, json.dumps(arguments), str(self.pictures)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=_LONGEST_SCENARIO,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-        return json.loads(done.stdout)
+        """Return what a visit in a new page returns. It fails if the page writes an error to its console."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps([name, arguments]), file=self._process.stdin, flush=True)
+        said = json.loads(self._process.stdout.readline())
+        assert "answer" in said, said["problem"]
+        return said["answer"]
+
+    def close(self) -> int:
+        """Close the browser. Return the status of its process."""
+        self._process.communicate(timeout=30)
+        return self._process.returncode
 
 
 @pytest.fixture(scope="session")
-def browser(console: RunningConsole, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+def chromium() -> None:
+    """Skip where there is no browser, before anything is started."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        pytest.skip("@sparticuz/chromium has a browser for Linux on x86-64 only")
-    if not (ROOT / "node_modules/@sparticuz/chromium").exists():
-        pytest.skip("the browser is not installed: make node_modules/.dev-installed")
-    return Browser(console.url, tmp_path_factory.mktemp("pictures"))
+        pytest.skip("not tested here: @sparticuz/chromium has a browser for Linux on x86-64 only")
+    for package in ("@sparticuz/chromium", "puppeteer-core", "axe-core"):
+        if not (ROOT / "node_modules" / package).exists():
+            pytest.skip(f"not tested here: {package} is not installed (make node_modules/.dev-installed)")
+
+
+@pytest.fixture(scope="session")
+def browser(
+    chromium: None,  # noqa: ARG001  # first, or a console would start for nothing
+    console: RunningConsole,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Browser]:
+    browser = Browser(console.url, tmp_path_factory.mktemp("pictures"))
+    try:
+        yield browser
+    finally:
+        status = browser.close()
+    assert status == 0

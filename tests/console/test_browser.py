@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from sandbox.console.scenarios import SCENARIOS
 from sandbox.emulator import SESSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.console.conftest import Browser, RunningConsole
 
 pytestmark = pytest.mark.timeout(600)
@@ -24,50 +28,97 @@ HOSTILE = {
 }
 
 
-def test_message_by_each_event_source_is_in_the_chat(browser: Browser, console: RunningConsole) -> None:
-    sources = browser.visit("sends")
+REFUSED = "<b onmouseover='window.owned = 1'>refused</b>"
 
-    assert sources == console.ask("introduce")["sources"] == list(EventSource)
+TROUBLE = {
+    "outage": r"Attempt \d+: 503 ServiceUnavailable",
+    "throttle": r"Attempt \d+: 429 Throttled",
+    "lost": r"Attempt \d+:  ConnectionFailed",
+    "slow": r"Attempt \d+:  ConnectionFailed",
+    "kill": r"Received \w+( times)? without a log line",
+    "ends": r"REJECTED: AccessDenied",
+    "expires": r"REJECTED: AccessDenied",
+    "burst": r"Attempt \d+: 429 Throttled",
+    "fails": r"FAILED: ServiceUnavailable",
+    "all": r"Attempt \d+: 503 ServiceUnavailable",
+}
+"""What the life of at least one message shows in each scenario: the fault was there."""
+
+End = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def play(browser: Browser) -> Callable[[str], End]:
+    """Run a scenario from the page, once for all tests. Return what the page shows at its end."""
+
+    @cache
+    def play(name: str) -> End:
+        end: End = browser.visit("scenario", name=name, variant="log" if name == "all" else None)
+        return end
+
+    return play
+
+
+def assert_zero(end: End, name: str) -> None:
+    score = end["score"]["function"]
+    assert end["phase"] == f"{SCENARIOS[name].title} · Over"
+    assert score["sent"] == SCENARIOS[name].messages == score["shown"] + score["explained"]
+    assert [score[count] for count in ("waiting", "lost", "twice", "late")] == [0, 0, 0, 0]
+    assert any(re.match(TROUBLE[name], step) for life in end["lives"] for step in life)
+
+
+def test_message_by_each_event_source_is_in_the_chat(browser: Browser, console: RunningConsole) -> None:
+    reported = browser.visit("sends")
+
+    assert list(reported) == console.ask("introduce")["sources"] == list(EventSource)
+    for source in EventSource:
+        assert reported[source] in source.reported_as
 
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in {"fails", "all"}])
-def test_function_loses_nothing_in_a_scenario(browser: Browser, name: str) -> None:
-    score = browser.visit("scenario", name=name, variant=None)["function"]
+def test_function_loses_nothing_in_a_scenario(play: Callable[[str], End], name: str) -> None:
+    end = play(name)
 
-    assert score["sent"] == SCENARIOS[name].messages
-    assert (score["lost"], score["twice"], score["late"], score["waiting"]) == (0, 0, 0, 0)
-    assert (score["explained"] > 0) == (name in {"ends", "expires"})
-
-
-def test_function_and_plain_loop_get_the_same_messages_and_faults(browser: Browser) -> None:
-    scores = browser.visit("scenario", name="all", variant="log")
-
-    assert scores["function"]["sent"] == scores["loop"]["sent"] == SCENARIOS["all"].messages
-    assert [scores["function"][name] for name in ("lost", "twice", "late", "waiting")] == [0, 0, 0, 0]
-    assert scores["loop"]["lost"] + scores["loop"]["twice"] + scores["loop"]["late"] > 0
+    assert_zero(end, name)
+    assert (end["score"]["function"]["explained"] > 0) == (name in {"ends", "expires"})
 
 
-def test_life_of_a_message_ends_with_its_result(browser: Browser) -> None:
-    steps = browser.visit("life")
+def test_function_and_plain_loop_get_the_same_messages_and_faults(play: Callable[[str], End]) -> None:
+    end = play("all")
 
-    assert steps[0] == "Accepted"
-    assert steps[-2:] == ["SENT", "Result event received"]
-    assert any(step.startswith("Attempt 1: ") for step in steps)
+    assert_zero(end, "all")
+    loop = end["score"]["loop"]
+    assert loop["sent"] == SCENARIOS["all"].messages
+    assert loop["lost"] + loop["twice"] + loop["late"] > 0
+
+
+def test_life_of_a_message_ends_with_its_result(play: Callable[[str], End]) -> None:
+    for steps in play("throttle")["lives"]:
+        assert steps[0] == "Accepted"
+        assert steps[-2:] == ["SENT", "Result event received"]
+        assert any(step.startswith("Attempt 1: ") for step in steps)
 
 
 def test_dead_letter_is_redriven_from_the_page(browser: Browser) -> None:
-    row = browser.visit("redrives")
+    seen = browser.visit("redrives")
 
-    assert "redrive" in row
-    assert "ServiceUnavailable" in row
+    assert_zero(seen["end"], "fails")
+    assert seen["end"]["score"]["function"]["explained"] == 1
+    assert "redrive" in seen["row"]
+    assert "ServiceUnavailable" in seen["row"]
+    assert (seen["violations"], seen["beyond"]) == ([], [])
 
 
 def test_keyboard_is_enough(browser: Browser) -> None:
-    assert browser.visit("keyboard") == "switch-outage"  # which keeps the focus when it changes
+    seen = browser.visit("keyboard")
+
+    assert seen["kept"] == "switch-outage"  # which keeps the focus when it changes
+    assert seen["phase"] == f"{SCENARIOS['throttle'].title} · Stopped"
 
 
 def test_page_fits_into_360_pixels(browser: Browser) -> None:
-    assert browser.visit("narrow") == {"width": 360, "outside": []}
+    for seen in browser.visit("narrow"):
+        assert seen == {"width": 360, "beyond": [], "sideways": []}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -76,9 +127,10 @@ def test_axe_finds_nothing_serious(browser: Browser, scheme: str) -> None:
 
 
 def test_hostile_texts_are_shown_as_text(browser: Browser) -> None:
-    seen = browser.visit("hostile", texts=[*HOSTILE], shown=[*HOSTILE.values()])
+    seen = browser.visit("hostile", texts=[*HOSTILE], shown=[*HOSTILE.values()], refused=REFUSED)
 
     assert seen == {
+        "direction": "rtl",  # of the last text
         "title": "Console · connect-message-sender",
         "owned": None,
         "images": 0,

@@ -74,9 +74,22 @@ function renderScore() {
 
 // The box to write
 
+let opened = null; // a chat that the page does not show yet
+
+function writeToOpened() {
+  if (![...$("#to-chat").options].some((option) => option.value === opened)) return;
+  $("#to-chat").value = opened;
+  $("#text").focus();
+  opened = null;
+}
+
 $("#open-chat").addEventListener("click", async () => {
-  const chat = await ask("open_chat").catch(problem);
-  setTimeout(() => { $("#to-chat").value = chat; $("#text").focus(); }, 700);
+  try {
+    opened = await ask("open_chat");
+    writeToOpened();
+  } catch (error) {
+    problem(error);
+  }
 });
 
 $("#composer").addEventListener("submit", async (event) => {
@@ -103,6 +116,7 @@ $("#text").addEventListener("keydown", (event) => {
 
 onChange(["switches"], renderSwitches);
 onChange(["run"], renderScore);
+onChange(["chats"], writeToOpened); // chats.js has listed it by then
 renderSwitches();
 follow((state) => {
   $("#connection").textContent = state === "open" ? "Live" : "The sandbox does not answer. Start it again: make sandbox";
