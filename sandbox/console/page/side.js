@@ -46,11 +46,11 @@ function describe(step, before, number) {
 /** Return the state of a message in a line. */
 function verdict(life, attempts) {
   const after = attempts ? ` after ${attempts} attempt${attempts > 1 ? "s" : ""}` : "";
-  const { code, http_status: status } = life.steps.findLast((step) => step.code) ?? {};
+  const { code } = life.steps.findLast((step) => step.code) ?? {};
   if (GOOD.has(life.state)) return h("p.verdict.good", `${life.state}${after}`);
   if (life.refused && life.state !== "REJECTED") return h("p.verdict.bad", `Not sent: ${life.refused}`);
   if (ENDS.has(life.state)) return h("p.verdict.bad", `${life.state}${after}${code ? `: ${code}` : ""}`);
-  return h("p.verdict.warn", `Waiting${after}${code ? `: ${status ?? ""} ${code}` : ""}`);
+  return h("p.verdict.warn", `Waiting${after}${code ? `: ${code}` : ""}`);
 }
 
 function renderLife() {
@@ -58,7 +58,7 @@ function renderLife() {
   if (!chosen.byUser || !lives.has(chosen.token)) {
     // Until you choose one: the last message that had trouble, else the last one
     const all = [...lives.values()].filter((life) => life.chat);
-    const last = all.findLast((life) => life.steps.length > 3) ?? all.at(-1);
+    const last = all.findLast((life) => life.steps.some((step) => step.code)) ?? all.at(-1);
     if (last && last.client_token !== chosen.token) return choose(last.client_token, false);
   }
   const life = lives.get(chosen.token);
