@@ -13,6 +13,7 @@ import base64
 import importlib
 import importlib.metadata
 import inspect
+import json
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERSION = "1.5.33"  # a test compares it with requirements-emulator.txt
+_AT_ONCE = 4
 
 
 class UnknownEmulatorError(Exception):
@@ -36,7 +38,9 @@ def main() -> None:
     api_gateway = vars(importlib.import_module("ministack.services.apigateway_v1"))
     add_context_variables(api_gateway)
     override_response_headers(api_gateway)
-    keep_event_time(vars(importlib.import_module("ministack.services.eventbridge")))
+    eventbridge = vars(importlib.import_module("ministack.services.eventbridge"))
+    keep_event_time(eventbridge)
+    limit_concurrency(eventbridge, vars(importlib.import_module("ministack.services.lambda_svc")))
     cloudformation = vars(importlib.import_module("ministack.services.cloudformation.provisioners"))
     accept_metric_math(cloudformation)
     accept_without_effect(cloudformation, "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::QueryDefinition")
@@ -128,6 +132,30 @@ def keep_event_time(eventbridge: dict[str, Any]) -> None:
 
     eventbridge["_now_ts"] = given_time_or_now
     eventbridge["_put_events"] = put_with_time
+
+
+def limit_concurrency(eventbridge: dict[str, Any], lambda_: dict[str, Any]) -> None:
+    """Let EventBridge invoke a function at most four times at once. Other events wait, as in Lambda's queue.
+
+    Two hundred results at once would start as many processes, and none of them would start in time.
+    """
+    _function(eventbridge, "_dispatch_to_lambda", "arn, payload")
+    find = _function(lambda_, "_get_func_record_for_ref", "function_ref")
+    scope = _function(lambda_, "_execution_record_for_config", "func, config")
+    execute = _function(lambda_, "_execute_function_with_config_scope", "func, event")
+    slots: dict[str, threading.Semaphore] = {}
+
+    def execute_in_turn(arn: str, record: object, event: object) -> None:
+        with slots.setdefault(arn, threading.Semaphore(_AT_ONCE)):
+            execute(record, event)
+
+    def dispatch(arn: str, payload: str) -> None:
+        function, config, _ = find(arn)
+        if function and config:
+            arguments = (arn, scope(function, config), json.loads(payload))
+            threading.Thread(target=execute_in_turn, args=arguments, daemon=True).start()
+
+    eventbridge["_dispatch_to_lambda"] = dispatch
 
 
 def accept_metric_math(cloudformation: dict[str, Any]) -> None:

@@ -50,13 +50,13 @@ async function choose(page, text) {
 }
 
 /** Press a key until the focus is where it should be, and visible. */
-async function focusBy(page, keys, test) {
+async function focusBy(page, keys, test, ...values) {
   const [key, modifier] = keys.split("+").reverse();
   if (modifier) await page.keyboard.down(modifier);
   let reached = false;
   for (let count = 0; count < 1000 && !reached; count += 1) { // tests before this one may have left many bubbles
     await page.keyboard.press(key);
-    reached = await page.evaluate(test);
+    reached = await page.evaluate(test, ...values);
   }
   if (modifier) await page.keyboard.up(modifier);
   assert.ok(reached, `${keys} does not reach it: ${test}`);
@@ -188,15 +188,16 @@ const visits = {
   },
 
   async keyboard(page) {
+    const text = `By keyboard ${Date.now()}`;
     await focusBy(page, "Tab", () => document.activeElement.id === "open-chat");
     await page.keyboard.press("Enter");
     await until(page, () => document.activeElement.id === "text");
-    await page.keyboard.type("By keyboard");
+    await page.keyboard.type(text);
     await page.keyboard.press("Enter");
-    await has(page, SHOWN, "By keyboard");
-    await focusBy(page, "Shift+Tab", () => document.activeElement.textContent.includes("By keyboard") && document.activeElement.matches(".bubble > button"));
+    await has(page, SHOWN, text);
+    await focusBy(page, "Shift+Tab", (text) => document.activeElement.matches(".bubble > button") && document.activeElement.textContent.includes(text), text);
     await page.keyboard.press("Space");
-    await has(page, "#life .quote", "By keyboard");
+    await has(page, "#life .quote", text);
     await focusBy(page, "Shift+Tab", () => document.activeElement.matches("#switches summary"));
     await page.keyboard.press("Enter");
     await focusBy(page, "Tab", () => document.activeElement.dataset.focus === "switch-outage");

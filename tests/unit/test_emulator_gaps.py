@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import queue
 import re
 import threading
 from pathlib import Path
@@ -18,6 +20,7 @@ from sandbox.emulator_gaps import (
     add_context_variables,
     find_stack_of_resource,
     keep_event_time,
+    limit_concurrency,
     override_response_headers,
     serve_apis_here,
 )
@@ -127,6 +130,34 @@ def test_event_that_is_alone_keeps_its_time(entries: list[dict[str, float]], tim
 
     assert module["_put_events"]({"Entries": entries}) == times
     assert module["_now_ts"]() == 5.0
+
+
+def test_events_wait_while_four_invocations_of_their_function_run() -> None:
+    started: queue.SimpleQueue[int] = queue.SimpleQueue()
+    ended = threading.Semaphore(0)
+
+    def execute(func: object, event: dict[str, int]) -> None:
+        assert func == "record"
+        started.put(event["number"])
+        ended.acquire()
+
+    eventbridge: dict[str, Any] = {"_dispatch_to_lambda": lambda arn, payload: (arn, payload)}
+    lambda_ = {
+        "_get_func_record_for_ref": lambda function_ref: (function_ref, "config", "name"),
+        "_execution_record_for_config": lambda func, config: func and config and "record",
+        "_execute_function_with_config_scope": execute,
+    }
+    limit_concurrency(eventbridge, lambda_)
+
+    for number in range(6):
+        eventbridge["_dispatch_to_lambda"]("arn", json.dumps({"number": number}))
+    first = {started.get(timeout=10) for _ in range(4)}
+    with pytest.raises(queue.Empty):
+        started.get(timeout=0.1)
+    ended.release(6)
+    others = {started.get(timeout=10) for _ in range(2)}
+
+    assert first | others == set(range(6))
 
 
 def test_stack_is_found_by_one_of_its_resources() -> None:
