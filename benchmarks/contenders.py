@@ -24,7 +24,8 @@ INTERPRETER: Final = "interpreter alone"
 UNCOMPILED: Final = ", no .pyc"
 TRACED: Final = ", tracing"
 WITH_KEY: Final = ", sealed tokens"
-COLD_OVER_TLS: Final = (OURS, LOOP, POWERTOOLS)
+OTHER_AUTHORITY: Final = ", another authority"
+COLD_OVER_TLS: Final = (OURS, OURS + OTHER_AUTHORITY, LOOP, POWERTOOLS)
 COLD: Final = (
     *(name + variant for name in (OURS, POWERTOOLS) for variant in ("", UNCOMPILED, TRACED)),
     LOOP,
@@ -32,6 +33,7 @@ COLD: Final = (
 )
 WARM_OVER_TLS: Final = (OURS, LOOP, POWERTOOLS, THREADS, JAVASCRIPT)
 WARM: Final = (*WARM_OVER_TLS, OURS + TRACED, POWERTOOLS + TRACED)
+BATCHES_OF_ONE: Final = (OURS, LOOP)
 
 _MODULES: Final = {  # with `lambda_handler`, and the packages that contain them
     INTERPRETER: ("-", "plain"),
@@ -40,6 +42,9 @@ _MODULES: Final = {  # with `lambda_handler`, and the packages that contain them
     POWERTOOLS: ("boto3_powertools", "powertools"),
     THREADS: ("boto3_threads", "plain"),
 }
+_FIRST_ROOTS: Final = "message_sender/amazon_roots.pem"
+"""The authorities that the function loads first. It loads all others when these do not verify a server."""
+_TRUSTED: Final = ", stub trusted first"
 _RUNTIME: Final = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 _QUEUES: Final = ("MESSAGE", "DEAD_LETTER", "REJECTED", "UNPUBLISHED_RESULTS")
 _ASSEMBLY: Final = FOLDER.parent / ".sandbox" / "cdk.out"  # with the files that the CDK would upload
@@ -67,10 +72,13 @@ class Contenders:
     Args:
         folder: Gets the packages. `runtime` holds boto3, botocore and their dependencies.
         with_tracer: The function's package for the tracing of subsegments.
-        ca_bundle: Trusts the stub's certificate, and all authorities that a Lambda function trusts.
+        authority: The certificate of the stub's authority.
+        ca_bundle: Has this one, and all authorities that a Lambda function trusts.
     """
 
-    def __init__(self, folder: Path, *, with_tracer: Path, python: str, log: Path, ca_bundle: Path) -> None:
+    def __init__(
+        self, folder: Path, *, with_tracer: Path, python: str, log: Path, authority: Path, ca_bundle: Path
+    ) -> None:
         self._folder, self._python, self._log, self._ca_bundle = folder, python, log, f"{ca_bundle}"
         (module,) = _ASSEMBLY.glob("asset.*/message_sender")
         ours, traced, powertools, plain, runtime = (
@@ -91,24 +99,35 @@ class Contenders:
             _copy(package, folder / f"{package.name}{UNCOMPILED}")
         compile_all = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
         subprocess.run([*compile_all, *map(str, (ours, traced, plain, powertools, runtime))], check=True)
+        trust_first(authority, shutil.copytree(ours, folder / f"ours{_TRUSTED}"))
         self.ours = ours
 
     def start(self, name: str, *, endpoint: str) -> Worker:
         """Start a worker that calls the services at one URL."""
+        command, environ = self.command(name, endpoint=endpoint)
+        return Worker(command, environ=environ, log=self._log)
+
+    def command(self, name: str, *, endpoint: str) -> tuple[list[str], dict[str, str]]:
+        """Return the command and the environment of a worker."""
+        over_tls = endpoint.startswith("https:")
         if name == JAVASCRIPT:
             package, node = self._folder, shutil.which("node") or "node"
             command = [node, f"{FOLDER / 'worker.mjs'}", f"{_BASELINES / 'javascript.mjs'}"]
-        else:  # without site packages, and without writing .pyc files
+        else:  # without site packages or writing .pyc files; like in Lambda, output is not buffered
             module, folder = _MODULES[name.partition(",")[0]]
             if name.endswith(UNCOMPILED):
                 folder += UNCOMPILED
             elif name == OURS + TRACED:
                 folder += TRACED
+            elif name == OURS and over_tls:
+                folder += _TRUSTED
             package = self._folder / folder
-            worker = [self._python, "-I", "-S", "-B", f"{FOLDER / 'worker.py'}", module]
+            worker = [self._python, "-I", "-S", "-B", "-u", f"{FOLDER / 'worker.py'}", module]
             command = [*worker, f"{package}", f"{self._folder / 'runtime'}"]
         environ = _ENVIRON | {
             "AWS_ENDPOINT_URL": endpoint,
+            # Another host, as on AWS: it takes a connection of its own
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": endpoint.replace("//localhost:", "//127.0.0.1:"),
             **{f"{queue}_QUEUE_URL": f"{endpoint}/000000000000/{queue}" for queue in _QUEUES},
             "LAMBDA_TASK_ROOT": f"{package}",
             "TRACING": "subsegments" if name.endswith(TRACED) else "off",
@@ -116,13 +135,21 @@ class Contenders:
         }
         if name.endswith(WITH_KEY):
             environ["TOKEN_KEY_ARN"] = TOKEN_KEY_ARN
-        if endpoint.startswith("https:"):
-            environ |= {"AWS_CA_BUNDLE": self._ca_bundle, "NODE_EXTRA_CA_CERTS": self._ca_bundle}
-        return Worker(command, environ=environ, log=self._log)
+        if over_tls:  # the system's authorities for ours, and instead of the SDK's own file for boto3
+            variable = "SSL_CERT_FILE" if name.startswith(OURS) else "AWS_CA_BUNDLE"
+            environ |= dict.fromkeys((variable, "NODE_EXTRA_CA_CERTS"), self._ca_bundle)
+        return command, environ
 
 
 def _copy(source: Path, target: Path, *, without: tuple[str, ...] = ()) -> None:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", *without))
+
+
+def trust_first(authority: Path, package: Path) -> None:
+    """Let the function in a package find this authority at once, like Amazon's. Most calls need no other."""
+    roots = package / _FIRST_ROOTS
+    if roots.exists():  # else it loads all authorities at init
+        shutil.copyfile(authority, roots)
 
 
 def zipped_parts(folder: Path) -> dict[str, int]:

@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from benchmarks.contenders import (
+    BATCHES_OF_ONE,
     COLD,
     COLD_OVER_TLS,
     INTERPRETER,
+    JAVASCRIPT,
     OURS,
     THREADS,
     WARM,
@@ -44,6 +46,9 @@ PUBLISH_SECONDS: Final = 0.01
 LATENCIES: Final = (0.02, 0.05, 0.1)
 SIZES: Final = (1, 10, 100, 1000)
 UNPOISONED: Final = "none"
+STUB: Final = "stub alone"
+_WARM_UPS: Final = {JAVASCRIPT: 80}
+"""How many times more batches than the others V8 handles until it has compiled what they need."""
 _CORE_FRACTIONS: Final = (0.15, 0.3)
 _MIDDLE_LATENCY: Final = 0.05
 _SMALL: Final = (OURS, THREADS)
@@ -122,6 +127,17 @@ POISONS: Final = {
 """Bodies by the name of their size. SQS accepts 1 MiB, and `Content` has at most 12,000 characters."""
 
 
+def _post(path: str, target: str, body: str) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {target}\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n{body}".encode()
+
+
+_SEND_MESSAGE: Final = _post("/participant/message", "", batches(1, 1)[0]["Records"][0]["body"])
+_PUT_EVENTS: Final = _post(
+    "/", "AWSEvents.PutEvents", json.dumps({"Entries": [{"Detail": "x" * 500}] * BATCH})
+)
+
+
 def bound(latency: float) -> float:
     """Return the least seconds for a batch of several chats: one SendMessage, then one PutEvents."""
     return latency + PUBLISH_SECONDS
@@ -152,16 +168,25 @@ class Bench:
         sizes = {f"{size}": partial(batches, max(1, self.times * 100 // size), size) for size in SIZES}
         sizes["1000, each its own chat"] = partial(batches, 1, 1000, chats=1000)
         tokens = {name: partial(batches, self.times, tokens=name) for name in TOKENS}
+        ones = {"": partial(batches, self.times * BATCH, 1)}
         few_tokens = {name: partial(batches, 1, tokens=name) for name in TOKENS}
         return {
             "stub": self._stub_ceiling(),
-            "cold": {"http": self._cold(15, COLD), "tls": self._cold(15, COLD_OVER_TLS, tls=True)},
+            "cold": {"http": self._cold(9, COLD), "tls": self._cold(25, COLD_OVER_TLS, tls=True)},
             "warm": {
                 "http": self._warm(25, WARM, many),
-                "tls": self._warm(10, WARM_OVER_TLS, many, tls=True),
+                "tls": self._warm(15, WARM_OVER_TLS, many, tls=True),
             },
+            "ones": {
+                "http": self._warm(25, BATCHES_OF_ONE, ones),
+                "tls": self._warm(10, BATCHES_OF_ONE, ones, tls=True),
+            },
+            "warming": {name: self._warming(name) for name in (OURS, JAVASCRIPT)},
             "batches": {
-                f"{latency * 1000:.0f}": self._warm(15, WARM_OVER_TLS, latency=latency)["wall"]
+                f"{latency * 1000:.0f}": {
+                    **self._warm(15, WARM_OVER_TLS, latency=latency)["wall"],
+                    STUB: self._stub_batches(15, latency),
+                }
                 for latency in LATENCIES
             },
             "poison": self._warm(15, [OURS], poisons, latency=_MIDDLE_LATENCY)["wall"],
@@ -170,7 +195,7 @@ class Bench:
                 "wall": self._warm(15, [OURS + WITH_KEY], few_tokens, latency=_MIDDLE_LATENCY)["wall"],
             },
             "sizes": self._warm(9, [OURS], sizes)["cpu"],
-            "long_run": self._long_run(points=min(20, self.rounds), times=50 * self.times),
+            "long_run": self._long_run(points=min(20, self.rounds), times=25 * self.times),
             "small": {
                 f"{fraction}": {
                     "cold": self._cold(5, _SMALL, fraction=fraction)["wall"],
@@ -182,21 +207,41 @@ class Bench:
 
     def _stub_ceiling(self) -> dict[str, float]:
         """Measure the stub alone: ten raw connections that only call SendMessage."""
-        self._begin("the stub alone")
-        body = batches(1, 1)[0]["Records"][0]["body"].encode()
-        head = b"POST /participant/message HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
-        with ExitStack() as stack:
-            address = ("127.0.0.1", self.stub.port)
-            connections = [stack.enter_context(socket.create_connection(address)) for _ in range(BATCH)]
+        self._begin(STUB)
+        with self._connections() as connections:
             started = time.monotonic()
             for _ in range(self.times * 100):
-                for connection in connections:
-                    connection.sendall(head + body)
-                for connection in connections:
-                    connection.recv(65_536)
+                _exchange(_SEND_MESSAGE, connections)
             seconds = time.monotonic() - started
         counts = self.stub.counts()
         return {"calls_a_second": counts.messages / seconds, "cpu_a_call": counts.cpu / counts.messages}
+
+    def _stub_batches(self, rounds: int, latency: float) -> list[float]:
+        """Measure the stub alone: batches of ten chats by raw connections, without any work of a sender."""
+        self._begin(STUB, latency=latency)
+        self.stub.set_latency(message=latency, event=PUBLISH_SECONDS)
+        seconds = []
+        with self._connections() as connections:
+            for _ in range(min(rounds, self.rounds)):
+                started = time.monotonic()
+                _exchange(_SEND_MESSAGE, connections)
+                _exchange(_PUT_EVENTS, connections[:1])
+                seconds.append(time.monotonic() - started)
+        self.stub.counts()
+        return seconds
+
+    @contextmanager
+    def _connections(self) -> Iterator[list[socket.socket]]:
+        address = ("127.0.0.1", self.stub.port)
+        with ExitStack() as stack:
+            yield [stack.enter_context(socket.create_connection(address)) for _ in range(BATCH)]
+
+    def _warming(self, name: str) -> list[float]:
+        """Measure the CPU per message of a new process over TLS: one sample for every 1,000 messages."""
+        self._begin(f"{name}, from its first message")
+        times = self.times * BATCH
+        with self._start(name, tls=True) as worker:
+            return [self._run(worker, batches(times)).cpu / times / BATCH for _ in range(10)]
 
     def _cold(
         self, rounds: int, names: Sequence[str], *, tls: bool = False, fraction: float = 1.0
@@ -233,7 +278,7 @@ class Bench:
         with ExitStack() as stack:
             workers = {name: stack.enter_context(self._start(name, tls=tls)) for name in names}
             for name, worker in workers.items():
-                self._run(worker, batches(self.times))
+                self._run(worker, batches(self.times * _WARM_UPS.get(name, 1)))
                 if name.endswith(WITH_KEY):
                     self._run(worker, batches(1, tokens=KEPT))
                 stack.enter_context(limited(worker.pid, fraction))
@@ -268,13 +313,20 @@ class Bench:
             yield from self.random.sample(names, len(names))
 
     def _start(self, name: str, *, tls: bool = False) -> Worker:
-        endpoint = f"https://localhost:{self.stub.tls_port}" if tls else f"http://127.0.0.1:{self.stub.port}"
+        endpoint = self.stub.https if tls else self.stub.http
         return self.contenders.start(name, endpoint=endpoint)
 
     def _run(self, worker: Worker, events: Sequence[Event]) -> Report:
         report = worker.run(events)
         require_all(events, self.stub.counts())
         return report
+
+
+def _exchange(request: bytes, connections: Sequence[socket.socket]) -> None:
+    for connection in connections:
+        connection.sendall(request)
+    for connection in connections:
+        connection.recv(65_536)
 
 
 def require_all(events: Sequence[Event], counts: Counts) -> None:

@@ -95,7 +95,8 @@ class Stub(_Process):
         command = [sys.executable, "-I", f"{FOLDER / 'stub.py'}", f"{certificate}"]
         super().__init__(command, environ=os.environ, log=log)
         ports = self._ask()
-        self.port, self.tls_port = ports["http"], ports["tls"]
+        self.port = ports["http"]
+        self.http, self.https = f"http://localhost:{self.port}", f"https://localhost:{ports['tls']}"
 
     def set_latency(self, *, message: float, event: float) -> None:
         """Set the seconds before a SendMessage, and any other call, is answered."""

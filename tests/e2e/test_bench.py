@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,9 +42,11 @@ def test_every_contender_is_measured(folder: Path) -> None:
     for transport in ("http", "tls"):
         assert set(results["warm"][transport]["cpu"]) >= CONTENDERS
         assert set(results["cold"][transport]["wall"]) >= {"ours", "boto3 loop", "Powertools"}
-    assert all(set(batches) == CONTENDERS for batches in results["batches"].values())
+        assert set(results["ones"][transport]["cpu"]) == {"ours", "boto3 loop"}
+    assert results["cold"]["tls"]["wall"]["ours, another authority"][0] > 0
+    assert all(set(batches) == CONTENDERS | {"stub alone"} for batches in results["batches"].values())
     assert all(cpu > 0 for samples in results["warm"]["http"]["cpu"].values() for cpu in samples)
-    assert results["long_run"][-1]["messages"] == 1000
+    assert results["long_run"][-1]["messages"] == 500
 
 
 def test_a_batch_takes_at_least_its_bound(folder: Path) -> None:
@@ -57,6 +60,11 @@ def test_the_tables_have_every_contender(folder: Path) -> None:
     tables = (folder / "results.md").read_text()
 
     assert all(tables.count(f"\n| {name} |") >= 3 for name in CONTENDERS)
+    assert re.search(
+        r"CPU of a cold start over TLS, by package\n\n.*^\| urllib3 \| [1-9]",
+        tables,
+        re.DOTALL | re.MULTILINE,
+    )
 
 
 def test_a_stopped_benchmark_leaves_no_files_and_no_processes(tmp_path: Path) -> None:

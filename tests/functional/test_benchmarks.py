@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -14,8 +15,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks import markdown
-from benchmarks.contenders import LOOP, OURS, POWERTOOLS, THREADS, UNCOMPILED, zipped_parts
-from benchmarks.figures import CLEAR, KEPT, NEW, POISONS, TOKENS, batches, bound, require_all
+from benchmarks.contenders import (
+    JAVASCRIPT,
+    LOOP,
+    OTHER_AUTHORITY,
+    OURS,
+    POWERTOOLS,
+    THREADS,
+    UNCOMPILED,
+    trust_first,
+    zipped_parts,
+)
+from benchmarks.cpu_profile import largest, module_of
+from benchmarks.figures import CLEAR, KEPT, NEW, POISONS, STUB, TOKENS, batches, bound, require_all
 from benchmarks.processes import BenchmarkError, Counts, Report, Worker, limited
 from benchmarks.report import Goal, Spread, block, goals, ratio, tables
 from message_sender.event_sources import detect
@@ -32,10 +44,12 @@ def taken(ours: float, loop: float, powertools: float) -> dict[str, list[float]]
 
 def results(**changed: object) -> dict[str, Any]:
     """Return results that reach every goal."""
-    cold = {"wall": taken(0.1, 0.2, 0.3), "cpu": taken(0.1, 0.2, 0.3), "peak": taken(30e6, 47e6, 53e6)}
+    cold = {"wall": taken(0.1, 0.25, 0.3), "cpu": taken(0.1, 0.25, 0.3), "peak": taken(30e6, 47e6, 53e6)}
     for samples in cold.values():
-        samples[OURS + UNCOMPILED] = [0.18] * 3
+        samples |= {OURS + UNCOMPILED: [0.18] * 3, OURS + OTHER_AUTHORITY: [0.12] * 3}
     warm = {"wall": taken(4e-4, 9e-4, 5e-3), "cpu": taken(4e-4, 9e-4, 5e-3), "peak": taken(30e6, 47e6, 53e6)}
+    for samples in warm.values():
+        samples[JAVASCRIPT] = [7e-4] * 3
     reached = {
         "about": {
             "day": "2026-11-28",
@@ -51,10 +65,12 @@ def results(**changed: object) -> dict[str, Any]:
         "stub": {"calls_a_second": 20_000.0, "cpu_a_call": 3e-5},
         "cold": {"http": cold, "tls": cold},
         "warm": {"http": warm, "tls": warm},
+        "ones": {over: {"cpu": {OURS: [1e-3] * 3, LOOP: [2e-3] * 3}} for over in ("http", "tls")},
+        "warming": {OURS: [6e-4, 5e-4], JAVASCRIPT: [12e-4, 7e-4]},
         "batches": {
-            "20": taken(0.031, 0.3, 0.4),
-            "50": taken(0.061, 0.6, 0.7),
-            "100": taken(0.111, 1.1, 1.2),
+            "20": taken(0.031, 0.3, 0.4) | {STUB: [0.0306] * 3},
+            "50": taken(0.061, 0.6, 0.7) | {STUB: [0.0604] * 3},
+            "100": taken(0.111, 1.1, 1.2) | {STUB: [0.1104] * 3},
         },
         "poison": {"none": [0.06] * 3, **dict.fromkeys(POISONS, [0.08] * 3)},
         "sealed": {
@@ -71,6 +87,7 @@ def results(**changed: object) -> dict[str, Any]:
         "long_run": [{"messages": 5000 * n, "cpu": 5e-4, "rss": 4e7} for n in range(1, 21)],
         "small": {"0.15": {"cold": {OURS: [1.0], THREADS: [2.0]}, "batch": {OURS: [0.1], THREADS: [0.2]}}},
         "asset": {"a, sources": 1_000_000, "a, bytecode": 1_900_000},
+        "profile": {"CPU of a cold start": {"urllib3": 0.05}},
     }
     return reached | changed
 
@@ -86,7 +103,7 @@ def test_a_ratio_is_taken_round_by_round() -> None:
 
 
 def test_a_single_sample_has_no_spread() -> None:
-    assert Spread.of([0.0123]).text(1e-3) == "12.30 (12.30–12.30)"
+    assert Spread.of([0.0123]).text(1e-3) == "12.30"
 
 
 def test_the_spread_is_the_middle_half() -> None:
@@ -104,70 +121,83 @@ def test_every_goal_can_be_reached() -> None:
 @pytest.mark.parametrize(
     ("changed", "figure"),
     [
-        ({"asset": {"a, sources": 2_900_001}}, "Package"),
-        ({"poison": results()["poison"] | {"24 KB": [0.091] * 3}}, "Batch with a slow message of 24 KB"),
-        ({"poison": results()["poison"] | {"1 MiB": [0.091] * 3}}, "Batch with a slow message of 1 MiB"),
-        ({"sizes": results()["sizes"] | {"1000": [6e-4]}}, "CPU in larger batches"),
+        ({"asset": {"a, sources": 2_900_001}}, "Package, zipped, tracing off"),
         (
-            {"sealed": results()["sealed"] | {"cpu": {CLEAR: [4e-4], KEPT: [5e-4], NEW: [6e-4]}}},
-            f"CPU, token {KEPT}",
+            {"cold": results()["cold"] | {"tls": results()["cold"]["tls"] | {"wall": taken(0.1, 0.3, 0.26)}}},
+            "Cold start over TLS / Powertools",
         ),
         (
-            {"sealed": results()["sealed"] | {"wall": {CLEAR: [0.06], KEPT: [0.06], NEW: [0.09]}}},
-            f"Batch at 50 ms, token {NEW}",
+            {"cold": results()["cold"] | {"tls": results()["cold"]["tls"] | {"wall": taken(0.1, 0.22, 0.3)}}},
+            "Cold start over TLS / boto3 loop",
         ),
         (
-            {"batches": results()["batches"] | {"50": taken(0.0661, 0.6, 0.7)}},
-            "Batch at 50 ms / bound",
+            {"warm": results()["warm"] | {"http": {"cpu": taken(4e-4, 7e-4, 5e-3), "peak": taken(3, 4, 5)}}},
+            "CPU over HTTP / boto3 loop",
         ),
         (
-            {"batches": results()["batches"] | {"20": taken(0.0391, 0.4, 0.7)}},
-            "Batch at 20 ms / bound",
+            {
+                "warm": results()["warm"]
+                | {"tls": {"cpu": taken(4e-4, 9e-4, 5e-3) | {JAVASCRIPT: [6e-4] * 3}}}
+            },
+            "CPU over TLS / JavaScript",
         ),
         (
-            {"batches": results()["batches"] | {"100": taken(0.111, 0.88, 1.2)}},
-            "boto3 loop / batch at 100 ms",
+            {"ones": {"http": {"cpu": {OURS: [8.1e-4], LOOP: [1e-3]}}}},
+            "CPU over HTTP, batch of one / boto3 loop",
         ),
         (
-            {"long_run": [{"messages": n, "cpu": 5e-4 + n * 1e-5, "rss": 4e7} for n in range(1, 21)]},
-            "CPU over 20 messages",
+            {"batches": results()["batches"] | {"20": {OURS: [0.0367], STUB: [0.0306]}}},
+            "Ten chats at 20 ms / bound",
         ),
+        ({"batches": results()["batches"] | {"50": {OURS: [0.0661]}}}, "Ten chats at 50 ms / bound"),
         (
-            {"long_run": [{"messages": n, "cpu": 5e-4, "rss": 4e7 + n * 1e5} for n in range(1, 21)]},
-            "Memory over 20 messages",
+            {"batches": results()["batches"] | {"100": {OURS: [0.1167]}}},
+            "Ten chats at 100 ms / bound",
         ),
     ],
 )
 def test_a_missed_goal_is_reported(changed: dict[str, Any], figure: str) -> None:
-    (goal,) = missed(results(**changed))
-
-    assert goal.startswith(figure)
+    assert missed(results(**changed)) == [figure]
 
 
-def test_a_cold_start_is_compared_with_both_baselines() -> None:
-    cold = results()["cold"]["http"]
-    slow = {"http": cold, "tls": cold | {"wall": taken(0.2, 0.2, 0.3)}}
-
-    assert missed(results(cold=slow)) == [
-        "Cold start over TLS / Powertools",
-        "Cold start over TLS / boto3 loop",
-    ]
-
-
-@pytest.mark.parametrize(("spread", "met"), [(0.5, True), (0.501, False)])
-def test_a_goal_is_met_at_its_limit(spread: float, met: bool) -> None:
-    assert Goal("x", Spread(spread, 0, 1), most=0.5).met is met
+@pytest.mark.parametrize(
+    ("measured", "met"), [(0.5, "yes"), (0.501, "**no**, +0.2%"), (1.1, "**no**, +120.0%")]
+)
+def test_a_goal_is_met_at_its_limit_and_missed_by_a_distance(measured: float, met: str) -> None:
+    assert Goal("x", Spread(measured, 0, 1), most=0.5).cells()[-1] == met
 
 
 def test_the_page_shows_a_chart_and_each_goal() -> None:
     slow = results(asset={"a, sources": 2_900_001})
 
-    assert "| yes |" in block(results())
-    assert "**no**" not in block(results())
+    assert block(results()).count("| yes |") == len([*goals(results())])
     assert block(slow).count("**no**") == 1
     assert block(slow).count("```mermaid") == 1
-    assert "the cold start takes 1.8 times as long" in block(slow)
-    assert '"cold start, boto3 loop: 2", "cold start, Powertools: 3"' in block(slow)
+    assert '"cold start, boto3 loop: 2.5", "cold start, Powertools: 3"' in block(slow)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Without `.pyc` files, a cold start takes 1.80 times as long, and with another authority than ",
+        "another authority than Amazon's 1.20 times.\n",
+        "Warm memory is 0.57 of Powertools.",
+        "JavaScript is measured after 8,000 messages: in its first 1,000, it takes 2.00 times our CPU.",
+        "The stub alone takes 1.02 times the bound at 20 ms.",
+    ],
+)
+def test_the_page_shows_figures_without_a_goal(line: str) -> None:
+    assert line in block(results())
+
+
+def test_the_page_gives_a_reason_for_each_missed_goal() -> None:
+    text = markdown.PAGE.read_text(encoding="utf-8")
+    reasons = re.findall(r"^- \*\*(.+):\*\* ", text, re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \| \*\*no\*\*", text, re.MULTILINE)
+    figures = {goal.figure for goal in goals(results())}
+
+    assert reasons
+    assert [row for row in rows if row in figures and not row.startswith(tuple(reasons))] == []
 
 
 def test_the_tables_show_small_functions_where_they_were_measured() -> None:
@@ -250,6 +280,41 @@ def test_a_handler_that_loses_a_message_or_a_result_fails_the_benchmark(counts: 
         require_all(events, Counts(**right | counts, cpu=0.0))
 
 
+@pytest.mark.parametrize("has_first_roots", [True, False])
+def test_the_stub_is_a_first_root_of_a_package_that_has_such(tmp_path: Path, has_first_roots: bool) -> None:
+    authority, roots = tmp_path / "authority.pem", tmp_path / "package/message_sender/amazon_roots.pem"
+    authority.write_text("of the stub")
+    roots.parent.mkdir(parents=True)
+    if has_first_roots:
+        roots.write_text("Amazon's")
+
+    trust_first(authority, tmp_path / "package")
+
+    assert [path.read_text() for path in roots.parent.iterdir()] == ["of the stub"] * has_first_roots
+
+
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("/home/a+b/message_sender/aws/client.py", "message_sender/aws"),
+        ("/home/a+b/urllib3/response.py", "urllib3/response"),
+        ("/usr/lib/python3.13/http/client.py", "http/client"),
+        ("/usr/lib/python3.13/ssl.py", "ssl"),
+        ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
+        ("<string>", "generated code"),
+    ],
+)
+def test_a_profile_names_modules(file: str, module: str) -> None:
+    assert module_of(file, "/home/a+b") == module
+
+
+def test_a_profile_shows_the_largest_figures_and_the_sum_of_the_others() -> None:
+    seconds = largest({f"{number}": float(number) for number in range(15)})
+
+    assert [*seconds][:2] == ["14", "13"]
+    assert seconds["all others"] == 0 + 1 + 2
+
+
 def test_the_parts_of_a_package_add_up_to_its_zip_file(tmp_path: Path) -> None:
     package = tmp_path / "package"
     for name in (
@@ -287,10 +352,12 @@ def test_a_limited_process_gets_no_more_than_its_fraction_of_a_core(busy: subpro
         time.sleep(1.0)
         fraction = (time.clock_gettime(clock) - used) / (time.monotonic() - started)
     afterwards = time.clock_gettime(clock)
-    time.sleep(0.5)
+    until = time.monotonic() + 10
+    while (more := time.clock_gettime(clock) - afterwards) < 0.05 and time.monotonic() < until:
+        time.sleep(0.05)
 
     assert 0.01 < fraction < 0.3
-    assert time.clock_gettime(clock) - afterwards > 0.05  # it continues
+    assert more >= 0.05  # it continues
 
 
 def test_a_limit_ends_with_its_process() -> None:
