@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterator
 
 _TOGETHER_SECONDS = 0.05  # changes within this time are one event
 _KEEP_ALIVE_SECONDS = 10.0
@@ -32,7 +32,7 @@ class Board:
             if self._records.get((section, key)) == value:
                 return
             if value is None:
-                del self._records[section, key]
+                self._records.pop((section, key), None)
             else:
                 self._records[section, key] = value
             for subscriber in self._subscribers:
@@ -43,11 +43,16 @@ class Board:
         with self._lock:
             return sum(name == section and key.startswith(prefix) for name, key in self._records)
 
-    def clear(self, *sections: str) -> None:
-        """Remove all records of these sections."""
-        for section, key in list(self._records):
-            if section in sections:
-                self.put(section, key, None)
+    def clear(self, *sections: str, prefixes: Collection[str]) -> None:
+        """Remove the records of these sections whose keys start with one of these."""
+        with self._lock:
+            gone = [
+                (section, key)
+                for section, key in self._records
+                if section in sections and key.startswith(tuple(prefixes))
+            ]
+        for section, key in gone:
+            self.put(section, key, None)
 
     async def events(self) -> AsyncIterator[str]:
         """Yield server-sent events: lists of section, key and value."""

@@ -56,11 +56,17 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat that the console opened, and its twin at the plain loop."""
+    """A chat that the console opened.
+
+    Attributes:
+        twin: At the plain loop.
+        of_scenario: Whether the next scenario removes it from the page.
+    """
 
     name: str
     opened: OpenChat
     twin: OpenChat | None = None
+    of_scenario: bool = False
 
 
 class Console:
@@ -95,7 +101,6 @@ class Console:
         self.hidden: set[str] = set()
         self.loop: PlainLoop | None = None
         self._folder = folder
-        self._numbers = itertools.count(1)
         self._watch = Watch(self, emulator_log=folder / "emulator.log", on_line=on_line)
 
     def start(self) -> None:
@@ -116,12 +121,14 @@ class Console:
 
     # Chats and messages
 
-    def open_chat(self, *, with_twin: bool = False) -> Chat:
-        """Open a chat, on both sides if wanted."""
+    def open_chat(self, *, of_scenario: bool = False, with_twin: bool = False) -> Chat:
+        """Open a chat, on both sides if wanted. Its name is the first that no chat on the page has."""
         opened = self.stack.participant.open_chat()
         twin = self.plain_loop().participant.open_chat() if with_twin else None
         with self.lock:
-            chat = Chat(f"Chat {next(self._numbers)}", opened, twin)
+            names = {chat.name for chat in self.chats.values()}
+            name = next(name for number in itertools.count(1) if (name := f"Chat {number}") not in names)
+            chat = Chat(name, opened, twin, of_scenario)
             self.chats[opened.contact_id] = chat
             if twin:
                 self.twins.add(twin.contact_id)
@@ -133,21 +140,22 @@ class Console:
                 raise RefusedError("The console did not open this chat, so it does not have its token")
             return self.chats[contact_id]
 
-    def end_chat(self, chat: Chat) -> None:
-        for participant, opened in self._sides(chat):
-            participant.end_chat(opened.contact_id)
+    def end_chat(self, contact_id: str) -> None:
+        """End a chat, on both sides. The console need not have opened it."""
+        self.stack.participant.end_chat(contact_id)
+        twin = self.chats[contact_id].twin if contact_id in self.chats else None
+        if self.loop and twin:
+            self.loop.participant.end_chat(twin.contact_id)
 
     def expire_token(self, chat: Chat) -> None:
-        for participant, opened in self._sides(chat):
+        sides = [(self.stack.participant, chat.opened)]
+        if self.loop and chat.twin:
+            sides.append((self.loop.participant, chat.twin))
+        for participant, opened in sides:
             participant.call("expire_connection_token", connection_token=opened.connection_token)
 
     def participants(self) -> list[ParticipantControl]:
         return [self.stack.participant, *([self.loop.participant] if self.loop else [])]
-
-    def _sides(self, chat: Chat) -> Iterator[tuple[ParticipantControl, OpenChat]]:
-        yield self.stack.participant, chat.opened
-        if self.loop and chat.twin:
-            yield self.loop.participant, chat.twin
 
     def send(self, chat: Chat, *, text: str, content_type: str, source: EventSource) -> str:
         """Send a message as a producer would. Return its ClientToken."""
@@ -211,6 +219,7 @@ class Console:
             "source": source,
             "content_type": request.content_type,
             "text": printable(request.content, lines=True),
+            "at": now(),
         }
         self.lives.change(request.client_token, lambda life: life.facts.update(facts))
 
@@ -223,15 +232,24 @@ class Console:
         return [item.content or "" for item in participant.messages(contact_id)]
 
     def start_over(self) -> None:
-        """Remove all chats and messages from the page. The chats stay in the participant service."""
+        """Remove the chats of the scenario before and the ended chats from the page, with their messages.
+
+        They stay in the participant service.
+        """
         with self.lock:
-            self.hidden |= {record["contact_id"] for record in self.stack.participant.call("chats")}
-            self.hidden |= self.twins
-            self.chats.clear()
+            gone = self.twins | {
+                record["contact_id"]
+                for record in self.stack.participant.call("chats")
+                if record["ended_at"] or self._is_of_scenario(record["contact_id"])
+            }
+            self.hidden |= gone
+            self.chats = {key: chat for key, chat in self.chats.items() if key not in gone}
             self.twins.clear()
-            self._numbers = itertools.count(1)
-            self.lives.clear()
-            self.board.clear("chats", "bubbles", "marks")
+            self.lives.forget(self.hidden)
+            self.board.clear("chats", "bubbles", "marks", prefixes=gone)
+
+    def _is_of_scenario(self, contact_id: str) -> bool:
+        return contact_id in self.chats and self.chats[contact_id].of_scenario
 
     # The function, the plain loop and the queues
 
@@ -272,13 +290,13 @@ class Console:
             code: Redrive only dead letters with this code. Rejected messages need one.
         """
         rows: list[dict[str, Any]] = []
+        started = now()
 
         def note(handled: Handled) -> None:
             rows.append(_row(handled))
             token = rows[-1]["client_token"]
             if apply and handled.done == "redrive" and self.lives.knows(token):
-                step = {"kind": "redriven", "at": now()}
-                self.lives.change(token, lambda life: life.steps.append(step))
+                self.lives.change(token, lambda life: life.redrive(started))
 
         redrive_run(
             SESSION,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from infra.log_queries import ATTEMPTS
 from ops.stack.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from infra.results import MessageResult
     from sandbox.console.board import Board
@@ -85,10 +86,17 @@ class Life:
         self.steps.append(step)
         self._add_ids({"correlation_id": result.source_id, "contact_id": result.contact_id})
 
+    def redrive(self, at: str) -> None:
+        """Note that a redrive, which started at this time, has sent it to its queue again."""
+        self.steps.append({"kind": "redriven", "at": at})
+        if not self.is_published:  # its next outcome may be here already
+            self.state = "waiting" if self.state in {"REJECTED", "FAILED"} else self.state
+
     @property
     def is_published(self) -> bool:
         """Whether its final outcome is published: SENT, or one that no redrive has followed so far."""
         steps = [step for step in self.steps if step["kind"] in {"published", "redriven"}]
+        steps.sort(key=itemgetter("at"))
         return any(
             step["kind"] == "published" and (step["outcome"] == "SENT" or step is steps[-1]) for step in steps
         )
@@ -170,7 +178,10 @@ class Lives:
             lives = [self._lives[token] for token in client_tokens if token in self._lives]
             return {life.client_token: life.state for life in lives if life.is_published}
 
-    def clear(self) -> None:
+    def forget(self, contact_ids: Collection[str]) -> None:
+        """Remove the messages of these chats."""
         with self._lock:
-            self._lives.clear()
-            self._board.clear("messages")
+            for token, life in list(self._lives.items()):
+                if not {life.facts.get("chat"), *life.ids.get("contact_id", [])}.isdisjoint(contact_ids):
+                    del self._lives[token]
+                    self._board.put("messages", token, None)

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,13 +23,13 @@ from sandbox.console.score import score
 from sandbox.participant_service.control import ControlCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sandbox.console.console import Chat, Console
     from sandbox.console.score import Score
 
 _LONGEST_SECONDS = 300.0
-_TICK_SECONDS, _SHOW_SECONDS = 0.05, 0.5
+_TICK_SECONDS, _SHOW_SECONDS, _FOLLOW_SECONDS = 0.05, 0.5, 1.0
 _QUIET_SECONDS = 3.0  # so long must everything be finished until the scenario is over
 _LOOP_SECONDS = 60.0  # so long may the loop take after the function: one message can block it for minutes
 _LATENCY, _LONG_LATENCY = 0.08, 0.4
@@ -164,7 +165,7 @@ def _end(at: float, chat: int) -> Step:
     return Step(
         at,
         "The customer leaves a chat: its messages are REJECTED from now on",
-        lambda stage: stage.console.end_chat(stage.chats[chat]),
+        lambda stage: stage.console.end_chat(stage.chats[chat].opened.contact_id),
     )
 
 
@@ -293,10 +294,12 @@ class Runner:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
+        self._stopped, self._left, self._idle = threading.Event(), threading.Event(), threading.Event()
+        self._idle.set()
         self._lock = threading.Lock()
         self._numbers: dict[str, list[int]] = {}
         self._tokens: dict[int, str] = {}
+        self._chats: Sequence[Chat] = ()
 
     def start(self, name: str, *, variant: str | None) -> None:
         """Start a scenario.
@@ -310,15 +313,25 @@ class Runner:
         if name not in SCENARIOS:
             raise KeyError(name)
         with self._lock:
-            if self._thread and self._thread.is_alive():
+            if not self._idle.is_set():
                 raise RefusedError("A scenario is running. Stop it first")
+            self.close()
             self._stopped.clear()
+            self._left.clear()
+            self._idle.clear()
+            variant = variant if SCENARIOS[name].compares else None
             self._thread = threading.Thread(target=self._run, args=(name, variant), name="console-scenario")
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop the scenario that runs, and wait until it has."""
+        """Stop the scenario that runs, and wait until it has. Its score counts on."""
         self._stopped.set()
+        self._idle.wait()
+
+    def close(self) -> None:
+        """Stop the scenario that runs, and its score."""
+        self._stopped.set()
+        self._left.set()
         if self._thread:
             self._thread.join()
 
@@ -337,21 +350,50 @@ class Runner:
             report: Gets each step of the script when it is done, with the seconds since the start.
         """
         scenario = SCENARIOS[name]
-        variant = variant if scenario.compares else None
         show = partial(self._show, name, variant)
         show([], phase="preparing")
         try:
-            chats = self._prepare(scenario, variant)
-            return self._play(name, chats, show=show, loop_seconds=loop_seconds, report=report)
+            self._chats = self._prepare(scenario, variant)
+            return self._play(name, self._chats, show=show, loop_seconds=loop_seconds, report=report)
         finally:
             self._console.faults.use(set())
 
     def _run(self, name: str, variant: str | None) -> None:
         try:
-            self.run(name, variant=variant)
+            finished = self.run(name, variant=variant)
         except (RefusedError, ControlCallError, HTTPError, BotoCoreError, ClientError) as error:
             reason = str(error) if isinstance(error, RefusedError) else type(error).__name__
             self._console.board.put("run", "run", {"scenario": name, "phase": "stopped", "problem": reason})
+            return
+        finally:
+            self._idle.set()
+        self._count_on(partial(self._show, name, variant), is_over=finished.is_over)
+
+    def _count_on(self, show: Callable[..., Mapping[str, Score]], *, is_over: bool) -> None:
+        """Keep the score until the next scenario: a redrive, or what is still queued, changes it.
+
+        Args:
+            show: Called when something has changed.
+        """
+        console, before = self._console, None
+        quiet_since = dict.fromkeys((FUNCTION, LOOP), 0.0) if is_over else {}
+        while not self._left.wait(_FOLLOW_SECONDS):
+            with suppress(ControlCallError, HTTPError, BotoCoreError, ClientError):  # the stack is stopping
+                for side, url in self._queue_urls().items():
+                    if sum(console.depth(url)):
+                        quiet_since.pop(side, None)
+                    else:
+                        quiet_since.setdefault(side, time.monotonic())
+                quiet = time.monotonic() - _QUIET_SECONDS
+                over = {side for side, since in quiet_since.items() if since <= quiet}
+                chats = [participant.call("chats") for participant in console.participants()]
+                if (state := (over, self._outcomes(), chats)) != before:
+                    show(self._chats, phase="over" if is_over else "stopped", over=over)
+                    before = state
+
+    def _queue_urls(self) -> Mapping[str, str]:
+        loop = {LOOP: self._console.loop.queue_url} if self._console.loop else {}
+        return {FUNCTION: self._console.stack.outputs.message_queue_url, **loop}
 
     def _prepare(self, scenario: Scenario, variant: str | None) -> list[Chat]:
         console = self._console
@@ -361,7 +403,9 @@ class Runner:
             loop = console.plain_loop()
             loop.purge()
             loop.use(variant)
-        return [console.open_chat(with_twin=variant is not None) for _ in range(scenario.chats)]
+        return [
+            console.open_chat(of_scenario=True, with_twin=variant is not None) for _ in range(scenario.chats)
+        ]
 
     def _play(
         self,
@@ -398,7 +442,8 @@ class Runner:
             if (quiet_since and elapsed - quiet_since >= _QUIET_SECONDS) or (
                 done_since and elapsed - done_since >= loop_seconds
             ):
-                return self._finished(elapsed, is_over=True, scores=show(chats, phase="over"))
+                over = {FUNCTION, LOOP} if self._loop_is_empty() else {FUNCTION}
+                return self._finished(elapsed, is_over=True, scores=show(chats, phase="over", over=over))
             show(chats, phase="finishing" if is_sent else "running")
         return self._finished(elapsed, is_over=False, scores=show(chats, phase="stopped"))
 
@@ -417,21 +462,36 @@ class Runner:
         return self._console.loop is None or sum(self._console.depth(self._console.loop.queue_url)) == 0
 
     def _show(
-        self, name: str, variant: str | None, chats: Sequence[Chat], *, phase: str
+        self,
+        name: str,
+        variant: str | None,
+        chats: Sequence[Chat],
+        *,
+        phase: str,
+        over: Collection[str] = frozenset(),
     ) -> Mapping[str, Score]:
-        """Put the score on the board, and return it."""
+        """Put the score on the board, and return it.
+
+        Args:
+            over: The sides at which nothing more can happen.
+        """
         explained = [
             number for number, outcome in self._outcomes().items() if outcome in {"REJECTED", "FAILED"}
         ]
-        is_over = phase == "over"
-        scores = {FUNCTION: self._score(chats, FUNCTION, explained, is_over=is_over)}
+        scores = {FUNCTION: self._score(chats, FUNCTION, explained, is_over=FUNCTION in over)}
         if variant is not None:
-            scores[LOOP] = self._score(chats, LOOP, [], is_over=is_over and self._loop_is_empty())
+            scores[LOOP] = self._score(chats, LOOP, [], is_over=LOOP in over)
         shown = {
             side: {key: value for key, value in asdict(of_side).items() if key not in {"marks", "missing"}}
             for side, of_side in scores.items()
         }
-        record = {"scenario": name, "phase": phase, "variant": variant, "score": shown}
+        record = {
+            "scenario": name,
+            "phase": phase,
+            "variant": variant,
+            "score": shown,
+            "over": sorted(over),
+        }
         self._console.board.put("run", "run", record)
         return scores
 

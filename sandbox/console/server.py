@@ -102,7 +102,7 @@ def running_console(
         finally:
             server.should_exit = server.force_exit = True
             thread.join()
-            runner.stop()
+            runner.close()
             console.stop()
 
 
@@ -205,7 +205,7 @@ class Actions:
         self.by_name: dict[str, Callable[..., Any]] = {
             "introduce": self.introduce,
             "open_chat": self.open_chat,
-            "end_chat": lambda chat: console.end_chat(console.chat(chat)),
+            "end_chat": lambda chat: console.end_chat(contact_id=chat),
             "expire_token": lambda chat: console.expire_token(console.chat(chat)),
             "send": self.send,
             "switch": lambda name, on: console.faults.switch(name, on=on is True),

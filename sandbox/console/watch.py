@@ -58,6 +58,7 @@ class Watch:
         self._calls: Counter[tuple[str, int]] = Counter()
         self._latencies: Counter[int] = Counter()
         self._waiting: dict[int, int] = {}
+        self._problem_since = datetime.now(UTC)
         self._emulator_log = emulator_log.open(encoding="utf-8", errors="replace")
         self._emulator_log.seek(0, os.SEEK_END)
         self._stopped = threading.Event()
@@ -167,6 +168,20 @@ class Watch:
             self._count(line)
             self._console.lives.change(client_token, lambda life: life.add_line(line))
         self._put_line(line)
+        self._note_problem(line["timestamp"], None)
+
+    def _note_problem(self, at: str, error_type: str | None) -> None:
+        """Show that the function does not start or fails, until a later line says that it runs."""
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+        with self._console.lock:
+            if moment >= self._problem_since:
+                self._problem_since = moment
+                problem = error_type and {
+                    "code": printable(error_type),
+                    "at": moment.isoformat(),
+                    "does_not_start": error_type.startswith("Runtime."),
+                }
+                self._board.put("function", "problem", problem)
 
     def note(self, text: str, **fields: object) -> None:
         """Add an error to the log that the function did not report."""
@@ -195,7 +210,10 @@ class Watch:
         for text in self._emulator_log:
             name = self._stack.outputs.function_name
             if name in text and any(sign in text for sign in _PLATFORM_ERRORS):
-                self.note(**platform_error(text.strip()))
+                error = platform_error(text.strip())
+                self.note(**error)
+                if error_type := error.get("error_type"):
+                    self._note_problem(now(), error_type)
 
 
 def platform_error(text: str) -> dict[str, Any]:

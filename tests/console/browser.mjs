@@ -101,11 +101,12 @@ const score = (page) =>
   page.$$eval("#score tbody tr", (rows) =>
     Object.fromEntries(rows.map((row) => [row.dataset.side, Object.fromEntries([...row.querySelectorAll("td")].map((cell) => [cell.dataset.count, parseInt(cell.textContent)]))])));
 
-/** Return the steps of up to 60 messages, those with several attempts first. */
+/** Return the steps of up to 60 messages of the scenario, those with several attempts first. */
 const lives = (page) =>
   page.evaluate(async () => {
     const found = [];
-    const tokens = [...document.querySelectorAll(".bubble.retried > button, .bubble > button")].map((button) => button.dataset.focus);
+    const tokens = [...document.querySelectorAll(".bubble.retried > button"), ...document.querySelectorAll(".bubble > button")]
+      .filter((button) => /^\d+ · /.test(button.textContent)).map((button) => button.dataset.focus);
     for (const token of [...new Set(tokens)].slice(0, 60)) {
       document.querySelector(`[data-focus="${CSS.escape(token)}"]`).click();
       await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
@@ -174,12 +175,16 @@ const visits = {
     await focusBy(page, "Tab", () => document.activeElement.id === "redrive");
     await page.keyboard.press("Enter");
     await has(page, "#dead-letters-state", "Redriven: 1");
+    await has(page, "#dead-letters tbody b", "redriven");
     await page.keyboard.press("Escape");
     await until(page, () => !document.querySelector("#dead-letters").open);
     await has(page, SHOWN, "1 · Your order");
     await has(page, "#life .step b", "Redriven by the console");
     await has(page, "#life .step.end b", "SENT");
-    return { end, row, violations: found, beyond };
+    await has(page, "#life .verdict", "SENT after");
+    await until(page, () => document.querySelector("#score [data-count=shown]").textContent === "1");
+    const steps = await page.$$eval("#life .step b", (titles) => titles.map((title) => title.textContent));
+    return { end, row, violations: found, beyond, after: (await score(page)).function, steps };
   },
 
   async keyboard(page) {
@@ -214,6 +219,7 @@ const visits = {
     await page.setViewport({ width: 360, height: 740 });
     await fill(page);
     const found = [await overflows(page)];
+    assert.deepEqual(await page.$$eval("#score td", (cells) => cells.filter((cell) => cell.getBoundingClientRect().right > innerWidth).map((cell) => cell.dataset.count)), []);
     await page.screenshot({ path: join(pictures, "narrow.png"), fullPage: true });
     for (const id of ["switches", "time-lapse"]) {
       await click(page, `#${id} summary`);
@@ -265,6 +271,52 @@ const visits = {
     return page.evaluate(() => document.querySelectorAll("#life b b, #log b b, #life dd *, #log dd *").length);
   },
 
+  /** Open a chat of your own, and end one; then a scenario starts over. */
+  async keeps(page) {
+    const texts = [`Ended ${Date.now()}`, `Kept ${Date.now()}`];
+    for (const text of texts) {
+      await openChat(page);
+      await send(page, text);
+      await has(page, SHOWN, text);
+      if (text === texts[0]) await click(page, `[data-focus="end-${await page.$eval("#to-chat", (box) => box.value)}"]`);
+    }
+    await start(page, "throttle", null);
+    await has(page, SHOWN, "1 · Your order");
+    await click(page, "#stop");
+    await finish(page);
+    const shown = await page.$$eval(SHOWN, (all) => all.map((each) => each.textContent));
+    const names = await page.$$eval(".chat", (chats) => chats.map((chat) => chat.getAttribute("aria-label")));
+    return { kept: texts.map((text) => shown.includes(text)), names, offered: await page.$$eval("#to-chat option", (all) => all.map((each) => each.textContent)) };
+  },
+
+  async ends(page, { chat }) {
+    await click(page, `[data-focus="end-${chat}"]`);
+    await has(page, `[data-key="${chat}"] .badge`, "ended");
+    return page.$eval(`[data-key="${chat}"]`, (card) => ({ text: card.innerText, buttons: card.querySelectorAll("header button").length }));
+  },
+
+  /** Wait until the header says that the function does not start; then send a message. */
+  async broken(page) {
+    await until(page, () => document.querySelector("#connection").dataset.state === "broken");
+    const said = await page.$eval("#connection a", (link) => [link.textContent, link.getAttribute("href")]);
+    await openChat(page);
+    await send(page, "It works again");
+    await until(page, () => document.querySelector("#connection").dataset.state === "open");
+    return said;
+  },
+
+  /** Open the page with a link that starts a scenario; reload it when the scenario is stopped. */
+  async link(page, { hash }) {
+    await page.goto(`${url}?again${hash}`);
+    await page.waitForSelector("#stop:not([hidden])");
+    await click(page, "#stop");
+    await finish(page);
+    const seen = { phase: await page.$eval("#phase", (phase) => phase.textContent), variant: await page.$eval("#variant", (box) => box.value), hash: await page.evaluate(() => location.hash) };
+    await page.reload();
+    await until(page, () => document.querySelector("#phase").textContent !== "");
+    return { ...seen, reloaded: await page.$eval("#phase", (phase) => phase.textContent) };
+  },
+
   async picture(page, { path, scheme = "light", width = 1440, height = 960, scenario, variant, halfway }) {
     await page.setViewport({ width, height });
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
@@ -296,7 +348,7 @@ async function visit(browser, name, given) {
     page.setDefaultTimeout(60_000);
     await page.setViewport({ width: 1440, height: 900 });
     await page.goto(url);
-    await until(page, () => document.querySelector("#connection").dataset.state === "open");
+    await until(page, () => ["open", "broken"].includes(document.querySelector("#connection").dataset.state));
     const answer = await visits[name](page, given);
     assert.deepEqual(problems, []);
     return { answer };

@@ -107,6 +107,9 @@ def test_dead_letter_is_redriven_from_the_page(browser: Browser) -> None:
     assert "redrive" in seen["row"]
     assert "ServiceUnavailable" in seen["row"]
     assert (seen["violations"], seen["beyond"]) == ([], [])
+    assert (seen["after"]["shown"], seen["after"]["explained"], seen["after"]["lost"]) == (1, 0, 0)
+    redriven = seen["steps"].index("Redriven by the console")
+    assert any(step.endswith(": accepted") for step in seen["steps"][redriven:])
 
 
 def test_keyboard_is_enough(browser: Browser) -> None:
@@ -157,3 +160,48 @@ def test_message_from_elsewhere_is_shown_with_its_hostile_id(
     )
 
     assert browser.visit("stranger", text="From elsewhere", token=token) == 0
+
+
+def test_scenario_keeps_your_chats_until_they_end(browser: Browser) -> None:
+    seen = browser.visit("keeps")
+
+    assert seen["kept"] == [False, True]
+    assert len(seen["names"]) == len(set(seen["names"]))
+    assert set(seen["offered"]) <= set(seen["names"])
+
+
+def test_chat_from_elsewhere_can_be_ended(browser: Browser, console: RunningConsole) -> None:
+    chat = console.stack.participant.open_chat()
+
+    seen = browser.visit("ends", chat=chat.contact_id)
+
+    assert "from elsewhere" in seen["text"]
+    assert chat.contact_id[:8] in seen["text"]
+    assert seen["buttons"] == 0
+
+
+def test_header_says_that_the_function_does_not_start_until_it_does(
+    browser: Browser, console: RunningConsole
+) -> None:
+    error = {
+        "errorMessage": "Unable to import module 'message_sender.handler': No module named 'x'",
+        "errorType": "Runtime.ImportModuleError",
+        "stackTrace": [],
+    }
+    name = console.stack.outputs.function_name
+
+    with (console.folder / "emulator.log").open("a", encoding="utf-8") as log:
+        log.write(
+            f"10:16:39 ERROR [lambda] provided-runtime execution error for {name}: init error: {error}\n"
+        )
+    [text, link] = browser.visit("broken")
+
+    assert text.startswith("The function does not start: Runtime.ImportModuleError, ")
+    assert link == "#log"
+
+
+def test_link_starts_a_scenario_once(browser: Browser) -> None:
+    seen = browser.visit("link", hash="#throttle&variant=fail")
+
+    phase = f"{SCENARIOS['throttle'].title} · Stopped"
+    assert seen == {"phase": phase, "variant": "fail", "hash": "", "reloaded": phase}

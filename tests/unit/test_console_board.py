@@ -56,7 +56,7 @@ def test_removed_records_are_null() -> None:
     board.put("chats", "c-1", 1)
     board.put("log", "1", 1)
 
-    _, then = follow(board, lambda: board.clear("chats"))
+    _, then = follow(board, lambda: board.clear("chats", prefixes=["c-1"]))
 
     assert then == [["chats", "c-1", None]]
     assert board.count("chats", "") == 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from infra.results import MessageResult
 from message_sender.errors import AccessDeniedError, ServiceUnavailableError
 from message_sender.result import Failed, Rejected
-from sandbox.console.life import Life
+from sandbox.console.board import Board
+from sandbox.console.life import Life, Lives
 from tests.support.fakes import result_of
 
 if TYPE_CHECKING:
@@ -116,8 +119,36 @@ def test_redriven_message_waits_for_another_outcome() -> None:
         at="2026-11-28T06:10:04.000Z",
     )
     assert life.is_published
-    life.steps.append({"kind": "redriven", "at": "2026-11-28T06:10:05.000Z"})
+    life.redrive("2026-11-28T06:10:05.000Z")
     assert not life.is_published
+    assert life.state == "waiting"
     life.add_result(MessageResult.from_detail(result_of().detail()), at="2026-11-28T06:10:06.000Z")
 
     assert life.is_published
+
+
+@pytest.mark.parametrize("outcome", [None, Failed(ServiceUnavailableError("503"))])
+def test_outcome_that_precedes_the_note_of_its_redrive_stays(outcome: Failed | None) -> None:
+    life = Life("order-1")
+    failed = result_of(Failed(ServiceUnavailableError("503")))
+    again = result_of(outcome) if outcome else result_of()
+
+    life.add_result(MessageResult.from_detail(failed.detail()), at="2026-11-28T06:10:04.000Z")
+    life.add_result(MessageResult.from_detail(again.detail()), at="2026-11-28T06:10:06.000Z")
+    life.redrive("2026-11-28T06:10:05.000Z")
+
+    assert life.is_published
+    assert life.state == again.name
+    assert kinds(life)[-3:] == ["published", "redriven", "published"]
+
+
+def test_messages_of_removed_chats_are_forgotten() -> None:
+    board = Board()
+    lives = Lives(board)
+    lives.change("order-1", lambda life: life.facts.update(chat="c-1"))
+    lives.change("order-2", lambda life: life.facts.update(chat="c-2"))
+
+    lives.forget({"c-1"})
+
+    assert (lives.knows("order-1"), lives.knows("order-2")) == (False, True)
+    assert (board.count("messages", "order-1"), board.count("messages", "order-2")) == (0, 1)

@@ -2,7 +2,7 @@
 
 import "./chats.js";
 import "./side.js";
-import { $, h, sync } from "./dom.js";
+import { $, h, sync, time } from "./dom.js";
 import { ask, follow, onChange, records } from "./store.js";
 
 const SIDES = { function: "This function", loop: "Plain loop" };
@@ -49,6 +49,8 @@ function renderSwitches() {
 
 // Score
 
+const label = (name) => document.querySelector(`#score th[data-column=${name}]`).textContent; // for a narrow window
+
 function renderScore() {
   const run = records("run").get("run");
   $("#score").hidden = !run;
@@ -62,13 +64,13 @@ function renderScore() {
   }
   const title = about.scenarios[run.scenario]?.title ?? run.scenario;
   $("#phase").textContent = `${title} · ${PHASES[run.phase]}${run.problem ? `: ${run.problem}` : ""}`;
-  const rows = Object.entries(run.score ?? {}).map(([side, score]) => ({ side, score, isOver: run.phase === "over", variant: run.variant }));
+  const rows = Object.entries(run.score ?? {}).map(([side, score]) => ({ side, score, isOver: run.over?.includes(side) ?? false, variant: run.variant }));
   sync($("#score tbody"), rows, {
     key: (row) => row.side,
     make: ({ side, score, isOver, variant }) => h("tr", { "data-side": side },
       h("th", { scope: "row" }, SIDES[side], side === "loop" && h("small", ` ${about.variants[variant]}`)),
-      COUNTS.map((name) => h("td", { "data-count": name }, String(score[name]))),
-      FAULTS.map((name) => h("td", { "data-count": name, class: score[name] ? "bad" : isOver ? "good" : null }, String(score[name]), score[name] ? " ✕" : isOver ? " ✓" : ""))),
+      COUNTS.map((name) => h("td", { "data-count": name, "data-label": label(name) }, String(score[name]))),
+      FAULTS.map((name) => h("td", { "data-count": name, "data-label": label(name), class: score[name] ? "bad" : isOver ? "good" : null }, String(score[name]), score[name] ? " ✕" : isOver ? " ✓" : ""))),
   });
 }
 
@@ -118,7 +120,36 @@ onChange(["switches"], renderSwitches);
 onChange(["run"], renderScore);
 onChange(["chats"], writeToOpened); // chats.js has listed it by then
 renderSwitches();
-follow((state) => {
-  $("#connection").textContent = state === "open" ? "Live" : "The sandbox does not answer. Start it again: make sandbox";
+let connection = "connecting";
+
+function renderState() {
+  const problem = records("function").get("problem");
+  const state = connection === "open" && problem ? "broken" : connection;
+  const says = {
+    connecting: "Connecting …",
+    open: "Live",
+    broken: h("a", { href: "#log" }, `The function ${problem?.does_not_start ? "does not start" : "fails"}: ${problem?.code}, ${problem && time(problem.at)}`),
+    lost: "The sandbox does not answer. Start it again: make sandbox",
+  };
+  $("#connection").replaceChildren(says[state]);
   $("#connection").dataset.state = state;
+}
+
+onChange(["function"], renderState);
+follow((state) => {
+  connection = state;
+  renderState();
 });
+
+// A link such as #all&variant=log starts a scenario, once: to reload the page does not start it again
+
+const [linked, ...options] = location.hash.slice(1).split("&");
+if (linked in about.scenarios) {
+  history.replaceState(null, "", location.pathname);
+  const variant = new URLSearchParams(options.join("&")).get("variant");
+  if (variant in about.variants) {
+    $("#variant").value = variant;
+    $("#compare").checked = true;
+  }
+  start(linked);
+}

@@ -6,12 +6,15 @@ import { ask, onChange, records, touch } from "./store.js";
 const NUMBERED = /^\d+ · /;
 const STATES = {
   waiting: ["…", "waiting in the queue"],
+  stuck: ["…", "waiting: the function fails"],
   deferred: ["↻", "not sent yet, again soon"],
   REJECTED: ["✕", "rejected"],
   FAILED: ["✕", "failed"],
   refused: ["✕", "not sent"],
   SENT: ["✓", "sent"],
 };
+
+export const ENDS = new Set(["REJECTED", "FAILED"]);
 
 export const chosen = { token: null, byUser: false };
 
@@ -36,9 +39,14 @@ function lane(side, chat, contactId, byChat, messages) {
     for (const life of messages.get(chat.contactId) ?? []) {
       if (shown.has(life.client_token)) continue;
       const last = life.steps.findLast((step) => step.code);
-      bubbles.push({
+      const isFinal = life.refused || ENDS.has(life.state);
+      const isStuck = life.state === "waiting" && !life.refused && records("function").has("problem");
+      const at = life.steps.findLast((step) => step.kind === "ended")?.at ?? life.at;
+      const next = isFinal ? bubbles.findIndex((bubble) => bubble.at && new Date(bubble.at) > new Date(at)) : -1;
+      bubbles.splice(next < 0 ? bubbles.length : next, 0, {
         key: life.client_token, type: "PENDING", text: life.text, client_token: life.client_token,
-        state: life.refused && life.state !== "REJECTED" ? "refused" : life.state, code: last?.code ?? life.refused,
+        at: isFinal ? at : null,
+        state: life.refused && life.state !== "REJECTED" ? "refused" : isStuck ? "stuck" : life.state, code: last?.code ?? life.refused,
       });
     }
   } else {
@@ -53,7 +61,7 @@ function bubble(item, side) {
   if (item.type === "EVENT") return h("li.event", item.content_type.split(".event.").pop().replace(".", " "));
   if (item.type === "MISSING") return item.lost ? h("li.bubble.lost", h("b", "✕ Lost: "), item.text) : h("li.bubble.pending", h("span.meta", `… ${item.text}`));
   const state = item.type === "PENDING" ? STATES[item.state] ?? STATES.waiting : null;
-  const bad = ["REJECTED", "FAILED", "refused"].includes(item.state);
+  const bad = item.state === "refused" || ENDS.has(item.state);
   const meta = [
     state ? h("span", `${state[0]} ${state[1]}${item.code ? `: ${item.code}` : ""}`) : time(item.at),
     item.attempts > 1 && h("span.tries", `${item.attempts} attempts`),
@@ -80,10 +88,11 @@ function card({ id, chat, hasTwin, lanes }) {
   const act = (action) => () => ask(action, { chat: id }).catch((error) => ($("#sent").textContent = error.message));
   return h(
     "article.chat", { class: hasTwin ? "chat twin" : "chat", "aria-label": chat.name },
-    h("header", h("h3", chat.name), chat.ended_at ? h("span.badge", "ended") : null, h("span.grow"),
-      !chat.ended_at && chat.is_own && [
+    h("header", h("h3", chat.name, chat.is_own && h("small", id.slice(0, 8))), chat.ended_at ? h("span.badge", "ended") : null,
+      !chat.is_own && h("span.badge", { title: "The console did not open it, so it cannot write to it" }, "from elsewhere"), h("span.grow"),
+      !chat.ended_at && [
         h("button.quiet", { type: "button", "data-focus": `end-${id}`, "aria-label": `End ${chat.name}`, onclick: act("end_chat") }, "End"),
-        h("button.quiet", { type: "button", "data-focus": `expire-${id}`, "aria-label": `Expire token of ${chat.name}`, onclick: act("expire_token") }, "Expire token"),
+        chat.is_own && h("button.quiet", { type: "button", "data-focus": `expire-${id}`, "aria-label": `Expire token of ${chat.name}`, onclick: act("expire_token") }, "Expire token"),
       ]),
     h("div.lanes", parts),
   );
@@ -117,4 +126,4 @@ function render() {
   $("#composer").hidden = own.length === 0;
 }
 
-onChange(["chats", "bubbles", "messages", "marks", "chosen"], render);
+onChange(["chats", "bubbles", "messages", "marks", "chosen", "function"], render);

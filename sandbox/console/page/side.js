@@ -1,6 +1,6 @@
 // Beside the chats: the life of the chosen message, queues with their dead letters, charts, the log.
 
-import { choose, chosen } from "./chats.js";
+import { choose, chosen, ENDS } from "./chats.js";
 import { $, duration, h, preciseTime, svg, sync, time } from "./dom.js";
 import { ask, onChange, records } from "./store.js";
 
@@ -8,10 +8,10 @@ const QUEUES = {
   message: "Messages",
   dead_letter: "Dead letters",
   rejected: "Rejected",
-  events_dead_letter: "Events, dead letters",
+  events_dead_letter: "Dead letters of events",
   unpublished_results: "Unpublished results",
   loop: "Plain loop",
-  loop_dead_letter: "Plain loop, dead letters",
+  loop_dead_letter: "Dead letters of the loop",
 };
 const CAN_REDRIVE = new Set(["dead_letter", "rejected", "events_dead_letter"]);
 const GOOD = new Set(["SENT"]);
@@ -43,12 +43,22 @@ function describe(step, before, number) {
   }
 }
 
+/** Return the state of a message in a line. */
+function verdict(life, attempts) {
+  const after = attempts ? ` after ${attempts} attempt${attempts > 1 ? "s" : ""}` : "";
+  const { code } = life.steps.findLast((step) => step.code) ?? {};
+  if (GOOD.has(life.state)) return h("p.verdict.good", `${life.state}${after}`);
+  if (life.refused && life.state !== "REJECTED") return h("p.verdict.bad", `Not sent: ${life.refused}`);
+  if (ENDS.has(life.state)) return h("p.verdict.bad", `${life.state}${after}${code ? `: ${code}` : ""}`);
+  return h("p.verdict.warn", `Waiting${after}${code ? `: ${code}` : ""}`);
+}
+
 function renderLife() {
   const lives = records("messages");
   if (!chosen.byUser || !lives.has(chosen.token)) {
     // Until you choose one: the last message that had trouble, else the last one
     const all = [...lives.values()].filter((life) => life.chat);
-    const last = all.findLast((life) => life.steps.length > 3) ?? all.at(-1);
+    const last = all.findLast((life) => life.steps.some((step) => step.code)) ?? all.at(-1);
     if (last && last.client_token !== chosen.token) return choose(last.client_token, false);
   }
   const life = lives.get(chosen.token);
@@ -60,18 +70,25 @@ function renderLife() {
     return h(`li.step${look && `.${look}`}`, h("time", { datetime: step.at }, preciseTime(step.at)),
       h("span", h("b", title), detail && h("small", detail)));
   });
-  if (!life.steps.some((step) => step.kind === "ended" && GOOD.has(step.outcome)) && life.state !== "REJECTED" && life.state !== "FAILED") {
+  if (!life.steps.some((step) => step.kind === "ended" && GOOD.has(step.outcome)) && !ENDS.has(life.state)) {
     steps.push(h("li.step.now", h("time", "now"), h("span", h("b", life.refused ? `Not sent: ${life.refused}` : "Waiting …"))));
   }
   const ids = { ClientToken: [life.shown_token], ...life.ids };
   const several = (life.ids.correlation_id ?? []).length > 1;
+  const before = $("#life .steps");
+  const isSame = before?.dataset.token === life.client_token;
+  const isAtEnd = !isSame || before.scrollHeight - before.scrollTop - before.clientHeight < 40;
+  const top = before?.scrollTop;
   $("#life").replaceChildren(...[
+    verdict(life, attempts),
     h("p.quote", { dir: "auto", tabindex: 0, role: "region", "aria-label": "Text of the message" }, life.text ?? "A message from elsewhere"),
     h("p.hint", `${life.chat_name ?? "Unknown chat"} · ${life.source ?? life.event_source ?? ""} · ${life.content_type ?? ""}`),
     several && h("p.warn", "Several requests have this ClientToken. Amazon Connect shows only the first."),
-    h("ol.steps", { tabindex: 0, "aria-label": "Steps" }, steps),
+    h("ol.steps", { tabindex: 0, "aria-label": "Steps", "data-token": life.client_token }, steps),
     h("dl.ids", Object.entries(ids).flatMap(([name, values]) => values.length ? [h("dt", name), h("dd", values.join(", "))] : [])),
   ].filter(Boolean));
+  const list = $("#life .steps");
+  list.scrollTop = isAtEnd ? list.scrollHeight : top;
 }
 
 // Queues and dead letters
@@ -111,9 +128,10 @@ async function readDeadLetters(apply) {
     const rows = await ask("redrive", { queue: openQueue, code, apply });
     const again = rows.filter((row) => row.done === "redrive").length;
     $("#dead-letters tbody").replaceChildren(...rows.map((row) => h("tr",
-      h("td", h("b", row.done)), h("td", row.code),
+      h("td", h("b", apply && row.done === "redrive" ? "redriven" : row.done)), h("td", row.code),
       h("td", h("span", { dir: "auto" }, row.text ?? "–"), h("small", ` ${row.client_token ?? ""}`)),
       h("td", row.age_seconds === null ? "–" : duration(row.age_seconds * 1000)), h("td", row.reason))));
+    $("#redrive-column").textContent = apply ? "Done" : "A redrive will";
     const codes = [...new Set([...$("#code").options].map((option) => option.value).concat(rows.map((row) => row.code)))];
     $("#code").replaceChildren(...codes.map((each) => h("option", { value: each, selected: each === (code ?? "") }, each || "every code")));
     $("#redrive").disabled = again === 0 || apply;
@@ -131,8 +149,14 @@ $("#code").addEventListener("change", () => readDeadLetters(false));
 
 const WIDTH = 360, HEIGHT = 46;
 
-function chart(title, value, seconds, layers) {
-  const top = Math.max(1, ...seconds.map((_, index) => layers.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)));
+/** Return the next higher 1, 2 or 5 with zeros. */
+function round(value) {
+  const zeros = 10 ** Math.floor(Math.log10(value));
+  return zeros * [1, 2, 5, 10].find((step) => step * zeros >= value);
+}
+
+function chart(title, value, seconds, layers, { least = 10, scale = String } = {}) {
+  const top = round(Math.max(least, ...seconds.map((_, index) => layers.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0))));
   const step = WIDTH / seconds.length;
   const bars = [];
   for (let index = 0; index < seconds.length; index += 1) {
@@ -143,7 +167,7 @@ function chart(title, value, seconds, layers) {
       below += size;
     }
   }
-  return h("figure", h("figcaption", h("span", title), h("b", value)),
+  return h("figure", h("figcaption", h("span", title), h("b", value)), h("small.scale", scale(top)),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}: ${value}` }, bars));
 }
 
@@ -154,19 +178,20 @@ function renderCharts() {
   const calls = [["good", series.accepted], ["warn", series.throttled], ["bad", series.failed]];
   const waiting = series.waiting.map((value, index) => value ?? series.waiting[index - 1] ?? 0);
   $("#charts").replaceChildren(
-    chart("Calls of SendMessage", `${sum(series.accepted)} accepted, ${sum(series.throttled)} throttled, ${sum(series.failed)} failed`, series.accepted, calls),
+    chart("Calls of SendMessage", `${sum(series.accepted)} accepted, ${sum(series.throttled)} throttled, ${sum(series.failed)} failed`, series.accepted, calls, { scale: (top) => `${top} a second` }),
     chart("Messages in the queue", `now ${waiting.at(-1)}`, waiting, [["plain", waiting]]),
-    chart("Slowest outcome", `at most ${duration(Math.max(...series.latency))}`, series.latency, [["plain", series.latency]]),
+    chart("Slowest outcome", `at most ${duration(Math.max(...series.latency))}`, series.latency, [["plain", series.latency]], { least: 1000, scale: duration }),
   );
 }
 
 // The log
 
+const NEW_MS = 60_000; // before the latest line
 const LEVELS = { ERROR: 0, WARNING: 1, INFO: 2 };
 
 function logLine({ line }) {
-  const { outcome, code, reason, failure } = line.fields;
-  const said = [outcome, code, reason ?? failure].filter(Boolean).join(" · ");
+  const { outcome, code, client_token: token, reason, failure } = line.fields;
+  const said = [outcome, code, token, reason ?? failure].filter(Boolean).join(" · ");
   const details = Object.entries(line.fields).filter(([, value]) => typeof value !== "object");
   return h(`li.${line.level.toLowerCase()}`,
     h("details", h("summary", h("span.level", line.level === "INFO" ? "info" : line.level.toLowerCase()), h("time", time(line.at)), ` ${line.message} `, said && h("small", said)),
@@ -175,7 +200,11 @@ function logLine({ line }) {
 
 function renderLog() {
   const lines = [...records("log")].map(([key, line]) => ({ key, line })).reverse();
-  if ($("#errors-first").checked) lines.sort((a, b) => LEVELS[a.line.level] - LEVELS[b.line.level]);
+  if ($("#errors-first").checked && lines.length) {
+    const start = new Date(lines[0].line.at) - NEW_MS;
+    const order = ({ line }) => (new Date(line.at) < start ? LEVELS.INFO : LEVELS[line.level]);
+    lines.sort((a, b) => order(a) - order(b));
+  }
   // An open line stays as it is
   sync($("#log"), lines.slice(0, 100), { key: (item) => item.key, make: logLine });
 }
