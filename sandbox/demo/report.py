@@ -50,6 +50,7 @@ def report(run: Run, checks: Sequence[Check], *, verbose: bool = False) -> Group
         Text("\nOutcomes", style="bold"),
         _table([_outcome_row(sending) for sending in run.sendings]),
         *([_table([_id_row(sending) for sending in run.sendings])] if verbose else []),
+        *_reasons(run.sendings),
         *_totals(run),
         Text(),
         *checks_of(checks),
@@ -83,7 +84,7 @@ def _outcome_row(sending: Sending) -> dict[str, Text]:
 
 
 def _note(sending: Sending) -> str:
-    message, result = sending.message, sending.result
+    message = sending.message
     if not sending.is_as_expected:
         return f"expected {message.expected or 'any outcome'}"
     notes = [message.note] if message.note else []
@@ -91,8 +92,6 @@ def _note(sending: Sending) -> str:
         notes.append(f"ClientToken of line {message.repeats}, another text: one is shown")
     if len(sending.message_ids) > 1:
         notes.append(f"{len(sending.message_ids)} parts")
-    if message.expected is None and result and result.reason:
-        notes.append(result.reason)
     return "; ".join(notes)
 
 
@@ -104,6 +103,14 @@ def _id_row(sending: Sending) -> dict[str, Text]:
         "message id": Text(printable(sending.message_id or "")),
         "time (UTC)": Text(time_of_day(result.completed_at.isoformat()) if result else ""),
     }
+
+
+def _reasons(sendings: Sequence[Sending]) -> Iterator[Text]:
+    """Explain the outcomes that the file does not expect. The checks explain the others."""
+    for sending in sendings:
+        if sending.message.expected is None and sending.result and sending.result.reason:
+            reason = printable(f"line {sending.message.number}: {sending.result.reason}")
+            yield Text(reason, style="dim")
 
 
 def _repeats(messages: Iterable[Message]) -> Iterator[Text]:

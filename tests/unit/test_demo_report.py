@@ -129,7 +129,7 @@ def test_an_outcome_that_the_file_does_not_expect_is_shown_and_not_judged(run: R
         )
     )
 
-    assert any("REJECTED" in line and str(result.reason) in line for line in lines)
+    assert f"line 3: {result.reason}" in lines
     assert "✓ Every message had an outcome. The file expects one for 0 of 1" in lines
     assert not [line for line in lines if line.startswith("✗")]
 
