@@ -63,7 +63,7 @@ help: ## List the targets
 	@echo '  ASSEMBLY=cdk.out         deploy it without a question'
 	@echo '  MESSAGES=file.jsonl      demo: your own messages'
 	@echo '  ACT=1                    demo, without the second act'
-	@echo '  VERBOSE=yes              demo, with the ids of messages'
+	@echo '  VERBOSE=yes              demo, with all ids and chats'
 	@echo '  EMULATOR_PORT=number     demo, sandbox'
 	@echo '  PORT=4600                participant-service'
 	@echo '  CHAT=contact-id          end-chat, transcript (default: $$CONTACT_ID)'
@@ -91,9 +91,12 @@ messages-file:
 sandbox: prepare ## Run a local stack, with a console in the browser
 	@exec $(VENV_PYTHON) -m sandbox.live $(PORT_OPTION)
 
-.PHONY: env chat chats end-chat transcript fault
-env: .venv/.installed ## Print the sandbox's endpoints and commands, to paste
+.PHONY: env commands chat chats end-chat transcript fault
+env: .venv/.installed ## Print the sandbox's endpoints and a new chat, to paste
 	@exec $(VENV_PYTHON) -m sandbox.live.chats env
+
+commands: .venv/.installed ## Print a command for each event source of the sandbox
+	@exec $(VENV_PYTHON) -m sandbox.live.chats commands
 
 chat: .venv/.installed ## Open another chat in the sandbox
 	@exec $(VENV_PYTHON) -m sandbox.live.chats open

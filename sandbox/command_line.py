@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 import re
 import sys
 import time
@@ -74,6 +75,17 @@ def explain(problem: object) -> int:
     """Print why a command could not run. Return its exit code."""
     sys.stderr.write(f"{printable(str(problem), lines=True)}\n")
     return 2
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Let the reader of the standard output stop early, as `head` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes the rest at its end: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def transcript_table(items: Iterable[TranscriptItem]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws.client import MAX_CALL_SECONDS
@@ -11,7 +10,7 @@ from message_sender.errors import AwsCallError
 from message_sender.result import RESULT_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from message_sender.aws.client import AwsClient
     from message_sender.queues import Queues
@@ -28,6 +27,8 @@ class Publisher:
         self._events = events
         self._event_bus_name = event_bus_name
         self._queues = queues
+        self.failure = ""
+        """Why the last result that was not safe is neither on the bus nor in the queue: both errors."""
 
     def publish(self, results: Sequence[MessageResult], *, until: float) -> list[bool]:
         """Publish results. Return for each whether it is on the bus or in the unpublished-results queue.
@@ -46,14 +47,20 @@ class Publisher:
 
     def _publish_ten(self, entries: list[dict[str, str]], until: float) -> list[bool]:
         # The queue needs time for one call. Without it, an outage of EventBridge would repeat messages.
-        accepted = put_events(entries, events=self._events, until=until - MAX_CALL_SECONDS)
+        failures: list[AwsCallError] = []
+        accepted = put_events(
+            entries, events=self._events, until=until - MAX_CALL_SECONDS, on_failure=failures.append
+        )
         pending = {index: entry for index, entry in enumerate(entries) if not accepted[index]}
         if not pending:
             return accepted
         unpublished = [
             {"Id": str(index), "MessageBody": json.dumps(entry)} for index, entry in pending.items()
         ]
-        kept = dict(zip(pending, self._queues.keep_unpublished(unpublished, until=until), strict=True))
+        is_kept = self._queues.keep_unpublished(unpublished, until=until, on_failure=failures.append)
+        kept = dict(zip(pending, is_kept, strict=True))
+        if not all(is_kept):
+            self.failure = "; ".join(map(str, failures))
         return [kept.get(index, True) for index in range(len(entries))]
 
     def _entry(self, result: MessageResult) -> dict[str, str]:
@@ -65,11 +72,18 @@ class Publisher:
         }
 
 
-def put_events(entries: Sequence[Mapping[str, str]], *, events: AwsClient, until: float) -> list[bool]:
+def put_events(
+    entries: Sequence[Mapping[str, str]],
+    *,
+    events: AwsClient,
+    until: float,
+    on_failure: Callable[[AwsCallError], None] = lambda _: None,
+) -> list[bool]:
     """Put at most ten entries on their bus. Return for each whether EventBridge accepted it.
 
     Args:
         until: The moment of the monotonic clock by which this must be over.
+        on_failure: Gets the reason if an entry was not accepted.
     """
     pending = dict(enumerate(entries))
 
@@ -78,8 +92,10 @@ def put_events(entries: Sequence[Mapping[str, str]], *, events: AwsClient, until
         pending = _refused(pending, answer)
         return {"Entries": list(pending.values())} if pending else None
 
-    with suppress(AwsCallError):
+    try:
         events.call("PutEvents", {"Entries": list(entries)}, until=until, remaining=remaining)
+    except AwsCallError as error:
+        on_failure(error)
     return [index not in pending for index in range(len(entries))]
 
 

@@ -39,7 +39,7 @@ HIDDEN_SECONDS = FUNCTION_TIMEOUT_SECONDS + 2
 
 TIME_LAPSE = (
     f"A killed function’s batch is redelivered after {HIDDEN_SECONDS} s, not {VISIBILITY_TIMEOUT_SECONDS} s.",
-    "A message that is to fail is queued as if it had waited for the retry window already.",
+    "To fail at once, one message is dated back by the retry window.",
 )
 
 FUNCTION, LOOP = "function", "loop"

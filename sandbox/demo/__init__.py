@@ -6,7 +6,8 @@ The file has one JSON object a line. A line with a `request` is a message:
      "through": "queue",                       the event source, see below
      "request": {"ContentType": "text/plain",  the message request. The demo adds ConnectionToken, and the
                  "Content": "Hello"},          ContactId of the chat unless the line has one
-     "expect": {"outcome": "SENT"},            the default; or {"outcome": "REJECTED", "code": ...}
+     "expect": {"outcome": "SENT"},            or {"outcome": "REJECTED", "code": ...}; without it, the demo
+                                               shows the outcome and does not judge it
      "sealed": true,                           optional: seal its connection token
      "age_minutes": 90,                        optional, for an event: how long ago it happened
      "note": "says hello"}                     optional: what the line shows
@@ -24,7 +25,7 @@ next. A request that the HTTP API refuses has no published outcome: its line exp
 {"outcome": "REFUSED", "code": "InvalidRequest"}. At the end, the demo looks up each outcome by its id.
 
 Lines of one chat with the same ClientToken are one message, sent more than once. If their texts differ, only
-one text is shown, and the demo says so.
+one text appears in the chat. The demo says so at its start, in the row and below the checks.
 
 A line without a `request` describes a chat. The first two come before its first message:
 

@@ -34,7 +34,7 @@ def main() -> int:
         "messages", type=Path, nargs="?", default=Path("examples/messages.jsonl"), help="the file of messages"
     )
     parser.add_argument("--act", choices=["1"], help="1: leave out the second act")
-    parser.add_argument("--verbose", action="store_true", help="print the ids and times of messages")
+    parser.add_argument("--verbose", action="store_true", help="print all ids and chats")
     arguments = parser.parse_args()
     terminal = standard_output()
     try:

@@ -14,7 +14,7 @@ from infra.producer import EventSource
 from sandbox.participant_service.chats import CONTENT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 TASK = "task"
@@ -35,6 +35,13 @@ _MOST_BYTES = {
 }
 _MOST_ERRORS = 10
 _NAME = {"type": "string", "minLength": 1}
+_TYPES = {
+    "object": "a JSON object",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
 _NOT_ALLOWED = False  # as a JSON Schema
 
 
@@ -105,6 +112,7 @@ class Message:
         through: One of `THROUGH`.
         sealed: Whether the demo seals its connection token.
         age_minutes: How long before its acceptance an event happened.
+        expected: None if the line does not say: then every outcome is as good.
         repeats: The first line with the same identity and another text.
     """
 
@@ -113,7 +121,7 @@ class Message:
     connection: int = 1
     through: str
     request: Mapping[str, Any] = field(repr=False)
-    expected: Expectation
+    expected: Expectation | None = None
     sealed: bool = False
     age_minutes: int | None = None
     note: str = ""
@@ -132,10 +140,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class MessageFile:
-    """The chats, in the order in which they first appear, and the messages."""
+    """The chats, in the order in which they first appear, and the messages.
+
+    Attributes:
+        other_lines: How many lines describe a chat.
+    """
 
     chats: tuple[Chat, ...]
     messages: tuple[Message, ...]
+    other_lines: int = 0
 
 
 def read_message_file(path: Path) -> MessageFile:
@@ -162,7 +175,7 @@ def read_message_file(path: Path) -> MessageFile:
     if errors:
         more = [f"... and {len(errors) - _MOST_ERRORS} more"] if len(errors) > _MOST_ERRORS else []
         raise MessageFileError("\n".join(errors[:_MOST_ERRORS] + more))
-    return MessageFile(tuple(reader.chats.values()), tuple(reader.messages))
+    return MessageFile(tuple(reader.chats.values()), tuple(reader.messages), reader.other_lines)
 
 
 class _LineError(Exception):
@@ -185,21 +198,41 @@ def _fields(line: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _LineError(f"the line is not valid JSON: {error.msg} at column {error.colno}") from None
     except fastjsonschema.JsonSchemaValueException as error:
-        # The text of fastjsonschema begins with `data`, or with `data.` and the field
-        text = error.message.removeprefix("data")
-        raise _LineError(text[1:] if text.startswith(".") else f"the line{text}") from None
+        raise _LineError(_explained(error)) from None
     return fields
+
+
+def _explained(error: fastjsonschema.JsonSchemaValueException) -> str:
+    """Name the field and the rule in words. fastjsonschema calls the line `data`."""
+    name = str(error.name).removeprefix("data").removeprefix(".") or "the line"
+    rule = error.rule_definition
+    if error.rule in {"required", "additionalProperties"}:
+        known = error.definition.get("properties", error.value)
+        unknown = ", ".join(sorted(error.value.keys() - known.keys()))
+        if missing := [each for each in error.definition["required"] if each not in error.value]:
+            return f"{name} has no {', '.join(missing)}" + (f" (unknown field: {unknown})" if unknown else "")
+        return f"{name} has an unknown field: {unknown} (known: {', '.join(known)})"
+    rules: dict[str, Callable[[], str]] = {
+        "type": lambda: _TYPES[rule],
+        "enum": lambda: f"one of {', '.join(rule)}",
+        "const": lambda: json.dumps(rule),
+        "minimum": lambda: f"at least {rule}",
+        "minLength": lambda: "longer",
+    }
+    return f"{name} must be {rules[error.rule]()}" if error.rule in rules else f"{name} must not be there"
 
 
 class _Reader:
     def __init__(self) -> None:
         self.chats: dict[str, Chat] = {}
         self.messages: list[Message] = []
+        self.other_lines = 0
         self._new_tokens: Counter[str] = Counter()
         self._first: dict[tuple[str, str], Message] = {}
 
     def read(self, number: int, fields: dict[str, Any]) -> None:
         chat = fields["chat"]
+        self.other_lines += "request" not in fields
         if "request" in fields:
             if "age_minutes" in fields and fields["through"] != EventSource.EVENT:
                 raise _LineError("age_minutes is for an event")
@@ -209,7 +242,7 @@ class _Reader:
             message = Message(
                 number=number,
                 connection=1 + self._new_tokens[chat],
-                expected=Expectation(**fields.pop("expect", {"outcome": "SENT"})),
+                expected=Expectation(**fields.pop("expect")) if "expect" in fields else None,
                 **fields,
             )
             first = self._first.setdefault(message.identity, message)

@@ -34,8 +34,8 @@ _LOOP_SECONDS = 5.0  # for the plain loop, after this stack has finished
 _COUNTS: Mapping[str, str] = {
     "sent": "messages sent",
     "shown": "shown in their chat",
-    "explained": "refused, with an outcome that says why",
-    "lost": "lost without a trace",
+    "explained": "not sent, with an outcome that says why",
+    "lost": "lost: no outcome, no retry",
     "waiting": "still waiting",
     "twice": "shown twice",
     "late": "out of order",
@@ -121,13 +121,26 @@ def comparison(finished: Finished) -> Group:
             style="bold",
         ),
         table,
+        *_hopeless(finished),
         Text(
-            f"After an error, this loop {VARIANTS[_VARIANT]}. `make sandbox` has its other variants, and "
-            "each breaks in its own way.",
+            f"After an error, this loop {VARIANTS[_VARIANT]}: no outcome, no retry. `make sandbox` has "
+            "its other variants, and each breaks in its own way.",
             style="dim",
         ),
         Text(),
     )
+
+
+def _hopeless(finished: Finished) -> Iterator[Text]:
+    """Say how many of the loop's losses this stack could not deliver either."""
+    rejected = {number for number, each in finished.outcomes.items() if each == Outcome.REJECTED}
+    lost = {number for numbers in finished.scores[LOOP].missing.values() for number in numbers}
+    if hopeless := len(rejected & lost):
+        yield Text(
+            f"Of the {len(lost)} that the loop lost, this stack could not deliver {hopeless} either: "
+            "their chat had ended, or their token had expired.",
+            style="dim",
+        )
 
 
 def _count(score: Score, name: str) -> Text:

@@ -67,7 +67,8 @@ def _introduce(url: str, terminal: Terminal) -> None:
 
     _heading(terminal, "In another terminal, in this folder")
     for command_line, effect in {
-        "make env": "prints endpoints and commands to paste",
+        "make env": "prints two lines to paste: the endpoints, and a new chat",
+        "make commands": "prints a command for each event source",
         "make chat": "opens a chat, and prints its line to paste",
         "make chats": "lists all chats",
         "make transcript": "shows the chat $CONTACT_ID, or CHAT=...",

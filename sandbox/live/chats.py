@@ -8,27 +8,41 @@ from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
-from sandbox.command_line import explain, standard_output, time_of_day, transcript_table
+from sandbox.command_line import (
+    explain,
+    reader_may_leave,
+    standard_output,
+    time_of_day,
+    transcript_table,
+)
 from sandbox.console.console import RefusedError
 from sandbox.console.server import KINDS, switch_fault
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, addresses_in, participant_service_in
 from sandbox.participant_service.control import ControlCallError
 
+_TARGETS = {"end": "end-chat", "transcript": "transcript"}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.live.chats", description=__doc__)
-    parser.add_argument("action", choices=["open", "list", "end", "transcript", "env", "fault"])
+    parser.add_argument("action", choices=["open", "list", "end", "transcript", "env", "commands", "fault"])
     parser.add_argument("subject", nargs="?", default="", help="a contact id, or the kind of a fault")
     parser.add_argument("--folder", type=Path, default=FOLDER / "live", help="the sandbox's")
     arguments = parser.parse_args()
     if arguments.action in {"end", "transcript"} and not arguments.subject:
-        parser.error("name a chat: paste the sandbox's lines that begin with export, or add CHAT=contact-id")
+        return explain(
+            f"Name a chat: make {_TARGETS[arguments.action]} CHAT=contact-id, or paste the lines of make env."
+        )
     if arguments.action == "fault" and arguments.subject not in KINDS:
-        kinds = "\n".join(f"  KIND={kind:<8}  {text}" for kind, text in KINDS.items())
-        return explain(f"make fault KIND=...\n{kinds}")
+        kinds = "\n".join(f"  make fault KIND={kind:<8}  {text}" for kind, text in KINDS.items())
+        if arguments.subject:
+            return explain(f"There is no fault {arguments.subject}. There are:\n{kinds}")
+        standard_output().print_to_paste(kinds)
+        return 0
     try:
-        _act(arguments.action, arguments.subject, arguments.folder)
+        with reader_may_leave():
+            _act(arguments.action, arguments.subject, arguments.folder)
     except (FileNotFoundError, HTTPError):
         return explain("No sandbox is running. Start one in another terminal: make sandbox")
     except (ControlCallError, RefusedError) as error:
@@ -47,19 +61,17 @@ def _act(action: str, subject: str, folder: Path) -> None:
             terminal.print_to_paste(line)
         case "env":
             stack = addresses_in(folder)
-            lines = (
-                aws_environment(stack),
-                chat_environment(participant.open_chat()),
-                sending_commands(stack),
-            )
-            terminal.print_to_paste("\n\n".join(lines))
+            terminal.print_to_paste(aws_environment(stack))
+            terminal.print_to_paste(chat_environment(participant.open_chat()))
+        case "commands":
+            terminal.print_to_paste(sending_commands(addresses_in(folder)))
         case "list":
             for chat in participant.call("chats"):
                 state = f"ended {time_of_day(chat['ended_at'])}" if chat["ended_at"] else "open"
                 terminal.print(f"{chat['contact_id']}  {chat['items']:>3} items  {state}")
         case "fault":
             switch_fault(subject, folder=folder)
-            terminal.print(KINDS[subject])
+            terminal.print(KINDS[subject] if subject != "off" else "All faults are off")
         case "end":
             participant.end_chat(subject)
             terminal.print("Ended.")

@@ -31,30 +31,30 @@ _CONTENTS = {
 
 # Version 1 of the CLI ignores the endpoint in the environment for SQS. Both versions take the bytes of a
 # payload unchanged. Without the pipe the CLI would overwrite the answer if the output goes to a file.
-_COMMANDS = r"""The queue:
+_COMMANDS = r"""# The queue
 aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" \
     --queue-url {outputs.message_queue_url} \
     --message-group-id "$CONTACT_ID" --message-deduplication-id "$(date +%s)-$RANDOM" \
     --message-body {requests[queue]}
 
-The event bus:
+# The event bus
 aws events put-events --entries {entries}
 
-The state machine:
+# The state machine
 aws stepfunctions start-execution --state-machine-arn {outputs.state_machine_arn} \
     --input {requests[workflow]}
 
-The function:
+# The function
 echo {requests[direct]} |
     aws lambda invoke --function-name {outputs.function_alias_arn} \
     --payload fileb:///dev/stdin /dev/stdout | cat
 
-The HTTP API, to the queue:
+# The HTTP API, to the queue
 curl {curl_options} \
     --data {requests[api]} \
     --write-out ' %{{http_code}}\n' {api_url}/messages
 
-The HTTP API, which waits for the outcome:
+# The HTTP API, which waits for the outcome
 curl {curl_options} \
     --data {requests[api-sync]} \
     --write-out ' %{{http_code}}\n' {api_url}/messages/sync

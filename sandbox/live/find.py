@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.log_queries import ATTEMPTS, FIELDS, IDS
 from ops.stack.printable import printable
-from sandbox.command_line import standard_output, time_of_day
+from sandbox.command_line import explain, reader_may_leave, standard_output, time_of_day
 from sandbox.local_stack import FOLDER, addresses_in, function_log
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=FOLDER / "live", help="the sandbox's")
     arguments = parser.parse_args()
     if not arguments.id:
-        parser.error("name a message or a chat: make find ID=...")
+        return explain("Name a message or a chat by any of its ids: make find ID=...")
     try:
         stack = addresses_in(arguments.folder)
         log = function_log(stack.emulator, stack.outputs)
@@ -46,8 +46,9 @@ def main() -> int:
             "processed yet, was never accepted, or is in a dead-letter queue."
         )
     terminal = standard_output()
-    for line in found:
-        terminal.print_to_paste("\n".join(layout(line)))
+    with reader_may_leave():
+        for line in found:
+            terminal.print_to_paste("\n".join(layout(line)))
     return 0
 
 
@@ -82,7 +83,7 @@ def _objects(log: Iterable[str]) -> Iterator[dict[str, Any]]:
 def layout(line: Mapping[str, Any]) -> Sequence[str]:
     """Lay out a log line: its time and message, then a line for each other field that it has."""
     rows = [f"{time_of_day(line['timestamp'])}  {printable(str(line['message']))}"]
-    for name in FIELDS[1:]:
+    for name in (*FIELDS[1:], "failure"):
         if line.get(name) is not None:
             rows += textwrap.wrap(
                 printable(str(line[name])),

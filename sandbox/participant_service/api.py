@@ -27,6 +27,7 @@ from sandbox.participant_service.faults import (
     Scope,
     Status,
     Throttle,
+    check_arguments,
     fault_from,
 )
 from sandbox.participant_service.operations import OPERATIONS, without_nulls
@@ -104,7 +105,7 @@ class ParticipantApi:
             "add_fault": self._add_fault,
             "chats": self.service.chats,
             "clear_faults": self.faults.clear,
-            "create_connection": lambda **who: self.service.create_connection(**who).connection_token,
+            "create_connection": self._new_connection_token,
             "end_chat": self.service.end_chat,
             "expire_connection_token": self.service.expire_connection_token,
             "requests": lambda: self.requests,
@@ -167,14 +168,23 @@ class ParticipantApi:
             names = ", ".join(self._control_calls)
             raise ServiceError("UnknownOperationException", f"The control calls are {names}")
         try:
-            return self._control_calls[name](**json.loads(body or b"{}"))
+            arguments = json.loads(body or b"{}")
+            if not isinstance(arguments, dict):
+                raise invalid("The arguments are not valid: they must be an object")
+            check_arguments(self._control_calls[name], arguments)
+            return self._control_calls[name](**arguments)
         except KeyError as error:
             raise invalid(f"The arguments are not valid: {error} is missing") from None
-        except (TypeError, ValueError) as error:
+        except TypeError:  # its text is about Python
+            raise invalid("The arguments are not valid") from None
+        except ValueError as error:
             raise invalid(f"The arguments are not valid: {error}") from None
 
     def _add_fault(self, fault: Mapping[str, Any], **scope: Unpack[Scope]) -> None:
         self.faults.add(fault_from(fault), **scope)
+
+    def _new_connection_token(self, participant_token: str) -> str:
+        return self.service.create_connection(participant_token).connection_token
 
     def _set_error_style(self, *, lower_case_message: bool = False, type_suffix: str = "") -> None:
         self.error_style = ErrorStyle(lower_case_message=lower_case_message, type_suffix=type_suffix)

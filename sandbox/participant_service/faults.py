@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from dataclasses import dataclass, field
 from enum import Enum
@@ -106,7 +107,8 @@ class Processing(Fault):
     status: ProcessingStatus
 
     def __post_init__(self) -> None:
-        ProcessingStatus(self.status)  # or a ValueError
+        if self.status not in {*ProcessingStatus}:
+            raise ValueError(f"status must be one of {', '.join(ProcessingStatus)}")
 
 
 _KINDS: Mapping[str, Callable[..., Fault]] = {
@@ -116,11 +118,52 @@ _KINDS: Mapping[str, Callable[..., Fault]] = {
 
 def fault_from(document: Mapping[str, Any]) -> Fault:
     """Read a fault from JSON: its fields, and the name of its class as `kind`."""
-    fields = dict(document)
-    kind = fields.pop("kind")
-    if kind not in _KINDS:
+    if not isinstance(document, dict):
+        raise ValueError("fault must be an object")  # noqa: TRY004  # of JSON, not of Python
+    fields = {name: value for name, value in document.items() if name != "kind"}
+    kind = document.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"kind must be one of {', '.join(sorted(_KINDS))}")
+    check_arguments(_KINDS[kind], fields)
     return _KINDS[kind](**fields)
+
+
+_TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "float": ("a number", (int, float)),
+    "int": ("a whole number", (int,)),
+    "str": ("a text", (str,)),
+    "bool": ("true or false", (bool,)),
+    "None": ("null", (type(None),)),
+}
+
+
+def check_arguments(call: Callable[..., object], arguments: Mapping[str, object]) -> None:
+    """Check the names of JSON members against a signature, and their types if these are simple.
+
+    Raises:
+        ValueError: Its text names the member and the rule.
+    """
+    parameters = dict(inspect.signature(call).parameters)
+    others = [name for name, each in parameters.items() if each.kind is each.VAR_KEYWORD]
+    for name in others:
+        del parameters[name]
+    if not others and (unknown := arguments.keys() - parameters.keys()):
+        known = f"known: {', '.join(parameters)}" if parameters else "it takes none"
+        raise ValueError(f"{', '.join(sorted(unknown))} is unknown ({known})")
+    for name, parameter in parameters.items():
+        if name not in arguments:
+            if parameter.default is parameter.empty:
+                raise ValueError(f"{name} is missing")
+            continue
+        types = str(parameter.annotation).split(" | ")
+        value = arguments[name]
+        fits = any(
+            isinstance(value, _TYPES[each][1]) and (each == "bool" or not isinstance(value, bool))
+            for each in types
+            if each in _TYPES
+        )
+        if not fits and _TYPES.keys() >= {*types}:
+            raise ValueError(f"{name} must be {' or '.join(_TYPES[each][0] for each in types)}")
 
 
 class Scope(TypedDict, total=False):
@@ -154,6 +197,8 @@ class _PlannedFault:
     def __post_init__(self) -> None:
         if self.times is not None and self.times < 1:
             raise ValueError("times must be at least 1")
+        if not 0 <= self.probability <= 1:
+            raise ValueError("probability must be between 0 and 1")
         self.random = random.Random(self.seed)  # noqa: S311  # a repeatable choice, not a secret
 
     def applies_to(self, contact_id: str | None, client_token: str | None) -> bool:
@@ -169,6 +214,12 @@ class FaultPlan:
         self._planned: list[_PlannedFault] = []
 
     def add(self, fault: Fault, **scope: Unpack[Scope]) -> None:
+        """Plan a fault.
+
+        Raises:
+            ValueError: The scope is not valid.
+        """
+        check_arguments(_PlannedFault, {"fault": fault, **scope})
         self._planned.append(_PlannedFault(fault=fault, **scope))
 
     def take(self, *, contact_id: str | None, client_token: str | None) -> Fault | None:

@@ -52,6 +52,7 @@ class Sandbox:
         self._reader.start()
         self.introduction = "\n".join(self._lines_until("Messages, retries and errors"))
         self.to_paste = self.chats("env").stdout
+        self.printed_commands = self.chats("commands").stdout
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -75,7 +76,7 @@ class Sandbox:
 
     def commands(self, tool: str) -> list[str]:
         """Return the printed commands that use a tool."""
-        blocks = re.findall(r"^(?:aws|curl|echo) .*(?:\n    .*)*", self.to_paste, re.MULTILINE)
+        blocks = re.findall(r"^(?:aws|curl|echo) .*(?:\n    .*)*", self.printed_commands, re.MULTILINE)
         return [block for block in blocks if re.search(rf"^ *{tool} ", block, re.MULTILINE)]
 
     def paste(self, command: str, **environ: str) -> str:
@@ -91,7 +92,7 @@ class Sandbox:
         return done.stdout
 
     def chats(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run what `make env`, `make chat`, `make end-chat` and `make transcript` run."""
+        """Run what `make env`, `make commands`, `make chat` and others run."""
         return subprocess.run(
             [sys.executable, "-m", "sandbox.live.chats", "--folder", str(self.program.folder), *arguments],
             cwd=ROOT,
@@ -239,15 +240,41 @@ def test_a_fault_of_the_other_terminal_is_seen_in_this_one(sandbox: Sandbox) -> 
     assert (broken.returncode, broken.stdout) == (0, "Outage: every call is answered 503\n")
     assert re.search(r"attempt 1: ServiceUnavailable 503 in \d+ ms$", attempt)
     assert reason.strip() == "ServiceUnavailable: The service failed with status 503"
-    assert repaired.returncode == 0
+    assert (repaired.returncode, repaired.stdout) == (0, "All faults are off\n")
     assert re.search(r"through sqs, receive \d+$", sent)
 
 
-def test_an_unknown_fault_lists_the_kinds(sandbox: Sandbox) -> None:
-    done = sandbox.chats("fault", "")
+def test_without_a_kind_the_faults_are_listed(sandbox: Sandbox) -> None:
+    listed, unknown = sandbox.chats("fault", ""), sandbox.chats("fault", "nonsense")
+
+    kind = "  make fault KIND=outage    Outage: every call is answered 503\n"
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert kind in listed.stdout
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("There is no fault nonsense. There are:\n")
+    assert kind in unknown.stderr
+
+
+def test_exports_are_all_that_env_prints(sandbox: Sandbox) -> None:
+    assert sandbox.to_paste.splitlines() == sandbox.exports
+
+
+@pytest.mark.parametrize(("action", "target"), [("end", "end-chat"), ("transcript", "transcript")])
+def test_without_a_chat_the_target_says_how_to_name_one(action: str, target: str, tmp_path: Path) -> None:
+    done = Program("sandbox.live.chats", tmp_path).run(action, "--", "")
 
     assert done.returncode == 2
-    assert "KIND=outage    Outage: every call is answered 503" in done.stderr
+    assert done.stderr == f"Name a chat: make {target} CHAT=contact-id, or paste the lines of make env.\n"
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(sandbox: Sandbox) -> None:
+    command = f"{sys.executable} -m sandbox.live.chats --folder {sandbox.program.folder} commands | true"
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.stderr == ""
 
 
 def test_all_chats_are_listed(sandbox: Sandbox) -> None:
@@ -258,7 +285,7 @@ def test_all_chats_are_listed(sandbox: Sandbox) -> None:
 
 def test_introduction_is_short_and_every_endpoint_is_local(sandbox: Sandbox) -> None:
     assert len(sandbox.introduction.splitlines()) <= 25
-    assert "amazonaws.com" not in sandbox.to_paste
+    assert "amazonaws.com" not in sandbox.to_paste + sandbox.printed_commands
     assert {
         variable(name, sandbox.to_paste)
         for name in ("AWS_ENDPOINT_URL_CONNECT", "AWS_ENDPOINT_URL_CONNECTPARTICIPANT")
@@ -274,7 +301,7 @@ def test_an_unknown_chat_is_reported(sandbox: Sandbox) -> None:
 
 def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "env", "chat", "chats", "fault", "end-chat", "transcript"],
+        ["make", "--dry-run", "env", "commands", "chat", "chats", "fault", "end-chat", "transcript"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -285,6 +312,7 @@ def test_the_makefile_has_the_commands_of_the_other_terminal() -> None:
     chat = '"${CHAT:-$CONTACT_ID}"'
     assert [command for command in commands if command] == [
         "env",
+        "commands",
         "open",
         "list",
         'fault -- "$KIND"',

@@ -184,7 +184,7 @@ def test_each_metric_is_also_counted_without_the_event_source(
     assert in_all == by_source
 
 
-def test_a_result_that_is_neither_published_nor_kept_is_counted(
+def test_a_result_that_is_neither_published_nor_kept_is_counted_and_logged_with_both_reasons(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = function.start_chat()
@@ -192,7 +192,12 @@ def test_a_result_that_is_neither_published_nor_kept_is_counted(
 
     function.batch(record(chat.request()))
 
-    assert metrics(log_lines(capsys))["ResultPublishFailures", "EventSource=sqs"] == [1.0]
+    lines = log_lines(capsys)
+    assert metrics(lines)["ResultPublishFailures", "EventSource=sqs"] == [1.0]
+    [line] = [line for line in lines if line.get("message") == "Result not published"]
+    assert re.fullmatch(
+        r"PutEvents failed: \w+ \(500\); SendMessageBatch failed: \w+ \(500\)", line["failure"]
+    )
 
 
 def test_a_defect_is_logged_with_its_place_and_without_its_text(

@@ -69,10 +69,14 @@ def test_a_row_has_event_source_chat_outcome_and_note(run: Run) -> None:
     assert not any(MESSAGE_ID in line or "c-1" in line for line in lines)
 
 
-def test_ids_and_times_are_for_verbose_only(run: Run) -> None:
-    (row,) = [line.split() for line in printed(run, verbose=True) if "says hello" in line]
+def test_ids_and_times_are_for_verbose_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.stack.terminal._PLAIN_WIDTH", 80)
 
-    assert row == ["3", "queue", "sqs", "alice", "SENT", MESSAGE_ID, "10:11:12.345", "says", "hello"]
+    lines = printed(run, verbose=True)
+
+    assert ["3", "queue", "alice", "SENT", "says", "hello"] in [line.split() for line in lines]
+    assert ["3", "sqs", MESSAGE_ID, "10:11:12.345"] in [line.split() for line in lines]
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_transcript_escapes_only_the_characters_that_steer_the_terminal(run: Run) -> None:
@@ -89,8 +93,54 @@ def test_a_chat_with_more_than_one_connection_token_says_so(run: Run) -> None:
 def test_totals_count_outcomes_and_transcripts(run: Run) -> None:
     lines = printed(run)
 
-    totals = lines.index("  1 message, 1 shown in 2 transcripts")
+    totals = lines.index("1 line sent, 1 message shown as 1 bubble in 2 chats")
     assert lines[totals + 1] == "     1 SENT"
+
+
+def test_a_repeated_message_is_counted_once(run: Run) -> None:
+    lines = printed(replace(run, sendings=[*run.sendings, *run.sendings]))
+
+    totals = lines.index("2 lines sent, 1 message shown as 1 bubble in 2 chats")
+    assert lines[totals + 1] == "     2 SENT, 1 of them for a message that was sent already"
+
+
+def test_only_the_first_chat_with_a_message_is_printed_below_the_checks(run: Run) -> None:
+    carol, alice = reversed(run.chats)
+
+    lines = printed(replace(run, chats=[carol, alice]))
+
+    checked = lines.index("✓ No message appears twice")
+    assert "As the local Amazon Connect shows it (1 other chat and all ids: VERBOSE=yes)" in lines[checked:]
+    assert any(line.startswith("alice") for line in lines[checked:])
+    assert not any(line.startswith("carol") for line in lines)
+
+
+def test_an_outcome_that_the_file_does_not_expect_is_shown_and_not_judged(run: Run) -> None:
+    (sending,) = run.sendings
+    unjudged = replace(sending.message, expected=None)
+    result = published_result("REJECTED", code="Expired")
+
+    lines = printed(
+        Run(
+            sendings=[replace(sending, message=unjudged, result=result, looked_up=result)],
+            chats=[],
+            queues=replace(run.queues, rejected=1),
+            has_error_types=True,
+        )
+    )
+
+    assert f"line 3: {result.reason}" in lines
+    assert "✓ Every message had an outcome. The file expects one for 0 of 1" in lines
+    assert not [line for line in lines if line.startswith("✗")]
+
+
+def test_a_message_without_an_outcome_is_a_fault_whatever_the_file_expects(run: Run) -> None:
+    (sending,) = run.sendings
+    unjudged = replace(sending, message=replace(sending.message, expected=None), result=None)
+
+    lines = printed(Run(sendings=[unjudged], chats=[], queues=run.queues, has_error_types=True))
+
+    assert "    line 3: expected any outcome, got no result, answered nothing yet" in lines
 
 
 def test_the_output_is_plain_text_without_a_terminal(run: Run) -> None:
@@ -139,20 +189,23 @@ def test_a_repeated_client_token_with_another_text_is_in_the_row(run: Run) -> No
 
     lines = printed(replace(run, sendings=[repeat]))
 
-    assert any("ClientToken of line 1, whose text is another: one is shown" in line for line in lines)
+    assert any("ClientToken of line 1, another text: one is shown" in line for line in lines)
+    assert "! Lines 1 and 3 share a ClientToken: only one of their texts is shown" in lines
 
 
 def test_the_introduction_names_the_file_and_the_chats(run: Run) -> None:
     stream = io.StringIO()
     file = MessageFile(
         chats=tuple(record.chat for record in run.chats),
-        messages=tuple(sending.message for sending in run.sendings),
+        messages=tuple(replace(sending.message, repeats=1) for sending in run.sendings),
+        other_lines=1,
     )
 
     Terminal(stream).print(introduction(file, Path("examples/messages.jsonl")))
 
     lines = stream.getvalue().splitlines()
-    assert "1 message for 2 chats from examples/messages.jsonl" in lines
+    assert "1 message for 2 chats from examples/messages.jsonl; 1 line about chats" in lines
+    assert "! Lines 1 and 3 share a ClientToken: only one of their texts is shown" in lines
     assert "Chats: alice, carol" in lines
 
 

@@ -33,7 +33,7 @@ def test_faults_of_the_loop_are_no_problem() -> None:
 @pytest.mark.parametrize(
     ("fault", "problem"),
     [
-        ("lost", "1 lost without a trace"),
+        ("lost", "1 lost: no outcome, no retry"),
         ("waiting", "1 still waiting"),
         ("twice", "1 shown twice"),
         ("late", "1 out of order"),
@@ -62,5 +62,14 @@ def test_both_senders_are_in_one_table_of_80_columns(monkeypatch: pytest.MonkeyP
     Terminal(stream).print(introduction(), comparison(FINISHED))
 
     lines = stream.getvalue().splitlines()
-    assert [line.split()[-2:] for line in lines if "lost without a trace" in line] == [["0", "2"]]
+    assert [line.split()[-2:] for line in lines if "lost: no outcome" in line] == [["0", "2"]]
     assert max(map(len, lines)) <= 80
+
+
+def test_loss_that_this_stack_has_too_is_named() -> None:
+    stream = io.StringIO()
+    loop = replace(FINISHED.scores[LOOP], missing={"c-1": [2], "c-2": [3]})
+
+    Terminal(stream).print(comparison(replace(FINISHED, scores={**FINISHED.scores, LOOP: loop})))
+
+    assert "Of the 2 that the loop lost, this stack could not deliver 1 either" in stream.getvalue()

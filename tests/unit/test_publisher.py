@@ -22,6 +22,7 @@ from tests.support.fakes import (
 )
 
 DOWN = AwsCallError("PutEvents", name="InternalFailure", http_status=500)
+SQS_DOWN = AwsCallError("SendMessageBatch", name="ServiceUnavailable", http_status=503)
 DENIED = AwsCallError("PutEvents", name="AccessDeniedException", http_status=400)
 ACCEPTED = {"EventId": "e"}
 REFUSED = {"ErrorCode": "ThrottlingException"}
@@ -32,7 +33,7 @@ class Setup:
         self.clock = FakeClock()
         self.bus = FakeAwsApi(accepting_bus, bus or [])
         self.queue = FakeAwsApi(accepting_queue, queue or [])
-        self._publisher = Publisher(
+        self.publisher = Publisher(
             events=self.bus.client(self.clock),
             event_bus_name="bus",
             queues=make_queues(self.queue, self.clock),
@@ -40,7 +41,7 @@ class Setup:
 
     def publish(self, number: int, *, seconds: float = 60.0) -> list[bool]:
         results = [result_of(correlation=Correlation(client_token=f"t-{index}")) for index in range(number)]
-        return self._publisher.publish(results, until=self.clock.monotonic() + seconds)
+        return self.publisher.publish(results, until=self.clock.monotonic() + seconds)
 
     @property
     def offered(self) -> list[list[str]]:
@@ -143,18 +144,28 @@ def test_a_result_that_bus_and_queue_refuse_is_not_safe() -> None:
     setup = Setup(bus=[DOWN] * 3, queue=[{"Successful": [{"Id": "0"}], "Failed": [{"Id": "1"}]}])
 
     assert setup.publish(2) == [True, False]
+    assert setup.publisher.failure == (
+        "PutEvents failed: InternalFailure (500); SendMessageBatch failed: FailedInPart (200)"
+    )
 
 
 def test_no_result_is_safe_if_bus_and_queue_are_down() -> None:
-    setup = Setup(bus=[DOWN] * 3, queue=[DOWN] * 3)
+    setup = Setup(bus=[DOWN] * 3, queue=[SQS_DOWN] * 3)
 
     assert setup.publish(2) == [False, False]
+    assert setup.publisher.failure == (
+        "PutEvents failed: InternalFailure (500); SendMessageBatch failed: ServiceUnavailable (503)"
+    )
 
 
 def test_without_time_no_call_is_made_and_no_result_is_safe() -> None:
     setup = Setup()
 
     assert setup.publish(1, seconds=2.9) == [False]
+    assert setup.publisher.failure == (
+        "PutEvents failed: DeadlineExceeded (no response); "
+        "SendMessageBatch failed: DeadlineExceeded (no response)"
+    )
     assert setup.bus.calls == []
     assert setup.queue.calls == []
 

@@ -131,7 +131,7 @@ class EventBridgeSource:
                 raise
         self._telemetry.on_outcome(result, delivery)
         if not all(self._publisher.publish([result], until=deadlines.publish)):
-            self._telemetry.on_publish_failed(origin)
+            self._telemetry.on_publish_failed(origin, self._publisher.failure)
             raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
         if parsed.task_token is not None:
             try:

@@ -335,6 +335,6 @@ class SqsSource:
             case AwsCallError() as error:
                 self._telemetry.on_copy_failed(record.origin, record.delivery, error)
             case ResultNotPublishedError():
-                self._telemetry.on_publish_failed(record.origin)
+                self._telemetry.on_publish_failed(record.origin, self._publisher.failure)
             case InternalError() as error:
                 self._telemetry.on_defect(error, origin=record.origin)

@@ -56,5 +56,5 @@ class SynchronousDelivery:
         result = delivery.result(outcome, origin)
         self._telemetry.on_outcome(result, delivery)
         if not all(self._publisher.publish([result], until=deadlines.publish)):
-            self._telemetry.on_publish_failed(origin)
+            self._telemetry.on_publish_failed(origin, self._publisher.failure)
         return delivery

@@ -163,3 +163,41 @@ def test_invalid_control_call_is_refused(
 ) -> None:
     with pytest.raises(ControlCallError, match=f"^{status}: ."):
         control.call(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "rule"),
+    [
+        (
+            "add_fault",
+            {"fault": {"kind": "Latency"}, "tmes": 3},
+            "tmes is unknown (known: fault, contact_id, ",
+        ),
+        ("add_fault", {"fault": {"kind": "Latency"}, "times": "3"}, "times must be a whole number or null"),
+        (
+            "add_fault",
+            {"fault": {"kind": "Latency"}, "probability": 2},
+            "probability must be between 0 and 1",
+        ),
+        ("add_fault", {"fault": {"kind": "Latency", "latency": "8"}}, "latency must be a number"),
+        (
+            "add_fault",
+            {"fault": {"kind": "Status", "stats": 500}},
+            "stats is unknown (known: latency, status, ",
+        ),
+        ("add_fault", {"fault": {"kind": "Status"}}, "status is missing"),
+        ("add_fault", {"fault": "Status"}, "fault must be an object"),
+        ("add_fault", {"fault": {"kind": "Processing", "status": "DONE"}}, "status must be one of "),
+        ("add_fault", {}, "fault is missing"),
+        ("end_chat", {}, "contact_id is missing"),
+        ("clear_faults", {"contact_id": "c-1"}, "contact_id is unknown (it takes none)"),
+        ("start_chat", {"duration": True}, "duration must be a number"),
+    ],
+)
+def test_invalid_argument_is_named_with_its_rule(
+    control: ParticipantControl, name: str, arguments: dict[str, object], rule: str
+) -> None:
+    with pytest.raises(ControlCallError) as raised:
+        control.call(name, **arguments)
+
+    assert str(raised.value).startswith(f"400: The arguments are not valid: {rule}")

@@ -90,7 +90,7 @@ def test_no_text_is_empty(code: str) -> None:
     [
         ("GET", "/", "This local service has"),
         ("POST", "/_local/nonsense", "The control calls are"),
-        ("POST", "/_local/add_fault", "missing 1 required positional argument: 'fault'"),
+        ("POST", "/_local/add_fault", "fault is missing"),
         ("POST", "/participant/message", "Forbidden"),
     ],
 )
