@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -68,7 +68,8 @@ def ending(simulation: Simulation, chat: Chat, *, expires: bool) -> Accepted:
 
 def poison(simulation: Simulation, chat: Chat) -> Accepted:
     simulation.function.poison = lambda delivered: "poison" in json.dumps(delivered)
-    return simulation.producers.send(chat, **({"Metadata": {"a": "poison"}} if chat.number == 0 else {}))
+    fields: dict[str, Any] = {"Metadata": {"a": "poison"}} if chat.number == 0 else {}
+    return simulation.producers.send(chat, **fields)
 
 
 @dataclass(frozen=True)
