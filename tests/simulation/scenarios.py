@@ -77,7 +77,7 @@ def mix(
         rare: Whether the faults that are rare in other mixes are frequent in this one, so that they meet.
         outcome_lookup: Whether results are stored. That takes a quarter of all calls.
     """
-    often = 10 if rare else 1
+    often = 20 if rare else 1
     simulation = Simulation(
         Setup(
             seed=seed,
