@@ -147,7 +147,7 @@ RARE_FAULTS: Final[FaultProfile] = {
     Fault.CUT_OFF: 0.01,
     Fault.INVOCATION_THROTTLED: 0.03,
     Fault.UNKNOWN_TASK: 0.15,
-    Fault.SENT_AGAIN: 0.2,
+    Fault.SENT_AGAIN: 0.3,
     Fault.DEAD_LETTER_CALL_FAILS: 0.08,
     Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.06,
 }
