@@ -128,25 +128,28 @@ ALL_FAULTS: Final[FaultProfile] = {
 }
 
 RARE_FAULTS: Final[FaultProfile] = {
-    Fault.NOT_PROCESSED: 0.02,
-    Fault.UNEXPECTED: 0.02,
-    Fault.CONNECT_TIMEOUT: 0.03,
+    Fault.BODY_CUT_SHORT: 0.03,
+    Fault.BAD_BODY: 0.03,
+    Fault.NOT_PROCESSED: 0.03,
+    Fault.UNEXPECTED: 0.03,
+    Fault.CONNECT_TIMEOUT: 0.05,
     Fault.ARRIVES_LATE: 0.02,
+    Fault.BUS_FAILS_IN_PART: 0.05,
+    Fault.BUS_TIMES_OUT: 0.03,
     Fault.QUEUE_TIMES_OUT: 0.1,
     Fault.VISIBILITY_FAILS_IN_PART: 0.1,
     Fault.KEY_SLOW: 0.1,
     Fault.KEY_UNUSABLE: 0.1,
-    Fault.TASK_ANSWER_TIMES_OUT: 0.2,
+    Fault.TASK_ANSWER_TIMES_OUT: 0.4,
     Fault.LOST_ACKNOWLEDGEMENT: 0.02,
     Fault.DELIVERED_TWICE: 0.05,
     Fault.EVENT_TWICE: 0.3,
     Fault.CUT_OFF: 0.01,
-    Fault.INVOCATION_THROTTLED: 0.1,
-    Fault.UNKNOWN_TASK: 0.3,
+    Fault.INVOCATION_THROTTLED: 0.03,
+    Fault.UNKNOWN_TASK: 0.15,
     Fault.SENT_AGAIN: 0.3,
-    Fault.DEAD_LETTER_CALL_FAILS: 0.2,
-    Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.2,
-    Fault.OPERATOR_CUT_OFF: 0.6,
+    Fault.DEAD_LETTER_CALL_FAILS: 0.08,
+    Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.06,
 }
 """Higher rates of the faults that seldom meet others."""
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _POISON: Final[dict[str, Any]] = {"Metadata": {"note": "poison"}}
 _MESSAGES_A_POISON: Final = 4_000
+_CHATS_A_POISON: Final = 6
+"""Where rare faults are frequent."""
 _AGE_IN_THE_MIX: Final = RETRY_WINDOW_MINUTES + 2
 """Minutes: longer than the retry window, so that messages fail too."""
 _MOST_ROUNDS: Final = 5
@@ -80,7 +82,6 @@ def mix(
         workload: Sends the messages.
         outcome_lookup: Whether results are stored. That takes a quarter of all calls.
     """
-    often = 10 if rare else 1
     simulation = Simulation(
         Setup(
             seed=seed,
@@ -127,8 +128,10 @@ def mix(
         at = random.uniform(0, seconds)
         time.after(at, partial(simulation.participant.throttle.set, 3, burst=5))
         time.after(at + 90, simulation.participant.throttle.off)
-    for _ in range(often * messages // _MESSAGES_A_POISON + 1):
-        chat = random.choice(simulation.producers.chats)
+    poisoned = [random.choice(simulation.producers.chats) for _ in range(messages // _MESSAGES_A_POISON + 1)]
+    if rare:  # each in its own chat: one after the other, they would outlive the connection tokens
+        poisoned = simulation.producers.chats[::_CHATS_A_POISON]
+    for chat in poisoned:
         time.after(random.uniform(0, seconds), partial(simulation.producers.send, chat, **_POISON))
     simulation.run()
     if operators:

@@ -20,6 +20,7 @@ from sandbox.participant_service.faults import (
     Status,
 )
 from tests.simulation import limits
+from tests.simulation.accepted import NUMBER
 from tests.simulation.baselines import schedule
 from tests.simulation.fault_profiles import Fault, FaultProfile
 from tests.simulation.invariants import Observations
@@ -41,7 +42,6 @@ from tests.simulation.limits import (
     table_of_limits,
 )
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.workload import NUMBER
 
 if TYPE_CHECKING:
     from datetime import timedelta
