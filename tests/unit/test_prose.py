@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
 GUIDES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
 README_BYTES = 6 * 1024
-DOCS_BYTES = 230_500
+DOCS_BYTES = 231_000
 """160 KiB for the stack, 58 for embedding it, other sources, long texts, sealed tokens and look-ups, 7 for
 the practice of on-call work and the local Amazon Connect alone."""
 CELL_CHARACTERS = 200
