@@ -52,6 +52,7 @@ _LEFT_OUT = (
     *("__pycache__", "*.pyc"),  # for the Python of this machine, not of the function
     *("INSTALLER", "RECORD", "REQUESTED", "direct_url.json"),  # notes of pip and uv about their installation
     *("uv_cache.json", "uv_build.json"),  # the same, of uv alone
+    *("WHEEL", "top_level.txt", "py.typed"),  # for installers and type checkers
     *("bin", "*.c", "*.pyi"),  # command line tools, sources of extensions, type stubs
     *(".*", "tests"),  # files of editors and tools
 )

@@ -29,7 +29,7 @@ APP, OPTIONS = Path("examples/cdk_app.py"), Path("examples/cdk_options.py")
 CDK = ROOT / "node_modules/.bin/cdk"
 PACKAGES = {"infra": "connect_message_sender", "lambda_src": "connect_message_sender/lambda_src"}
 
-WHEEL_BYTES = 200_000
+WHEEL_BYTES = 210_000
 
 pytestmark = pytest.mark.e2e
 

@@ -311,7 +311,6 @@ PACKAGE = {
     "message_sender/amazon_roots.pem": (amazon_roots.amazon_roots() or "").encode(),
     "demo/__init__.py": b"answer = 42\n",
     "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
-    "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 }
 
 
@@ -327,10 +326,10 @@ def wheel(folder: Path, *, tag: str, stated: str = "", more: Mapping[str, bytes]
     """
     file = folder / f"demo-1.0-{tag}.whl"
     contents = {name: content for name, content in PACKAGE.items() if name.startswith("demo")} | {
-        **(more or {})
+        "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: %s\n"
+        % (stated or tag).encode(),
+        **(more or {}),
     }
-    metadata = contents["demo-1.0.dist-info/WHEEL"].decode().replace("py3-none-any", stated or tag)
-    contents["demo-1.0.dist-info/WHEEL"] = metadata.encode()
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():
             archive.writestr(name, content)

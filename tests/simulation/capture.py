@@ -26,7 +26,7 @@ class Capture(io.TextIOBase):
     Attributes:
         leaks: Captured texts that hold a secret, at most the first hundred.
         lines: Of the log, by message.
-        not_published: Ids of messages whose results the function has logged as not published.
+        not_safe: Ids of messages whose results or copies the function has logged as not made.
         unhandled: Types of the errors that the function has logged as unhandled.
     """
 
@@ -38,14 +38,14 @@ class Capture(io.TextIOBase):
         self._harmless: set[str] = set()
         self.leaks: list[str] = []
         self.lines: Counter[str] = Counter()
-        self.not_published: set[str] = set()
+        self.not_safe: set[str] = set()
         self.unhandled: Counter[str] = Counter()
 
     def write(self, text: str) -> int:
         self.lines.update(re.findall(r'"message":"([^"]*)"', text))
         self.unhandled.update(re.findall(r'"error_type":"([^"]*)"', text))
-        if '"message":"Result not published"' in text:
-            self.not_published.update(re.findall(r'"correlation_id":"([^"]*)"', text))
+        if '"message":"Result not published"' in text or '"message":"Copy not made"' in text:
+            self.not_safe.update(re.findall(r'"correlation_id":"([^"]*)"', text))
         if self.holds_secret(text) and len(self.leaks) < _MOST_LEAKS:
             self.leaks.append(text)
         return len(text)

@@ -318,7 +318,7 @@ def _compare(
     """Compare copies with outcomes. A copy without its outcome needs a later fault."""
     present = {seen.token_of_copy(copy) for copy in copies}
     unexpected = present - allowed - seen.disturbed
-    unexpected -= seen.not_published  # redelivered: the service may accept it the next time
+    unexpected -= seen.not_safe  # redelivered: the service may accept it the next time
     return [f"{token} is not in {where}" for token in sorted(wanted - present)] + [
         f"{token} is in {where} without a reason" for token in sorted(unexpected)
     ]

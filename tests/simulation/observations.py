@@ -88,8 +88,8 @@ class Observations:
         ended_by_fault: ClientTokens of messages that a fault of the service made impossible to send.
         late_calls: Whether calls may have reached the service long after they were made.
         timed_out: Invocations that timed out without a fault.
-        not_published: ClientTokens of messages that were redelivered because their results were not safe.
-        lost_results: Log lines about such results, those of synchronous callers included.
+        not_safe: ClientTokens of messages that were redelivered because a result or copy was not safe.
+        lost_results: Log lines about results that are not published, those of synchronous callers included.
         maximum_age: The age at which messages expire, None if they do not expire by their age.
         stored: The results that the look-up finds, by ClientToken. None without the look-up.
         lost_lookups: ClientTokens of messages with a result that Lambda did not pass on to the look-up.
@@ -122,7 +122,7 @@ class Observations:
     late_calls: bool
     leaks: Sequence[str]
     timed_out: int
-    not_published: frozenset[str]
+    not_safe: frozenset[str]
     lost_results: int
     maximum_age: timedelta | None
     stored: Mapping[str, Result] | None
@@ -220,9 +220,9 @@ class Observations:
                 *(text for result in published if capture.holds_secret(text := json.dumps(result))),
             ],
             timed_out=len(simulation.function.timed_out),
-            not_published=frozenset(
+            not_safe=frozenset(
                 producers.by_source_id[i].client_token
-                for i in capture.not_published & producers.by_source_id.keys()
+                for i in capture.not_safe & producers.by_source_id.keys()
             ),
             lost_results=capture.lines["Result not published"],
             maximum_age=None if age is None else timedelta(minutes=age),
@@ -289,7 +289,7 @@ class Observations:
     @cached_property
     def redelivered_after_copy(self) -> set[str]:
         """ClientTokens of messages that may have been redelivered after they were rejected or failed."""
-        return self.copied & (self.disturbed | self.not_published)
+        return self.copied & (self.disturbed | self.not_safe)
 
     @cached_property
     def moved_by_sqs(self) -> set[str]:

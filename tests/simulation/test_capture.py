@@ -36,8 +36,9 @@ def test_lines_and_errors_of_the_log_are_counted() -> None:
     assert capture.unhandled == {"KeyError": 1}
 
 
-def test_the_ids_of_messages_whose_results_were_not_published_are_recorded() -> None:
-    capture = written('{"message":"Result not published","correlation_id":"m-1"}')
+@pytest.mark.parametrize("message", ["Result not published", "Copy not made"])
+def test_the_ids_of_messages_whose_results_or_copies_are_not_safe_are_recorded(message: str) -> None:
+    capture = written(f'{{"message":"{message}","correlation_id":"m-1"}}')
     capture.write('{"message":"Message ended","correlation_id":"m-2"}')
 
-    assert capture.not_published == {"m-1"}
+    assert capture.not_safe == {"m-1"}

@@ -235,7 +235,7 @@ def test_a_message_redelivered_after_it_failed_may_be_late_if_a_fault_explains_i
 
     assert CHECKS["order"](failed_first) != []
     assert CHECKS["order"](replace(failed_first, disturbed=frozenset([first]))) == []
-    assert CHECKS["order"](replace(failed_first, not_published=frozenset([first]))) == []
+    assert CHECKS["order"](replace(failed_first, not_safe=frozenset([first]))) == []
     assert CHECKS["order"](replace(late, disturbed=frozenset([first]))) != []
 
 
