@@ -141,6 +141,11 @@ def _restrict(context: SSLContext) -> None:
 
 
 def _certificates(file: Path) -> set[bytes]:
-    """Return the certificates of a file, in base64."""
-    _, *found = file.read_bytes().translate(None, b"\r\n").split(b"-----BEGIN CERTIFICATE-----")
-    return {each.partition(b"-----END CERTIFICATE-----")[0] for each in found}
+    """Return the certificates of a file, in base64.
+
+    OpenSSL skips a certificate with another text in its first line, such as `#`.
+    """
+    lines = b"\n" + file.read_bytes().replace(b"\r", b"")
+    _, *found = lines.split(b"\n-----BEGIN CERTIFICATE-----\n")
+    bodies = [(each + b"\n").partition(b"\n-----END CERTIFICATE-----\n")[0] for each in found]
+    return {body.replace(b"\n", b"") for body in bodies}

@@ -164,6 +164,35 @@ def test_a_file_of_authorities_replaces_all_others(
     assert function.service.connections == (connections if sent else connections + 2)
 
 
+@pytest.mark.parametrize("before", [b"#", b"Removed: "])
+def test_a_root_that_openssl_skips_in_the_file_is_not_trusted(
+    amazon_roots: Path, tmp_path: Path, before: bytes
+) -> None:
+    file = tmp_path / "bundle.pem"
+    file.write_bytes(before + AMAZON.cert_pem.bytes() + OTHER.cert_pem.bytes())
+    pools = pool_manager(ca_bundle=str(file), maxsize=10, amazon_roots=amazon_roots)
+
+    with (
+        function_on_fake_service(tls=server_context(AMAZON), pools=pools) as function,
+        pytest.raises(ConnectionFailedError, match="The certificate of the service is not trusted"),
+    ):
+        function(request(ClientToken="t-1"))
+
+    assert function.service.requests == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"\n", b"\r\n"), (b"-----BEGIN", b"# a comment\n-----BEGIN")])
+def test_a_file_with_other_line_ends_or_comments_starts_with_the_roots_of_amazon(
+    amazon_roots: Path, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    file = bundle(tmp_path / "bundle.pem", OTHER, AMAZON)
+    file.write_bytes(file.read_bytes().replace(old, new).rstrip())
+
+    context = tls_context(str(file), amazon_roots)
+
+    assert isinstance(context, AmazonFirst)
+
+
 def test_a_certificate_that_is_damaged_later_in_the_file_is_not_trusted(
     amazon_roots: Path, tmp_path: Path
 ) -> None:
