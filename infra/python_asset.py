@@ -156,7 +156,8 @@ class PythonAsset:
             AssetBuildError: A dependency could not be installed.
         """
         contents = b"".join(requirements.read_bytes() for requirements in self._requirements)
-        key = hashlib.sha256(self._python_version.encode() + contents).hexdigest()
+        # The digest in the name of an entry depends on these patterns. Another version may have others.
+        key = hashlib.sha256(f"{self._python_version}{_LEFT_OUT}".encode() + contents).hexdigest()
         if installed := self._cached(key):
             _copy(installed, output)
         else:

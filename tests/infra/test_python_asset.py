@@ -19,7 +19,7 @@ import pytest
 
 import app
 from benchmarks.contenders import zipped_parts
-from infra import amazon_roots
+from infra import amazon_roots, python_asset
 from infra.python_asset import PythonAsset, compile_modules, find_python, user_cache
 from infra.sender_function import RUNTIME
 from infra.wheels import AssetBuildError
@@ -649,6 +649,24 @@ def test_cache_entry_is_used_again_unless_it_was_changed(
         damage(wheelhouse.entry)
         with pytest.raises(AssetBuildError, match=r"^pip could not install"):
             wheelhouse.build(tmp_path / "fourth")
+
+
+def test_versions_that_leave_out_other_files_do_not_remove_the_cache_entries_of_each_other(
+    wheelhouse: Wheelhouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as other_version:
+        other_version.setenv("PIP_NO_INDEX", "1")
+        other_version.setenv("PIP_FIND_LINKS", str(wheelhouse.links))
+        wheelhouse.build(tmp_path / "first")
+        other_version.setattr(python_asset, "_LEFT_OUT", (*python_asset._LEFT_OUT, "METADATA"))  # noqa: SLF001  # a version with one more
+        package = wheelhouse.build(tmp_path / "second")
+
+    assert package.keys() == PACKAGE.keys() - {"demo-1.0.dist-info/METADATA"}
+    assert wheelhouse.build(tmp_path / "third") == PACKAGE
+    assert "have changed" not in capsys.readouterr().err
 
 
 def test_without_a_cache_that_can_be_written_each_build_installs_the_packages_again(
