@@ -284,9 +284,16 @@ const visits = {
     await has(page, SHOWN, "1 · Your order");
     await click(page, "#stop");
     await finish(page);
+    await page.setViewport({ width: 900, height: 600 });
+    await openChat(page);
+    await send(page, `In sight ${Date.now()}`);
+    const inSight = await page.evaluate(() => {
+      const [list, chat] = ["#chats", `[data-key="${document.querySelector("#to-chat").value}"]`].map((each) => document.querySelector(each).getBoundingClientRect());
+      return chat.top < list.bottom && chat.bottom <= list.bottom + 1;
+    });
     const shown = await page.$$eval(SHOWN, (all) => all.map((each) => each.textContent));
     const names = await page.$$eval(".chat", (chats) => chats.map((chat) => chat.getAttribute("aria-label")));
-    return { kept: texts.map((text) => shown.includes(text)), names, offered: await page.$$eval("#to-chat option", (all) => all.map((each) => each.textContent)) };
+    return { inSight, kept: texts.map((text) => shown.includes(text)), names, offered: await page.$$eval("#to-chat option", (all) => all.map((each) => each.textContent)) };
   },
 
   async ends(page, { chat }) {

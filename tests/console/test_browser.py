@@ -166,6 +166,7 @@ def test_scenario_keeps_your_chats_until_they_end(browser: Browser) -> None:
     seen = browser.visit("keeps")
 
     assert seen["kept"] == [False, True]
+    assert seen["inSight"]
     assert len(seen["names"]) == len(set(seen["names"]))
     assert set(seen["offered"]) <= set(seen["names"])
 

@@ -1,6 +1,6 @@
 // Starts the page: scenarios, switches and score above, the box to write below.
 
-import "./chats.js";
+import { show } from "./chats.js";
 import "./side.js";
 import { $, h, sync, time } from "./dom.js";
 import { ask, follow, onChange, records } from "./store.js";
@@ -82,6 +82,7 @@ function writeToOpened() {
   if (![...$("#to-chat").options].some((option) => option.value === opened)) return;
   $("#to-chat").value = opened;
   $("#text").focus();
+  show(opened);
   opened = null;
 }
 
@@ -100,6 +101,7 @@ $("#composer").addEventListener("submit", async (event) => {
   $("#sent").textContent = "Sending …";
   const [chat, source, type] = [$("#to-chat").value, $("#source").value, $("#content-type").value];
   $("#text").value = "";
+  show(chat);
   try {
     await ask("send", { chat, text, content_type: type, source });
     $("#sent").textContent = `Accepted through ${source}`;

@@ -98,12 +98,17 @@ function card({ id, chat, hasTwin, lanes }) {
   );
 }
 
+/** Scroll to a chat that is out of sight. */
+export function show(id) {
+  document.querySelector(`#chats > [data-key="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "nearest" });
+}
+
 function render() {
   const byChat = Map.groupBy([...records("bubbles")].sort(([a], [b]) => (a < b ? -1 : 1)), ([, value]) => value.chat);
   const messages = Map.groupBy([...records("messages").values()], (life) => life.chat);
   const cards = [...records("chats")].map(([id, chat]) => ({
     id, chat, hasTwin: Boolean(chat.twin), lanes: chat.twin ? ["function", "loop"] : ["function"],
-  }));
+  })).sort((one, other) => other.hasTwin - one.hasTwin); // the comparison that runs, before older chats
   const board = $("#chats");
   board.classList.toggle("twins", cards.some(({ hasTwin }) => hasTwin));
   sync(board, cards, { key: (item) => item.id, make: card });
