@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from urllib3.exceptions import HTTPError
 
@@ -20,6 +21,9 @@ from sandbox.console.server import KINDS, switch_fault
 from sandbox.live.commands import aws_environment, chat_environment, sending_commands
 from sandbox.local_stack import FOLDER, addresses_in, participant_service_in
 from sandbox.participant_service.control import ControlCallError
+
+if TYPE_CHECKING:
+    from sandbox.participant_service.control import ParticipantControl
 
 _TARGETS = {"end": "end-chat", "transcript": "transcript"}
 
@@ -60,9 +64,9 @@ def _act(action: str, subject: str, folder: Path) -> None:
             sys.stderr.write("Paste this line, and the sandbox's commands send to the new chat:\n\n")
             terminal.print_to_paste(line)
         case "env":
-            stack = addresses_in(folder)
-            terminal.print_to_paste(aws_environment(stack))
-            terminal.print_to_paste(chat_environment(participant.open_chat()))
+            chat = participant.open_chat()  # first: without a sandbox, nothing is printed
+            terminal.print_to_paste(aws_environment(addresses_in(folder)))
+            terminal.print_to_paste(chat_environment(chat))
         case "commands":
             terminal.print_to_paste(sending_commands(addresses_in(folder)))
         case "list":
@@ -73,10 +77,16 @@ def _act(action: str, subject: str, folder: Path) -> None:
             switch_fault(subject, folder=folder)
             terminal.print(KINDS[subject] if subject != "off" else "All faults are off")
         case "end":
-            participant.end_chat(subject)
+            participant.end_chat(_contact_id(subject, participant))
             terminal.print("Ended.")
         case _:
-            terminal.print(transcript_table(participant.transcript(subject)))
+            terminal.print(transcript_table(participant.transcript(_contact_id(subject, participant))))
+
+
+def _contact_id(start: str, participant: ParticipantControl) -> str:
+    """Return the contact id that begins like this. The console shows the first eight characters."""
+    found = [chat["contact_id"] for chat in participant.call("chats") if chat["contact_id"].startswith(start)]
+    return found[0] if len(found) == 1 else start
 
 
 if __name__ == "__main__":
