@@ -116,11 +116,24 @@ def outcomes_fit_the_messages(seen: Observations) -> Violations:
         f"message {message.number} ended as {code or 'SENT'}"
         for token, results in seen.results.items()
         if (message := seen.accepted.get(token))
-        for code in {result["Error"] and result["Error"]["Code"] for result in results}
+        for code in {
+            _code(result)
+            for result in results
+            if not (_code(result) == "AccessDenied" and _may_have_outlived_its_token(result))
+        }
         if not (code == "Expired" and token in seen.expired_by_age)
         and code not in _codes(message, ended_by_fault=token in seen.ended_by_fault)
         and not (code == "DeadlineExceeded" and token in seen.handled_dead_letters)  # too old to send
     ]
+
+
+def _code(result: Result) -> str | None:
+    return None if result["Error"] is None else str(result["Error"]["Code"])
+
+
+def _may_have_outlived_its_token(result: Result) -> bool:
+    """Return whether a result is so late that the chat's token, which lives a day, can have expired."""
+    return _epoch(result["CompletedAt"]) > _START + _LIFE_OF_A_TOKEN
 
 
 def _codes(message: Accepted, *, ended_by_fault: bool) -> set[str | None]:
@@ -627,6 +640,7 @@ def _is_accepted_at(seen: Observations, result: Result, sending: Sending, accept
 _ROUNDING: Final = 0.0015
 """Seconds. Times have milliseconds."""
 _START: Final = START.timestamp()
+_LIFE_OF_A_TOKEN: Final = 86_400.0
 
 
 def _epoch(time: str) -> float:
@@ -723,6 +737,9 @@ def _is_doubtful(seen: Observations, message: Accepted, result: Result) -> bool 
         early = sending.dated.timestamp() - _epoch(result["CompletedAt"])
         late = sending.at.timestamp() - sending.dated.timestamp()
         return True if early > _ROUNDING or late > _FIRST_ATTEMPT else None
+    age = _epoch(result["CompletedAt"]) - _epoch(result["AcceptedAt"])
+    if result["EventSource"] == "eventbridge" and age >= _FIRST_ATTEMPT:
+        return True if age > _FIRST_ATTEMPT + _ONE_INVOCATION else None
     is_only_receive = sending.route.has_caller or len(seen.positions[message.client_token]) == 1
     tried = result["Attempts"] > 0 and not (result["Attempts"] == 1 and error["Code"] in _CERTAIN)
     return False if is_only_receive and not tried else None
@@ -732,6 +749,8 @@ _CERTAIN: Final = frozenset({"Throttled", "ServiceValidation", "AccessDenied"})
 """Answers 429, 400 and 403: the service did not accept the message."""
 _FIRST_ATTEMPT: Final = 10.0
 """Seconds. An older event may have had an attempt before."""
+_ONE_INVOCATION: Final = 30.0
+"""The most seconds from the moment at which an age is read to its result."""
 
 
 def messages_expire_in_time(seen: Observations) -> Violations:

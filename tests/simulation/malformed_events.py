@@ -241,8 +241,8 @@ def _changed_object(value: dict[str, Json], random: Random) -> dict[str, Json]:
         case 1:
             return {**value, random.choice(_NAMES): copy.deepcopy(random.choice(_STRANGE))}
         case 2:
-            # A secret in an id would be the caller's mistake
-            names = _HARMLESS_NAMES if name in _HOLD_SECRETS else _NAMES
+            # A secret in an id would be the caller's mistake, also after a second change
+            names = _HARMLESS_NAMES if name in _HOLD_SECRETS or name in _HARMLESS_NAMES else _NAMES
             return {(random.choice(names) if key == name else key): item for key, item in value.items()}
         case _:
             return {**value, name: changed(value[name], random)}
