@@ -740,7 +740,10 @@ def _is_doubtful(seen: Observations, message: Accepted, result: Result) -> bool 
     age = _epoch(result["CompletedAt"]) - _epoch(result["AcceptedAt"])
     if result["EventSource"] == "eventbridge" and age >= _FIRST_ATTEMPT:
         return True if age > _FIRST_ATTEMPT + _ONE_INVOCATION else None
-    is_only_receive = sending.route.has_caller or len(seen.positions[message.client_token]) == 1
+    token = message.client_token
+    is_only_receive = sending.route.has_caller or (
+        len(seen.positions[token]) == 1 and token not in seen.handled_dead_letters
+    )
     tried = result["Attempts"] > 0 and not (result["Attempts"] == 1 and error["Code"] in _CERTAIN)
     return False if is_only_receive and not tried else None
 
