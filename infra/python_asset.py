@@ -169,8 +169,7 @@ class PythonAsset:
         _copy(self._source / _PACKAGE, output / _PACKAGE)
         _write_rules(output)
         if roots := amazon_roots():
-            (output / _AMAZON_ROOTS).write_text(roots)
-            (output / _AMAZON_ROOTS).chmod(0o644)  # whatever this user's umask
+            _write(output / _AMAZON_ROOTS, roots)
         else:
             _say(
                 "No certificate bundle with Amazon's root authorities is installed: the function reads all "
@@ -216,8 +215,12 @@ def _write_rules(output: Path) -> None:
     compilation = run((sys.executable, "-I", "-B", "-c", _COMPILE_RULES, str(output)))
     if compilation.returncode != 0:
         raise AssetBuildError(f"The schema of requests could not be compiled:\n{compilation.stderr.strip()}")
-    (output / _RULES).write_text(compilation.stdout)
-    (output / _RULES).chmod(0o644)  # whatever this user's umask
+    _write(output / _RULES, compilation.stdout)
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o644)  # whatever this user's umask
 
 
 def user_cache(*, platform: str = sys.platform) -> Path:
