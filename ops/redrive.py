@@ -21,7 +21,6 @@ from message_sender.errors import (
     ExpiredError,
     InvalidRequestError,
     MessageSenderError,
-    ResultNotPublishedError,
 )
 from message_sender.publisher import Publisher
 from message_sender.queues import Queues
@@ -312,8 +311,9 @@ class RedriveRun:
                 queued_at=dead_letter.queued_at,
             )
         self._finished[dead_letter.identity] = Done.FINALIZED
-        if not all(self.publisher.publish([result], until=self._deadline())):
-            raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
+        [unpublished] = self.publisher.publish([result], until=self._deadline())
+        if unpublished is not None:
+            raise unpublished
         try:
             if (task_token := parsed.task_token) is not None:
                 self.tasks.complete(task_token, result, until=self._deadline())

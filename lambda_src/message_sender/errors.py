@@ -87,7 +87,7 @@ class PredecessorPendingError(MessageSenderError):
 
 
 class ResultNotPublishedError(MessageSenderError):
-    """The result is neither on the bus nor in the queue for unpublished results."""
+    """The result is neither on the bus nor in the queue for unpublished results. The text has both errors."""
 
 
 class CallFacts(TypedDict, total=False):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics, Tracer
 
     from message_sender.delivery import Attempt, Delivery, Participant
-    from message_sender.errors import DeliveryError, RetryableError
+    from message_sender.errors import DeliveryError, ResultNotPublishedError, RetryableError
     from message_sender.request import SendMessageRequest
     from message_sender.result import EventSource, MessageResult, Origin
     from message_sender.result_reader import KeptResult
@@ -143,10 +143,10 @@ class Telemetry:
         """Report messages that are redelivered later than planned, when their visibility timeout ends."""
         self._logger.warning("Visibility not changed", failure=_failure(error))
 
-    def on_publish_failed(self, origin: Origin, failure: str) -> None:
+    def on_publish_failed(self, origin: Origin, error: ResultNotPublishedError) -> None:
         """Report a result that is neither on the bus nor in the queue for unpublished results."""
         self._count("ResultPublishFailures")
-        self._logger.error("Result not published", failure=failure, **_ids(origin, None))
+        self._logger.error("Result not published", failure=str(error), **_ids(origin, None))
 
     def on_task_not_completed(self, origin: Origin, error: BaseException) -> None:
         """Report a task that waits on until it times out, although its message has an outcome."""

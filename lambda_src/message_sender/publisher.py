@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.aws.client import MAX_CALL_SECONDS
-from message_sender.errors import AwsCallError
+from message_sender.errors import AwsCallError, ResultNotPublishedError
 from message_sender.result import RESULT_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from message_sender.aws.client import AwsClient
     from message_sender.queues import Queues
@@ -27,41 +27,41 @@ class Publisher:
         self._events = events
         self._event_bus_name = event_bus_name
         self._queues = queues
-        self.failure = ""
-        """Why the last result that was not safe is neither on the bus nor in the queue: both errors."""
 
-    def publish(self, results: Sequence[MessageResult], *, until: float) -> list[bool]:
-        """Publish results. Return for each whether it is on the bus or in the unpublished-results queue.
+    def publish(
+        self, results: Sequence[MessageResult], *, until: float
+    ) -> list[ResultNotPublishedError | None]:
+        """Publish results. Return an error for each one that is neither on the bus nor in the queue.
 
         A result that cannot be published does not cause its message to be sent again: after three attempts
-        the queue keeps it.
+        the queue for unpublished results keeps it.
 
         Args:
             until: The moment of the monotonic clock by which this must be over.
+
+        Returns:
+            One item per result, in order. None: the result is safe.
         """
         entries = [self._entry(result) for result in results]
-        safe: list[bool] = []
+        errors: list[ResultNotPublishedError | None] = []
         for start in range(0, len(entries), _MAX_ENTRIES):
-            safe += self._publish_ten(entries[start : start + _MAX_ENTRIES], until)
-        return safe
+            errors += self._publish_ten(entries[start : start + _MAX_ENTRIES], until)
+        return errors
 
-    def _publish_ten(self, entries: list[dict[str, str]], until: float) -> list[bool]:
+    def _publish_ten(
+        self, entries: list[dict[str, str]], until: float
+    ) -> list[ResultNotPublishedError | None]:
         # The queue needs time for one call. Without it, an outage of EventBridge would repeat messages.
-        failures: list[AwsCallError] = []
-        accepted = put_events(
-            entries, events=self._events, until=until - MAX_CALL_SECONDS, on_failure=failures.append
-        )
-        pending = {index: entry for index, entry in enumerate(entries) if not accepted[index]}
-        if not pending:
-            return accepted
-        unpublished = [
-            {"Id": str(index), "MessageBody": json.dumps(entry)} for index, entry in pending.items()
-        ]
-        is_kept = self._queues.keep_unpublished(unpublished, until=until, on_failure=failures.append)
-        kept = dict(zip(pending, is_kept, strict=True))
-        if not all(is_kept):
-            self.failure = "; ".join(map(str, failures))
-        return [kept.get(index, True) for index in range(len(entries))]
+        refused = put_events(entries, events=self._events, until=until - MAX_CALL_SECONDS)
+        pending = [index for index, error in enumerate(refused) if error is not None]
+        errors: list[ResultNotPublishedError | None] = [None] * len(entries)
+        if pending:
+            unpublished = [{"Id": str(index), "MessageBody": json.dumps(entries[index])} for index in pending]
+            not_kept = self._queues.keep_unpublished(unpublished, until=until)
+            for index, error in zip(pending, not_kept, strict=True):
+                if error is not None:
+                    errors[index] = ResultNotPublishedError(f"{refused[index]}; {error}")
+        return errors
 
     def _entry(self, result: MessageResult) -> dict[str, str]:
         return {
@@ -73,17 +73,15 @@ class Publisher:
 
 
 def put_events(
-    entries: Sequence[Mapping[str, str]],
-    *,
-    events: AwsClient,
-    until: float,
-    on_failure: Callable[[AwsCallError], None] = lambda _: None,
-) -> list[bool]:
-    """Put at most ten entries on their bus. Return for each whether EventBridge accepted it.
+    entries: Sequence[Mapping[str, str]], *, events: AwsClient, until: float
+) -> list[AwsCallError | None]:
+    """Put at most ten entries on their bus. Return for each why EventBridge did not accept it.
 
     Args:
         until: The moment of the monotonic clock by which this must be over.
-        on_failure: Gets the reason if an entry was not accepted.
+
+    Returns:
+        One item per entry, in order. None: it is accepted.
     """
     pending = dict(enumerate(entries))
 
@@ -95,8 +93,8 @@ def put_events(
     try:
         events.call("PutEvents", {"Entries": list(entries)}, until=until, remaining=remaining)
     except AwsCallError as error:
-        on_failure(error)
-    return [index not in pending for index in range(len(entries))]
+        return [error if index in pending else None for index in range(len(entries))]
+    return [None] * len(entries)
 
 
 def _refused(

@@ -14,7 +14,7 @@ from message_sender.errors import AwsCallError
 from message_sender.result import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from message_sender.aws.client import AwsClient
     from message_sender.request import ParsedRequest
@@ -140,30 +140,25 @@ class Queues:
             raise failed_in_part(operation)
 
     def keep_unpublished(
-        self,
-        entries: Sequence[Mapping[str, Any]],
-        *,
-        until: float,
-        on_failure: Callable[[AwsCallError], None] = lambda _: None,
-    ) -> list[bool]:
-        """Keep at most ten results that EventBridge did not accept. Return for each whether it is kept.
+        self, entries: Sequence[Mapping[str, Any]], *, until: float
+    ) -> list[AwsCallError | None]:
+        """Keep at most ten results that EventBridge did not accept. Return for each why it is not kept.
 
         Args:
             entries: Of a `SendMessageBatch` call. `Id` is the index.
-            on_failure: Gets the reason if a result is not kept.
+
+        Returns:
+            One item per entry, in order. None: it is kept.
         """
         parameters = {"QueueUrl": self._unpublished_results_queue_url, "Entries": entries}
         try:
             successful = self._sqs.call("SendMessageBatch", parameters, until=until).get("Successful")
         except AwsCallError as error:
-            on_failure(error)
-            return [False] * len(entries)
+            return [error] * len(entries)
         items = successful if isinstance(successful, list) else []
         kept = [item.get("Id") for item in items if isinstance(item, dict)]
-        is_kept = [entry["Id"] in kept for entry in entries]
-        if not all(is_kept):
-            on_failure(failed_in_part("SendMessageBatch"))
-        return is_kept
+        lost = failed_in_part("SendMessageBatch")
+        return [None if entry["Id"] in kept else lost for entry in entries]
 
     def _send(self, queue_url: str, message: Mapping[str, Any], *, until: float) -> None:
         answer = self._sqs.call("SendMessage", {"QueueUrl": queue_url, **message}, until=until)

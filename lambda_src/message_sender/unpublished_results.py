@@ -44,9 +44,9 @@ class UnpublishedResults:
             else:
                 results.append(result)
         for call in in_calls(results):
-            accepted = put_events([result.entry for result in call], events=self._events, until=until)
-            for result, is_accepted in zip(call, accepted, strict=True):
-                self._telemetry.on_republished(result, is_accepted=is_accepted)
-                if not is_accepted:
+            errors = put_events([result.entry for result in call], events=self._events, until=until)
+            for result, error in zip(call, errors, strict=True):
+                self._telemetry.on_republished(result, is_accepted=error is None)
+                if error is not None:
                     failed.append(result.message_id)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

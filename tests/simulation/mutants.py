@@ -126,11 +126,11 @@ def _no_retry_window(_: Function) -> Function:
 
 
 def _publish_errors_ignored(publish: Function) -> Function:
-    return lambda *args, **kwargs: [True for _ in publish(*args, **kwargs)]
+    return lambda *args, **kwargs: [None for _ in publish(*args, **kwargs)]
 
 
 def _all_accepted(put_events: Function) -> Function:
-    return lambda *args, **kwargs: [True for _ in put_events(*args, **kwargs)]
+    return lambda *args, **kwargs: [None for _ in put_events(*args, **kwargs)]
 
 
 def _last_result_wins(put: Function) -> Function:

@@ -304,20 +304,20 @@ def test_a_result_is_kept_only_if_the_answer_confirms_it(successful: object) -> 
     api = FakeAwsApi(lambda _: {"Successful": successful})
     clock = FakeClock()
 
-    kept = make_queues(api, clock).keep_unpublished(
+    lost = make_queues(api, clock).keep_unpublished(
         [{"Id": "0", "MessageBody": "{}"}], until=clock.monotonic() + 60
     )
 
-    assert kept == [False]
+    assert [str(error) for error in lost] == ["SendMessageBatch failed: FailedInPart (200)"]
 
 
 def test_results_are_kept_in_one_call_and_each_is_confirmed_by_its_id() -> None:
     api, clock = FakeAwsApi(lambda _: {"Successful": [{"Id": "7"}], "Failed": [{"Id": "3"}]}), FakeClock()
     entries = [{"Id": "3", "MessageBody": "a"}, {"Id": "7", "MessageBody": "b"}]
 
-    kept = make_queues(api, clock).keep_unpublished(entries, until=clock.monotonic() + 60)
+    lost = make_queues(api, clock).keep_unpublished(entries, until=clock.monotonic() + 60)
 
-    assert kept == [False, True]
+    assert [error is None for error in lost] == [False, True]
     assert api.calls == [("SendMessageBatch", {"QueueUrl": "unpublished", "Entries": entries})]
 
 
@@ -325,7 +325,9 @@ def test_no_result_is_kept_if_the_queue_is_down() -> None:
     api, clock = FakeAwsApi(accepting_queue, [DOWN] * 3), FakeClock()
     entries = [{"Id": "0", "MessageBody": "a"}, {"Id": "1", "MessageBody": "b"}]
 
-    assert make_queues(api, clock).keep_unpublished(entries, until=clock.monotonic() + 60) == [False, False]
+    lost = make_queues(api, clock).keep_unpublished(entries, until=clock.monotonic() + 60)
+
+    assert lost == [DOWN, DOWN]
 
 
 def test_each_retry_waits_twice_as_long_as_the_one_before() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from message_sender.deadlines import Deadlines
 from message_sender.delivery import Delivery
-from message_sender.errors import AwsCallError, DeadlineExceededError, ResultNotPublishedError
+from message_sender.errors import AwsCallError, DeadlineExceededError
 from message_sender.request import SendMessageRequest, derive_client_token, json_text, parse_request
 from message_sender.result import Deferred, Origin, Rejected
 from message_sender.retry import TimeBudget
@@ -130,9 +130,10 @@ class EventBridgeSource:
                 self._telemetry.on_copy_failed(origin, delivery, error)
                 raise
         self._telemetry.on_outcome(result, delivery)
-        if not all(self._publisher.publish([result], until=deadlines.publish)):
-            self._telemetry.on_publish_failed(origin, self._publisher.failure)
-            raise ResultNotPublishedError("The result is neither on the bus nor in the queue")
+        [unpublished] = self._publisher.publish([result], until=deadlines.publish)
+        if unpublished is not None:
+            self._telemetry.on_publish_failed(origin, unpublished)
+            raise unpublished
         if parsed.task_token is not None:
             try:
                 self._tasks.complete(parsed.task_token, result, until=deadlines.complete_tasks)

@@ -256,13 +256,10 @@ class SqsSource:
             if record.delivery is not None and record.outcome is not None
         ]
         try:
-            safe = self._publisher.publish([result for _, _, result in ended], until=deadlines.publish)
-            for (record, delivery, result), is_safe in zip(ended, safe, strict=True):
+            errors = self._publisher.publish([result for _, _, result in ended], until=deadlines.publish)
+            for (record, delivery, result), error in zip(ended, errors, strict=True):
                 self._telemetry.on_outcome(result, delivery)
-                if not is_safe:
-                    record.error = ResultNotPublishedError(
-                        "The result is neither on the bus nor in the queue"
-                    )
+                record.error = error or record.error
             for record in handled:
                 self._report_error(record)
         except Exception as defect:  # noqa: BLE001  # the response must still name the records that failed
@@ -334,7 +331,7 @@ class SqsSource:
                 self._telemetry.on_deferred(record.origin, record.delivery, error)
             case AwsCallError() as error:
                 self._telemetry.on_copy_failed(record.origin, record.delivery, error)
-            case ResultNotPublishedError():
-                self._telemetry.on_publish_failed(record.origin, self._publisher.failure)
+            case ResultNotPublishedError() as error:
+                self._telemetry.on_publish_failed(record.origin, error)
             case InternalError() as error:
                 self._telemetry.on_defect(error, origin=record.origin)

@@ -55,6 +55,7 @@ class SynchronousDelivery:
             return delivery
         result = delivery.result(outcome, origin)
         self._telemetry.on_outcome(result, delivery)
-        if not all(self._publisher.publish([result], until=deadlines.publish)):
-            self._telemetry.on_publish_failed(origin, self._publisher.failure)
+        [error] = self._publisher.publish([result], until=deadlines.publish)
+        if error is not None:
+            self._telemetry.on_publish_failed(origin, error)
         return delivery
