@@ -286,7 +286,10 @@ const visits = {
     await finish(page);
     await page.setViewport({ width: 900, height: 600 });
     await openChat(page);
-    await send(page, `In sight ${Date.now()}`);
+    for (const text of ["In sight", "Still in sight"]) {
+      await send(page, `${text} ${texts[1]}`);
+      await has(page, SHOWN, text);
+    }
     const inSight = await page.evaluate(() => {
       const [list, chat] = ["#chats", `[data-key="${document.querySelector("#to-chat").value}"]`].map((each) => document.querySelector(each).getBoundingClientRect());
       return chat.top < list.bottom && chat.bottom <= list.bottom + 1;

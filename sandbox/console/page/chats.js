@@ -98,9 +98,19 @@ function card({ id, chat, hasTwin, lanes }) {
   );
 }
 
-/** Scroll to a chat that is out of sight. */
+let shown = null;
+const cardOf = (id) => document.querySelector(`#chats > [data-key="${CSS.escape(id)}"]`);
+
+/** Scroll to a chat that is out of sight, and keep it in sight while it grows. */
 export function show(id) {
-  document.querySelector(`#chats > [data-key="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "nearest" });
+  shown = id;
+  cardOf(id)?.scrollIntoView({ block: "nearest" });
+}
+
+/** Return by how many pixels the shown chat ends below the board. Not positive: its end is in sight. */
+function hiddenPixels(board) {
+  const card = shown && cardOf(shown);
+  return card ? card.getBoundingClientRect().bottom - board.getBoundingClientRect().bottom : 0;
 }
 
 function render() {
@@ -110,6 +120,7 @@ function render() {
     id, chat, hasTwin: Boolean(chat.twin), lanes: chat.twin ? ["function", "loop"] : ["function"],
   })).sort((one, other) => other.hasTwin - one.hasTwin); // the comparison that runs, before older chats
   const board = $("#chats");
+  const wasInSight = hiddenPixels(board) <= 1;
   board.classList.toggle("twins", cards.some(({ hasTwin }) => hasTwin));
   sync(board, cards, { key: (item) => item.id, make: card });
   for (const { id, chat, lanes } of cards) {
@@ -123,6 +134,7 @@ function render() {
       if (atEnd) list.scrollTop = list.scrollHeight;
     }
   }
+  if (wasInSight) board.scrollTop += Math.max(0, hiddenPixels(board));
   $("#no-chats").hidden = cards.length > 0;
   const own = cards.filter(({ chat }) => chat.is_own);
   sync($("#to-chat"), own.map(({ id, chat }) => ({ id, name: chat.name })), {
