@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None, *, console: Console | None = No
     parser.add_argument(
         "--events", type=_number, default=100_000, help="malformed ones (default: %(default)s)"
     )
-    parser.add_argument("--processes", type=_number, default=pool.processors(), help="(default: %(default)s)")
+    processors = len(pool.processors())
+    parser.add_argument("--processes", type=_number, default=processors, help="(default: %(default)s)")
     parser.add_argument("--report", type=Path, help="a file for the report, as Markdown")
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed

@@ -132,7 +132,7 @@ RARE_FAULTS: Final[FaultProfile] = {
     Fault.BAD_BODY: 0.03,
     Fault.NOT_PROCESSED: 0.03,
     Fault.UNEXPECTED: 0.03,
-    Fault.CONNECT_TIMEOUT: 0.05,
+    Fault.CONNECT_TIMEOUT: 0.1,
     Fault.ARRIVES_LATE: 0.02,
     Fault.BUS_FAILS_IN_PART: 0.05,
     Fault.BUS_TIMES_OUT: 0.03,
@@ -140,7 +140,7 @@ RARE_FAULTS: Final[FaultProfile] = {
     Fault.VISIBILITY_FAILS_IN_PART: 0.1,
     Fault.KEY_SLOW: 0.1,
     Fault.KEY_UNUSABLE: 0.1,
-    Fault.TASK_ANSWER_TIMES_OUT: 0.4,
+    Fault.TASK_ANSWER_TIMES_OUT: 0.5,
     Fault.LOST_ACKNOWLEDGEMENT: 0.02,
     Fault.DELIVERED_TWICE: 0.05,
     Fault.EVENT_TWICE: 0.3,
@@ -148,7 +148,7 @@ RARE_FAULTS: Final[FaultProfile] = {
     Fault.INVOCATION_THROTTLED: 0.03,
     Fault.UNKNOWN_TASK: 0.15,
     Fault.SENT_AGAIN: 0.3,
-    Fault.DEAD_LETTER_CALL_FAILS: 0.08,
+    Fault.DEAD_LETTER_CALL_FAILS: 0.25,
     Fault.DEAD_LETTER_CALL_TIMES_OUT: 0.06,
 }
 """Higher rates of the faults that seldom meet others."""

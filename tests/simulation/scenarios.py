@@ -676,9 +676,9 @@ def outcome_lookup(seed: object) -> dict[str, Violations]:
 
 
 def contact_centre(seed: object) -> dict[str, Violations]:
-    """Everybody at a contact centre acts as the how-tos say, while a third of the calls fail."""
-    simulation = Simulation(Setup(seed=seed, profile={Fault.SERVER_ERROR: 0.3}))
-    open_contact_centre(simulation, messages=400, chats=20, seconds=400)
+    """Everybody at a contact centre acts as the how-tos say, while six of ten calls fail."""
+    simulation = Simulation(Setup(seed=seed, profile={Fault.SERVER_ERROR: 0.6}))
+    open_contact_centre(simulation, messages=800, chats=60, seconds=400)
     simulation.run()
 
     return _found(simulation)

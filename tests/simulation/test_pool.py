@@ -7,8 +7,15 @@ import os
 import time
 from functools import partial
 
+import pytest
+
 from tests.simulation import pool
 from tests.simulation.pool import Done, Job
+
+
+@pytest.fixture
+def processor() -> None:
+    """Let these tests use all processors."""
 
 
 def ends(*jobs: Job, processes: int = 2) -> dict[str, Done]:
@@ -21,6 +28,17 @@ def test_each_job_has_a_process_of_its_own() -> None:
     processes = {each.result for each in done.values()}
     assert len(processes) == 3
     assert os.getpid() not in processes
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system keeps no process on a processor")
+def test_each_job_stays_on_one_processor_and_the_first_ones_on_different_ones() -> None:
+    mine = pool.processors()
+
+    done = ends(*(Job(str(number), partial(os.sched_getaffinity, 0)) for number in range(4)))
+
+    assert pool.processors() == mine
+    assert all(len(each.result) == 1 for each in done.values())
+    assert len(done["0"].result | done["1"].result) == min(2, len(mine))
 
 
 def test_a_job_that_fails_or_whose_process_dies_is_named_and_the_others_go_on() -> None:
