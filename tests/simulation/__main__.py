@@ -158,6 +158,8 @@ def _run(parts: Sequence[Part], *, processes: int, console: Console) -> tuple[di
                 results[done.job.name] = done.result
             if done is not None and isinstance(done.result, Figures):
                 messages += done.result.messages
+                for mix_seed, check, detail in done.result.failures:
+                    console.print(f"SEED={mix_seed}: {check}: {detail}", highlight=False, markup=False)
             line = (
                 f"{len(results) + len(errors)} of {len(everything)} jobs, {messages:,} messages,"
                 f" {_failed(results) + len(errors)} failed, {time.monotonic() - began:.0f} s"

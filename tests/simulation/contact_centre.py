@@ -403,6 +403,8 @@ class ContactCentre:
         )
         length = int(split_at * self._random.choice([0.5, 1, 1.01, 2, 4, 6]))
         text = self._writer.long_text(self._next_number(), length)
+        if self._random.random() < 0.2:  # longer than one part only by empty lines, which are dropped
+            text = text[: int(split_at) - 2].rstrip().ljust(int(split_at) + 1, "\n")
         return self._fields(chat, content_type, text) | {"SplitAt": split_at}
 
     def _sealed(self, chat: Chat) -> str:

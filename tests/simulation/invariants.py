@@ -671,7 +671,7 @@ def _wrong_message(message: Accepted, answer: Mapping[str, Any], items: Mapping[
         item = items.get(part["Id"])
         if item is None or item.number != message.number:
             yield "an id that is not in its chat"
-        elif item.part != (number if len(parts) > 1 else 0):
+        elif item.part != number and (item.part or len(parts) > 1):
             yield "the id of another part"
         elif item.absolute_time != part["AbsoluteTime"]:
             yield "another time"

@@ -35,7 +35,7 @@ def test_the_promise_holds_at_a_contact_centre(seed: int) -> None:
 def seen(seed: int) -> Observations:
     """Return a day without faults."""
     simulation = Simulation(Setup(seed=seed))
-    open_contact_centre(simulation, messages=1_000, chats=30, seconds=1_000)
+    open_contact_centre(simulation, messages=2_000, chats=90, seconds=1_000)
     simulation.run()
     assert simulation.capture.lines["Message ended"] == len(simulation.bus.results)
     return Observations.of(simulation)
@@ -49,6 +49,7 @@ def test_without_faults_every_message_ends_as_the_documents_say(seen: Observatio
 def test_a_day_has_every_kind_of_message(seen: Observations) -> None:
     messages = list(seen.accepted.values())
     requests = [message.request for message in messages if message.request is not None]
+    tokens = {message.number: token for token, message in seen.accepted.items()}
     kinds = {
         "content types": len({request["ContentType"] for request in requests} & _CONTENT_TYPES) == 4,
         "routes": {message.route for message in messages} == set(Route),
@@ -58,6 +59,13 @@ def test_a_day_has_every_kind_of_message(seen: Observations) -> None:
         "dated wrongly": any(_is_dated_wrongly(message.sendings.values()) for message in messages),
         "sealed": any(message.sealed for message in messages),
         "parts": any(item.part > FEW_OF_A_CODE for items in seen.items.values() for item in items),
+        "one part": any(
+            message is not None and [part["Id"] for part in message.get("Parts", [])] == [item.id]
+            for items in seen.items.values()
+            for item in items
+            if item.part == 1
+            for message in [result["Message"] for result in seen.results[tokens[item.number]]]
+        ),
         "other groups": any(
             sending.group not in {None, message.chat.contact_id}
             for message in messages
