@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -385,3 +386,30 @@ print(gc.isenabled(), gc.get_freeze_count() > 10_000)
 
 def test_the_garbage_collector_is_on_and_skips_imported_objects(function: Function) -> None:
     assert run(function, FROZEN, {}).strip() == "True True"
+
+
+PROCESSORS = """
+import os
+os.sched_setaffinity = FAILING or os.sched_setaffinity
+before = os.sched_getaffinity(0)
+from message_sender import handler
+from message_sender.worker_pool import ThreadPool
+seen = []
+ThreadPool()([lambda: seen.append(os.sched_getaffinity(0))] * 3, timeout=10)
+print(len(seen), *sorted({len(each & before) for each in seen}))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system keeps no process on a processor")
+def test_all_threads_stay_on_one_processor(function: Function) -> None:
+    assert run(function, PROCESSORS.replace("FAILING", "None"), {}).strip() == "3 1"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system keeps no process on a processor")
+def test_the_function_starts_where_it_cannot_choose_a_processor(function: Function) -> None:
+    processors = len(os.sched_getaffinity(0))
+
+    assert (
+        run(function, PROCESSORS.replace("FAILING", "(lambda *_: os.close(-1))"), {}).strip()
+        == f"3 {processors}"
+    )
