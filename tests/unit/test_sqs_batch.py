@@ -628,7 +628,10 @@ def test_a_result_that_is_not_safe_and_calls_that_fail_are_logged() -> None:
         ("Result not published", "0"),
         ("Visibility not changed", None),
     ]
-    assert batch.log.lines[-1]["failure"] == "ChangeMessageVisibilityBatch failed: FailedInPart (200)"
+    assert [line["failure"] for line in batch.log.lines[1:]] == [
+        "PutEvents failed: FailedInPart (200); SendMessageBatch failed: FailedInPart (200)",
+        "ChangeMessageVisibilityBatch failed: FailedInPart (200)",
+    ]
 
 
 def test_a_task_that_is_not_completed_is_logged_and_its_record_is_finished() -> None:
