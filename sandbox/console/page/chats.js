@@ -107,10 +107,10 @@ export function show(id) {
   cardOf(id)?.scrollIntoView({ block: "nearest" });
 }
 
-/** Return by how many pixels the shown chat ends below the board. Not positive: its end is in sight. */
-function hiddenPixels(board) {
-  const card = shown && cardOf(shown);
-  return card ? card.getBoundingClientRect().bottom - board.getBoundingClientRect().bottom : 0;
+/** Return the height of the shown chat, and how much of it is below the board. */
+function sizeOfShown(board) {
+  const card = (shown && cardOf(shown))?.getBoundingClientRect();
+  return card ? { height: card.height, hidden: card.bottom - board.getBoundingClientRect().bottom } : null;
 }
 
 function render() {
@@ -120,7 +120,7 @@ function render() {
     id, chat, hasTwin: Boolean(chat.twin), lanes: chat.twin ? ["function", "loop"] : ["function"],
   })).sort((one, other) => other.hasTwin - one.hasTwin); // the comparison that runs, before older chats
   const board = $("#chats");
-  const wasInSight = hiddenPixels(board) <= 1;
+  const before = sizeOfShown(board);
   board.classList.toggle("twins", cards.some(({ hasTwin }) => hasTwin));
   sync(board, cards, { key: (item) => item.id, make: card });
   for (const { id, chat, lanes } of cards) {
@@ -134,7 +134,8 @@ function render() {
       if (atEnd) list.scrollTop = list.scrollHeight;
     }
   }
-  if (wasInSight) board.scrollTop += Math.max(0, hiddenPixels(board));
+  const after = before?.hidden <= 1 && sizeOfShown(board);
+  if (after) board.scrollTop += Math.max(0, Math.min(after.hidden, after.height - before.height));
   $("#no-chats").hidden = cards.length > 0;
   const own = cards.filter(({ chat }) => chat.is_own);
   sync($("#to-chat"), own.map(({ id, chat }) => ({ id, name: chat.name })), {
