@@ -77,7 +77,7 @@ def kept_results_are_not_lost(seen: Observations) -> Violations:
 def outcomes_do_not_contradict(seen: Observations) -> Violations:
     """Check that a message accepted once has one outcome, unless a fault hit an acknowledgement.
 
-    A redrive accepts a message once more.
+    EventBridge can accept a result without a response, and a redrive accepts a message once more.
     """
     outcomes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for result in seen.published:
@@ -85,7 +85,7 @@ def outcomes_do_not_contradict(seen: Observations) -> Violations:
     return [
         f"{source_id} has outcomes {', '.join(sorted(several))}"
         for (token, source_id), several in outcomes.items()
-        if len(several) > 1 and token not in seen.disturbed | seen.handled_dead_letters
+        if len(several) > 1 and token not in seen.disturbed | seen.handled_dead_letters | seen.not_safe
     ]
 
 
@@ -729,9 +729,13 @@ def _is_doubtful(seen: Observations, message: Accepted, result: Result) -> bool 
     error, sending = result["Error"], message.sendings[result["SourceId"]]
     if error["Code"] == "InvalidRequest":
         return False
-    if error["Code"] == "ServiceUnavailable" or error.get("PartsDelivered"):
-        return True
-    if result["EventSource"] == "sqs" and result["ReceiveCount"] > 1:
+    has_waited = result["EventSource"] == "eventbridge" and bool(seen.positions.get(message.client_token))
+    if (
+        error["Code"] == "ServiceUnavailable"
+        or error.get("PartsDelivered")
+        or (result["EventSource"] == "sqs" and result["ReceiveCount"] > 1)
+        or (has_waited and message.client_token not in seen.disturbed | seen.handled_dead_letters)
+    ):
         return True
     if sending.dated is not None:
         early = sending.dated.timestamp() - _epoch(result["CompletedAt"])
@@ -745,7 +749,7 @@ def _is_doubtful(seen: Observations, message: Accepted, result: Result) -> bool 
         len(seen.positions[token]) == 1 and token not in seen.handled_dead_letters
     )
     tried = result["Attempts"] > 0 and not (result["Attempts"] == 1 and error["Code"] in _CERTAIN)
-    return False if is_only_receive and not tried else None
+    return False if is_only_receive and not has_waited and not tried else None
 
 
 _CERTAIN: Final = frozenset({"Throttled", "ServiceValidation", "AccessDenied"})

@@ -52,13 +52,8 @@ def origin_of_event(event: Mapping[str, Any], *, now: datetime) -> Origin:
         event_source="eventbridge",
         source_id=event["id"],
         accepted_at=min(time, now),
-        maybe_delivered=time > now or had_time_for_two_attempts(time, now=now),
+        maybe_delivered=time > now or now - time >= _FIRST_ATTEMPT,
     )
-
-
-def had_time_for_two_attempts(accepted_at: datetime, *, now: datetime) -> bool:
-    """Return whether an event is so old that Lambda may have invoked the function with it before."""
-    return now - accepted_at >= _FIRST_ATTEMPT
 
 
 def client_token_of_event(event: Mapping[str, Any]) -> str:
@@ -155,7 +150,9 @@ class EventBridgeSource:
         try:
             self._queues.enqueue_for_retry(
                 delivery.parsed,
-                origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
+                # EventBridge can deliver an event twice, even at once. The other delivery may have had an
+                # attempt, and SQS drops its message as a repeat of this one.
+                origin=replace(origin, maybe_delivered=True),
                 message_group=delivery.parsed.message_group or origin.source_id,
                 deduplication_id=deduplication_id_of_event(origin, delivery.parsed),
                 until=until,

@@ -18,7 +18,6 @@ from message_sender.errors import (
     ResultNotPublishedError,
     RetryableError,
 )
-from message_sender.event_sources.eventbridge import had_time_for_two_attempts
 from message_sender.queues import is_redriven, read_origin, string_attributes
 from message_sender.request import derive_client_token, parse_request
 from message_sender.result import Deferred, Failed, Origin, Rejected
@@ -171,12 +170,6 @@ class SqsSource:
         origin = read_origin(enqueued, queued_at=queued_at, receive_count=receive_count) or Origin(
             event_source="sqs", source_id=message_id, accepted_at=queued_at, receive_count=receive_count
         )
-        if origin.event_source == "eventbridge" and had_time_for_two_attempts(
-            origin.accepted_at, now=self._clock.now()
-        ):
-            # EventBridge can deliver an event twice. The other delivery may have had an attempt, and SQS
-            # drops its message as a repeat of this one.
-            origin = replace(origin, maybe_delivered=True)
         return Record(
             message_id=message_id,
             receipt_handle=raw["receiptHandle"],
