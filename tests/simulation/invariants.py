@@ -729,12 +729,14 @@ def _is_doubtful(seen: Observations, message: Accepted, result: Result) -> bool 
     error, sending = result["Error"], message.sendings[result["SourceId"]]
     if error["Code"] == "InvalidRequest":
         return False
+    repeated = seen.disturbed | seen.handled_dead_letters
+    has_one_delivery = len(message.source_ids) == 1 and message.client_token not in repeated
     has_waited = result["EventSource"] == "eventbridge" and bool(seen.positions.get(message.client_token))
     if (
         error["Code"] == "ServiceUnavailable"
         or error.get("PartsDelivered")
         or (result["EventSource"] == "sqs" and result["ReceiveCount"] > 1)
-        or (has_waited and message.client_token not in seen.disturbed | seen.handled_dead_letters)
+        or (has_waited and has_one_delivery)
     ):
         return True
     if sending.dated is not None:
