@@ -121,10 +121,10 @@ class _Cutter:
             if end == len(text):
                 yield text[start:]
                 return
-            if white_end >= end:
+            cut = None if white_end >= end else self._best_cut(start, end)
+            if cut is None or cut.end <= white_end:  # nothing else fits into a part with this white space
                 start = _start_after(text, start, white_end)
                 continue
-            cut = self._best_cut(start, end)
             yield text[start : cut.end]
             start = cut.next_start
 

@@ -115,6 +115,9 @@ def places(text: str, parts: list[str]) -> list[tuple[int, int]]:
 @example(" " * 100, 8)
 @example("\r\n" * 40, 8)
 @example("\n" * 40 + "x", 8)
+@example("\r   \r\r\u2028\u1680word", 8)
+@example("  \r\r\u1680\u2028e\u0301\u0302", 8)
+@example("word" + " " * 5 + "e\u0301\u0302\u0303\u0304", 8)
 @example(" \u0301" * 40, 8)
 @example("\u0600 " * 40, 9)
 @example("x" * 500, 8)
@@ -125,7 +128,12 @@ def test_the_parts_are_the_text_but_for_white_space_at_the_cuts(text: str, size:
     assert all(len(part) <= size and len(part.encode()) <= BYTES for part in parts)
     assert text.strip(WHITE) == "" or all(part.strip(WHITE) for part in parts)
     starts_and_ends = places(text, parts)
-    assert starts_and_ends[0][0] == 0 or len(text[: starts_and_ends[0][0]]) >= size
+    first = next(
+        match.end()
+        for match in GRAPHEME.finditer(text)
+        if text[: match.end()].strip(WHITE) or match.end() == len(text)
+    )
+    assert starts_and_ends[0][0] == 0 or first > size or first * 4 > BYTES
 
 
 @given(TEXTS_TO_CUT, SIZES)
