@@ -113,7 +113,7 @@ def test_an_event_without_a_slot_is_enqueued_without_an_attempt(function: Functi
 
     [enqueued] = function.aws.messages
     assert enqueued["QueueUrl"].endswith("/messages.fifo")
-    assert enqueued["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "true"
+    assert enqueued["MessageAttributes"]["MaybeDelivered"]["StringValue"] == "false"
     assert chat.texts == []
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from message_sender.request import ContentLimits, SendMessageRequest
+    from message_sender.result import EventSource
 
 Fate: TypeAlias = Literal["sent", "refused", "invalid", "down", "throttled", "slow", "defect", "copy fails"]
 DONE: set[Fate] = {"sent", "refused", "invalid"}
@@ -417,8 +418,25 @@ def test_a_record_of_an_event_has_the_origin_and_the_age_of_the_event(redriven: 
 
     found = read_record(record(request(), receive_count=2, attributes=attributes))
 
-    assert found.origin == replace(origin, receive_count=2)
+    assert found.origin == replace(origin, receive_count=2, maybe_delivered=True)
     assert found.age_from == (found.queued_at if redriven else accepted_at)
+
+
+@pytest.mark.parametrize("source", ["eventbridge", "sqs"])
+@pytest.mark.parametrize("seconds", [0.0, 9.9, 10.0, 3600.0])
+def test_an_enqueued_message_may_be_delivered_by_a_repeat_of_its_event(
+    source: EventSource, seconds: float
+) -> None:
+    """EventBridge can deliver an event twice. SQS drops the message of the second delivery as a repeat."""
+    accepted_at = START - timedelta(seconds=seconds)
+    attributes = origin_attributes(
+        Origin(event_source=source, source_id=f"{UUID(int=1)}", accepted_at=accepted_at)
+    )
+
+    found = read_record(record(request(), attributes=attributes))
+
+    assert found.origin.event_source == source
+    assert found.origin.maybe_delivered is (source == "eventbridge")
 
 
 def test_the_client_token_of_a_record_depends_on_its_message_and_its_queue() -> None:

@@ -150,9 +150,7 @@ class EventBridgeSource:
         try:
             self._queues.enqueue_for_retry(
                 delivery.parsed,
-                # EventBridge can deliver an event twice, even at once. The other delivery may have had an
-                # attempt, and SQS drops its message as a repeat of this one.
-                origin=replace(origin, maybe_delivered=True),
+                origin=replace(origin, maybe_delivered=origin.maybe_delivered or outcome.maybe_delivered),
                 message_group=delivery.parsed.message_group or origin.source_id,
                 deduplication_id=deduplication_id_of_event(origin, delivery.parsed),
                 until=until,

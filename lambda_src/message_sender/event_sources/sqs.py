@@ -170,6 +170,10 @@ class SqsSource:
         origin = read_origin(enqueued, queued_at=queued_at, receive_count=receive_count) or Origin(
             event_source="sqs", source_id=message_id, accepted_at=queued_at, receive_count=receive_count
         )
+        if origin.event_source == "eventbridge":
+            # EventBridge can deliver an event twice, even at once. The other one may have had an attempt,
+            # and SQS drops its message as a repeat of this one.
+            origin = replace(origin, maybe_delivered=True)
         return Record(
             message_id=message_id,
             receipt_handle=raw["receiptHandle"],
