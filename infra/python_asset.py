@@ -37,11 +37,11 @@ _PACKAGE = "message_sender"
 # `message_sender/tls.py` reads it
 _AMAZON_ROOTS = Path(_PACKAGE, "amazon_roots.pem")
 
-# `message_sender/request.py` imports it
+# `message_sender/schema.py` imports it
 _RULES = Path(_PACKAGE, "request_rules.py")
 _COMPILE_RULES = """import sys
 sys.path.insert(0, sys.argv[1])
-from message_sender.request import rules_as_code
+from message_sender.schema import rules_as_code
 sys.stdout.write(rules_as_code())"""
 
 # The folder into which Lambda unpacks the package. Tracebacks show it.
@@ -54,6 +54,7 @@ _LEFT_OUT = (
     *("uv_cache.json", "uv_build.json"),  # the same, of uv alone
     *("WHEEL", "top_level.txt", "py.typed"),  # for installers and type checkers
     *("bin", "*.c", "*.pyi"),  # command line tools, sources of extensions, type stubs
+    "emscripten",  # the part of urllib3 for browsers
     *(".*", "tests"),  # files of editors and tools
 )
 
@@ -210,7 +211,7 @@ class PythonAsset:
 
 def _write_rules(output: Path) -> None:
     """Write the compiled schema of requests as a module, by the package's own version of the compiler."""
-    if not (output / _RULES).with_name("request.py").is_file():
+    if not (output / _RULES).with_name("schema.py").is_file():
         return
     compilation = run((sys.executable, "-I", "-B", "-c", _COMPILE_RULES, str(output)))
     if compilation.returncode != 0:

@@ -16,26 +16,19 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 from hashlib import sha256
-from importlib import import_module
 from itertools import accumulate
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, TypeAlias
 from uuid import UUID, uuid5
 
-import fastjsonschema
-
 from message_sender.errors import InvalidRequestError
+from message_sender.schema import SCHEMA, ViolationError, validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ContentLimits: TypeAlias = Literal["specification", "service"]
 
-SCHEMA: Final[dict[str, Any]] = json.loads(
-    (Path(__file__).parent / "schemas" / "send_message_request.json").read_bytes()
-)
 _FIELDS: Final[dict[str, dict[str, Any]]] = SCHEMA["properties"]
 SEALED: Final = "sealed:"
 """In front of the base64 of an encrypted connection token."""
@@ -275,40 +268,6 @@ def client_token_of_part(client_token: str, number: int) -> str:
     return str(uuid5(_NAMESPACE_OF_PARTS, f"{client_token}:{number}"))
 
 
-@cache
-def validator() -> Callable[[object], object]:
-    """Return the compiled schema: a function that checks fields.
-
-    The package has it as a module (`infra/python_asset.py`). To compile it takes a twentieth of a cold start.
-    """
-    try:
-        return vars(import_module("message_sender.request_rules"))["validate"]  # type: ignore[no-any-return]  # generated
-    except ModuleNotFoundError:
-        compiled: Callable[[object], object] = fastjsonschema.compile(_rules(), use_default=False)
-        return compiled
-
-
-def rules_as_code() -> str:
-    """Return the compiled schema as the text of a module with the function `validate`."""
-    code: str = fastjsonschema.compile_to_code(_rules(), use_default=False)
-    return f"{code}\n\nvalidate = validate_request\n"
-
-
-def _rules() -> dict[str, Any]:
-    """Return the schema without its condition, and without texts for readers.
-
-    `_token_rule` replaces the condition: fastjsonschema raises an exception for each token in clear, which
-    takes as long as all other rules.
-    """
-    fields = {
-        name: {key: value for key, value in rule.items() if key != "description" and key[:2] != "x-"}
-        for name, rule in _FIELDS.items()
-    }
-    left_out = {"if", "then", "else", "title", "description", "examples"}
-    rules = {name: rule for name, rule in SCHEMA.items() if name not in left_out}
-    return rules | {"$id": "request", "properties": fields}
-
-
 def warm_up() -> None:
     """Load the compiled schema now instead of with the first message."""
     validator()
@@ -444,8 +403,8 @@ def _broken_rule(
 def _violation(fields: dict[str, Any], content_limits: ContentLimits) -> _Violation | None:
     try:
         validator()(fields)
-    except fastjsonschema.JsonSchemaValueException as error:
-        return _schema_violation(error, fields)
+    except ViolationError as error:
+        return _Violation(error.field or "The request", _reason(error, fields))
     if broken := _token_rule(fields) or _unicode_violation(fields):
         return broken
     metadata = fields.get("Metadata", {})
@@ -559,11 +518,6 @@ def read_time(text: str) -> datetime | None:
     return moment
 
 
-def _schema_violation(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, Any]) -> _Violation:
-    path = error.path[1:]
-    return _Violation(path[0] if path else "The request", _reason(error, fields))
-
-
 def _unknown_field(name: str) -> str:
     """Report an unknown field. A key may be a secret, so only a near miss of a known name is quoted."""
     known = next((known for known in _FIELDS if _is_nearly(name, known)), None)
@@ -597,12 +551,10 @@ _RULES: Final = {
 }
 
 
-def _reason(error: fastjsonschema.JsonSchemaValueException, fields: dict[str, Any]) -> str:
-    """Describe the rule of the schema that a request breaks. fastjsonschema's text quotes values."""
-    path = error.path[1:]
-    name = path[0] if path else "The request"
-    part = f"A value of {name}" if len(path) > 1 else name
-    limit = error.rule_definition
+def _reason(error: ViolationError, fields: dict[str, Any]) -> str:
+    """Describe the rule of the schema that a request breaks."""
+    name, limit = error.field or "The request", error.limit
+    part = f"A value of {name}" if error.is_inside else name
     match error.rule:
         case "required":
             return f"{next(field for field in limit if field not in fields)} is required"

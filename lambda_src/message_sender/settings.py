@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar, get_args
 
 from message_sender.aws.endpoints import (
     CONNECT_PARTICIPANT,
@@ -36,8 +35,7 @@ _LONGEST_LOOKUP_DAYS: Final = 365
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """The configuration of the sender function.
 
     Attributes:
@@ -116,8 +114,7 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultsSettings:
+class ResultsSettings(NamedTuple):
     """The configuration of the function `Results`.
 
     Attributes:

@@ -17,7 +17,7 @@ from jsonschema import Draft7Validator
 
 from message_sender import __version__, results_application
 from message_sender.queues import read_origin
-from message_sender.request import SCHEMA
+from message_sender.schema import SCHEMA
 from ops.dead_letters import DeadLetter, DeadLetterQueue, read_dead_letter
 from tests.compatibility.scenarios import (
     AGE,

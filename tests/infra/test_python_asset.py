@@ -23,7 +23,7 @@ from infra import amazon_roots, python_asset
 from infra.python_asset import PythonAsset, compile_modules, find_python, user_cache
 from infra.sender_function import RUNTIME
 from infra.wheels import AssetBuildError
-from message_sender.request import SCHEMA
+from message_sender.schema import SCHEMA
 from message_sender.tls import AMAZON_ROOTS
 from tests.support.lambda_events import request
 
@@ -51,16 +51,23 @@ def test_package_holds_the_modules_of_the_function(asset: Path) -> None:
 VERDICTS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from message_sender import request
+import fastjsonschema
+from message_sender import request, schema
 def verdict(text, validate):
     request.validator = lambda: validate
     found = request.parse_request(text, client_token=None).request
     return getattr(found, "reason", None)
 texts = json.load(sys.stdin)
 own = request.validator()
-compiled = request.fastjsonschema.compile(request._rules(), use_default=False)
+compiled = fastjsonschema.compile(schema._rules(), use_default=False)
+def of_the_library(fields):
+    try:
+        compiled(fields)
+    except fastjsonschema.JsonSchemaValueException as error:
+        found = {name: getattr(error, name) for name in ("value", "name", "definition", "rule")}
+        raise schema.ViolationError(error.message, **found)
 print(own.__module__)
-print(json.dumps([[verdict(text, each) for text in texts] for each in (own, compiled)]))
+print(json.dumps([[verdict(text, each) for text in texts] for each in (own, of_the_library)]))
 """
 
 
@@ -183,7 +190,8 @@ LOADED = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from message_sender import handler
-print(callable(handler.lambda_handler), sorted({"aws_xray_sdk", "wrapt", "botocore"} & set(sys.modules)))
+unused = {"aws_xray_sdk", "wrapt", "botocore", "fastjsonschema", "decimal"}
+print(callable(handler.lambda_handler), sorted(unused & set(sys.modules)))
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.send_workflow import REJECTED_ERRORS, RETRYABLE_ERRORS
 from message_sender.errors import RejectedError, RetryableError
-from message_sender.request import SCHEMA
+from message_sender.schema import SCHEMA
 from tests.infra.template import (
     ALIAS,
     KEY,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from unittest.mock import Mock, patch
 
-from message_sender import request
+from message_sender import request, schema
 from tests.support.lambda_events import request as valid_fields
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def counted_effort() -> Iterator[Effort]:
     with (
         patch.object(request, "json", Mock(wraps=json)) as parser,
         patch.object(request, "NOT_A_BRACKET", Mock(wraps=request.NOT_A_BRACKET)) as brackets,
-        patch.object(request, "validator", return_value=Mock(wraps=request.validator())) as validator,
+        patch.object(request, "validator", return_value=Mock(wraps=schema.validator())) as validator,
     ):
         yield effort
     effort.json = [len(call.args[0]) for call in parser.loads.call_args_list]

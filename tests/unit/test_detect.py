@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import detect
-from message_sender.request import SCHEMA
+from message_sender.schema import SCHEMA
 from tests.support.lambda_events import api_request, bus_event, record, request
 
 

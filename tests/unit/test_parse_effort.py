@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from message_sender.errors import InvalidRequestError
-from message_sender.request import MAX_TEXT, NOT_A_BRACKET, SCHEMA, SEALED, SendMessageRequest, parse_request
+from message_sender.request import MAX_TEXT, NOT_A_BRACKET, SEALED, SendMessageRequest, parse_request
+from message_sender.schema import SCHEMA
 from tests.support.effort import MIB, POISONS, Effort, counted_effort
 from tests.support.lambda_events import request as valid_fields
 

@@ -14,7 +14,6 @@ from jsonschema import Draft7Validator
 from message_sender.errors import InvalidRequestError
 from message_sender.request import (
     MAX_TEXT,
-    SCHEMA,
     Correlation,
     ParsedRequest,
     Secret,
@@ -22,6 +21,7 @@ from message_sender.request import (
     derive_client_token,
     parse_request,
 )
+from message_sender.schema import SCHEMA
 from tests.support.lambda_events import TEXT, TOKEN, request
 
 if TYPE_CHECKING:

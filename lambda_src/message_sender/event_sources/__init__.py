@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources.eventbridge import REQUEST_DETAIL_TYPE
-from message_sender.request import SCHEMA
+from message_sender.schema import SCHEMA
 
 if TYPE_CHECKING:
     from message_sender.result import EventSource
