@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from tests.simulation.pool import Done
+
 _PROGRESS_SECONDS: Final = 5.0
 """Between two lines of progress, where they do not replace each other."""
 
@@ -152,14 +154,8 @@ def _run(parts: Sequence[Part], *, processes: int, console: Console) -> tuple[di
         status.start()
     try:
         for done in pool.run(everything, processes=processes):
-            if done is not None and done.error:
-                errors[done.job.name] = done.error
-            elif done is not None:
-                results[done.job.name] = done.result
-            if done is not None and isinstance(done.result, Figures):
-                messages += done.result.messages
-                for mix_seed, check, detail in done.result.failures:
-                    console.print(f"SEED={mix_seed}: {check}: {detail}", highlight=False, markup=False)
+            if done is not None:
+                messages += _keep(done, results, errors, console=console)
             line = (
                 f"{len(results) + len(errors)} of {len(everything)} jobs, {messages:,} messages,"
                 f" {_failed(results) + len(errors)} failed, {time.monotonic() - began:.0f} s"
@@ -169,10 +165,25 @@ def _run(parts: Sequence[Part], *, processes: int, console: Console) -> tuple[di
             elif done is not None and time.monotonic() - shown_at >= _PROGRESS_SECONDS:
                 console.print(line, highlight=False)
                 shown_at = time.monotonic()
+    except KeyboardInterrupt:  # hours may have passed: what they found is reported
+        errors["the run"] = f"stopped after {len(results) + len(errors)} of {len(everything)} jobs"
     finally:
         if status is not None:
             status.stop()
     return {job.name: results[job.name] for job in everything if job.name in results}, errors
+
+
+def _keep(done: Done, results: dict[str, Any], errors: dict[str, str], *, console: Console) -> int:
+    """Keep the end of a job, and name what failed in a mix. Return the number of its messages."""
+    if done.error:
+        errors[done.job.name] = done.error
+        return 0
+    results[done.job.name] = done.result
+    if not isinstance(done.result, Figures):
+        return 0
+    for seed, check, detail in done.result.failures:
+        console.print(f"SEED={seed}: {check}: {detail}", highlight=False, markup=False)
+    return done.result.messages
 
 
 def _failed(results: dict[str, Any]) -> int:

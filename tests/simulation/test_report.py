@@ -158,6 +158,25 @@ def test_the_exit_code_is_the_verdict_and_the_report_has_everything(
     assert ("## Malformed events" in document) == ("## More" in document) == (parts[0].jobs[0].name != "dies")
 
 
+def test_a_run_that_is_stopped_reports_what_it_has_found(tmp_path: Path) -> None:
+    parts, file = [part("a", "b", passes=True)], tmp_path / "report.md"
+    console = Console(file=StringIO(), width=200)
+
+    def interrupted(jobs: Sequence[Job], *, processes: int) -> Iterator[Done | None]:
+        yield from in_this_process(jobs, processes=processes)
+        raise KeyboardInterrupt
+
+    with (
+        patch("tests.simulation.__main__._parts", lambda *_: [*parts, part("c", passes=True)]),
+        patch("tests.simulation.pool.run", lambda jobs, **options: interrupted(jobs[:2], **options)),
+    ):
+        assert main(["--processes", "3", f"--report={file}"], console=console) == 1
+
+    assert isinstance(console.file, StringIO)
+    assert "FAILED: the run: stopped after 2 of 3 jobs" in console.file.getvalue()
+    assert "## Malformed events" in file.read_text()
+
+
 @pytest.mark.parametrize("value", ["", "0", "-1", "1e6", "examples/messages.jsonl"])
 def test_a_value_that_is_not_a_number_is_an_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
