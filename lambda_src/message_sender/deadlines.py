@@ -2,11 +2,14 @@
 
 They count back from the function's timeout, so that every message that was sent can still be published:
 
-    ... send | copy, 3 s | publish, 6 s | complete tasks, 3 s | end the invocation, 0.5 s
+    ... send | copy, 3.1 s | publish, 6.1 s | complete tasks, 3.1 s | end the invocation, 0.5 s
 
 Each phase has time for the calls that it may need, one after the other: one copy of the message; one call of
 EventBridge and one of SQS, for results that EventBridge refuses; one call of Step Functions, for all tasks at
 once. Without a queue, for a synchronous caller, there are no copies and no tasks.
+
+A call takes at most 3 s, and begins only if that much is left. The tenth is for a phase that ends at its last
+moment.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from message_sender.clock import Clock
 
+_SLACK_SECONDS: Final = 0.1
 _END_SECONDS: Final = 0.5
 """Kept free for the response of the invocation, log lines and metrics."""
 
@@ -48,8 +52,8 @@ class Deadlines:
 
     @classmethod
     def of_invocation(cls, context: LambdaContext, clock: Clock, *, synchronous: bool = False) -> Deadlines:
-        call = 0 if synchronous else MAX_CALL_SECONDS
+        one_call = 0 if synchronous else MAX_CALL_SECONDS + _SLACK_SECONDS
         complete_tasks = end_of_invocation(context, clock)
-        publish = complete_tasks - call
-        copy = publish - 2 * MAX_CALL_SECONDS
-        return cls(send=copy - call, copy=copy, publish=publish, complete_tasks=complete_tasks)
+        publish = complete_tasks - one_call
+        copy = publish - 2 * MAX_CALL_SECONDS - _SLACK_SECONDS
+        return cls(send=copy - one_call, copy=copy, publish=publish, complete_tasks=complete_tasks)

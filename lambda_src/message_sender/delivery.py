@@ -128,6 +128,11 @@ class Delivery:
         )
 
     @property
+    def ran_out_of_time(self) -> bool:
+        """Whether there was no time for the next attempt, and the one before did not fail."""
+        return isinstance(self.outcome, Deferred) and isinstance(self.outcome.error, DeadlineExceededError)
+
+    @property
     def task_token(self) -> Secret | None:
         """The token of the task that waits for the outcome, also of an invalid request if it is readable."""
         return self.parsed.task_token

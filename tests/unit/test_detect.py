@@ -24,6 +24,12 @@ def test_an_event_with_one_record_of_another_source_is_refused() -> None:
         detect({"Records": [record(request()), {"eventSource": "aws:kinesis"}]})
 
 
+def test_more_records_than_a_batch_can_have_are_refused() -> None:
+    assert detect({"Records": [record(request())] * 10}) == "sqs"
+    with pytest.raises(UnsupportedEventError):
+        detect({"Records": [record(request())] * 11})
+
+
 @pytest.mark.parametrize("field", ["ConnectionToken", "Content", "ContentType", "ClientToken", "Metadata"])
 def test_an_object_with_a_field_of_the_request_is_a_direct_invocation(field: str) -> None:
     assert detect({field: None}) == "direct"
@@ -89,7 +95,7 @@ def test_the_error_of_an_unknown_event_lists_the_accepted_events(event: dict[str
         detect(event)
 
     for accepted in (
-        "an SQS event (Records with eventSource aws:sqs)",
+        "an SQS event (at most 10 Records with eventSource aws:sqs)",
         "an EventBridge event (detail-type SendMessage Requested)",
         "an API Gateway REST API request (httpMethod and requestContext)",
         "a direct invocation (a JSON object with ConnectionToken, ContentType, Content)",

@@ -17,6 +17,7 @@ from aws_lambda_powertools import Metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_sender.deadlines import Deadlines
 from message_sender.delivery import Delivery, MessageSender
 from message_sender.errors import (
     AccessDeniedError,
@@ -64,8 +65,11 @@ class FatefulParticipant:
     clock: FakeClock
     transcript: list[str] = field(default_factory=list)
     attempted: list[str] = field(default_factory=list)
+    latency: float = 0.0
+    """Seconds that each call takes."""
 
     def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
+        self.clock.elapsed += self.latency
         name, _, fate = message.content.reveal().partition(" ")
         self.attempted.append(name)
         if fate in {"refused", "copy fails"}:
@@ -206,6 +210,10 @@ def batch_of(plan: list[tuple[str, Fate]]) -> list[dict[str, Any]]:
         )
         for number, (group, fate) in enumerate(plan)
     ]
+
+
+def long_text(*, parts: int) -> dict[str, Any]:
+    return request(SplitAt=256, Content=" ".join(["x" * 250] * parts))
 
 
 def aged(raw: dict[str, Any], age: timedelta) -> dict[str, Any]:
@@ -544,16 +552,58 @@ def test_each_phase_of_a_batch_has_the_time_until_its_deadline() -> None:
     batch.handle(batch_of([("A", "sent"), ("B", "down")]))
 
     # Of 28 seconds. Chats may make copies until the time of 9 seconds for publishing and tasks begins
-    assert batch.workers.timeouts == pytest.approx([18.5, 27.5, 27.5])
+    assert batch.workers.timeouts == pytest.approx([18.3, 27.5, 27.5])
+
+
+@pytest.mark.parametrize("phase", ["send", "copy"])
+def test_a_phase_that_ends_at_its_last_moment_leaves_the_time_for_the_next_calls(phase: str) -> None:
+    batch = Batch()
+    deadlines = Deadlines.of_invocation(FakeLambdaContext(), batch.clock)
+    batch.participant.latency = getattr(deadlines, phase) + 0.05 - batch.clock.monotonic()
+
+    failed = batch.handle(batch_of([("A", "refused" if phase == "send" else "sent")]))
+
+    assert failed == set()
+    assert len(batch.copies) == (phase == "send")
+    assert batch.published == {"0"}
+
+
+def test_a_long_text_behind_others_that_took_its_time_is_sent_by_the_next_invocation() -> None:
+    batch = Batch()
+    batch.participant.latency = 3.0
+    first, second = (
+        aged(record(long_text(parts=3), group="A", message_id=f"{number}"), timedelta(minutes=11))
+        for number in range(2)
+    )
+
+    assert batch.handle([first, second]) == {"1"}
+    assert batch.published == {"0"}
+    assert batch.copies == []
+    assert batch.visibility_timeouts == [1]
+
+    assert batch.handle([second]) == set()
+    assert [result["Outcome"] for result in batch.results] == ["SENT", "SENT"]
+
+
+def test_a_long_text_that_takes_longer_than_an_invocation_fails_after_the_retry_window() -> None:
+    batch = Batch()
+    batch.participant.latency = 3.0
+    raw = record(long_text(parts=6))
+
+    assert batch.handle([raw]) == {raw["messageId"]}
+    assert batch.handle([aged(raw, timedelta(minutes=11))]) == set()
+
+    [result] = batch.results
+    assert (result["Outcome"], result["Error"]["Code"]) == ("FAILED", "DeadlineExceeded")
+    assert result["Error"]["PartsDelivered"] == 5
 
 
 def test_a_message_in_more_parts_than_its_batch_has_slots_for_is_sent_all_the_same() -> None:
     rate_limiter = RateLimiter(fair_share=0.2, random=lambda: 0.0)
     batch = Batch(rate_limiter=rate_limiter)
     rate_limiter.on_throttled(batch.clock.monotonic(), sent_at=batch.clock.monotonic())
-    body = request(SplitAt=256, Content=" ".join(["x" * 250] * 5))  # a slot every 5 of 14.5 seconds
 
-    failed = batch.handle([record(body)])
+    failed = batch.handle([record(long_text(parts=5))])  # a slot every 5 of 14 seconds
 
     assert failed == set()
     assert len(batch.participant.transcript) == 5
@@ -731,7 +781,7 @@ def test_a_message_of_the_queue_expires_at_the_maximum_age() -> None:
         pytest.param(["copy fails"], 28.0, [4], id="whatever failed"),
         pytest.param(["down", "sent"], 28.0, [4, 4], id="also for the later records of the chat"),
         pytest.param(["sent", "down"], 28.0, [1], id="receives behind another message do not count"),
-        pytest.param(["defect"], 28.0, [1], id="no attempt"),
+        pytest.param(["defect"], 28.0, [4], id="also a defect"),
         pytest.param(["sent"], 5.0, [1], id="no time for an attempt"),
     ],
 )
@@ -747,6 +797,15 @@ def test_the_backoff_grows_with_the_receives_of_the_first_message_of_a_chat(
         source.handle({"Records": records}, FakeLambdaContext(seconds_left=seconds_left))
 
     assert batch.visibility_timeouts == visibility_timeouts
+
+
+def test_the_backoff_grows_while_no_copy_of_an_invalid_request_can_be_made() -> None:
+    batch = Batch()
+    raw = record(request(Content="0 copy fails", Unknown=1), receive_count=3)
+
+    assert batch.handle([raw]) == {raw["messageId"]}
+    assert batch.participant.attempted == []
+    assert batch.visibility_timeouts == [4]
 
 
 def test_the_backoff_respects_the_retry_after_of_the_service() -> None:

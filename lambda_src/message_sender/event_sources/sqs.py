@@ -200,17 +200,23 @@ class SqsSource:
             if self._clock.monotonic() >= deadlines.send:
                 return
             if record.parsed is not None:
-                self._deliver(record, record.parsed, budget, deadlines)
+                self._deliver(record, record.parsed, budget, deadlines, is_head=record is chat[0])
             handled.append(record)
             if record.error is not None:
                 return
 
     def _deliver(
-        self, record: Record, parsed: ParsedRequest, budget: TimeBudget, deadlines: Deadlines
+        self,
+        record: Record,
+        parsed: ParsedRequest,
+        budget: TimeBudget,
+        deadlines: Deadlines,
+        *,
+        is_head: bool,
     ) -> None:
         try:
             record.delivery = self._sender.deliver(parsed, budget=budget, age_from=record.age_from)
-            outcome = self._outcome(record, record.delivery)
+            outcome = self._outcome(record, record.delivery, is_head=is_head)
             if isinstance(outcome, Deferred):
                 record.error = outcome.error
                 return
@@ -221,13 +227,18 @@ class SqsSource:
         except Exception as defect:  # noqa: BLE001  # it fails its own record, not the batch
             record.error = InternalError.caused_by(defect)
 
-    def _outcome(self, record: Record, delivery: Delivery) -> Outcome | Deferred:
-        """Return the outcome. A deferred message that had an attempt fails after the retry window."""
+    def _outcome(self, record: Record, delivery: Delivery, *, is_head: bool) -> Outcome | Deferred:
+        """Return the outcome. A deferred message that had an attempt fails after the retry window.
+
+        A long text that others of its chat left too little time does not fail: it has all of the next
+        invocation.
+        """
         outcome = delivery.outcome
         if not isinstance(outcome, Deferred):
             return outcome
         too_old = self._clock.now() - record.queued_at > self._retry_window
-        if too_old and delivery.was_attempted:
+        had_its_time = is_head or not delivery.ran_out_of_time
+        if too_old and delivery.was_attempted and had_its_time:
             return Failed(outcome.error, outcome.maybe_delivered, outcome.parts_delivered)
         return outcome
 
@@ -316,9 +327,10 @@ class SqsSource:
                 self._telemetry.on_visibility_not_changed(error)
 
     def _backoff(self, record: Record, *, is_head: bool) -> int:
-        """Return the backoff in seconds. A receive without an attempt does not lengthen it."""
+        """Return the backoff in seconds. A receive without time for an attempt does not lengthen it."""
         attempted = record.delivery is not None and record.delivery.was_attempted
-        receive_count = record.origin.receive_count if attempted and is_head else 1
+        had_its_time = attempted or not isinstance(record.error, DeadlineExceededError)
+        receive_count = record.origin.receive_count if is_head and had_its_time else 1
         retry_after = record.error.retry_after if isinstance(record.error, RetryableError) else None
         return redelivery_delay(receive_count, random=self._random, retry_after=retry_after or 0.0)
 
