@@ -168,7 +168,7 @@ class Options:
 
     http_api: bool = field(
         default=True,
-        metadata=_option(_TRUE_OR_FALSE, "The REST API, with its two routes."),
+        metadata=_option(_TRUE_OR_FALSE, "The REST API."),
     )
     workflow: bool = field(
         default=True,

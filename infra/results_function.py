@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from .contract import VERSION
 from .gates import acknowledge
 from .message_queues import MessageQueues
 from .options import Options
@@ -46,7 +47,10 @@ class ResultsFunction(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description="Publishes results that the event bus did not accept, and answers for outcomes",
+            description=(
+                "Publishes results that the event bus did not accept, and answers for outcomes "
+                f"(version {VERSION})"
+            ),
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             code=sender.code,

@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from .contract import FUNCTION_SOURCES
+from .contract import FUNCTION_SOURCES, VERSION
 from .gates import UNTRACED, acknowledge
 from .message_queues import MessageQueues
 from .options import Options
@@ -78,7 +78,7 @@ class SenderFunction(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description="Delivers chat messages to Amazon Connect",
+            description=f"Delivers chat messages to Amazon Connect (version {VERSION})",
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             code=self.code,

@@ -246,7 +246,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         ),
         happened="For an hour, results have been in the unpublished-results queue.",
         impact="Consumers do not know these outcomes yet. No chat is affected.",
-        first="check the status of EventBridge, and the log of the function Results.",
+        first="check the status of EventBridge, and run `search \"level = 'ERROR'\" @message Results`.",
         then=(
             "Check the key, the permission `events:PutEvents`, and the event source mapping of `Results`. "
             "It publishes the results as soon as the bus accepts them. "
@@ -263,10 +263,11 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         part="outcome_lookup",
         happened="Outcomes are missing in the table for look-ups.",
         impact="GET /messages/{id} answers 404 for their messages. No chat and no result event is affected.",
-        first="read the log of the function Results: it names the error of DynamoDB.",
+        first="run `search \"level = 'ERROR'\" @message Results`, which shows the error of DynamoDB.",
         then=(
             "Check the status of DynamoDB, the table and the key. "
-            "The result events and the log of the sender have these outcomes: run `search ID`."
+            "The result events and the log of the sender have these outcomes: "
+            "[search](#find-one-message) for an id."
         ),
     ),
     # SQS documents that it leaves out messages that were received three times, and not whether it does so for
@@ -351,8 +352,8 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         ),
         # Minutes need not be in a row, because backoff makes gaps
         why=(
-            "In the simulation, 11 minutes or more are above 2 % at the quota, and at most 6 at nine tenths "
-            "of it."
+            "At the quota, at least 11 of 15 simulated minutes are above 2 %, and at nine tenths of it at "
+            "most 6."
         ),
         threshold=2,
         threshold_text="more than 2 % of the SendMessage calls",
@@ -487,7 +488,11 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         happened="The function has a defect.",
         impact="Its message is redelivered and may become a dead letter. A caller that waits gets an error.",
         first=("run `search \"message = 'Unhandled error'\" @message`: error_type and stack show the place."),
-        then="If a release caused the errors, roll back. Then redrive dead letters.",
+        then=(
+            "If it finds nothing, the defect is in the function `Results`: add `Results` to the command. "
+            "If a release caused the errors, roll back, which does not change `Results`. "
+            "Then redrive dead letters."
+        ),
     ),
     _one(
         "TimeoutsAndCrashes",
@@ -619,7 +624,8 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         impact="Their messages were rejected, or their retries were exhausted.",
         first=('run `search "type like /Failed/" "type, execution_arn" SendWorkflow`.'),
         then=(
-            'Run `aws stepfunctions describe-execution --query error --execution-arn "$ARN"`. '
+            "Run `aws stepfunctions describe-execution --query error --execution-arn ARN` with an ARN that "
+            "it shows. "
             "It needs `states:DescribeExecution`, and `kms:Decrypt` for the key. "
             "Without `--query`, it prints the connection token. "
             "Then see [the error](reference/errors.md#all-codes)."

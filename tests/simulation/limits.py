@@ -467,9 +467,9 @@ def block(found: Study) -> str:
     default, aged = found.late.values()
     return (
         f"{windows}\n\n{outages}\n\n"
-        f"Of {default.requests:,} late requests, {default.after_result} show a message after its result, and "
-        f"{default.out_of_order} after a later message (with a maximum age of a minute, {aged.after_result} "
-        f"and {aged.out_of_order} of {aged.requests:,})."
+        f"Of {default.requests:,} requests that arrive late, {default.after_result} show a message after its "
+        f"result, and {default.out_of_order} after a later message.\nWith a maximum age of a minute, it is "
+        f"{aged.after_result} and {aged.out_of_order} of {aged.requests:,}."
     )
 
 
