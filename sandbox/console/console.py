@@ -81,6 +81,7 @@ class Console:
         chats: On the page, by contact id.
         twins: The contact ids of their twins.
         hidden: Contact ids of chats that are not on the page any more.
+        expired: Contact ids of chats whose connection token has expired.
         loop: None before its first use.
     """
 
@@ -99,6 +100,7 @@ class Console:
         self.chats: dict[str, Chat] = {}
         self.twins: set[str] = set()
         self.hidden: set[str] = set()
+        self.expired: set[str] = set()
         self.loop: PlainLoop | None = None
         self._folder = folder
         self._watch = Watch(self, emulator_log=folder / "emulator.log", on_line=on_line)
@@ -153,6 +155,8 @@ class Console:
             sides.append((self.loop.participant, chat.twin))
         for participant, opened in sides:
             participant.call("expire_connection_token", connection_token=opened.connection_token)
+        with self.lock:
+            self.expired.add(chat.opened.contact_id)
 
     def participants(self) -> list[ParticipantControl]:
         return [self.stack.participant, *([self.loop.participant] if self.loop else [])]

@@ -102,6 +102,7 @@ class Watch:
                 "twin": chat.twin.contact_id if chat and chat.twin else None,
                 "is_own": chat is not None,
                 "ended_at": record["ended_at"],
+                "has_expired": contact_id in console.expired,
             }
             self._board.put("chats", contact_id, shown)
         known = self._board.count("bubbles", f"{contact_id}/")

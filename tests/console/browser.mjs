@@ -305,6 +305,15 @@ const visits = {
     return page.$eval(`[data-key="${chat}"]`, (card) => ({ text: card.innerText, buttons: card.querySelectorAll("header button").length }));
   },
 
+  /** Let the token of a new chat expire. Return the texts of the buttons that are left. */
+  async expires(page) {
+    await openChat(page);
+    const chat = await page.$eval("#to-chat", (select) => select.value);
+    await click(page, `[data-focus="expire-${chat}"]`);
+    await has(page, `[data-key="${chat}"] .badge`, "token expired");
+    return page.$$eval(`[data-key="${chat}"] header button`, (buttons) => buttons.map((button) => button.innerText));
+  },
+
   /** Wait until the header says that the function does not start; then send a message. */
   async broken(page) {
     await until(page, () => document.querySelector("#connection").dataset.state === "broken");

@@ -181,6 +181,10 @@ def test_chat_from_elsewhere_can_be_ended(browser: Browser, console: RunningCons
     assert seen["buttons"] == 0
 
 
+def test_chat_shows_that_its_token_has_expired(browser: Browser) -> None:
+    assert browser.visit("expires") == ["End"]
+
+
 def test_header_says_that_the_function_does_not_start_until_it_does(
     browser: Browser, console: RunningConsole
 ) -> None:

@@ -89,10 +89,11 @@ function card({ id, chat, hasTwin, lanes }) {
   return h(
     "article.chat", { class: hasTwin ? "chat twin" : "chat", "aria-label": chat.name },
     h("header", h("h3", chat.name, chat.is_own && h("small", id.slice(0, 8))), chat.ended_at ? h("span.badge", "ended") : null,
+      chat.has_expired && !chat.ended_at && h("span.badge", { title: "Messages to this chat are rejected: AccessDenied" }, "token expired"),
       !chat.is_own && h("span.badge", { title: "The console did not open it, so it cannot write to it" }, "from elsewhere"), h("span.grow"),
       !chat.ended_at && [
         h("button.quiet", { type: "button", "data-focus": `end-${id}`, "aria-label": `End ${chat.name}`, onclick: act("end_chat") }, "End"),
-        chat.is_own && h("button.quiet", { type: "button", "data-focus": `expire-${id}`, "aria-label": `Expire token of ${chat.name}`, onclick: act("expire_token") }, "Expire token"),
+        chat.is_own && !chat.has_expired && h("button.quiet", { type: "button", "data-focus": `expire-${id}`, "aria-label": `Expire token of ${chat.name}`, onclick: act("expire_token") }, "Expire token"),
       ]),
     h("div.lanes", parts),
   );
