@@ -246,7 +246,7 @@ ALARMS: Final[tuple[Alarm | BurnRate, ...]] = (
         ),
         happened="For an hour, results have been in the unpublished-results queue.",
         impact="Consumers do not know these outcomes yet. No chat is affected.",
-        first="check the status of EventBridge, and run `search \"level = 'ERROR'\" @message Results`.",
+        first="check the status of EventBridge, and run `search \"level != 'INFO'\" @message Results`.",
         then=(
             "Check the key, the permission `events:PutEvents`, and the event source mapping of `Results`. "
             "It publishes the results as soon as the bus accepts them. "

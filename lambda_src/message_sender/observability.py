@@ -153,13 +153,13 @@ class Telemetry:
         self._count("TaskCallbackFailures")
         self._logger.error("Task not answered", failure=_failure(error), **_ids(origin, None))
 
-    def on_republished(self, result: KeptResult, *, is_accepted: bool) -> None:
+    def on_republished(self, result: KeptResult, error: AwsCallError | None) -> None:
         """Report a result of the unpublished-results queue: now published, or refused again."""
         keys: dict[str, Any] = {"correlation_id": result.source_id, "client_token": result.client_token}
-        if is_accepted:
+        if error is None:
             self._logger.info("Result published", **keys)
         else:
-            self._logger.warning("Result not accepted by the bus", **keys)
+            self._logger.warning("Result not accepted by the bus", failure=str(error), **keys)
 
     def on_not_a_result(self, message_id: str) -> None:
         """Report a message of the unpublished-results queue that only an operator can delete."""

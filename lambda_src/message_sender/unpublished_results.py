@@ -46,7 +46,7 @@ class UnpublishedResults:
         for call in in_calls(results):
             errors = put_events([result.entry for result in call], events=self._events, until=until)
             for result, error in zip(call, errors, strict=True):
-                self._telemetry.on_republished(result, is_accepted=error is None)
+                self._telemetry.on_republished(result, error)
                 if error is not None:
                     failed.append(result.message_id)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -273,10 +273,11 @@ def test_each_result_is_one_log_line(results: Results, capsys: pytest.CaptureFix
 
     results.batch(*bodies)
 
-    lines = [(line["message"], line["client_token"], line["level"]) for line in log_lines(capsys)]
+    keys = ("message", "client_token", "level", "failure")
+    lines = [tuple(line.get(key) for key in keys) for line in log_lines(capsys)]
     assert lines == [
-        ("Result published", "c-1", "INFO"),
-        ("Result not accepted by the bus", "c-2", "WARNING"),
+        ("Result published", "c-1", "INFO", None),
+        ("Result not accepted by the bus", "c-2", "WARNING", "PutEvents failed: FailedInPart (200)"),
     ]
 
 

@@ -84,7 +84,8 @@ def test_alarms_search_for_messages_codes_and_outcomes_of_the_log() -> None:
     assert {f"{code}Error" for code in searched.pop("code")} <= {
         leaf.__name__ for leaf in leaves(DeliveryError)
     }
-    assert searched == {"outcome": {"FAILED"}, "type": {"platform.report"}}  # Lambda writes the second one
+    # Lambda writes the type
+    assert searched == {"outcome": {"FAILED"}, "level": {"ERROR"}, "type": {"platform.report"}}
 
 
 def test_runbook_names_every_saved_query() -> None:

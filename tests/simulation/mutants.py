@@ -122,7 +122,7 @@ def _only_first_delayed(delay_redelivery: Function) -> Function:
 
 
 def _no_retry_window(_: Function) -> Function:
-    return lambda _self, _record, delivery: delivery.outcome
+    return lambda _self, _record, delivery, *, is_head: delivery.outcome  # noqa: ARG005
 
 
 def _publish_errors_ignored(publish: Function) -> Function:
