@@ -44,7 +44,6 @@ BATCH: Final = 10
 PUBLISH_SECONDS: Final = 0.01
 """The latency of PutEvents where SendMessage has a latency."""
 LATENCIES: Final = (0.02, 0.05, 0.1)
-SIZES: Final = (1, 10, 100, 1000)
 UNPOISONED: Final = "none"
 STUB: Final = "stub alone"
 _WARM_UPS: Final = {JAVASCRIPT: 80}
@@ -165,8 +164,6 @@ class Bench:
         many = {"": partial(batches, self.times)}
         bodies = {UNPOISONED: "", **POISONS}
         poisons = {name: partial(batches, 1, BATCH - 1, poison=body) for name, body in bodies.items()}
-        sizes = {f"{size}": partial(batches, max(1, self.times * 100 // size), size) for size in SIZES}
-        sizes["1000, each its own chat"] = partial(batches, 1, 1000, chats=1000)
         tokens = {name: partial(batches, self.times, tokens=name) for name in TOKENS}
         ones = {"": partial(batches, self.times * BATCH, 1)}
         few_tokens = {name: partial(batches, 1, tokens=name) for name in TOKENS}
@@ -194,7 +191,6 @@ class Bench:
                 "cpu": self._warm(25, [OURS + WITH_KEY], tokens)["cpu"],
                 "wall": self._warm(15, [OURS + WITH_KEY], few_tokens, latency=_MIDDLE_LATENCY)["wall"],
             },
-            "sizes": self._warm(9, [OURS], sizes)["cpu"],
             "long_run": self._long_run(points=min(20, self.rounds), times=25 * self.times),
             "small": {
                 f"{fraction}": {

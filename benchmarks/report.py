@@ -142,7 +142,6 @@ def tables(results: dict[str, Any]) -> str:
         f"Ours, batch of ten chats at {_ms(_SHORT)} ms, by its connection tokens": {
             "wall": results["sealed"]["wall"]
         },
-        "Ours, per message, by the size of the batch": {"cpu": results["sizes"]},
         **{f"With {fraction} of a core": small for fraction, small in results["small"].items()},
     }
     warming = [

@@ -77,13 +77,6 @@ def results(**changed: object) -> dict[str, Any]:
             "cpu": {CLEAR: [4e-4] * 3, KEPT: [4.2e-4] * 3, NEW: [6e-4] * 3},
             "wall": {CLEAR: [0.061] * 3, KEPT: [0.061] * 3, NEW: [0.072] * 3},
         },
-        "sizes": {
-            "1": [1e-3],
-            "10": [5e-4],
-            "100": [4e-4],
-            "1000": [4e-4],
-            "1000, each its own chat": [4e-4],
-        },
         "long_run": [{"messages": 5000 * n, "cpu": 5e-4, "rss": 4e7} for n in range(1, 21)],
         "small": {"0.15": {"cold": {OURS: [1.0], THREADS: [2.0]}, "batch": {OURS: [0.1], THREADS: [0.2]}}},
         "asset": {"a, sources": 1_000_000, "a, bytecode": 1_900_000},
