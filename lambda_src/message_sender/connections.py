@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from message_sender.clock import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsClients:
+class AwsClients(NamedTuple):
     """Makes clients of AWS services.
 
     Attributes:

@@ -14,8 +14,7 @@ moment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from message_sender.aws.client import MAX_CALL_SECONDS
 
@@ -34,8 +33,7 @@ def end_of_invocation(context: LambdaContext, clock: Clock) -> float:
     return clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - _END_SECONDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
+class Deadlines(NamedTuple):
     """Moments of the monotonic clock, in seconds.
 
     Attributes:

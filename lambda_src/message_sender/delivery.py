@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from message_sender.errors import (
     DeadlineExceededError,
@@ -45,8 +45,7 @@ class Participant(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One call of SendMessage.
 
     Attributes:
@@ -97,8 +96,7 @@ class _Attempts:
     wait: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """The outcome of one request in this invocation.
 
     Attributes:

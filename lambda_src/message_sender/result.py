@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from message_sender.errors import InvalidRequestError
 
@@ -94,8 +94,7 @@ class Origin:
     maybe_delivered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageResult:
+class MessageResult(NamedTuple):
     """The outcome of one message, as the function publishes it and returns it to a synchronous caller."""
 
     outcome: Outcome

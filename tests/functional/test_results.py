@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,7 @@ def outcome_of(
         correlation=Correlation(client_token=client_token, metadata=metadata or {}),
         origin=Origin(event_source="sqs", source_id=source_id, accepted_at=START),
     )
-    return replace(result, completed_at=START + timedelta(seconds=after))
+    return result._replace(completed_at=START + timedelta(seconds=after))
 
 
 def kept(*results: MessageResult, bus: str = BUS) -> list[str]:
