@@ -106,6 +106,7 @@ def test_a_single_call_is_an_attempt() -> None:
 
     assert delivery.attempts == 1
     assert delivery.was_attempted
+    assert not delivery.ran_out_of_time
 
 
 def test_an_invalid_request_is_rejected_without_a_call() -> None:
@@ -689,6 +690,7 @@ def test_without_time_for_decryption_and_a_send_there_is_no_attempt() -> None:
     assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "DeadlineExceeded"
     assert not delivery.was_attempted
+    assert delivery.ran_out_of_time
     assert sealed.kms.calls == []
     assert isinstance(sealed.deliver(seconds=4.0).outcome, Sent)
 

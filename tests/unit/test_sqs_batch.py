@@ -588,9 +588,10 @@ def test_a_long_text_behind_others_that_took_its_time_is_sent_by_the_next_invoca
 def test_a_long_text_that_takes_longer_than_an_invocation_fails_after_the_retry_window() -> None:
     batch = Batch()
     batch.participant.latency = 3.0
-    raw = record(long_text(parts=6))
+    raw = record(long_text(parts=6), receive_count=3)
 
     assert batch.handle([raw]) == {raw["messageId"]}
+    assert batch.visibility_timeouts == [4]
     assert batch.handle([aged(raw, timedelta(minutes=11))]) == set()
 
     [result] = batch.results
@@ -648,7 +649,7 @@ def test_a_record_after_a_failed_one_of_its_chat_is_not_logged() -> None:
     assert [line["correlation_id"] for line in batch.log.lines] == ["0"]
 
 
-@pytest.mark.parametrize("seconds_left", [5.0, 12.5])  # 12.5 are for copies, publishing and tasks
+@pytest.mark.parametrize("seconds_left", [5.0, 12.8])  # 12.8 are for copies, publishing and tasks
 def test_a_record_without_time_for_its_attempt_is_logged_as_deferred(seconds_left: float) -> None:
     batch = Batch()
 
