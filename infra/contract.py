@@ -6,7 +6,6 @@ This module needs neither the CDK nor the function's own modules.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +15,6 @@ FUNCTION_SOURCES: Final = next(
     folder for folder in (_HERE / "lambda_src", _HERE.parent / "lambda_src") if folder.is_dir()
 )
 """The sources of the function: in this package when it is installed, and beside it in the repository."""
-
-_VERSION: Final = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
-VERSION: Final = _VERSION.findall((FUNCTION_SOURCES / "message_sender" / "__init__.py").read_text())[0]
-"""The release of this package and of the function."""
 
 _SCHEMAS: Final = FUNCTION_SOURCES / "message_sender" / "schemas"
 

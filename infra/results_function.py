@@ -8,12 +8,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from .contract import VERSION
 from .gates import acknowledge
 from .message_queues import MessageQueues
 from .options import Options
 from .retention import log_group
-from .sender_function import RUNTIME, SERVICE, TIMEOUT, SenderFunction, connect
+from .sender_function import RUNTIME, SERVICE, TIMEOUT, VERSION, SenderFunction, connect
 from .timing import BATCH_SIZE
 
 # The least that SQS allows: a backlog of results is no hurry, and must not use the account's concurrency

@@ -1,5 +1,6 @@
 """The Lambda function that sends the messages, and its event source mapping for the queue."""
 
+import re
 from typing import cast
 
 import aws_cdk as cdk
@@ -10,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from .contract import FUNCTION_SOURCES, VERSION
+from .contract import FUNCTION_SOURCES
 from .gates import UNTRACED, acknowledge
 from .message_queues import MessageQueues
 from .options import Options
@@ -22,6 +23,13 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 
 # A dimension of every metric and a key in every log line
 SERVICE = "connect-message-sender"
+
+# The release, which the descriptions of the functions show to operators
+[VERSION] = re.findall(
+    r'^__version__ = "(.+)"$',
+    (FUNCTION_SOURCES / "message_sender" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
 
 TIMEOUT = cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -11,7 +11,7 @@ from message_sender.aws.credentials import EnvironmentCredentials
 from message_sender.clock import SystemClock
 from message_sender.connections import AwsClients, pool_manager, silence_libraries
 from message_sender.delivery import MessageSender
-from message_sender.event_sources import detect
+from message_sender.event_sources import MAX_RECORDS, detect
 from message_sender.event_sources.api_gateway import ApiGatewaySource
 from message_sender.event_sources.direct import DirectSource
 from message_sender.event_sources.eventbridge import EventBridgeSource
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from message_sender.result import EventSource
     from message_sender.token_key import TokenKey
     from message_sender.worker_pool import WorkerPool
-
-_MAX_CHATS: Final = 10
-"""The largest batch of a FIFO queue, so the most chats that send at once. Source: Lambda developer guide."""
 
 
 class Source(Protocol):
@@ -84,7 +81,7 @@ def create_handler(
         tracer,
         clock=clock or SystemClock(),
         random=random or SystemRandom().random,
-        pools=pools or pool_manager(ca_bundle=settings.ca_bundle, maxsize=_MAX_CHATS),
+        pools=pools or pool_manager(ca_bundle=settings.ca_bundle, maxsize=MAX_RECORDS),
         workers=workers or ThreadPool(),
     )
     warm_up()

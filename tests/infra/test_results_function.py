@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from message_sender import __version__
 from tests.infra.iam import Statement, allows
 from tests.infra.template import (
     BUS,
@@ -37,6 +38,7 @@ def test_it_has_the_package_of_the_sender_and_another_handler(template: Template
     same = ("Code", "Runtime", "Architectures", "Timeout", "KmsKeyArn")
     assert {name: results[name] for name in same} == {name: sender[name] for name in same}
     assert results["Handler"] == "message_sender.results.lambda_handler"
+    assert results["Description"].endswith(f"(version {__version__})")
     assert results["MemorySize"] == 256
     assert "ReservedConcurrentExecutions" not in results
 

@@ -10,6 +10,7 @@ import pytest
 import app
 from infra import sender_function
 from infra.python_asset import python_code
+from message_sender import __version__
 from tests.infra.iam import resolve
 from tests.infra.template import (
     ALIAS,
@@ -63,6 +64,7 @@ def test_function_runs_its_handler_on_python_and_arm(template: Template) -> None
     assert function["Runtime"] == "python3.13"
     assert function["Architectures"] == ["arm64"]
     assert function["Handler"] == "message_sender.handler.lambda_handler"
+    assert function["Description"].endswith(f"(version {__version__})")
 
 
 def test_function_ends_before_api_gateway_gives_up(template: Template) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.timing import BATCH_SIZE
 from message_sender.errors import UnsupportedEventError
 from message_sender.event_sources import detect
 from message_sender.schema import SCHEMA
@@ -25,9 +26,9 @@ def test_an_event_with_one_record_of_another_source_is_refused() -> None:
 
 
 def test_more_records_than_a_batch_can_have_are_refused() -> None:
-    assert detect({"Records": [record(request())] * 10}) == "sqs"
+    assert detect({"Records": [record(request())] * BATCH_SIZE}) == "sqs"
     with pytest.raises(UnsupportedEventError):
-        detect({"Records": [record(request())] * 11})
+        detect({"Records": [record(request())] * (BATCH_SIZE + 1)})
 
 
 @pytest.mark.parametrize("field", ["ConnectionToken", "Content", "ContentType", "ClientToken", "Metadata"])

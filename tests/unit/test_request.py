@@ -21,7 +21,7 @@ from message_sender.request import (
     derive_client_token,
     parse_request,
 )
-from message_sender.schema import SCHEMA
+from message_sender.schema import SCHEMA, ViolationError, validator
 from tests.support.lambda_events import TEXT, TOKEN, request
 
 if TYPE_CHECKING:
@@ -456,6 +456,18 @@ def test_every_rule_of_the_schema_has_a_reason() -> None:
         "type", "minLength", "maxLength", "pattern", "enum",
         "maxProperties", "propertyNames", "additionalProperties", "minimum", "maximum",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "field", [{"Content": [TEXT]}, {"ConnectionToken": f"{TOKEN} "}, {"Metadata": {"note": f"{TEXT}\n" * 99}}]
+)
+def test_a_violation_does_not_hold_the_value(field: dict[str, object]) -> None:
+    with pytest.raises(ViolationError) as raised:
+        validator()(request() | field)
+
+    held = f"{raised.value!r} {vars(raised.value)} {raised.value.args}"
+    assert TEXT not in held
+    assert TOKEN not in held
 
 
 def test_secrets_are_hidden_in_texts_of_objects() -> None:

@@ -551,7 +551,7 @@ def test_each_phase_of_a_batch_has_the_time_until_its_deadline() -> None:
 
     batch.handle(batch_of([("A", "sent"), ("B", "down")]))
 
-    # Of 28 seconds. Chats may make copies until the time of 9 seconds for publishing and tasks begins
+    # Of 28 seconds. Chats may make copies until the 9.2 seconds for publishing and tasks begin
     assert batch.workers.timeouts == pytest.approx([18.3, 27.5, 27.5])
 
 

@@ -21,15 +21,16 @@ _MARKS: Final[dict[EventSource, frozenset[str]]] = {
 }
 """Top-level fields that only the events of one source have."""
 
-_MOST_RECORDS: Final = 10
-"""The largest batch of a FIFO queue. A longer event is forged, and could start too many threads."""
+MAX_RECORDS: Final = 10
+"""The largest batch of a FIFO queue, so the most chats that send at once. Source: Lambda developer guide. A
+longer event is forged, and could start too many threads."""
 _ID: Final = re.compile(r"[!-~]{1,2048}")  # receipt handles are the longest
 _NUMBERS: Final = {
     "SentTimestamp": re.compile(r"[0-9]{1,13}"),  # milliseconds since 1970, for a long while
     "ApproximateReceiveCount": re.compile(r"[1-9][0-9]{0,8}"),
 }
 _ACCEPTED: Final = (
-    f"an SQS event (at most {_MOST_RECORDS} Records with eventSource aws:sqs), "
+    f"an SQS event (at most {MAX_RECORDS} Records with eventSource aws:sqs), "
     f"an EventBridge event (detail-type {REQUEST_DETAIL_TYPE}), "
     "an API Gateway REST API request (httpMethod and requestContext), "
     f"a direct invocation (a JSON object with {', '.join(SCHEMA['required'])})"
@@ -64,7 +65,7 @@ def is_sqs_event(event: dict[str, object]) -> bool:
     return (
         event.keys() == _MARKS["sqs"]
         and isinstance(records, list)
-        and 1 <= len(records) <= _MOST_RECORDS
+        and 1 <= len(records) <= MAX_RECORDS
         and all(map(_is_sqs_record, records))
     )
 
