@@ -1,9 +1,11 @@
 // Visits the console in Chromium: node browser.mjs URL FOLDER. Every line of its input is a visit, [name, arguments].
-// It answers each with a line: {answer}, or {problem}. One browser serves all visits, each in a new page.
+// It answers each with a line: {answer}, or {problem}. One browser serves all visits, each in a new page; the first answer
+// is its version.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import chromium from "@sparticuz/chromium";
@@ -379,11 +381,19 @@ async function visit(browser, name, given) {
   }
 }
 
-const browser = await puppeteer.launch({ args: chromium.args, executablePath: await chromium.executablePath(), headless: "shell" });
+const folder = mkdtempSync(join(tmpdir(), "browser-")); // nothing that another run has left or is still writing
+process.env.TMPDIR = folder;
 try {
-  for await (const line of createInterface({ input: process.stdin })) {
-    process.stdout.write(`${JSON.stringify(await visit(browser, ...JSON.parse(line)))}\n`);
+  const executablePath = await chromium.executablePath();
+  const browser = await puppeteer.launch({ args: ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"], executablePath, headless: "shell" });
+  try {
+    process.stdout.write(`${JSON.stringify({ answer: await browser.version() })}\n`);
+    for await (const line of createInterface({ input: process.stdin })) {
+      process.stdout.write(`${JSON.stringify(await visit(browser, ...JSON.parse(line)))}\n`);
+    }
+  } finally {
+    await browser.close();
   }
 } finally {
-  await browser.close();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -96,13 +96,19 @@ class Browser:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.version = self._answer()
 
     def visit(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401  # any JSON
         """Return what a visit in a new page returns. It fails if the page writes an error to its console."""
         assert self._process.stdin
-        assert self._process.stdout
         print(json.dumps([name, arguments]), file=self._process.stdin, flush=True)
-        said = json.loads(self._process.stdout.readline())
+        return self._answer()
+
+    def _answer(self) -> Any:  # noqa: ANN401  # any JSON
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, f"the browser ended with status {self._process.wait(timeout=30)}"
+        said = json.loads(line)
         assert "answer" in said, said["problem"]
         return said["answer"]
 
