@@ -80,6 +80,7 @@ class _Attempts:
         slot: The moment of the rate limiter for the last attempt at the present part.
         slots: Those for the following parts.
         wait: Seconds of waiting since the last call.
+        ran_out_of_time: Whether the time of the invocation was over after the last call, or before the first.
     """
 
     made: list[Attempt] = field(default_factory=list)
@@ -94,6 +95,7 @@ class _Attempts:
     slot: float = 0.0
     slots: list[float] = field(default_factory=list)
     wait: float = 0.0
+    ran_out_of_time: bool = False
 
 
 class Delivery(NamedTuple):
@@ -104,6 +106,8 @@ class Delivery(NamedTuple):
         throttles: The number of these that were answered with 429.
         send_seconds: Duration of the last call, None without a call.
         each_attempt: What happened in each call, for the log.
+        ran_out_of_time: Whether the message is deferred because the time of the invocation was over. A slow
+            answer to its last call may have come later.
     """
 
     parsed: ParsedRequest
@@ -113,6 +117,7 @@ class Delivery(NamedTuple):
     throttles: int = 0
     send_seconds: float | None = None
     each_attempt: Sequence[Attempt] = ()
+    ran_out_of_time: bool = False
 
     @property
     def correlation(self) -> Correlation:
@@ -124,11 +129,6 @@ class Delivery(NamedTuple):
         return self.attempts > 0 or (
             isinstance(self.outcome, Deferred) and isinstance(self.outcome.error, KeyUnavailableError)
         )
-
-    @property
-    def ran_out_of_time(self) -> bool:
-        """Whether there was no time for the next attempt, and the one before did not fail."""
-        return isinstance(self.outcome, Deferred) and isinstance(self.outcome.error, DeadlineExceededError)
 
     @property
     def task_token(self) -> Secret | None:
@@ -196,6 +196,7 @@ class MessageSender:
             except RejectedError as rejection:
                 outcome = Rejected(rejection, parts_delivered=none_delivered)
             except RetryableError as failure:  # the client of KMS has retried
+                attempts.ran_out_of_time = isinstance(failure, DeadlineExceededError)
                 outcome = Deferred(failure, parts_delivered=none_delivered)
         else:
             outcome = Rejected(request)
@@ -207,6 +208,7 @@ class MessageSender:
             throttles=attempts.throttles,
             send_seconds=attempts.made[-1].seconds if attempts.made else None,
             each_attempt=tuple(attempts.made),
+            ran_out_of_time=attempts.ran_out_of_time,
         )
 
     def _unsealed(
@@ -257,6 +259,7 @@ class MessageSender:
             except RejectedError as rejection:
                 return Rejected(rejection, attempts.maybe_delivered)
             except DeadlineExceededError as no_time:
+                attempts.ran_out_of_time = failure is None
                 return Deferred(failure or no_time, attempts.maybe_delivered)
             except RetryableError as retryable:
                 failure = retryable
@@ -264,6 +267,7 @@ class MessageSender:
             now = self._clock.monotonic()
             delay = delay_before_retry(failure, attempts.of_part, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
+                attempts.ran_out_of_time = budget.attempt_timeout(now) is None
                 return Deferred(failure, attempts.maybe_delivered)
             self._sleep(delay, attempts)
 

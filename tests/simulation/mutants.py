@@ -125,6 +125,21 @@ def _no_retry_window(_: Function) -> Function:
     return lambda _self, _record, delivery, *, is_head: delivery.outcome  # noqa: ARG005
 
 
+def _every_record_first(outcome: Function) -> Function:
+    return lambda self, record, delivery, *, is_head: outcome(  # noqa: ARG005  # as the original
+        self, record, delivery, is_head=True
+    )
+
+
+def _backoff_without_attempt_constant(backoff: Function) -> Function:
+    def of_attempts(self: SqsSource, record: Record, *, is_head: bool) -> int:
+        attempted = record.delivery is not None and record.delivery.was_attempted
+        seconds: int = backoff(self, record, is_head=is_head and attempted)
+        return seconds
+
+    return of_attempts
+
+
 def _publish_errors_ignored(publish: Function) -> Function:
     return lambda *args, **kwargs: [None for _ in publish(*args, **kwargs)]
 
@@ -312,6 +327,20 @@ MUTANTS: Final = (
         "in time",
         f"{_SOURCE}.SqsSource._outcome",
         _no_retry_window,
+    ),
+    Mutant(
+        "a long text fails without time of its own",
+        scenarios.slow_long_texts,
+        "no failure",
+        f"{_SOURCE}.SqsSource._outcome",
+        _every_record_first,
+    ),
+    Mutant(
+        "the backoff does not grow without an attempt",
+        scenarios.no_way_to_copy,
+        "moved",
+        f"{_SOURCE}.SqsSource._backoff",
+        _backoff_without_attempt_constant,
     ),
     Mutant(
         "a key that cannot be used does not count as an attempt",

@@ -44,6 +44,8 @@ _VISIBLE_AGAIN: Final = 901.0
 
 Scenario: TypeAlias = Callable[[object], dict[str, Violations]]
 
+_QUEUED: Final = {Route.QUEUE: 1.0}
+
 _RETRY_WINDOW: Final = RETRY_WINDOW_MINUTES * 60.0
 AT_ONCE: Final = 2.0
 """The most seconds that a message takes without a fault and without a predecessor."""
@@ -622,6 +624,60 @@ def slow_service(seed: object) -> dict[str, Violations]:
     return _found(simulation)
 
 
+def slow_long_texts(seed: object) -> dict[str, Violations]:
+    """Long texts wait behind others of their chat for longer than the retry window: none of them fails.
+
+    Each has time in an invocation of its own, but not behind other messages in the same batch.
+    """
+    simulation = Simulation(Setup(seed=seed))
+    simulation.participant.faults.add(Latency(latency=1.5), times=None)
+    plan = Plan(messages=300, chats=1, seconds=1, burst=300, invalid=0, long=0.4, ending=0, routes=_QUEUED)
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    deferred = [
+        result["ReceiveCount"]
+        for at, result in simulation.bus.results
+        if at > _RETRY_WINDOW and len((result["Message"] or {}).get("Parts", ())) > 1
+    ]
+    return _found(
+        simulation,
+        {
+            "no failure": _not_sent(simulation),
+            "waited": [] if sum(count > 1 for count in deferred) > _FEW else ["hardly a long text waited"],
+        },
+    )
+
+
+def no_way_to_copy(seed: object) -> dict[str, Violations]:
+    """SQS refuses the copies of rejected messages for eight minutes: none becomes a dead letter."""
+    lasts = 480.0
+    simulation = Simulation(Setup(seed=seed))
+    simulation.injector.burst({Fault.QUEUE_FAILS: 1.0}, seconds=lasts)
+    plan = Plan(messages=60, chats=15, seconds=30, invalid=0.3, ending=0, routes=_QUEUED)
+    simulation.producers.carry_out(plan)
+    simulation.run()
+
+    ended = {message.number: _ended_at(simulation, message) for message in _all(simulation)}
+    invalid = [ended[message.number] for message in _all(simulation) if message.code is not None]
+    return _found(
+        simulation,
+        {
+            "moved": [
+                f"SQS moved {message.message_id}"
+                for message in simulation.dead_letters.messages
+                if message.source_queue is not None
+            ],
+            "recovery": [
+                f"message {number} ended more than {RECOVERY:.0f} s after the outage"
+                for number, at in ended.items()
+                if at > lasts + RECOVERY
+            ],
+            "waited": [] if invalid and min(invalid) > lasts else ["a message was rejected without a copy"],
+        },
+    )
+
+
 def no_way_to_publish(seed: object) -> dict[str, Violations]:
     """Neither bus nor queue accepts results for a minute: the messages are redelivered until one does."""
     simulation = Simulation(Setup(seed=seed))
@@ -801,6 +857,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "chats beside slow and failing ones": chats_with_faults,
     "chats that hang": hanging_chats,
     "slow answers": slow_service,
+    "long texts behind others of a slow chat": slow_long_texts,
+    "no way to copy": no_way_to_copy,
     "no way to publish": no_way_to_publish,
     "twenty minutes without a bus": bus_outage,
     "outcomes by id": outcome_lookup,

@@ -109,6 +109,40 @@ def test_a_single_call_is_an_attempt() -> None:
     assert not delivery.ran_out_of_time
 
 
+@pytest.mark.parametrize(("left", "is_out_of_time"), [(1.0, False), (0.99, True)])
+def test_a_failed_call_is_out_of_time_if_none_is_left_for_another(
+    left: float,
+    is_out_of_time: bool,
+) -> None:
+    clock = FakeClock()
+
+    def fails() -> Sent:
+        clock.elapsed += 10.0 - left
+        raise ConnectionFailedError("no answer", maybe_delivered=True)
+
+    delivery = deliver(FakeParticipant([fails]), clock=clock, seconds=10.0, retry_seconds=0.0)
+
+    assert delivery.was_attempted
+    assert delivery.ran_out_of_time is is_out_of_time
+
+
+def test_without_a_slot_for_a_retry_the_failure_before_counts_and_not_the_time() -> None:
+    clock = FakeClock()
+    rate_limiter = RateLimiter(fair_share=0.05, random=lambda: 1.0)
+    sender = MessageSender(
+        participant=FakeParticipant([ThrottledError("slow down")]),
+        clock=clock,
+        random=lambda: 0.0,
+        rate_limiter=rate_limiter,
+    )
+
+    delivery = sender.deliver(parsed(), budget=TimeBudget(deadline=clock.monotonic() + 10.0))
+
+    assert isinstance(delivery.outcome, Deferred)
+    assert delivery.outcome.error.code == "Throttled"
+    assert not delivery.ran_out_of_time
+
+
 def test_an_invalid_request_is_rejected_without_a_call() -> None:
     participant = FakeParticipant()
 

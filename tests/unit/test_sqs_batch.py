@@ -22,6 +22,7 @@ from message_sender.delivery import Delivery, MessageSender
 from message_sender.errors import (
     AccessDeniedError,
     AwsCallError,
+    ConnectionFailedError,
     DeadlineExceededError,
     InternalError,
     ServiceUnavailableError,
@@ -34,6 +35,7 @@ from message_sender.queues import origin_attributes
 from message_sender.rate_limiter import RateLimiter
 from message_sender.request import ParsedRequest, parse_request
 from message_sender.result import Origin, Sent
+from message_sender.retry import READ_TIMEOUT
 from message_sender.task_callback import TaskCallback
 from message_sender.worker_pool import ThreadPool
 from tests.support.fakes import (
@@ -69,7 +71,10 @@ class FatefulParticipant:
     """Seconds that each call takes."""
 
     def send_message(self, message: SendMessageRequest, *, timeout: float) -> Sent:
-        self.clock.elapsed += self.latency
+        is_cut_off = timeout < self.latency < READ_TIMEOUT
+        self.clock.elapsed += timeout if is_cut_off else self.latency
+        if is_cut_off:
+            raise ConnectionFailedError("no answer in time", maybe_delivered=True)
         name, _, fate = message.content.reveal().partition(" ")
         self.attempted.append(name)
         if fate in {"refused", "copy fails"}:
@@ -568,9 +573,16 @@ def test_a_phase_that_ends_at_its_last_moment_leaves_the_time_for_the_next_calls
     assert batch.published == {"0"}
 
 
-def test_a_long_text_behind_others_that_took_its_time_is_sent_by_the_next_invocation() -> None:
+@pytest.mark.parametrize(
+    "latency",
+    [
+        pytest.param(3.0, id="no time for its third part"),
+        pytest.param(3.5, id="too little time for its second part"),
+    ],
+)
+def test_a_long_text_behind_others_that_took_its_time_is_sent_by_the_next_invocation(latency: float) -> None:
     batch = Batch()
-    batch.participant.latency = 3.0
+    batch.participant.latency = latency
     first, second = (
         aged(record(long_text(parts=3), group="A", message_id=f"{number}"), timedelta(minutes=11))
         for number in range(2)
@@ -583,6 +595,14 @@ def test_a_long_text_behind_others_that_took_its_time_is_sent_by_the_next_invoca
 
     assert batch.handle([second]) == set()
     assert [result["Outcome"] for result in batch.results] == ["SENT", "SENT"]
+
+
+def test_behind_others_a_message_fails_after_the_retry_window_if_it_had_its_time() -> None:
+    batch = Batch()
+    failing = aged(batch_of([("A", "sent"), ("A", "down")])[1], timedelta(minutes=11))
+
+    assert batch.handle([*batch_of([("A", "sent")]), failing]) == set()
+    assert [result["Outcome"] for result in batch.results] == ["SENT", "FAILED"]
 
 
 def test_a_long_text_that_takes_longer_than_an_invocation_fails_after_the_retry_window() -> None:

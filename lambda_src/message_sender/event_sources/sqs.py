@@ -230,7 +230,7 @@ class SqsSource:
     def _outcome(self, record: Record, delivery: Delivery, *, is_head: bool) -> Outcome | Deferred:
         """Return the outcome. A deferred message that had an attempt fails after the retry window.
 
-        A long text that others of its chat left too little time does not fail: it has all of the next
+        A message that others of its chat left too little time does not fail: it has all of the next
         invocation.
         """
         outcome = delivery.outcome
