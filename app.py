@@ -21,12 +21,12 @@ def build(app: cdk.App) -> ConnectMessageSender:
     options = StageOptions.of_stage(stage, app.node.try_get_context("stages"))
     _check_complete(stage, options)
     stack = ConnectMessageSender(app, stage=stage, options=options)
-    # The CDK CLI sets it. It refuses such credentials, unless they may assume the account's deploy role. Its
-    # message names only their own account.
-    credentials = os.environ.get("CDK_DEFAULT_ACCOUNT")
-    if credentials and options.account not in {None, credentials}:
+    # The CDK CLI sets this variable. It refuses credentials of another account, unless they may assume the
+    # deploy role, and its message does not name the account of the stage.
+    own_account = os.environ.get("CDK_DEFAULT_ACCOUNT")
+    if own_account and options.account not in {None, own_account}:
         cdk.Annotations.of(stack).add_info(
-            f"The stage {stage} is for account {options.account}. Your credentials are for {credentials}"
+            f"The stage {stage} is for account {options.account}. Your credentials are for {own_account}"
         )
     return stack
 

@@ -1,4 +1,4 @@
-"""The addresses of a sender: as outputs of its stack, and as Systems Manager parameters."""
+"""Publish the addresses of a sender: outputs of its stack, and Systems Manager parameters. Needs the CDK."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Request models and errors of the HTTP API: how API Gateway answers without the function. Needs no CDK.
+"""Request models and errors of the REST API: how API Gateway answers without the function. Needs no CDK.
 
 The models come from the contract's schema. API Gateway supports only a part of JSON Schema draft-04, so a
 model is a first filter: it accepts everything that the contract accepts, and the function validates again.

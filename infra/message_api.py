@@ -1,4 +1,4 @@
-"""The HTTP API: one route puts messages on the queue, the other invokes the function."""
+"""The REST API: one route puts messages on the queue, the other invokes the function."""
 
 import json
 from typing import cast
@@ -107,7 +107,7 @@ def _resource_policy(options: Options) -> iam.PolicyDocument | None:
 
 
 class MessageApi(Construct):
-    """A REST API with IAM authorization. Its role has no permissions until the stack grants them."""
+    """A REST API with IAM authorization. Its role has no permissions until the sender grants them."""
 
     def __init__(
         self,

@@ -48,9 +48,9 @@ class MessageSender(Construct):
 
     Args:
         name: The first part of every physical name: of queues, alarms, the dashboard, the namespace of the
-            metrics, the state machine, the API, log groups and Systems Manager parameters. At most 66
-            letters, digits and hyphens, unique in its account and Region. By default, it comes from the
-            names of the stack and of the construct. Another name makes another queue, so never change it.
+            metrics, the state machine, the API, log groups, key aliases and Systems Manager parameters. At
+            most 66 letters, digits and hyphens, unique in its account and Region. By default, it comes from
+            the names of the stack and of the construct. Another name makes another queue, so never change it.
         options: By default, every option has its default.
 
     Attributes:

@@ -236,7 +236,10 @@ class Options:
         default=90, metadata=_option(_one_of(*LOG_RETENTION), "How long CloudWatch keeps the logs.")
     )
     memory_size_mb: int = field(
-        default=512, metadata=_option(_whole_number(128, 10_240), "The memory of the function, in MB.")
+        default=512,
+        metadata=_option(
+            _whole_number(128, 10_240), "MB of memory. Above 1,769, the function gets no more CPU."
+        ),
     )
     maximum_concurrency: int = field(
         default=10,

@@ -1,4 +1,4 @@
-"""The addresses of a deployed sender: as outputs of its stack, and as Systems Manager parameters."""
+"""Read the addresses of a deployed sender: from the outputs of its stack, or from parameters."""
 
 from __future__ import annotations
 

@@ -187,9 +187,9 @@ class NotSentError(ProducerError):
         code: A code of the contract, such as `ErrorCode.EXPIRED`, or the error that Lambda or Step Functions
             reports, as a string.
         reason: Which rule or fact led to it. None if the code is not one of the contract's.
-        source_id: The id of the invocation, or the execution's ARN. None from the HTTP API.
+        source_id: The id of the invocation, or the execution's ARN. None from the REST API.
         client_token: The identity of the message, if the answer names it.
-        status: The HTTP status, from the HTTP API only.
+        status: The HTTP status, from the REST API only.
     """
 
     def __init__(
@@ -284,14 +284,14 @@ class Producer:
     """Sends messages to one sender. Threads may share it.
 
     A call connects within 5 seconds and waits for its answer for at most 65. boto3 repeats a call that failed
-    as the session and the environment say, by default four times. Calls of the HTTP API are not repeated.
+    as the session and the environment say, by default four times. Calls of the REST API are not repeated.
 
     Args:
         outputs: The addresses that you know, such as `Addresses(message_queue_url=...)` to use QUEUE only. No
             call and no permission is needed to find them then.
         session: The credentials and Region to act with; by default those of the environment.
         endpoint_url: The endpoint of all AWS services, for an emulator.
-        api_url: The address of the HTTP API, for a custom domain or a private endpoint.
+        api_url: The address of the REST API, for a custom domain or a private endpoint.
         content_limits: The stack's option of this name.
         clock, sleep: For waiting, in seconds.
 
@@ -411,9 +411,10 @@ class Producer:
 
         Raises:
             NotOfferedError: The stack does not have this event source. Nothing was sent.
+            ValueError: `through` is neither QUEUE nor EVENT.
         """
         if through not in {EventSource.QUEUE, EventSource.EVENT}:
-            raise ValueError(f"{through} takes one message in each call")
+            raise ValueError(f"through is {through}, which takes one message in each call: use send")
         self._require_offered(through)
         answers: dict[int, Answer | ProducerError] = {}
         chats: dict[str | int, deque[_Entry]] = {}
@@ -714,7 +715,9 @@ def _next_batch(waiting: deque[deque[_Entry]], most_bytes: int) -> list[deque[_E
 def check_request(
     request: MessageRequest, *, through: EventSource, content_limits: ContentLimits = "specification"
 ) -> None:
-    """Check a request against the contract. The function checks each request once more.
+    """Check a request against the contract, but not the depth of JSON or the number of parts.
+
+    The function checks each request once more.
 
     Raises:
         InvalidRequestError: It breaks a rule.
@@ -788,7 +791,7 @@ def _broken_content_rules(content: str, content_type: str, content_limits: Conte
 
 
 def _checked_url(url: str) -> str:
-    """Return the address of the HTTP API, or an empty text without one."""
+    """Return the address of the REST API, or an empty text without one."""
     try:
         parsed = urllib3.util.parse_url(url)
     except urllib3.exceptions.LocationParseError:

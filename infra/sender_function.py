@@ -49,7 +49,7 @@ _NETWORK_INTERFACES = (
 
 
 class SenderFunction(Construct):
-    """The function with the alias `live`. Its role has no permissions until the stack grants them."""
+    """The function with the alias `live`. Its role has no permissions until the sender grants them."""
 
     def __init__(
         self,

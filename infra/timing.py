@@ -33,7 +33,7 @@ def max_receive_count(
 ) -> int:
     """Return the number of receives after which SQS moves a message to the dead-letter queue.
 
-    The function itself fails a message at its first receive after the retry window. This limit is for
+    The function itself fails a message when an attempt fails after the retry window. This limit is for
     messages that kill the function each time. They take the others of their batches with them: the function
     does not isolate suspects by their receive count, because an outage raises that count for all.
 

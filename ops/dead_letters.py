@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from message_sender.request import ParsedRequest
     from message_sender.result import Failed, Rejected
 
-_NO_ERROR_CODE: Final = "NotHandedOver"
+_NO_ERROR_CODE: Final = "NoErrorCode"
 """The code of an event for which EventBridge or Lambda gave none."""
 
 

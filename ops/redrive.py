@@ -126,7 +126,7 @@ def _outcome(dead_letter: DeadLetter, now: datetime, *, is_too_old: bool) -> Rej
 
 def _redrive_or_keep(dead_letter: DeadLetter, redrive_filter: RedriveFilter, age: timedelta) -> Decision:
     if redrive_filter.codes is None and redrive_filter.codes_required:
-        return Decision(Done.KEPT, "rejected messages are redriven only if --code names their code")
+        return Decision(Done.KEPT, "rejected messages are redriven only by a code that you choose (--code)")
     if dead_letter.parts_delivered and not redrive_filter.resend_parts:
         reason = (
             f"the chat has its first parts ({dead_letter.parts_delivered}): --resend-parts sends all of it"

@@ -82,7 +82,7 @@ class Addresses:
 
     @property
     def api_url(self) -> str:
-        """The address of the HTTP API, without a slash at its end."""
+        """The address of the REST API, without a slash at its end."""
         return self.outputs.api_url.rstrip("/")
 
 
@@ -122,7 +122,7 @@ class LocalStack(Addresses):
     def call_api(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: str = ""
     ) -> urllib3.BaseHTTPResponse:
-        """Make a signed call of the HTTP API, and return the whole answer."""
+        """Make a signed call of the REST API, and return the whole answer."""
         request = AWSRequest(method, self.api_url + path, dict(headers or {}), body.encode())
         SigV4Auth(Credentials(ACCOUNT, SECRET_ACCESS_KEY), "execute-api", REGION).add_auth(request)
         return urllib3.request(

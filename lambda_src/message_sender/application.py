@@ -1,4 +1,4 @@
-"""Assembles the function: settings in, handler out. The only module that knows all the others."""
+"""Assembles the sender function: settings in, handler out. The only module that knows all its parts."""
 
 from __future__ import annotations
 

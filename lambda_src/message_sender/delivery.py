@@ -286,7 +286,7 @@ class MessageSender:
             return timeout
         now = self._clock.monotonic()
         latest = budget.latest_start(now, is_retry=attempts.of_part > 0)
-        wait = _next_wait(self._rate_limiter, attempts, budget, now=now, latest=latest)
+        wait = _take_slot(self._rate_limiter, attempts, budget, now=now, latest=latest)
         attempts.waited = wait != 0.0
         if not attempts.waited:
             return timeout
@@ -347,10 +347,10 @@ class MessageSender:
         attempts.wait += seconds
 
 
-def _next_wait(
+def _take_slot(
     rate_limiter: RateLimiter, attempts: _Attempts, budget: TimeBudget, *, now: float, latest: float
 ) -> float | None:
-    """Return the seconds to wait for the next slot, None if there is none in time.
+    """Take the next slot. Return the seconds to wait for it, None if there is none in time.
 
     The first attempt at a message takes the slots for all its parts. A further attempt at a part takes one
     more slot, and the following parts keep their distance from it if they can. Without a slot, it is made at

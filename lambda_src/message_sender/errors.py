@@ -49,7 +49,10 @@ class UnsupportedEventError(MessageSenderError):
 
 
 class InternalError(MessageSenderError):
-    """A defect of the function itself. The text names the type of the cause, which could quote a message."""
+    """A defect of the function itself.
+
+    The text names only the type of the cause: its own text could quote a message.
+    """
 
     defect: BaseException | None = None
 

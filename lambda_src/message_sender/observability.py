@@ -126,8 +126,11 @@ class Telemetry:
         self._count_retry(delivery)
         self._logger.warning("Message deferred", **_error(error), **_ids(origin, delivery))
 
-    def on_enqueued(self, origin: Origin, delivery: Delivery, error: RetryableError) -> None:
-        """Report a message of an event that is in the messages queue now, for a retry."""
+    def on_enqueued(self, origin: Origin, delivery: Delivery, error: RetryableError | None) -> None:
+        """Report a message of an event that is in the messages queue now. Without an error it is no retry."""
+        if error is None:
+            self._logger.info("Message enqueued", **_ids(origin, delivery))
+            return
         self._count_retry(delivery)
         self._logger.warning("Message enqueued for retry", **_error(error), **_ids(origin, delivery))
 

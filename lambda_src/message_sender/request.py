@@ -522,7 +522,7 @@ def _unknown_field(name: str) -> str:
     """Report an unknown field. A key may be a secret, so only a near miss of a known name is quoted."""
     known = next((known for known in _FIELDS if _is_nearly(name, known)), None)
     if known is None:
-        return "A field is not a field of the request"
+        return "The request has an unknown field"
     return f"{name} is not a field of the request: did you mean {known}?"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NO_OUTCOME = {
     "Message deferred": "deferred",
+    "Message enqueued": "enqueued",
     "Message enqueued for retry": "enqueued",
     "Copy not made": "copy not made",
 }
@@ -129,7 +130,7 @@ class Life:
         A redrive starts to count anew.
         """
         receive, before = line["receive_count"], self._receives.get(line["correlation_id"], 0)
-        if line["event_source"] == "eventbridge" and line["message"] == "Message enqueued for retry":
+        if line["event_source"] == "eventbridge" and _NO_OUTCOME.get(line["message"]) == "enqueued":
             receive = 0  # the queue counts from 1
         if receive > before + 1:
             first_attempt = next(iter(line.get(ATTEMPTS, [])), {"at": _utc(line["timestamp"])})

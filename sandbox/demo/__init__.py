@@ -13,15 +13,15 @@ The file has one JSON object a line. A line with a `request` is a message:
      "note": "says hello"}                     optional: what the line shows
 
     "queue"     the queue                                                     in order
-    "api"       the HTTP API's POST /messages, which puts it on the queue     in order
+    "api"       the REST API's POST /messages, which puts it on the queue     in order
     "event"     an event on the bus
     "direct"    an invocation of the function
     "workflow"  an execution without a ContactId, which invokes the function
     "task"      an execution with a ContactId, whose task waits for the queue in order
-    "api-sync"  the HTTP API's POST /messages/sync, which invokes the function
+    "api-sync"  the REST API's POST /messages/sync, which invokes the function
 
 The first three only accept a message. The demo waits for the outcome of each other line before it sends the
-next. A request that the HTTP API refuses has no published outcome: its line expects
+next. A request that the REST API refuses has no published outcome: its line expects
 {"outcome": "REFUSED", "code": "InvalidRequest"}. At the end, the demo looks up each outcome by its id.
 
 Lines of one chat with the same ClientToken are one message, sent more than once. If their texts differ, only

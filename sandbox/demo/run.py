@@ -32,7 +32,7 @@ class Sending:
     """A message, the producer's answer or error, and the published result, None if none arrived.
 
     Attributes:
-        looked_up: The outcome that the HTTP API answers for its SourceId.
+        looked_up: The outcome that the REST API answers for its SourceId.
     """
 
     message: Message

@@ -49,12 +49,12 @@ echo {requests[direct]} |
     aws lambda invoke --function-name {outputs.function_alias_arn} \
     --payload fileb:///dev/stdin /dev/stdout | cat
 
-# The HTTP API, to the queue
+# The REST API, to the queue
 curl {curl_options} \
     --data {requests[api]} \
     --write-out ' %{{http_code}}\n' {api_url}/messages
 
-# The HTTP API, which waits for the outcome
+# The REST API, which waits for the outcome
 curl {curl_options} \
     --data {requests[api-sync]} \
     --write-out ' %{{http_code}}\n' {api_url}/messages/sync

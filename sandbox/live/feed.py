@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WITHOUT_OUTCOME = {
     "Message deferred": "is delivered again",
+    "Message enqueued": "is in the queue now, which sends its parts",
     "Message enqueued for retry": "is in the queue now, for a retry",
 }
 _ERROR_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}

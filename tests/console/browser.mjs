@@ -173,6 +173,7 @@ const visits = {
     const { width } = page.viewport();
     await page.setViewport({ width: 360, height: 740 });
     const { beyond } = await overflows(page);
+    beyond.push(...await page.$$eval("#dead-letters td", (cells) => cells.filter((cell) => cell.getBoundingClientRect().right > innerWidth).map((cell) => cell.textContent)));
     await page.setViewport({ width, height: 900 });
     await focusBy(page, "Tab", () => document.activeElement.id === "redrive");
     await page.keyboard.press("Enter");

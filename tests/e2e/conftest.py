@@ -70,7 +70,7 @@ class Conversation:
         return self.send(EventSource.QUEUE, content, **fields).source_id
 
     def post(self, content: str, **fields: object) -> str:
-        """Send through the HTTP API to the queue. Return the message id."""
+        """Send through the REST API to the queue. Return the message id."""
         return self.send(EventSource.API, content, **fields).source_id
 
     def event(self, content: str, **fields: object) -> str:

@@ -1,4 +1,4 @@
-"""The HTTP API of the deployed stack: one route to the queue, one through the function."""
+"""The REST API of the deployed stack: one route to the queue, one through the function."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ WRONG_FIELDS = [
         {"Content": "x" * (MAX_SPLIT_BYTES + 1)},
         f"Content is longer than {len(LONGEST)} characters for text/plain",
     ),
-    ({"Unknown": "field"}, "A field is not a field of the request"),
+    ({"Unknown": "field"}, "The request has an unknown field"),
 ]
 
 

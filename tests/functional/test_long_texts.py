@@ -11,6 +11,7 @@ import pytest
 from message_sender.errors import AccessDeniedError, ThrottledError
 from sandbox.participant_service.faults import AcceptedThenCut, Latency, Status
 from tests.support.lambda_events import api_request, attribute_values, bus_event, received, record
+from tests.support.logs import log_lines
 
 if TYPE_CHECKING:
     from tests.functional.conftest import Chat, Function
@@ -123,7 +124,9 @@ def test_a_rejection_before_the_first_part_counts_none(function: Function) -> No
     assert "PartsDelivered" not in copy["MessageAttributes"]
 
 
-def test_a_long_text_that_arrives_as_an_event_is_enqueued_and_sent_from_the_queue(function: Function) -> None:
+def test_a_long_text_that_arrives_as_an_event_is_enqueued_and_sent_from_the_queue(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
     chat = function.start_chat()
 
     function(bus_event(long_request(chat)) | {"time": datetime.now(UTC).isoformat()})
@@ -138,6 +141,8 @@ def test_a_long_text_that_arrives_as_an_event_is_enqueued_and_sent_from_the_queu
     assert chat.texts == PARAGRAPHS
     [result] = function.aws.results
     assert result["EventSource"] == "eventbridge"
+    [line] = [line for line in log_lines(capsys) if line.get("message", "").startswith("Message enqueued")]
+    assert (line["message"], line["level"], line.get("code")) == ("Message enqueued", "INFO", None)
 
 
 def test_a_text_with_split_at_that_fits_is_sent_by_the_event_itself(function: Function) -> None:

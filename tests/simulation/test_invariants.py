@@ -212,6 +212,7 @@ def test_a_fault_explains_a_second_outcome_and_a_late_answer(seen: Observations)
     for fault in ({"calls_lost": 2}, {"timed_out_at": 1.0}, {}):
         wait = with_wait(seen, **{"answer": None, "timed_out_at": 900.0} | fault)
         assert CHECKS["tasks"](wait if fault else replace(wait, disturbed=tokens)) == []
+        assert CHECKS["tasks"](wait if fault else replace(wait, not_safe=tokens)) == []
 
 
 def test_a_message_may_appear_at_any_of_its_positions_and_no_earlier(seen: Observations) -> None:

@@ -155,7 +155,7 @@ def test_copy_without_its_origin_keeps_its_source_id(client: FakeAwsClient) -> N
 
 @pytest.mark.parametrize(
     ("condition", "count", "code", "receives"),
-    [("EventAgeExceeded", 0, "EventAgeExceeded", 1), ("", 3, "NotHandedOver", 3)],
+    [("EventAgeExceeded", 0, "EventAgeExceeded", 1), ("", 3, "NoErrorCode", 3)],
 )
 def test_condition_of_a_failed_invocation_is_its_code(
     client: FakeAwsClient, condition: str, count: int, code: str, receives: int
@@ -209,7 +209,7 @@ def test_truncated_copy_is_kept(client: FakeAwsClient) -> None:
 @pytest.mark.parametrize(
     ("codes", "reason"),
     [
-        (None, "rejected messages are redriven only if --code names their code"),
+        (None, "rejected messages are redriven only by a code that you choose (--code)"),
         ({"AccessDenied"}, "--code does not name its code"),
     ],
 )

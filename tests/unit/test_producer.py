@@ -979,7 +979,7 @@ def test_a_message_that_sqs_does_not_answer_for_may_have_been_accepted(
 
 
 def test_event_sources_that_take_one_message_are_not_for_batches(producer: Producer) -> None:
-    with pytest.raises(ValueError, match="direct takes one message in each call"):
+    with pytest.raises(ValueError, match="through is direct, which takes one message"):
         producer.send_all([request()], through=cast("BatchSource", EventSource.DIRECT))
 
 

@@ -36,7 +36,7 @@ def signed(
     Args:
         headers: With `Host` among them. A value must hold no line break.
         path: Of the URL, as it is sent: one that `is_safe_url` accepts.
-        service: As signatures name it: `events`, `kms`, `sqs`, `states`.
+        service: As signatures name it: `dynamodb`, `events`, `kms`, `sqs`, `states`.
         now: In UTC.
     """
     time = f"{now:%Y%m%dT%H%M%SZ}"

@@ -138,7 +138,7 @@ class EventBridgeSource:
 
     def _deliver(self, parsed: ParsedRequest, origin: Origin, deadlines: Deadlines) -> Delivery:
         """Send the message, unless it has several parts: only a message group keeps these together."""
-        if isinstance(parsed.request, SendMessageRequest) and len(parsed.request.parts) > 1:
+        if _has_parts(parsed):
             outcome = Deferred(DeadlineExceededError("The parts of a long text are sent from the queue"))
             return Delivery(parsed=parsed, outcome=outcome, completed_at=self._clock.now())
         budget = TimeBudget(deadline=deadlines.send, max_wait=MAX_RATE_LIMIT_WAIT)
@@ -158,4 +158,8 @@ class EventBridgeSource:
         except AwsCallError:
             self._telemetry.on_deferred(origin, delivery, outcome.error)
             raise outcome.error from None
-        self._telemetry.on_enqueued(origin, delivery, outcome.error)
+        self._telemetry.on_enqueued(origin, delivery, None if _has_parts(delivery.parsed) else outcome.error)
+
+
+def _has_parts(parsed: ParsedRequest) -> bool:
+    return isinstance(parsed.request, SendMessageRequest) and len(parsed.request.parts) > 1

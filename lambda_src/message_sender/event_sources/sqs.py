@@ -119,7 +119,8 @@ class SqsSource:
 
     Args:
         random: Returns a number from 0 to 1, for jitter.
-        retry_window: An older message fails at its next unsuccessful attempt.
+        retry_window: An older message fails at its next unsuccessful attempt, unless messages before it in
+            its chat took its time.
         workers: Runs chats concurrently, and calls for several chats.
     """
 

@@ -68,7 +68,7 @@ function renderScore() {
   sync($("#score tbody"), rows, {
     key: (row) => row.side,
     make: ({ side, score, isOver, variant }) => h("tr", { "data-side": side },
-      h("th", { scope: "row" }, SIDES[side], side === "loop" && h("small", ` ${about.variants[variant]}`)),
+      h("th", { scope: "row" }, SIDES[side], side === "loop" && h("small", ` ${about.variants[variant]}${isOver && !FAULTS.some((name) => score[name]) ? ". It survives this: break something else" : ""}`)),
       COUNTS.map((name) => h("td", { "data-count": name, "data-label": label(name) }, String(score[name]))),
       FAULTS.map((name) => h("td", { "data-count": name, "data-label": label(name), class: score[name] ? "bad" : isOver ? "good" : null }, String(score[name]), score[name] ? " ✕" : isOver ? " ✓" : ""))),
   });

@@ -127,11 +127,12 @@ async function readDeadLetters(apply) {
   try {
     const rows = await ask("redrive", { queue: openQueue, code, apply });
     const again = rows.filter((row) => row.done === "redrive").length;
+    const heading = apply ? "Done" : "A redrive will";
     $("#dead-letters tbody").replaceChildren(...rows.map((row) => h("tr",
-      h("td", h("b", apply && row.done === "redrive" ? "redriven" : row.done)), h("td", row.code),
+      h("td", { "data-label": heading }, h("b", apply && row.done === "redrive" ? "redriven" : row.done)), h("td", row.code),
       h("td", h("span", { dir: "auto" }, row.text ?? "–"), h("small", ` ${row.client_token ?? ""}`)),
       h("td", row.age_seconds === null ? "–" : duration(row.age_seconds * 1000)), h("td", row.reason))));
-    $("#redrive-column").textContent = apply ? "Done" : "A redrive will";
+    $("#redrive-column").textContent = heading;
     const codes = [...new Set([...$("#code").options].map((option) => option.value).concat(rows.map((row) => row.code)))];
     $("#code").replaceChildren(...codes.map((each) => h("option", { value: each, selected: each === (code ?? "") }, each || "every code")));
     $("#redrive").disabled = again === 0 || apply;
