@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
+from message_sender.aws.client import MAX_CALL_SECONDS
 from message_sender.errors import (
     DeadlineExceededError,
     DeliveryError,
@@ -191,12 +192,13 @@ class MessageSender:
         outcome: DeliveryOutcome
         if isinstance(request, SendMessageRequest):
             none_delivered = 0 if request.is_split else None
+            has_little_time = self._clock.monotonic() > budget.last_start - 2 * MAX_CALL_SECONDS
             try:
                 outcome = self._send(self._unsealed(request, budget, attempts), budget, attempts)
             except RejectedError as rejection:
                 outcome = Rejected(rejection, parts_delivered=none_delivered)
-            except RetryableError as failure:  # the client of KMS has retried
-                attempts.ran_out_of_time = isinstance(failure, DeadlineExceededError)
+            except RetryableError as failure:  # the client of KMS has retried, if there was time
+                attempts.ran_out_of_time = has_little_time
                 outcome = Deferred(failure, parts_delivered=none_delivered)
         else:
             outcome = Rejected(request)
@@ -267,7 +269,7 @@ class MessageSender:
             now = self._clock.monotonic()
             delay = delay_before_retry(failure, attempts.of_part, random=self._random)
             if delay is None or not budget.allows_retry_at(now + delay):
-                attempts.ran_out_of_time = budget.attempt_timeout(now) is None
+                attempts.ran_out_of_time = budget.attempt_timeout(now + (delay or 0.0)) is None
                 return Deferred(failure, attempts.maybe_delivered)
             self._sleep(delay, attempts)
 

@@ -28,14 +28,17 @@ _BURST_SECONDS: Final = 1.0
 """Unused slots expire after this time, which may pass while Lambda freezes the process."""
 _MAX_PAUSE: Final = 5.0
 """Seconds. A `Retry-After` stops every chat of this instance, so it stops them no longer than this."""
+_MEMORY_SECONDS: Final = 900.0
+"""How long an instance keeps to a limit after its last throttle. The quota may be free since."""
 
 
 class RateLimiter:
     """Assigns slots in time to the calls of one instance. Thread-safe.
 
-    There is no limit until the service throttles for the first time. Then the instance keeps to its fair
-    share. Each throttle reduces the rate, down to a quarter of the fair share. Each call that had to wait for
-    its slot and was accepted raises it, slowly at first, then faster.
+    There is no limit until the service throttles for the first time, and none a quarter of an hour after it
+    throttled last. Until then, the instance begins with its fair share. Each throttle reduces the rate, down
+    to a quarter of the fair share. Each call that had to wait for its slot and was accepted raises it, slowly
+    at first, then faster.
 
     Moments are seconds of any one clock. If the clock stops while the process is frozen, slots come later. If
     it goes on, at most one second's worth of slots accumulates.
@@ -79,6 +82,7 @@ class RateLimiter:
             longest_wait: The seconds from the start of an invocation to the last moment for a call.
         """
         with self._lock:
+            self._forget_old_throttles(now)
             interval = 1 / self.rate
             kept = max(0.0, _BURST_SECONDS - interval)
             first = max(self._next_slot, now - kept)
@@ -90,6 +94,12 @@ class RateLimiter:
                 slots = [slots[0] + number * distance for number in range(calls)]
             self._next_slot = first + calls * interval
             return [slot - now for slot in slots]
+
+    def _forget_old_throttles(self, now: float) -> None:
+        """End the limit if the last throttle is long past, and no slot in the future is taken."""
+        if now - self._decreased_at > _MEMORY_SECONDS and self._next_slot <= now:
+            self._rate_after_decrease = math.inf
+            self._waited_calls = 0
 
     def on_accepted(self, *, waited: bool) -> None:
         """Note that the service accepted a call. Only one that had to wait shows that the rate is too low."""

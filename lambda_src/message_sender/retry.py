@@ -24,6 +24,8 @@ READ_TIMEOUT: Final = 5.0
 _BASE_DELAY: Final = 0.1
 _THROTTLE_BASE_DELAY: Final = 0.5
 _MIN_ATTEMPT_SECONDS: Final = 1.0
+_MIN_SECONDS_AFTER_A_WAIT: Final = 1.5
+"""The least for an attempt that waits for its slot: sleeps end late, and a good answer may take a second."""
 
 MIN_REDELIVERY_DELAY: Final = 2
 """Seconds, before jitter."""
@@ -97,7 +99,7 @@ class TimeBudget:
     @property
     def longest_wait(self) -> float:
         """The most seconds for which the rate limiter may delay an attempt, at the start of an invocation."""
-        return min(self._deadline - _MIN_ATTEMPT_SECONDS - self._start, self._max_wait)
+        return min(self._deadline - _MIN_SECONDS_AFTER_A_WAIT - self._start, self._max_wait)
 
     def attempt_timeout(self, now: float) -> float | None:
         """Return the seconds that an attempt that starts now may take, None if the time is too short."""
@@ -111,7 +113,7 @@ class TimeBudget:
 
     def latest_start(self, now: float, *, is_retry: bool) -> float:
         """Return the moment until which the rate limiter may delay an attempt that could start now."""
-        latest = min(self.last_start, now + self._max_wait)
+        latest = min(self._deadline - _MIN_SECONDS_AFTER_A_WAIT, now + self._max_wait)
         return min(latest, self._first_failure + self._retry_seconds) if is_retry else latest
 
     def note_failure(self, started: float) -> None:

@@ -148,7 +148,7 @@ def test_failed_message_has_taken_longer_than_the_retry_window(
     requests = [function.start_chat().request() for _ in range(2)]
 
     function.batch(
-        record(requests[0], group="old", age=retry_window + 1),
+        record(requests[0], group="old", age=retry_window + 1, receive_count=3),
         record(requests[1], group="young", age=retry_window - 60),
     )
 

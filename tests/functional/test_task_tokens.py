@@ -77,7 +77,7 @@ def test_the_task_of_a_failed_message_fails_with_the_name_of_its_last_error(
     chat = function.start_chat()
     function.participant.faults.add(Status(status=429, retry_after_ms=1), times=None)
 
-    failed = function.batch(record(chat.request(TaskToken=TASK_TOKEN), age=601))
+    failed = function.batch(record(chat.request(TaskToken=TASK_TOKEN), age=601, receive_count=3))
 
     assert failed == []
     [(operation, parameters)] = function.aws.completed_tasks

@@ -64,6 +64,19 @@ _ENVIRON: Final = {
     "POWERTOOLS_TRACE_DISABLED": "true",
 }
 _instances = count(1)
+_SLEEPS_LATE: Final = 0.0002
+"""Seconds. Exact sleeps once hid that an attempt at the last possible moment was never made."""
+
+
+class FunctionClock:
+    """The clock of the function. As of any machine, its sleeps end a little late."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self._time = time
+        self.now, self.monotonic = time.now, time.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self._time.sleep(seconds + _SLEEPS_LATE)
 
 
 def new_handler(
@@ -80,7 +93,7 @@ def new_handler(
     with _new_process("message_sender.application") as environ:
         return create_handler(
             environ | given,
-            clock=time,
+            clock=FunctionClock(time),
             random=random,
             pools=network.pools(),
             workers=time.workers,
@@ -90,7 +103,9 @@ def new_handler(
 def new_results_handler(*, time: VirtualTime, random: Callable[[], float], network: Network) -> Handler:
     """Return the handler of a new instance of the function `Results`, as in its own process."""
     with _new_process("message_sender.results_application") as environ:
-        return create_results_handler(environ, clock=time, random=random, pools=network.pools())
+        return create_results_handler(
+            environ, clock=FunctionClock(time), random=random, pools=network.pools()
+        )
 
 
 @contextmanager
@@ -121,7 +136,7 @@ def new_outputs(
 ) -> Outputs:
     """Return the outputs over the models, without the network between them: it would cost too much time."""
     sqs, events, states = (
-        AwsClient(BotoApi(BotoClient(services[name], time)), clock=time, random=random)
+        AwsClient(BotoApi(BotoClient(services[name], time)), clock=FunctionClock(time), random=random)
         for name in ("sqs", "events", "states")
     )
     queues = queues_type(
@@ -167,7 +182,7 @@ def handler_of_parts(
         sender=synchronous_sender,
         publisher=outputs.publisher,
         telemetry=telemetry,
-        clock=time,
+        clock=FunctionClock(time),
     )
     sources: dict[str, Any] = {
         "sqs": SqsSource(
@@ -177,7 +192,7 @@ def handler_of_parts(
             publisher=outputs.publisher,
             tasks=outputs.tasks,
             telemetry=telemetry,
-            clock=time,
+            clock=FunctionClock(time),
             random=random,
             retry_window=timedelta(minutes=RETRY_WINDOW_MINUTES),
             workers=workers,
@@ -189,9 +204,9 @@ def handler_of_parts(
             publisher=outputs.publisher,
             tasks=outputs.tasks,
             telemetry=telemetry,
-            clock=time,
+            clock=FunctionClock(time),
         ),
-        "direct": DirectSource(synchronous=synchronous, clock=time),
+        "direct": DirectSource(synchronous=synchronous, clock=FunctionClock(time)),
     }
 
     def handler(event: dict[str, Any], context: LambdaContext) -> object:

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from message_sender.request import Secret
 from message_sender.result import Failed, Sent
-from message_sender.retry import READ_TIMEOUT
+from message_sender.retry import _MIN_ATTEMPT_SECONDS, READ_TIMEOUT
 from ops.dead_letters import DeadLetterQueue
 from tests.simulation import scenarios
 from tests.simulation.models.aws import Sqs
@@ -334,6 +334,13 @@ MUTANTS: Final = (
         "no failure",
         f"{_SOURCE}.SqsSource._outcome",
         _every_record_first,
+    ),
+    Mutant(
+        "the last slot leaves an attempt no time but its minimum",
+        scenarios.long_text_at_a_low_rate,
+        "soon",
+        "message_sender.retry._MIN_SECONDS_AFTER_A_WAIT",
+        lambda _: _MIN_ATTEMPT_SECONDS,
     ),
     Mutant(
         "the backoff does not grow without an attempt",

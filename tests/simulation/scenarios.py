@@ -269,6 +269,30 @@ def throttling(seed: object) -> dict[str, Violations]:
     return _found(simulation, {"no failure": _not_sent(simulation)})
 
 
+def long_text_at_a_low_rate(seed: object) -> dict[str, Violations]:
+    """Instances have learned a rate too low for all parts of a text: they send them without many receives."""
+    simulation = Simulation(Setup(seed=seed, concurrency=50))
+    producers, time = simulation.producers, simulation.time
+    simulation.injector.burst({Fault.THROTTLED: 0.5}, seconds=120)
+    producers.carry_out(Plan(messages=150, chats=60, seconds=100, invalid=0, ending=0, routes=_QUEUED))
+    late: list[Accepted] = []
+    for minute in range(5, 10):
+        time.after(60.0 * minute, lambda: late.append(producers.send_long(producers.start_chat())))
+    simulation.run()
+
+    return _found(
+        simulation,
+        {
+            "no failure": _not_sent(simulation),
+            "soon": [
+                f"message {message.number} took {waited:.0f} s"
+                for message in late
+                if (waited := _ended_at(simulation, message) - message.at) > 2 * FUNCTION_TIMEOUT
+            ],
+        },
+    )
+
+
 def retries_exhausted(seed: object) -> dict[str, Violations]:
     """One chat fails for half an hour: its messages fail at the end of the retry window."""
     simulation = Simulation(Setup(seed=seed))
@@ -847,6 +871,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a service that fails six of ten calls": failing_service,
     "long texts, with faults between their parts": long_texts,
     "three times the quota": throttling,
+    "a long text at a low rate": long_text_at_a_low_rate,
     "a chat that fails for longer than the retry window": retries_exhausted,
     "a key of sealed tokens that is disabled": unusable_key,
     "messages that become too old": maximum_age,

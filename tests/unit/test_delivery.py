@@ -109,8 +109,8 @@ def test_a_single_call_is_an_attempt() -> None:
     assert not delivery.ran_out_of_time
 
 
-@pytest.mark.parametrize(("left", "is_out_of_time"), [(1.0, False), (0.99, True)])
-def test_a_failed_call_is_out_of_time_if_none_is_left_for_another(
+@pytest.mark.parametrize(("left", "is_out_of_time"), [(1.2, False), (1.05, True)])
+def test_a_failed_call_is_out_of_time_if_none_is_left_for_a_retry_after_its_delay(
     left: float,
     is_out_of_time: bool,
 ) -> None:
@@ -404,7 +404,7 @@ def test_messages_wait_for_their_slots() -> None:
 def test_a_message_without_a_slot_in_time_waits_and_is_deferred() -> None:
     clock, participant = FakeClock(), FakeParticipant()
     sender = rate_limited_sender(participant, clock)
-    budget = TimeBudget(deadline=clock.monotonic() + 1.9)  # the last attempt may start at 0.9
+    budget = TimeBudget(deadline=clock.monotonic() + 2.4)  # the last attempt may wait until 0.9
 
     delivery = send(sender, budget)
 
@@ -716,6 +716,17 @@ def test_only_one_loop_retries_a_decryption() -> None:
     assert len(sealed.kms.calls) == 2
 
 
+@pytest.mark.parametrize(("seconds", "is_out_of_time"), [(7.01, False), (6.99, True)])
+def test_a_decryption_that_fails_is_out_of_time_if_there_was_none_for_two_calls(
+    seconds: float, *, is_out_of_time: bool
+) -> None:
+    delivery = Sealed(*[kms_failure("KMSInternalException", 500)] * 2).deliver(seconds=seconds)
+
+    assert isinstance(delivery.outcome, Deferred)
+    assert delivery.outcome.error.code == "KeyUnavailable"
+    assert delivery.ran_out_of_time is is_out_of_time
+
+
 def test_without_time_for_decryption_and_a_send_there_is_no_attempt() -> None:
     sealed = Sealed()
 
@@ -943,9 +954,9 @@ def test_a_message_starts_only_with_slots_for_all_its_parts() -> None:
     sender = rate_limited_sender(participant, clock)
     start = clock.monotonic()
 
-    late = send(sender, TimeBudget(deadline=start + 5.9, start=start - 9.6), **FIVE_PARTS)
+    late = send(sender, TimeBudget(deadline=start + 6.4, start=start - 9.6), **FIVE_PARTS)
     waited = clock.elapsed
-    in_time = send(sender, TimeBudget(deadline=start + 15.5, start=start), **FIVE_PARTS)
+    in_time = send(sender, TimeBudget(deadline=start + 16.0, start=start), **FIVE_PARTS)
 
     assert late.attempts == 0
     assert waited == pytest.approx(4.9)
@@ -958,13 +969,30 @@ def test_a_message_that_never_fits_starts_all_the_same() -> None:
     sender = rate_limited_sender(participant, clock)
     start = clock.monotonic()
 
-    delivery = send(sender, TimeBudget(deadline=start + 4.0, start=start), **FIVE_PARTS)
-    second = send(sender, TimeBudget(deadline=start + 4.0, start=start), **FIVE_PARTS)
+    delivery = send(sender, TimeBudget(deadline=start + 4.5, start=start), **FIVE_PARTS)
+    second = send(sender, TimeBudget(deadline=start + 4.5, start=start), **FIVE_PARTS)
 
     assert isinstance(delivery.outcome, Sent)
     assert clock.slept[:5] == pytest.approx([1.0, *[0.5] * 4])
     assert isinstance(second.outcome, Deferred)
     assert second.attempts == 0
+
+
+def test_the_last_part_has_time_although_every_sleep_ends_late() -> None:
+    class RealClock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            self.elapsed += 0.01
+
+    clock, participant = RealClock(), FakeParticipant()
+    start = clock.monotonic()
+
+    delivery = send(
+        rate_limited_sender(participant, clock), TimeBudget(deadline=start + 4.5, start=start), **FIVE_PARTS
+    )
+
+    assert isinstance(delivery.outcome, Sent)
+    assert min(participant.timeouts) > 1.4
 
 
 def test_the_following_parts_keep_their_distance_from_a_retry() -> None:
@@ -1022,7 +1050,7 @@ def test_a_part_is_retried_without_a_slot_rather_than_all_parts_repeated() -> No
     sender = rate_limited_sender(participant, clock)
     start = clock.monotonic()
 
-    delivery = send(sender, TimeBudget(deadline=start + 6.0, start=start), **FIVE_PARTS)
+    delivery = send(sender, TimeBudget(deadline=start + 6.5, start=start), **FIVE_PARTS)
 
     assert isinstance(delivery.outcome, Sent)
     assert delivery.attempts == 6

@@ -198,7 +198,7 @@ def test_a_long_retry_after_stops_an_instance_for_five_seconds() -> None:
     assert rate_limiter.reserve(1.0, latest=NO_LIMIT) == pytest.approx(5.0)
 
 
-@pytest.mark.parametrize("frozen", [1.0, 60.0, 86400.0])
+@pytest.mark.parametrize("frozen", [1.0, 60.0, 900.0])
 def test_a_frozen_instance_keeps_at_most_one_second_of_slots(frozen: float) -> None:
     rate_limiter = throttled(fair_share=5.0)
     reserve_slots(rate_limiter, number=1)
@@ -206,6 +206,25 @@ def test_a_frozen_instance_keeps_at_most_one_second_of_slots(frozen: float) -> N
     at_once = [slot for slot in reserve_slots(rate_limiter, number=20, now=frozen) if slot == frozen]
 
     assert 1 <= len(at_once) <= 6
+
+
+def test_a_quarter_of_an_hour_after_the_last_throttle_there_is_no_limit_until_the_next() -> None:
+    rate_limiter = throttled(fair_share=0.1)
+    assert rate_limiter.reserve(0.0, latest=NO_LIMIT) is not None
+
+    assert max(rate_limiter.reserve_all(10, 900.1, latest=NO_LIMIT) or []) == 0.0
+    assert rate_limiter.rate == math.inf
+
+    rate_limiter.on_accepted(waited=False)
+    rate_limiter.on_throttled(901.0, sent_at=900.5)
+    assert rate_limiter.rate == pytest.approx(0.1)
+
+
+def test_a_limit_stays_while_slots_in_the_future_are_taken() -> None:
+    rate_limiter = throttled(fair_share=0.001)
+    reserve_slots(rate_limiter, number=3)
+
+    assert rate_limiter.reserve(1000.0, latest=1100.0) is None
 
 
 @given(

@@ -605,6 +605,19 @@ def test_behind_others_a_message_fails_after_the_retry_window_if_it_had_its_time
     assert [result["Outcome"] for result in batch.results] == ["SENT", "FAILED"]
 
 
+@pytest.mark.parametrize(("receive_count", "outcomes"), [(2, []), (3, ["FAILED"])])
+def test_after_a_pause_a_throttled_message_fails_at_its_third_receive(
+    receive_count: int, outcomes: list[str]
+) -> None:
+    batch = Batch()
+    [raw] = batch_of([("A", "throttled")])
+    raw["attributes"]["ApproximateReceiveCount"] = str(receive_count)
+
+    batch.handle([aged(raw, timedelta(hours=1))])
+
+    assert [result["Outcome"] for result in batch.results] == outcomes
+
+
 def test_a_long_text_that_takes_longer_than_an_invocation_fails_after_the_retry_window() -> None:
     batch = Batch()
     batch.participant.latency = 3.0
@@ -803,7 +816,8 @@ def test_a_message_of_the_queue_expires_at_the_maximum_age() -> None:
         pytest.param(["down", "sent"], 28.0, [4, 4], id="also for the later records of the chat"),
         pytest.param(["sent", "down"], 28.0, [1], id="receives behind another message do not count"),
         pytest.param(["defect"], 28.0, [4], id="also a defect"),
-        pytest.param(["sent"], 5.0, [1], id="no time for an attempt"),
+        pytest.param(["sent"], 13.3, [1], id="no time for an attempt"),
+        pytest.param(["sent"], 5.0, [4], id="not handled at all, as after an attempt that does not end"),
     ],
 )
 def test_the_backoff_grows_with_the_receives_of_the_first_message_of_a_chat(

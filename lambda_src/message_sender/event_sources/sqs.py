@@ -17,6 +17,7 @@ from message_sender.errors import (
     PredecessorPendingError,
     ResultNotPublishedError,
     RetryableError,
+    ThrottledError,
 )
 from message_sender.queues import is_redriven, read_origin, string_attributes
 from message_sender.request import derive_client_token, parse_request
@@ -45,6 +46,9 @@ RETRY_SECONDS: Final = READ_TIMEOUT
 A chat that does not respond gets one attempt. A second one would delay the whole batch again, so the queue
 retries later.
 """
+
+_FEWEST_RECEIVES: Final = 3
+"""Before a message fails because it is throttled."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -232,14 +236,17 @@ class SqsSource:
         """Return the outcome. A deferred message that had an attempt fails after the retry window.
 
         A message that others of its chat left too little time does not fail: it has all of the next
-        invocation.
+        invocation. Nor does one that is throttled at its first receives: after a pause of the queue, all
+        messages are old, and nothing is known of the quota.
         """
         outcome = delivery.outcome
         if not isinstance(outcome, Deferred):
             return outcome
         too_old = self._clock.now() - record.queued_at > self._retry_window
         had_its_time = is_head or not delivery.ran_out_of_time
-        if too_old and delivery.was_attempted and had_its_time:
+        is_throttled = isinstance(outcome.error, ThrottledError)
+        had_its_receives = not is_throttled or record.origin.receive_count >= _FEWEST_RECEIVES
+        if too_old and delivery.was_attempted and had_its_time and had_its_receives:
             return Failed(outcome.error, outcome.maybe_delivered, outcome.parts_delivered)
         return outcome
 
@@ -328,9 +335,12 @@ class SqsSource:
                 self._telemetry.on_visibility_not_changed(error)
 
     def _backoff(self, record: Record, *, is_head: bool) -> int:
-        """Return the backoff in seconds. A receive without time for an attempt does not lengthen it."""
+        """Return the backoff in seconds. A receive without a slot for an attempt does not lengthen it."""
         attempted = record.delivery is not None and record.delivery.was_attempted
-        had_its_time = attempted or not isinstance(record.error, DeadlineExceededError)
+        # Without a delivery, an attempt of the head did not end in time
+        had_its_time = (
+            attempted or record.delivery is None or not isinstance(record.error, DeadlineExceededError)
+        )
         receive_count = record.origin.receive_count if is_head and had_its_time else 1
         retry_after = record.error.retry_after if isinstance(record.error, RetryableError) else None
         return redelivery_delay(receive_count, random=self._random, retry_after=retry_after or 0.0)
