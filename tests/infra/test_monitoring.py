@@ -164,7 +164,10 @@ def _run_through_everything(function: Function) -> None:
 
     for failing in (Status(status=429), Status(status=503), ResetBeforeAcceptance()):
         faults.add(failing, times=None)
-        function.batch(record(chat.request(), group="new"), record(chat.request(), group="old", age=3600))
+        function.batch(
+            record(chat.request(), group="new"),
+            record(chat.request(), group="old", age=3600, receive_count=3),
+        )
         faults.clear()
 
     sealed = chat.request(ConnectionToken="sealed:QUJD", ContactId=chat.contact_id)
