@@ -54,6 +54,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._rate_after_decrease = math.inf
         self._decreased_at = -math.inf
+        self._throttled_at = -math.inf
         self._accepted_since_decrease = True
         self._waited_calls = 0
         self._next_slot = -math.inf
@@ -97,9 +98,10 @@ class RateLimiter:
 
     def _forget_old_throttles(self, now: float) -> None:
         """End the limit if the last throttle is long past, and no slot in the future is taken."""
-        if now - self._decreased_at > _MEMORY_SECONDS and self._next_slot <= now:
+        if now - self._throttled_at > _MEMORY_SECONDS and self._next_slot <= now:
             self._rate_after_decrease = math.inf
             self._waited_calls = 0
+            self._accepted_since_decrease = True  # the next throttle sets a limit
 
     def on_accepted(self, *, waited: bool) -> None:
         """Note that the service accepted a call. Only one that had to wait shows that the rate is too low."""
@@ -118,6 +120,7 @@ class RateLimiter:
             retry_after: Seconds that the service asked to wait, None if it did not ask.
         """
         with self._lock:
+            self._throttled_at = now
             if sent_at >= self._decreased_at and self._accepted_since_decrease:
                 rate, share = self.rate, self._fair_share
                 decreased = share if rate == math.inf else max(rate * (1 - _DECREASE), share * _MIN_PART)

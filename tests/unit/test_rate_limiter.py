@@ -220,6 +220,24 @@ def test_a_quarter_of_an_hour_after_the_last_throttle_there_is_no_limit_until_th
     assert rate_limiter.rate == pytest.approx(0.1)
 
 
+def test_a_limit_stays_while_every_call_is_throttled() -> None:
+    rate_limiter = throttled(fair_share=0.1)
+    for moment in range(0, 2000, 100):
+        rate_limiter.on_throttled(float(moment), sent_at=float(moment))
+
+    assert rate_limiter.reserve(2000.0, latest=NO_LIMIT) is not None
+    assert rate_limiter.rate == pytest.approx(0.1)
+
+
+def test_after_a_time_without_a_limit_the_first_throttle_sets_one_again() -> None:
+    rate_limiter = throttled(fair_share=0.1)  # and no call was accepted since
+    rate_limiter.reserve(1000.0, latest=NO_LIMIT)
+
+    rate_limiter.on_throttled(1000.0, sent_at=1000.0)
+
+    assert rate_limiter.rate == pytest.approx(0.1)
+
+
 def test_a_limit_stays_while_slots_in_the_future_are_taken() -> None:
     rate_limiter = throttled(fair_share=0.001)
     reserve_slots(rate_limiter, number=3)
