@@ -109,16 +109,18 @@ def test_a_single_call_is_an_attempt() -> None:
     assert not delivery.ran_out_of_time
 
 
-@pytest.mark.parametrize(("left", "is_out_of_time"), [(1.2, False), (1.05, True)])
+@pytest.mark.parametrize(
+    ("left", "connection_lost", "is_out_of_time"),
+    [(1.2, False, False), (1.05, False, True), (1.05, True, False), (0.99, True, True)],
+)
 def test_a_failed_call_is_out_of_time_if_none_is_left_for_a_retry_after_its_delay(
-    left: float,
-    is_out_of_time: bool,
+    left: float, *, connection_lost: bool, is_out_of_time: bool
 ) -> None:
     clock = FakeClock()
 
     def fails() -> Sent:
         clock.elapsed += 10.0 - left
-        raise ConnectionFailedError("no answer", maybe_delivered=True)
+        raise ConnectionFailedError("no answer", maybe_delivered=True, connection_lost=connection_lost)
 
     delivery = deliver(FakeParticipant([fails]), clock=clock, seconds=10.0, retry_seconds=0.0)
 
@@ -140,7 +142,7 @@ def test_without_a_slot_for_a_retry_the_failure_before_counts_and_not_the_time()
 
     assert isinstance(delivery.outcome, Deferred)
     assert delivery.outcome.error.code == "Throttled"
-    assert not delivery.ran_out_of_time
+    assert delivery.ran_out_of_time is False
 
 
 def test_an_invalid_request_is_rejected_without_a_call() -> None:
@@ -716,7 +718,7 @@ def test_only_one_loop_retries_a_decryption() -> None:
     assert len(sealed.kms.calls) == 2
 
 
-@pytest.mark.parametrize(("seconds", "is_out_of_time"), [(7.01, False), (6.99, True)])
+@pytest.mark.parametrize(("seconds", "is_out_of_time"), [(7.0, False), (6.99, True)])
 def test_a_decryption_that_fails_is_out_of_time_if_there_was_none_for_two_calls(
     seconds: float, *, is_out_of_time: bool
 ) -> None:

@@ -164,6 +164,14 @@ def test_a_part_that_is_sent_starts_the_time_for_retries_anew() -> None:
     assert not budget.allows_retry_at(26.0)
 
 
+def test_the_last_attempt_starts_a_second_before_the_deadline() -> None:
+    budget = TimeBudget(deadline=100.0)
+
+    assert budget.last_start == 99.0
+    assert budget.attempt_timeout(budget.last_start) == 1.0
+    assert budget.attempt_timeout(99.1) is None
+
+
 def test_the_longest_wait_is_that_of_an_invocation_that_begins() -> None:
     assert TimeBudget(deadline=115.5, start=100.0).longest_wait == pytest.approx(14.0)
     assert TimeBudget(deadline=115.5, start=100.0, max_wait=0.5).longest_wait == pytest.approx(0.5)
