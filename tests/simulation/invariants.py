@@ -191,7 +191,8 @@ def chats_keep_their_order(seen: Observations) -> Violations:
 
     - A message that the queue accepted several times (repeated by its producer, redriven) may appear at any
       of its positions.
-    - The message of an event may appear at the position where it was enqueued for retry, or earlier.
+    - The message of an event may appear at the position where it was enqueued for retry, or earlier. If its
+      producer repeats the event, it may also be late.
     - A message that was rejected or failed, and redelivered because a fault hit its acknowledgement, may be
       late.
     """
@@ -199,7 +200,10 @@ def chats_keep_their_order(seen: Observations) -> Violations:
     for token, message in seen.accepted.items():
         if seen.outcome(token) == "SENT" and (positions := seen.positions.get(token)):
             first = positions[0] if message.keeps_order else 0
-            last = math.inf if token in seen.redelivered_after_copy else positions[-1]
+            may_be_late = token in seen.redelivered_after_copy or (
+                not message.keeps_order and len(message.sendings) > 1
+            )
+            last = math.inf if may_be_late else positions[-1]
             groups[_group(message)].append((first, last, message))
     violations = []
     for (contact_id, _), messages in groups.items():

@@ -240,6 +240,22 @@ def test_a_message_redelivered_after_it_failed_may_be_late_if_a_fault_explains_i
     assert CHECKS["order"](replace(late, disturbed=frozenset([first]))) != []
 
 
+def test_a_message_whose_event_is_repeated_may_be_late(seen: Observations) -> None:
+    first = token_of(seen, 1)
+    late = with_transcript(seen, lambda _: [2, 1, 3, 4])
+    [sending] = seen.accepted[first].sendings.values()
+    event = replace(sending, route=Route.BUS)
+
+    for sendings, is_late in (
+        ({"a": event}, True),
+        ({"a": event, "b": event}, False),
+        ({"a": sending, "b": sending}, True),
+    ):
+        message = replace(seen.accepted[first], sendings=sendings)
+        changed = replace(late, accepted={**seen.accepted, first: message})
+        assert bool(CHECKS["order"](changed)) is is_late
+
+
 def test_sent_wins_over_other_outcomes(seen: Observations) -> None:
     token = seen.published[0]["ClientToken"]
 
