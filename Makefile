@@ -245,7 +245,7 @@ audit: .sandbox/venv-audit/.installed node_modules/.installed ## Look up known v
 
 .PHONY: clean
 clean: ## Remove everything that make added to this folder
-	rm -rf .venv .sandbox node_modules cdk.out template .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .sandbox node_modules cdk.out template .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The installations that the targets above need. A file in each folder says that it is complete.
