@@ -192,13 +192,11 @@ class MessageSender:
         outcome: DeliveryOutcome
         if isinstance(request, SendMessageRequest):
             none_delivered = 0 if request.is_split else None
-            has_little_time = self._clock.monotonic() > budget.last_start - 2 * MAX_CALL_SECONDS
             try:
                 outcome = self._send(self._unsealed(request, budget, attempts), budget, attempts)
             except RejectedError as rejection:
                 outcome = Rejected(rejection, parts_delivered=none_delivered)
             except RetryableError as failure:  # the client of KMS has retried, if there was time
-                attempts.ran_out_of_time = has_little_time
                 outcome = Deferred(failure, parts_delivered=none_delivered)
         else:
             outcome = Rejected(request)
@@ -229,9 +227,14 @@ class MessageSender:
             raise InvalidRequestError(
                 "ConnectionToken is sealed, and this stack has no key for sealed tokens"
             )
-        token = self._token_key.unseal(
-            request.connection_token, contact_id=request.contact_id, until=budget.last_start
-        )
+        has_little_time = self._clock.monotonic() > budget.last_start - 2 * MAX_CALL_SECONDS
+        try:
+            token = self._token_key.unseal(
+                request.connection_token, contact_id=request.contact_id, until=budget.last_start
+            )
+        except RetryableError:
+            attempts.ran_out_of_time = has_little_time
+            raise
         return replace(request, connection_token=token)
 
     def _send(self, request: SendMessageRequest, budget: TimeBudget, attempts: _Attempts) -> DeliveryOutcome:

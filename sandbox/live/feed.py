@@ -34,7 +34,7 @@ def entry(line: Mapping[str, Any]) -> Table | None:
         label, style = outcome, OUTCOME_STYLES[outcome]
         details = [_identity(line), *_attempts(line), *_reason(line)]
     elif message in _WITHOUT_OUTCOME:
-        label, style = "retry", "yellow"
+        label, style = "retry" if line.get("code") else "queued", "yellow"
         details = [f"{_identity(line)}: {_WITHOUT_OUTCOME[message]}", *_attempts(line), *_reason(line)]
     elif line["level"] in _ERROR_STYLES:
         label, style = line["level"], _ERROR_STYLES[line["level"]]

@@ -336,12 +336,12 @@ class SqsSource:
 
     def _backoff(self, record: Record, *, is_head: bool) -> int:
         """Return the backoff in seconds. A receive without a slot for an attempt does not lengthen it."""
-        attempted = record.delivery is not None and record.delivery.was_attempted
-        # Without a delivery, an attempt of the head did not end in time
-        had_its_time = (
-            attempted or record.delivery is None or not isinstance(record.error, DeadlineExceededError)
+        got_no_slot = (
+            record.delivery is not None  # else an attempt did not end in time
+            and not record.delivery.was_attempted
+            and isinstance(record.error, DeadlineExceededError)
         )
-        receive_count = record.origin.receive_count if is_head and had_its_time else 1
+        receive_count = record.origin.receive_count if is_head and not got_no_slot else 1
         retry_after = record.error.retry_after if isinstance(record.error, RetryableError) else None
         return redelivery_delay(receive_count, random=self._random, retry_after=retry_after or 0.0)
 

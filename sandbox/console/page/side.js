@@ -30,7 +30,7 @@ function describe(step, before, number) {
         : ["good", `Attempt ${number}: accepted`, `${pause}in ${duration(step.ms)}${receive}`];
     }
     case "deferred": return ["warn", "No outcome yet: SQS delivers it again", step.reason];
-    case "enqueued": return ["warn", "Put into the messages queue for a retry", step.reason];
+    case "enqueued": return ["warn", step.code ? "Put into the messages queue for a retry" : "Put into the messages queue, which sends its parts", step.reason];
     case "copy not made": return ["bad", "No copy made: SQS delivers it again", step.failure];
     case "gap": return ["warn", `Received ${step.receives === 1 ? "once" : `${step.receives} times`} without a log line`,
       "Its invocation was cut off, or an earlier message of the chat was not finished"];
