@@ -345,7 +345,7 @@ MUTANTS: Final = (
     Mutant(
         "the backoff does not grow without an attempt",
         scenarios.no_way_to_copy,
-        "moved",
+        "moved by SQS",
         f"{_SOURCE}.SqsSource._backoff",
         _backoff_without_attempt_constant,
     ),

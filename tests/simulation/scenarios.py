@@ -682,11 +682,6 @@ def no_way_to_copy(seed: object) -> dict[str, Violations]:
     return _found(
         simulation,
         {
-            "moved": [
-                f"SQS moved {message.message_id}"
-                for message in simulation.dead_letters.messages
-                if message.source_queue is not None
-            ],
             "recovery": [
                 f"message {number} ended more than {RECOVERY:.0f} s after the outage"
                 for number, at in ended.items()
